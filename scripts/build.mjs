@@ -1,0 +1,45 @@
+/**
+ * Bundles src/cli/main.ts into dist/socketmaster.cjs, and lets V8 compile it ahead of time: the launcher
+ * hands the code cache back, so that a start parses nothing. A cache made by another Node is ignored.
+ */
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { build } from 'esbuild';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+const { version } = JSON.parse(readFileSync(`${root}package.json`, 'utf8'));
+const rxjs = createRequire(import.meta.url)
+	.resolve('rxjs')
+	.replace('dist/cjs', 'dist/esm');
+
+rmSync(`${root}dist`, { recursive: true, force: true });
+await build({
+	entryPoints: [`${root}src/cli/main.ts`],
+	outfile: `${root}dist/socketmaster.cjs`,
+	bundle: true,
+	minify: true,
+	platform: 'node',
+	target: 'node20',
+	format: 'cjs',
+	// rxjs gives Node its CommonJS build, of which nothing can be left out.
+	alias: { rxjs },
+	mainFields: ['module', 'main'],
+	external: ['koffi', 'pino'],
+	define: { 'import.meta.url': '__filename', SOCKETMASTER_VERSION: JSON.stringify(version) },
+	legalComments: 'none',
+	banner: { js: '(function (require, __filename) {' },
+	footer: { js: '})' },
+});
+
+const directory = mkdtempSync(join(tmpdir(), 'socketmaster-build-'));
+try {
+	execFileSync(process.execPath, [`${root}scripts/warm.cjs`, directory], { stdio: ['ignore', 'ignore', 'ignore'] });
+} catch {
+	// Where nothing can be listened on or run there is no cache, and a start takes a little longer.
+} finally {
+	rmSync(directory, { recursive: true });
+}

@@ -1,0 +1,29 @@
+/** Finds the program to run, as Go's exec.LookPath does, with its words for what is wrong. */
+import { accessSync, constants, statSync } from 'node:fs';
+
+/** @returns the path as given when it has a slash, else the first match in $PATH. @throws {Error} with the words for the operator */
+export function findCommand(command: string, searchPath: string): string {
+	const refuse = (why: string) => new Error(`exec: "${command}": ${why}`);
+	if (command.includes('/')) {
+		const problem = whyNotExecutable(command);
+		if (problem) throw refuse(problem);
+		return command;
+	}
+	for (const directory of searchPath.split(':')) {
+		const path = `${directory || '.'}/${command}`;
+		if (whyNotExecutable(path) === null) return path;
+	}
+	throw refuse('executable file not found in $PATH');
+}
+
+function whyNotExecutable(path: string): string | null {
+	const stat = statSync(path, { throwIfNoEntry: false });
+	if (!stat) return `stat ${path}: no such file or directory`;
+	if (stat.isDirectory()) return 'permission denied';
+	try {
+		accessSync(path, constants.X_OK);
+		return (stat.mode & 0o111) === 0 ? 'permission denied' : null;
+	} catch {
+		return 'permission denied';
+	}
+}

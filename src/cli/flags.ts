@@ -1,0 +1,165 @@
+/** The command line: words in Go's style, as the original takes them, to options. */
+import sade from 'sade';
+import { signalNumber } from '../effects/process.ts';
+
+export interface Options {
+	listen: string[];
+	command: string;
+	/** Milliseconds. */
+	start: number;
+	syslog: boolean;
+	user: string;
+	/** A signal's name without its SIG. */
+	signal: string;
+	/** Milliseconds, 0 is never. */
+	kill: number;
+	json: boolean;
+	journal: string;
+	/** The child's own arguments. */
+	args: string[];
+}
+
+/** What the command line asks for: to run, or to print something and end. */
+export type Request = { run: Options } | { print: string; to: 'stdout' | 'stderr'; status: number };
+
+interface Flag {
+	type: 'string' | 'int' | 'bool';
+	default: string;
+	text: string;
+}
+
+const flags: Record<string, Flag> = {
+	listen: {
+		type: 'string',
+		default: 'tcp://:8080',
+		text: 'URI to listen on: tcp://, tcp4://, tcp6:// HOST:PORT, unix:///PATH, fd://N; may be repeated',
+	},
+	command: { type: 'string', default: '', text: 'Program to run; it gets the sockets on fd 3 and up' },
+	start: { type: 'int', default: '3000', text: 'Milliseconds a new child must stay alive to count as up' },
+	syslog: { type: 'bool', default: 'false', text: 'Log to syslog instead of stderr' },
+	user: { type: 'string', default: '', text: 'Login name of the user to run the children as' },
+	signal: { type: 'string', default: 'HUP', text: 'Signal that tells an old child to leave' },
+	kill: { type: 'int', default: '0', text: 'Milliseconds a child may live after it was told to leave; 0 is for ever' },
+	json: { type: 'bool', default: 'false', text: 'Log lines as JSON' },
+	journal: { type: 'string', default: '', text: 'File to record what happened in, and to recover from' },
+};
+
+class UsageError extends Error {}
+
+/** Reads what follows the program's name. */
+export function readCommandLine(argv: string[], version: string): Request {
+	const program = sade('socketmaster [arguments]', true)
+		.version(version)
+		.describe('Holds listening sockets and replaces the program behind them on SIGHUP, without dropping a connection.')
+		.example('-listen=tcp://:8080 -command=./server')
+		.example('-listen=unix:///run/app.sock -user=www -command=/usr/bin/app -- --workers 4');
+	for (const [name, { text, default: value }] of Object.entries(flags)) program.option(`--${name}`, text, value);
+
+	try {
+		const { words, rest } = toSadeWords(argv);
+		if ('help' in words) return { print: printed(() => program.help()), to: 'stderr', status: 0 };
+		if ('version' in words) return { print: `socketmaster ${version}\n`, to: 'stdout', status: 0 };
+		let run: Options | undefined;
+		program.action((_, opts) => {
+			run = toOptions(opts, rest);
+		});
+		const list = Object.entries(words).flatMap(([name, values]) => values.map((value) => `--${name}=${value}`));
+		program.parse(['', '', ...list, '--'], { string: Object.keys(flags) });
+		if (!run) throw new Error('the command line was not read');
+		return { run };
+	} catch (error) {
+		if (!(error instanceof UsageError)) throw error;
+		return { print: `${error.message}\n${printed(() => program.help())}`, to: 'stderr', status: 2 };
+	}
+}
+
+/** Go's flag package, word for word: `-name value`, `--name=value`, a lone boolean; ends at `--` or the first other word. */
+function toSadeWords(argv: string[]) {
+	const words: Record<string, string[]> = {};
+	let index = 0;
+	for (; index < argv.length; index += 1) {
+		const word = argv[index] ?? '';
+		if (!word.startsWith('-') || word === '-') break;
+		if (word === '--') {
+			index += 1;
+			break;
+		}
+		const [, name, given] = /^--?([^-=][^=]*)(?:=(.*))?$/s.exec(word) ?? [];
+		if (name === undefined) throw new UsageError(`bad flag syntax: ${word}`);
+		if (name === 'h' || name === 'help') return { words: { help: [] }, rest: [] };
+		if (name === 'version') return { words: { version: [] }, rest: [] };
+		const flag = flags[name];
+		if (!flag) throw new UsageError(`flag provided but not defined: -${name}`);
+		let value = given;
+		if (value === undefined && flag.type === 'bool') value = 'true';
+		if (value === undefined) {
+			index += 1;
+			value = argv[index];
+		}
+		if (value === undefined) throw new UsageError(`flag needs an argument: -${name}`);
+		const values = checked(name, flag, value);
+		words[name] = name === 'listen' ? [...(words[name] ?? []), values] : [values];
+	}
+	return { words, rest: argv.slice(index) };
+}
+
+function checked(name: string, { type }: Flag, value: string): string {
+	if (type === 'int') {
+		const number = parseGoInt(value);
+		if (number === null) throw new UsageError(`invalid value "${value}" for flag -${name}: parse error`);
+		return String(number);
+	}
+	if (type === 'bool') {
+		if (/^(1|t|T|true|TRUE|True)$/.test(value)) return 'true';
+		if (/^(0|f|F|false|FALSE|False)$/.test(value)) return 'false';
+		throw new UsageError(`invalid boolean value "${value}" for -${name}: parse error`);
+	}
+	if (name === 'signal' && signalNumber(bareSignal(value)) === null) {
+		throw new UsageError(`invalid value "${value}" for flag -signal: no such signal`);
+	}
+	return value;
+}
+
+/** strconv.ParseInt with base 0: 10, -5, 0x10, 0b11, 0o17, 017, 1_000. */
+function parseGoInt(text: string): number | null {
+	const [, sign, digits = ''] = /^([+-]?)(.*)$/s.exec(text) ?? [];
+	const isGrouped = /^(0[xXbBoO])?_?[0-9a-fA-F]+(_[0-9a-fA-F]+)*$/.test(digits);
+	const bare = digits.replaceAll('_', '').replace(/^0(?=[0-7]+$)/, '0o');
+	if (!isGrouped || !/^(0[xX][0-9a-fA-F]+|0[bB][01]+|0[oO][0-7]+|0|[1-9][0-9]*)$/.test(bare)) return null;
+	const number = Number(bare) * (sign === '-' ? -1 : 1);
+	return Math.abs(number) > 2 ** 63 ? null : number;
+}
+
+/** `TERM` for TERM, term, SIGTERM. */
+function bareSignal(name: string): string {
+	return name.toUpperCase().replace(/^SIG/, '');
+}
+
+function toOptions(opts: Record<string, string | string[]>, args: string[]): Options {
+	const text = (name: string) => String(opts[name] ?? '');
+	return {
+		listen: [opts.listen ?? []].flat(),
+		command: text('command'),
+		start: Number(text('start')),
+		syslog: text('syslog') === 'true',
+		user: text('user'),
+		signal: bareSignal(text('signal')),
+		kill: Number(text('kill')),
+		json: text('json') === 'true',
+		journal: text('journal'),
+		args,
+	};
+}
+
+/** sade prints; here the caller decides where to. */
+function printed(print: () => void): string {
+	const { log } = console;
+	const lines: string[] = [];
+	console.log = (line) => lines.push(`${line}\n`);
+	try {
+		print();
+	} finally {
+		console.log = log;
+	}
+	return lines.join('');
+}

@@ -1,0 +1,18 @@
+/** OS signals as a stream. */
+import { Observable } from 'rxjs';
+import type { Happening } from '../machines/facts.ts';
+
+const handled = ['HUP', 'TERM', 'INT', 'QUIT', 'USR1', 'USR2'] as const;
+
+/** A fact for every signal the supervisor obeys, for as long as it is subscribed to. */
+export function signals(): Observable<Happening> {
+	return new Observable((subscriber) => {
+		const handlers = handled.map(
+			(name) => [`SIG${name}` as const, () => subscriber.next({ type: `signal.${name}` })] as const,
+		);
+		for (const [name, handler] of handlers) process.on(name, handler);
+		return () => {
+			for (const [name, handler] of handlers) process.off(name, handler);
+		};
+	});
+}

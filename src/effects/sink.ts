@@ -1,0 +1,93 @@
+/** Where log lines wait to be written, so that nobody waits for them. */
+
+/** Takes text whose characters are bytes (latin1), whole lines at a time. */
+export interface Sink {
+	write: (text: string) => void;
+	/** It holds more than it should: whoever can wait should wait. */
+	isStalled: () => boolean;
+	/** Told when a stall is over. */
+	onReady: (listener: () => void) => void;
+	/** Told how many lines had to be dropped in a stall, when it is over. */
+	onDropped: (listener: (lines: number) => void) => void;
+	/** Resolves with true when all is written, with false when the patience (milliseconds) is at its end. */
+	flush: (patience: number) => Promise<boolean>;
+}
+
+/** Above this many bytes not yet written, children are read no further. */
+const stallAt = 256 * 1024;
+/** Above this many, lines are dropped and counted: only the supervisor's own and last words come in a stall. */
+const dropAt = 16 * 1024 * 1024;
+
+/** Writes whole lines and answers when they are out, or lost for good: the log is no reason to die. */
+export type Writer = (text: string, done: () => void) => void;
+
+/** A sink in front of a writer, which gets one text at a time. */
+export function openSink(write: Writer): Sink {
+	let waiting: string[] = [];
+	let waitingBytes = 0;
+	let isWriting = false;
+	let dropped = 0;
+	const readyListeners: (() => void)[] = [];
+	const droppedListeners: ((lines: number) => void)[] = [];
+	let flushed: (() => void)[] = [];
+
+	function add(text: string) {
+		if (waitingBytes > dropAt) {
+			dropped += countLines(text);
+			return;
+		}
+		waiting.push(text);
+		waitingBytes += text.length;
+		if (!isWriting) next();
+	}
+
+	function next() {
+		isWriting = true;
+		while (waiting.length > 0) {
+			const text = waiting.length === 1 ? (waiting[0] ?? '') : waiting.join('');
+			waiting = [];
+			let isSync = true;
+			let isDone = false;
+			write(text, () => {
+				isDone = true;
+				written(text.length);
+				if (!isSync) next();
+			});
+			isSync = false;
+			if (!isDone) return;
+		}
+		isWriting = false;
+		for (const resolve of flushed) resolve();
+		flushed = [];
+	}
+
+	function written(bytes: number) {
+		const wasStalled = waitingBytes > stallAt;
+		waitingBytes -= bytes;
+		if (!wasStalled || waitingBytes > stallAt) return;
+		const lost = dropped;
+		dropped = 0;
+		if (lost > 0) for (const listener of droppedListeners) listener(lost);
+		for (const listener of readyListeners) listener();
+	}
+
+	return {
+		write: add,
+		isStalled: () => waitingBytes > stallAt,
+		onReady: (listener) => readyListeners.push(listener),
+		onDropped: (listener) => droppedListeners.push(listener),
+		flush: (patience) =>
+			new Promise((resolve) => {
+				if (!isWriting) return resolve(true);
+				const limit = setTimeout(resolve, patience, false);
+				flushed.push(() => {
+					clearTimeout(limit);
+					resolve(true);
+				});
+			}),
+	};
+}
+
+function countLines(text: string): number {
+	return text.split('\n').length - 1;
+}
