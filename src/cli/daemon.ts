@@ -1,6 +1,6 @@
 /** The composition root: gives the statecharts a world and starts them. */
 import { merge, mergeMap } from 'rxjs';
-import { createActor, fromEventObservable } from 'xstate';
+import { createActor } from 'xstate';
 import { childrenOf } from '../effects/children.ts';
 import { openDoor } from '../effects/door.ts';
 import { libc } from '../effects/libc.ts';
@@ -15,9 +15,7 @@ import { fdWriter } from '../effects/stderr.ts';
 import { syslogWriter } from '../effects/syslog.ts';
 import { timerActor } from '../effects/timer.ts';
 import { findUser, type User } from '../effects/user.ts';
-import { childMachine } from '../machines/child.ts';
-import type { Report } from '../machines/facts.ts';
-import { supervisorMachine } from '../machines/supervisor.ts';
+import { supervisorIn } from '../machines/world.ts';
 import { findCommand } from './command.ts';
 import type { Options } from './flags.ts';
 
@@ -111,13 +109,13 @@ function supervise(options: Options, { path, listeners, user, log, sink }: Means
 			listeners: listeners.map(({ fd }) => fd),
 		},
 	});
-	const actions = { report: (_: unknown, { level, text }: Report) => log.say(level, text) };
-	const child = childMachine.provide({
-		actors: { process: children.actor, timer: timerActor(door.admit) },
-		actions,
-	});
 	const supervisor = createActor(
-		supervisorMachine.provide({ actors: { facts: fromEventObservable(() => door.facts), child }, actions }),
+		supervisorIn({
+			facts: door.facts,
+			process: children.actor,
+			timer: timerActor(door.admit),
+			report: ({ level, text }) => log.say(level, text),
+		}),
 	);
 	merge(signals(), exits().pipe(mergeMap(children.ended))).subscribe(door.admit);
 	return new Promise((resolve) => {

@@ -116,9 +116,13 @@ export function isLost(
 
 function addChild(roster: Roster, { child, generation, at }: FactOf<'child.spawning'>): Roster {
 	const isNew = generation > roster.lastGeneration;
+	// The first of a generation may have failed before the next one of it is tried.
+	const isStillOn =
+		generation > roster.serving &&
+		!isLost({ serving: roster.serving, candidate: generation }, [...roster.children, { generation, told: false }]);
 	return {
 		...roster,
-		candidate: isNew ? generation : roster.candidate,
+		candidate: isNew || isStillOn ? generation : roster.candidate,
 		lastGeneration: Math.max(generation, roster.lastGeneration),
 		lastChild: Math.max(child, roster.lastChild),
 		queued: isNew ? false : roster.queued,

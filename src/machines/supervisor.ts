@@ -1,5 +1,5 @@
 /** The supervisor: which generation serves, which one boots, who was told to leave, when all is over. */
-import { type ActorRefFrom, assign, fromEventObservable, setup } from 'xstate';
+import { type ActorRefFrom, fromEventObservable, setup } from 'xstate';
 import { type ChildNews, type ChildOrder, childMachine } from './child.ts';
 import type { Fact, FactOf, FactType, Plan, Report } from './facts.ts';
 import { isLost } from './roster.ts';
@@ -58,6 +58,7 @@ const base = setup({
 		},
 	},
 	guards: {
+		isFresh: ({ context }) => context.lastGeneration === 0,
 		isOver: ({ context }) => context.lastGeneration > 0 && Object.keys(context.members).length === 0,
 		isReady: ({ context }) => {
 			const candidates = Object.values(context.members).filter(({ generation }) => generation === context.candidate);
@@ -86,6 +87,7 @@ export const supervisorMachine = base
 				}
 				enqueue.sendTo(member.ref, fact);
 			}),
+			keepPlan: base.assign({ plan: ({ event }) => (event as FactOf<'supervisor.started'>).plan }),
 			startGeneration: base.enqueueActions(({ enqueue }) => {
 				enqueue.assign(({ context, spawn }) => {
 					const { plan, lastChild } = context;
@@ -242,7 +244,8 @@ export const supervisorMachine = base
 			starting: {
 				on: {
 					'supervisor.started': {
-						actions: [assign({ plan: ({ event }) => event.plan }), 'startGeneration'],
+						guard: 'isFresh',
+						actions: ['keepPlan', 'startGeneration'],
 					},
 					'supervisor.recovered': [
 						{ guard: 'wasStopping', target: 'stopping', actions: ['adopt', 'catchUp'] },

@@ -1,0 +1,24 @@
+#!/usr/bin/env node
+// A server in Node: answers with its pid, leaves gracefully on SIGHUP and SIGTERM.
+import { createServer } from 'node:http';
+
+let isLeaving = false;
+const server = createServer((request, response) => {
+	// Who is leaving asks its clients to come back on a new connection, which the successor will accept.
+	if (isLeaving) response.setHeader('Connection', 'close');
+	response.end(`Hello from ${process.pid}\n`);
+});
+
+function leave() {
+	if (isLeaving) return;
+	isLeaving = true;
+	// close() would cut kept connections that are idle; a request may be on its way on one of them.
+	server.closeIdleConnections = () => {};
+	server.close(() => process.exit(0));
+	setTimeout(() => server.closeAllConnections(), 5000).unref();
+}
+
+process.on('SIGHUP', leave);
+process.on('SIGTERM', leave);
+process.on('SIGINT', leave);
+server.listen({ fd: 3, backlog: 4096 }, () => console.log('ready'));

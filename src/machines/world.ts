@@ -1,0 +1,48 @@
+/** The seam between the statecharts and the world, which is real in the daemon and inert in a replay. */
+import {
+	type CallbackActorLogic,
+	type EventObject,
+	fromCallback,
+	fromEventObservable,
+	type Subscribable,
+} from 'xstate';
+import { childMachine, type ProcessCommand, type ProcessInput, type TimerInput } from './child.ts';
+import type { Fact, Report, SignalReason } from './facts.ts';
+import { supervisorMachine } from './supervisor.ts';
+
+export interface World {
+	facts: Subscribable<Fact>;
+	process: CallbackActorLogic<ProcessCommand, ProcessInput>;
+	timer: CallbackActorLogic<EventObject, TimerInput>;
+	report: (report: Report) => void;
+}
+
+/** The supervisor's statechart in a world. */
+export function supervisorIn({ facts, process, timer, report }: World) {
+	const actions = { report: (_: unknown, params: Report) => report(params) };
+	const child = childMachine.provide({ actors: { process, timer }, actions });
+	return supervisorMachine.provide({ actors: { facts: fromEventObservable(() => facts), child }, actions });
+}
+
+/** What the statecharts decided to have done. */
+export type Command =
+	| { type: 'spawn'; child: number; generation: number }
+	| { type: 'adopt'; child: number; generation: number; pid: number }
+	| { type: 'signal'; child: number; signal: string; reason: SignalReason }
+	| { type: 'wait'; child: number; timer: 'boot' | 'kill'; until: number }
+	| { type: 'report'; level: Report['level']; text: string };
+
+/** A world where nothing happens: what is decided is told, and no fact comes of it. */
+export function inertWorld(facts: Subscribable<Fact>, decided: (command: Command) => void): World {
+	return {
+		facts,
+		process: fromCallback<ProcessCommand, ProcessInput>(({ input: { child, generation, adopted }, receive }) => {
+			decided(adopted ? { type: 'adopt', child, generation, pid: adopted.pid } : { type: 'spawn', child, generation });
+			receive(({ signal, reason }) => decided({ type: 'signal', child, signal, reason }));
+		}),
+		timer: fromCallback<EventObject, TimerInput>(({ input: { child, timer, deadline } }) => {
+			if (deadline !== null) decided({ type: 'wait', child, timer, until: deadline });
+		}),
+		report: (report) => decided({ type: 'report', ...report }),
+	};
+}

@@ -1,0 +1,182 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import type { Plan } from '../../src/machines/facts.ts';
+import { evolve, type Roster, stateOf } from '../../src/machines/roster.ts';
+import { modelWorld } from '../support/model.ts';
+import { plan } from '../support/simulation.ts';
+
+const plans = fc.record({
+	start: fc.constant(plan.start),
+	kill: fc.constantFrom(0, 500),
+	drain: fc.constantFrom('HUP', 'TERM'),
+	size: fc.integer({ min: 1, max: 3 }),
+});
+const choices = fc.array(fc.nat(), { maxLength: 60 });
+const spawnLuck = fc.array(
+	fc.boolean().map((isBad) => !isBad || undefined),
+	{ maxLength: 5 },
+);
+
+type ModelWorld = ReturnType<typeof modelWorld>;
+
+/** Runs a random history to its end and calls `check` after every step. */
+function run(
+	plan: Plan,
+	choices: number[],
+	luck: (boolean | undefined)[],
+	check: (world: ModelWorld, before: Before) => void,
+) {
+	// The first generation starts; later spawns fail where the luck is false.
+	const rolls = [true, true, true, ...luck.map((each) => each ?? false)];
+	const world = modelWorld(plan, () => rolls.shift() ?? true);
+	check(world, snapshot(null));
+	for (const choice of choices) {
+		if (world.actor.getSnapshot().status !== 'active') break;
+		const before = snapshot(world);
+		const possible = world.possibilities();
+		possible[choice % possible.length]?.();
+		check(world, before);
+	}
+	return world;
+}
+
+interface Before {
+	stopSignal: string | null;
+	serving: number;
+	candidate: number | null;
+	servingAlive: number[];
+}
+
+function snapshot(world: ModelWorld | null): Before {
+	const context = world?.actor.getSnapshot().context;
+	const serving = context?.serving ?? 0;
+	return {
+		stopSignal: context?.stopSignal ?? null,
+		serving,
+		candidate: context?.candidate ?? null,
+		servingAlive: (world?.living() ?? []).filter((own) => own.generation === serving).map((own) => own.child),
+	};
+}
+
+const runs = { numRuns: 1500 };
+
+describe('in any sequence of facts', () => {
+	it('no child is told to drain before its successor is ready and alive', () => {
+		fc.assert(
+			fc.property(plans, choices, spawnLuck, (plan, choices, luck) => {
+				run(plan, choices, luck, (world) => {
+					for (const { child, reason } of world.takeEffects().told) {
+						if (reason !== 'drain') continue;
+						const generation = world.processes.get(child)?.generation ?? 0;
+						const successors = world.living().filter((own) => own.generation > generation && own.isUp);
+						const lost = [...world.processes.values()].some((own) => own.generation === generation && !own.isAlive);
+						const wasPromoted = world.actor.getSnapshot().context.serving >= generation;
+						expect(successors.length > 0 || (lost && !wasPromoted)).toBe(true);
+					}
+				});
+			}),
+			runs,
+		);
+	});
+
+	it('a rotation that is given up leaves the serving generation untouched', () => {
+		fc.assert(
+			fc.property(plans, choices, spawnLuck, (plan, choices, luck) => {
+				run(plan, choices, luck, (world, before) => {
+					const { told } = world.takeEffects();
+					const { context } = world.actor.getSnapshot();
+					const wasGivenUp =
+						before.candidate !== null && context.candidate !== before.candidate && context.serving === before.serving;
+					if (!wasGivenUp || context.stopSignal !== null) return;
+					expect(told.filter(({ child }) => before.servingAlive.includes(child))).toEqual([]);
+				});
+			}),
+			runs,
+		);
+	});
+
+	it('after a stop no child is ever spawned', () => {
+		fc.assert(
+			fc.property(plans, choices, spawnLuck, (plan, choices, luck) => {
+				run(plan, choices, luck, (world, before) => {
+					const { spawned } = world.takeEffects();
+					if (before.stopSignal !== null) expect(spawned).toBe(0);
+				});
+			}),
+			runs,
+		);
+	});
+
+	it('every spawned child is told to drain at most once', () => {
+		fc.assert(
+			fc.property(plans, choices, spawnLuck, (plan, choices, luck) => {
+				const { processes } = run(plan, choices, luck, () => {});
+				for (const { signals } of processes.values()) {
+					expect(signals.filter(({ reason }) => reason === 'drain').length).toBeLessThanOrEqual(1);
+				}
+			}),
+			runs,
+		);
+	});
+
+	it('the supervisor ends exactly when the last child is gone', () => {
+		fc.assert(
+			fc.property(plans, choices, spawnLuck, (plan, choices, luck) => {
+				run(plan, choices, luck, (world) => {
+					const hasEnded = world.actor.getSnapshot().status === 'done';
+					expect(hasEnded).toBe(world.living().length === 0);
+				});
+			}),
+			runs,
+		);
+	});
+
+	it('the roster folded from the facts tells the same as the statecharts', () => {
+		fc.assert(
+			fc.property(plans, choices, spawnLuck, (plan, choices, luck) => {
+				let roster: Roster | null = null;
+				let folded = 0;
+				run(plan, choices, luck, (world) => {
+					for (const fact of world.history.slice(folded)) roster = evolve(roster, fact);
+					folded = world.history.length;
+					expect(readRoster(roster as unknown as Roster)).toEqual(readCharts(world));
+				});
+			}),
+			runs,
+		);
+	});
+});
+
+function readRoster(roster: Roster) {
+	const { serving, lastGeneration, lastChild, stopSignal, status, candidate, queued } = roster;
+	return {
+		state: stateOf(roster),
+		serving,
+		lastGeneration,
+		lastChild,
+		stopSignal,
+		status,
+		...(stateOf(roster) === 'stopped' || stopSignal !== null ? {} : { candidate, queued }),
+		children: Object.fromEntries(roster.children.map(({ child, phase, told, pid }) => [child, { phase, told, pid }])),
+	};
+}
+
+function readCharts({ actor }: ModelWorld) {
+	const { value, context } = actor.getSnapshot();
+	const { serving, lastGeneration, lastChild, stopSignal, status, candidate, queued } = context;
+	return {
+		state: value,
+		serving,
+		lastGeneration,
+		lastChild,
+		stopSignal,
+		status,
+		...(value === 'stopped' || stopSignal !== null ? {} : { candidate, queued }),
+		children: Object.fromEntries(
+			Object.entries(context.members).map(([id, { ref, told, pid }]) => [
+				id,
+				{ phase: ref.getSnapshot().value, told, pid },
+			]),
+		),
+	};
+}

@@ -1,0 +1,359 @@
+import { describe, expect, it } from 'vitest';
+import { draining, plan, rotating, running, type Simulation, simulate } from '../support/simulation.ts';
+
+/** Every state of the table, as a supervisor that has come there. */
+const states = {
+	starting: () => {
+		const simulation = simulate().start().spawned(1);
+		simulation.decided();
+		return simulation;
+	},
+	running,
+	rotating,
+	draining,
+	stopping: () => {
+		const simulation = running().signal('TERM');
+		simulation.decided();
+		return simulation;
+	},
+};
+
+interface Cell {
+	in: keyof typeof states;
+	when: string;
+	act: (simulation: Simulation) => Simulation;
+	to: string;
+	decided: string[];
+}
+
+const hup = (s: Simulation) => s.signal('HUP');
+const rotateRequest = (s: Simulation) => s.tell({ type: 'rotate.requested' });
+const stopRequest = (s: Simulation) => s.tell({ type: 'stop.requested' });
+const term = (s: Simulation) => s.signal('TERM');
+const int = (s: Simulation) => s.signal('INT');
+const quit = (s: Simulation) => s.signal('QUIT');
+
+const table: Cell[] = [
+	{ in: 'starting', when: 'SIGHUP', act: hup, to: 'starting', decided: [] },
+	{ in: 'starting', when: 'a rotation request', act: rotateRequest, to: 'starting', decided: [] },
+	{ in: 'starting', when: 'SIGTERM', act: term, to: 'stopping', decided: ['TERM to 1'] },
+	{ in: 'starting', when: 'SIGINT', act: int, to: 'stopping', decided: ['INT to 1'] },
+	{ in: 'starting', when: 'a stop request', act: stopRequest, to: 'stopping', decided: ['TERM to 1'] },
+	{ in: 'starting', when: 'SIGQUIT', act: quit, to: 'starting', decided: ['QUIT to 1'] },
+	{ in: 'starting', when: 'all are ready', act: (s) => s.up(1), to: 'running', decided: [] },
+	{ in: 'starting', when: 'the last child exits', act: (s) => s.exited(1, 3), to: 'stopped', decided: [] },
+
+	{ in: 'running', when: 'SIGHUP', act: hup, to: 'rotating', decided: ['spawn 2'] },
+	{ in: 'running', when: 'a rotation request', act: rotateRequest, to: 'rotating', decided: ['spawn 2'] },
+	{ in: 'running', when: 'SIGTERM', act: term, to: 'stopping', decided: ['TERM to 1'] },
+	{ in: 'running', when: 'SIGINT', act: int, to: 'stopping', decided: ['INT to 1'] },
+	{ in: 'running', when: 'a stop request', act: stopRequest, to: 'stopping', decided: ['TERM to 1'] },
+	{ in: 'running', when: 'SIGQUIT', act: quit, to: 'running', decided: ['QUIT to 1'] },
+	{ in: 'running', when: 'a late timer', act: (s) => s.up(1), to: 'running', decided: [] },
+	{ in: 'running', when: 'the last child exits', act: (s) => s.exited(1), to: 'stopped', decided: [] },
+
+	{ in: 'rotating', when: 'SIGHUP', act: hup, to: 'rotating', decided: [] },
+	{ in: 'rotating', when: 'a rotation request', act: rotateRequest, to: 'rotating', decided: [] },
+	{ in: 'rotating', when: 'SIGTERM', act: term, to: 'stopping', decided: ['TERM to 1', 'TERM to 2'] },
+	{ in: 'rotating', when: 'SIGINT', act: int, to: 'stopping', decided: ['INT to 1', 'INT to 2'] },
+	{ in: 'rotating', when: 'a stop request', act: stopRequest, to: 'stopping', decided: ['TERM to 1', 'TERM to 2'] },
+	{ in: 'rotating', when: 'SIGQUIT', act: quit, to: 'rotating', decided: ['QUIT to 1', 'QUIT to 2'] },
+	{ in: 'rotating', when: 'all are ready', act: (s) => s.up(2), to: 'draining', decided: ['HUP to 1'] },
+	{ in: 'rotating', when: 'the candidate exits', act: (s) => s.exited(2, 1), to: 'running', decided: [] },
+	{ in: 'rotating', when: 'the old child exits', act: (s) => s.exited(1), to: 'rotating', decided: [] },
+
+	{ in: 'draining', when: 'SIGHUP', act: hup, to: 'rotating', decided: ['spawn 3'] },
+	{ in: 'draining', when: 'a rotation request', act: rotateRequest, to: 'rotating', decided: ['spawn 3'] },
+	{ in: 'draining', when: 'SIGTERM', act: term, to: 'stopping', decided: ['TERM to 1', 'TERM to 2'] },
+	{ in: 'draining', when: 'SIGINT', act: int, to: 'stopping', decided: ['INT to 1', 'INT to 2'] },
+	{ in: 'draining', when: 'a stop request', act: stopRequest, to: 'stopping', decided: ['TERM to 1', 'TERM to 2'] },
+	{ in: 'draining', when: 'SIGQUIT', act: quit, to: 'draining', decided: ['QUIT to 1', 'QUIT to 2'] },
+	{ in: 'draining', when: 'a late timer', act: (s) => s.up(2), to: 'draining', decided: [] },
+	{ in: 'draining', when: 'the drained child exits', act: (s) => s.exited(1), to: 'running', decided: [] },
+	{ in: 'draining', when: 'the serving child exits', act: (s) => s.exited(2, 1), to: 'draining', decided: [] },
+
+	{ in: 'stopping', when: 'SIGHUP', act: hup, to: 'stopping', decided: [] },
+	{ in: 'stopping', when: 'a rotation request', act: rotateRequest, to: 'stopping', decided: [] },
+	{ in: 'stopping', when: 'SIGTERM', act: term, to: 'stopping', decided: ['TERM to 1'] },
+	{ in: 'stopping', when: 'SIGINT', act: int, to: 'stopping', decided: ['INT to 1'] },
+	{ in: 'stopping', when: 'a stop request', act: stopRequest, to: 'stopping', decided: ['TERM to 1'] },
+	{ in: 'stopping', when: 'SIGQUIT', act: quit, to: 'stopping', decided: ['QUIT to 1'] },
+	{ in: 'stopping', when: 'a late timer', act: (s) => s.up(1), to: 'stopping', decided: [] },
+	{ in: 'stopping', when: 'the last child exits', act: (s) => s.exited(1), to: 'stopped', decided: [] },
+];
+
+describe('every cell of the table', () => {
+	it.each(table)('in $in, $when leads to $to', (cell) => {
+		const simulation = states[cell.in]();
+		expect(simulation.state()).toBe(cell.in);
+		cell.act(simulation);
+		expect(simulation.state()).toBe(cell.to);
+		expect(simulation.decided()).toEqual(cell.decided);
+	});
+});
+
+describe('a rotation', () => {
+	it('tells the old child to leave only when the new one has stayed alive for the whole wait', () => {
+		const simulation = running().signal('HUP').spawned(2);
+		expect(simulation.decided()).toEqual(['spawn 2']);
+		simulation.up(2);
+		expect(simulation.decided()).toEqual(['HUP to 1']);
+	});
+
+	it('uses the signal that was asked for', () => {
+		const simulation = rotating({ drain: 'TERM' }).up(2);
+		expect(simulation.decided()).toEqual(['TERM to 1']);
+	});
+
+	it('waits from the time the child was spawned', () => {
+		const simulation = running().wait(500).signal('HUP').wait(20).spawned(2);
+		const wait = simulation.commands.find((command) => command.type === 'wait');
+		expect(wait).toEqual({ type: 'wait', child: 2, timer: 'boot', until: 1_000_520 + plan.start });
+	});
+
+	it('takes a negative wait for none', () => {
+		const simulation = simulate().start({ start: -5 }).spawned(1);
+		expect(simulation.commands.find((command) => command.type === 'wait')).toMatchObject({ until: 1_000_000 });
+	});
+
+	it('goes to running at once when there is nobody left to tell', () => {
+		const simulation = rotating().exited(1).up(2);
+		expect(simulation.state()).toBe('running');
+		expect(simulation.decided()).toEqual([]);
+	});
+
+	it.each([0, 1, 2])('is given up when the candidate dies while %i older generations drain', (older) => {
+		const simulation = running();
+		for (let child = 2; child <= older + 1; child += 1) simulation.signal('HUP').spawned(child).up(child);
+		const serving = older + 1;
+		simulation.signal('HUP').spawned(serving + 1);
+		simulation.decided();
+		simulation.exited(serving + 1, 7);
+		expect(simulation.state()).toBe(older === 0 ? 'running' : 'draining');
+		expect(simulation.decided()).toEqual([]);
+		expect(simulation.phases()).toMatchObject({ [serving]: 'serving' });
+		expect(simulation.reports).not.toEqual([]);
+	});
+
+	it('is given up when the candidate cannot be spawned, and the next one is tried on the next SIGHUP', () => {
+		const simulation = running()
+			.signal('HUP')
+			.tell({ type: 'child.spawnFailed', child: 2, reason: 'pipe2: too many open files' });
+		expect(simulation.state()).toBe('running');
+		expect(simulation.phases()).toEqual({ 1: 'serving' });
+		simulation.signal('HUP');
+		expect(simulation.decided()).toEqual(['spawn 2', 'spawn 3']);
+	});
+
+	it('says so when it is given up', () => {
+		const simulation = rotating().exited(2, 1);
+		expect(simulation.reports()).toEqual(['Generation 2 given up; generation 1 goes on serving']);
+	});
+
+	it('survives the death of the current child while the candidate boots', () => {
+		const simulation = rotating().exited(1, 1).up(2);
+		expect(simulation.state()).toBe('running');
+		expect(simulation.phases()).toEqual({ 2: 'serving' });
+	});
+
+	it('ends with the status of the candidate when both die', () => {
+		const simulation = rotating().exited(1, 4).exited(2, 5);
+		expect(simulation.state()).toBe('stopped');
+		expect(simulation.status()).toBe(5);
+	});
+
+	it('lets any number of old generations drain side by side, each told once', () => {
+		const simulation = running();
+		for (let child = 2; child <= 6; child += 1) simulation.signal('HUP').spawned(child).up(child);
+		expect(simulation.decided().filter((text) => text.startsWith('HUP'))).toEqual([
+			'HUP to 1',
+			'HUP to 2',
+			'HUP to 3',
+			'HUP to 4',
+			'HUP to 5',
+		]);
+		expect(simulation.state()).toBe('draining');
+		for (let child = 1; child <= 5; child += 1) simulation.exited(child);
+		expect(simulation.state()).toBe('running');
+	});
+
+	it('says when the serving child dies and only draining ones are left', () => {
+		const simulation = draining().exited(2, 1);
+		expect(simulation.reports()).toEqual(['No generation serves any more; waiting for 101 to leave']);
+		simulation.exited(1);
+		expect(simulation.state()).toBe('stopped');
+		expect(simulation.status()).toBe(1);
+	});
+});
+
+describe('a SIGHUP that comes during a rotation', () => {
+	it('is followed by one more rotation, however many came', () => {
+		const simulation = rotating().signal('HUP').signal('HUP').signal('HUP').up(2);
+		expect(simulation.decided()).toEqual(['HUP to 1', 'spawn 3']);
+		expect(simulation.state()).toBe('rotating');
+		simulation.spawned(3).up(3);
+		expect(simulation.decided()).toEqual(['HUP to 2']);
+		expect(simulation.state()).toBe('draining');
+	});
+
+	it('is followed by one more rotation also when the present one is given up', () => {
+		const simulation = rotating().signal('HUP').exited(2, 1);
+		expect(simulation.decided()).toEqual(['spawn 3']);
+		expect(simulation.state()).toBe('rotating');
+		expect(simulation.phases()).toEqual({ 1: 'serving', 3: 'spawning' });
+	});
+
+	it('is followed by a rotation when it came while the first generation was starting', () => {
+		const simulation = simulate().start().spawned(1).signal('HUP').signal('HUP').up(1);
+		expect(simulation.decided()).toEqual(['spawn 1', 'spawn 2']);
+		expect(simulation.state()).toBe('rotating');
+	});
+
+	it('is forgotten when a stop is asked for', () => {
+		const simulation = rotating().signal('HUP').signal('TERM').exited(2).exited(1);
+		expect(simulation.decided()).toEqual(['TERM to 1', 'TERM to 2']);
+		expect(simulation.state()).toBe('stopped');
+	});
+});
+
+describe('SIGTERM at every point of a rotation', () => {
+	const points: [string, (s: Simulation) => Simulation, string[]][] = [
+		['before it', (s) => s, ['TERM to 1']],
+		['between the decision to spawn and the pid', (s) => s.signal('HUP'), ['TERM to 1']],
+		['while the candidate boots', (s) => s.signal('HUP').spawned(2), ['TERM to 1', 'TERM to 2']],
+		['right after the promotion', (s) => s.signal('HUP').spawned(2).up(2), ['TERM to 1', 'TERM to 2']],
+		['when the old child is gone', (s) => s.signal('HUP').spawned(2).up(2).exited(1), ['TERM to 2']],
+		['after it was given up', (s) => s.signal('HUP').spawned(2).exited(2, 1), ['TERM to 1']],
+		[
+			'with one more queued',
+			(s) => s.signal('HUP').spawned(2).signal('HUP').up(2).spawned(3),
+			['TERM to 1', 'TERM to 2', 'TERM to 3'],
+		],
+	];
+
+	it.each(points)('%s reaches every child at once', (_, act, decided) => {
+		const simulation = act(running());
+		simulation.decided();
+		simulation.signal('TERM');
+		expect(simulation.decided()).toEqual(decided);
+		expect(simulation.state()).toBe('stopping');
+	});
+
+	it('reaches a child that has no pid yet as soon as it has one', () => {
+		const simulation = running().signal('HUP').signal('TERM');
+		simulation.decided();
+		simulation.spawned(2);
+		expect(simulation.decided()).toEqual(['TERM to 2']);
+		expect(simulation.phases()).toEqual({ 1: 'draining', 2: 'draining' });
+	});
+});
+
+describe('-kill', () => {
+	it('ends a drained child that does not leave in time', () => {
+		const simulation = rotating({ kill: 500 }).wait(10).up(2);
+		expect(simulation.commands.at(-1)).toEqual({ type: 'wait', child: 1, timer: 'kill', until: 1_000_510 });
+		simulation.decided();
+		simulation.tell({ type: 'timer.elapsed', child: 1, timer: 'kill' });
+		expect(simulation.reports()).toEqual(['101 is still alive 500 ms after it was told to leave; killing it']);
+		expect(simulation.decided()).toEqual(['KILL to 1']);
+		expect(simulation.phases()).toMatchObject({ 1: 'killing' });
+	});
+
+	it('ends a child that does not leave on a stop, and a second stop does not lengthen its time', () => {
+		const simulation = running({ kill: 500 }).signal('TERM').wait(300).signal('TERM');
+		const waits = simulation.commands.filter((command) => command.type === 'wait');
+		expect(waits).toEqual([{ type: 'wait', child: 1, timer: 'kill', until: 1_000_500 }]);
+	});
+
+	it('does not lengthen the time of a child that drains already when a stop comes', () => {
+		const simulation = draining({ kill: 500 }).wait(300).signal('TERM');
+		const waits = simulation.commands.filter((command) => command.type === 'wait');
+		expect(waits).toEqual([{ type: 'wait', child: 2, timer: 'kill', until: 1_000_800 }]);
+	});
+
+	it('does not count from SIGQUIT, which asks for nothing the supervisor knows of', () => {
+		const simulation = running({ kill: 500 }).signal('QUIT');
+		expect(simulation.commands.filter((command) => command.type === 'wait')).toEqual([]);
+	});
+});
+
+describe('the exit status', () => {
+	it.each([
+		['0 when a stop was asked for, whatever the child says', running().signal('TERM').exited(1, 9), 0],
+		['0 when a stop was asked for and the child had to be killed', running().signal('INT').killed(1, 9), 0],
+		['the code of the last child', running().exited(1, 42), 42],
+		['128 plus the signal of the last child', running().killed(1, 11), 139],
+		['that of a first child that dies at once', simulate().start().spawned(1).exited(1, 3), 3],
+		[
+			'1 when the first child cannot be spawned',
+			simulate().start().tell({ type: 'child.spawnFailed', child: 1, reason: 'x' }),
+			1,
+		],
+		['that of the child that crashed, not of the one that drained', draining().exited(2, 5).exited(1, 0), 5],
+		['128 plus 3 when SIGQUIT ended the child', running().signal('QUIT').killed(1, 3), 131],
+		['0 when the child leaves on SIGQUIT in good order', running().signal('QUIT').exited(1, 0), 0],
+	])('is %s', (_, simulation, status) => {
+		expect(simulation.state()).toBe('stopped');
+		expect(simulation.status()).toBe(status);
+	});
+});
+
+describe('a generation of three', () => {
+	const serving = () => {
+		const simulation = simulate().start({ size: 3 }).spawned(1).spawned(2).spawned(3).up(1).up(2).up(3);
+		simulation.decided();
+		return simulation;
+	};
+
+	it('serves when all of it is ready', () => {
+		const simulation = simulate().start({ size: 3 }).spawned(1).spawned(2).spawned(3).up(1).up(2);
+		expect(simulation.state()).toBe('starting');
+		simulation.up(3);
+		expect(simulation.state()).toBe('running');
+	});
+
+	it('is promoted as a whole', () => {
+		const simulation = serving().signal('HUP').spawned(4).spawned(5).spawned(6).up(4).up(5);
+		expect(simulation.decided()).toEqual(['spawn 4', 'spawn 5', 'spawn 6']);
+		simulation.up(6);
+		expect(simulation.decided()).toEqual(['HUP to 1', 'HUP to 2', 'HUP to 3']);
+	});
+
+	it('is given up as a whole', () => {
+		const simulation = serving().signal('HUP').spawned(4).spawned(5).spawned(6).up(4);
+		simulation.decided();
+		simulation.exited(5, 1);
+		expect(simulation.decided()).toEqual(['HUP to 4', 'HUP to 6']);
+		expect(simulation.state()).toBe('draining');
+		simulation.exited(4).exited(6);
+		expect(simulation.state()).toBe('running');
+		expect(simulation.phases()).toEqual({ 1: 'serving', 2: 'serving', 3: 'serving' });
+	});
+
+	it('is not given up for one dead child when nobody else serves', () => {
+		const simulation = serving().signal('HUP').spawned(4).spawned(5).spawned(6).exited(1).exited(2).exited(3);
+		simulation.decided();
+		simulation.exited(5, 1).up(4).up(6);
+		expect(simulation.decided()).toEqual([]);
+		expect(simulation.state()).toBe('running');
+		expect(simulation.phases()).toEqual({ 4: 'serving', 6: 'serving' });
+	});
+
+	it('starts with what is left of it', () => {
+		const simulation = simulate().start({ size: 3 }).spawned(1).spawned(2).spawned(3).exited(2, 1).up(1).up(3);
+		expect(simulation.state()).toBe('running');
+	});
+});
+
+describe('what an operator caused and what is refused', () => {
+	it('is said in words', () => {
+		const simulation = running().signal('HUP').spawned(2).signal('HUP').signal('HUP').signal('TERM').signal('HUP');
+		expect(simulation.reports()).toEqual([
+			'SIGHUP: starting generation 2',
+			'SIGHUP: generation 2 is still starting; one more rotation will follow',
+			'SIGHUP: generation 2 is still starting; one more rotation will follow already',
+			'SIGTERM: stopping; sending SIGTERM to 101, 102',
+			'SIGHUP refused: already stopping',
+		]);
+	});
+});

@@ -1,0 +1,117 @@
+/** A small model of processes, for random runs: who lives, who was told what. */
+import { createActor, type EventObject, fromCallback } from 'xstate';
+import { openDoor } from '../../src/effects/door.ts';
+import type { ProcessCommand, ProcessInput, TimerInput } from '../../src/machines/child.ts';
+import type { Fact, Happening, Plan, SignalReason } from '../../src/machines/facts.ts';
+import { supervisorIn } from '../../src/machines/world.ts';
+
+export interface ModelProcess {
+	child: number;
+	generation: number;
+	pid: number | null;
+	isAlive: boolean;
+	isUp: boolean;
+	signals: { signal: string; reason: SignalReason }[];
+	waits: Set<'boot' | 'kill'>;
+}
+
+export interface Told {
+	child: number;
+	signal: string;
+	reason: SignalReason;
+}
+
+/** A supervisor whose processes are rows in a table. Its door is the real one. */
+export function modelWorld(plan: Plan, canSpawn: () => boolean) {
+	const processes = new Map<number, ModelProcess>();
+	const history: Fact[] = [];
+	let now = 1_000_000;
+	let spawnedSince = 0;
+	let told: Told[] = [];
+	const door = openDoor(
+		(fact) => history.push(fact),
+		() => now,
+	);
+	const actor = createActor(
+		supervisorIn({
+			facts: door.facts,
+			process: fromCallback<ProcessCommand, ProcessInput>(({ input: { child, generation }, receive }) => {
+				const own: ModelProcess = {
+					child,
+					generation,
+					pid: null,
+					isAlive: false,
+					isUp: false,
+					signals: [],
+					waits: new Set(),
+				};
+				processes.set(child, own);
+				spawnedSince += 1;
+				door.admit({ type: 'child.spawning', child, generation });
+				if (canSpawn()) {
+					Object.assign(own, { pid: 100 + child, isAlive: true });
+					door.admit({ type: 'child.spawned', child, pid: 100 + child, startTime: child });
+				} else {
+					door.admit({ type: 'child.spawnFailed', child, reason: 'no' });
+				}
+				receive(({ signal, reason }) => {
+					if (!own.isAlive) return;
+					own.signals.push({ signal, reason });
+					told.push({ child, signal, reason });
+					door.admit({ type: 'child.signalled', child, signal, reason });
+				});
+			}),
+			timer: fromCallback<EventObject, TimerInput>(({ input: { child, timer, deadline } }) => {
+				if (deadline === null) return;
+				const { waits } = processes.get(child) ?? { waits: new Set() };
+				waits.add(timer);
+				return () => waits.delete(timer);
+			}),
+			report: () => {},
+		}),
+	);
+	actor.start();
+
+	const admit = (happening: Happening) => {
+		now += 1;
+		door.admit(happening);
+	};
+	const living = () => [...processes.values()].filter((each) => each.isAlive);
+
+	/** What may happen next. */
+	function possibilities(): (() => void)[] {
+		const exits = living().flatMap((own) => [
+			() => {
+				own.isAlive = false;
+				admit({ type: 'child.exited', child: own.child, pid: own.pid ?? 0, code: 1, signal: null, status: 1 });
+			},
+		]);
+		const timers = living().flatMap((own) =>
+			[...own.waits].map((timer) => () => {
+				if (timer === 'boot') own.isUp = true;
+				admit({ type: 'timer.elapsed', child: own.child, timer });
+			}),
+		);
+		const signals = (['HUP', 'HUP', 'QUIT', 'TERM', 'INT'] as const).map(
+			(name) => () => admit({ type: `signal.${name}` }),
+		);
+		// Waits end more often than processes or the supervisor do.
+		return [...timers, ...timers, ...exits, ...signals];
+	}
+
+	admit({ type: 'supervisor.started', pid: 1, plan });
+	return {
+		actor,
+		history,
+		processes,
+		living,
+		possibilities,
+		/** What the supervisor did since the last call. */
+		takeEffects() {
+			const effects = { told, spawned: spawnedSince };
+			told = [];
+			spawnedSince = 0;
+			return effects;
+		},
+	};
+}
