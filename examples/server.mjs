@@ -3,7 +3,7 @@
 import { createServer } from 'node:http';
 
 let isLeaving = false;
-const server = createServer((request, response) => {
+const server = createServer((_request, response) => {
 	// Who is leaving asks its clients to come back on a new connection, which the successor will accept.
 	if (isLeaving) response.setHeader('Connection', 'close');
 	response.end(`Hello from ${process.pid}\n`);

@@ -30,7 +30,8 @@ export async function runDaemon(options: Options): Promise<never> {
 	const listeners: Listener[] = [];
 	let status: number;
 	try {
-		const path = prepare('Could not find executable', () => commandPath(options.command));
+		if (!options.command) throw new StartError('Command path is mandatory');
+		const path = prepare('Could not find executable', () => findCommand(options.command, process.env.PATH ?? ''));
 		for (const uri of options.listen) listeners.push(announce(uri, log));
 		const user = options.user ? prepare('Unable to find user user:', () => findUser(options.user)) : null;
 		status = await supervise(options, { path, listeners, user, log, sink });
@@ -72,10 +73,6 @@ function openLog({ syslog, json }: Options): { sink: Sink; log: Log } {
 		process.stderr.write(`Unable to open syslog /dev/log: ${(error as Error).message}\n`);
 		process.exit(1);
 	}
-}
-
-function commandPath(command: string): string {
-	return findCommand(command, process.env.PATH ?? '');
 }
 
 function announce(uri: string, log: Log): Listener {
