@@ -116,7 +116,14 @@ function supervise(options: Options, { path, listeners, user, log, sink }: Means
 	);
 	merge(signals(), exits().pipe(mergeMap(children.ended))).subscribe(door.admit);
 	return new Promise((resolve) => {
-		supervisor.subscribe({ complete: () => resolve(supervisor.getSnapshot().output?.status ?? 1) });
+		// Signal handlers do not keep Node's event loop alive, and a child may close its output long before it ends.
+		const presence = setInterval(() => {}, 2 ** 31 - 1);
+		supervisor.subscribe({
+			complete: () => {
+				clearInterval(presence);
+				resolve(supervisor.getSnapshot().output?.status ?? 1);
+			},
+		});
 		supervisor.start();
 		const { start, kill, signal: drain } = options;
 		door.admit({ type: 'supervisor.started', pid: process.pid, plan: { start, kill, drain, size: 1 } });

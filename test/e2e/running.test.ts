@@ -1,0 +1,444 @@
+/** The running program, as the one who operates it sees it. */
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { once } from 'node:events';
+import { closeSync, existsSync, openSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { environment, executable, fixture, isRoot, kill, type Program, run, scratch } from '../support/program.ts';
+
+const quick = ['-listen=tcp://127.0.0.1:0', '-start=50'];
+
+/** Runs a shell script as the child. */
+function sh(script: string, flags: string[] = [], options = {}): Program {
+	return run([...quick, ...flags, '-command=/bin/sh', '--', '-c', script], options);
+}
+
+const output = (program: Program) => program.lines().flatMap((line) => line.match(/^\[\d+\] ([^\n]*)$/)?.[1] ?? []);
+const fdsOf = (pid: number) =>
+	readdirSync(`/proc/${pid}/fd`).map((fd) => {
+		try {
+			return readlinkSync(`/proc/${pid}/fd/${fd}`).replace(/\d+/g, '');
+		} catch {
+			return 'gone';
+		}
+	});
+
+describe('a child', () => {
+	it('has the listener on fd 3, blocking, one pipe on 1 and 2, and no stray', async () => {
+		const program = sh('ls -l /proc/$$/fd | sed -n "s/.* \\([0-9]*\\) -> /\\1 /p"; grep flags /proc/$$/fdinfo/3');
+		await program.ended;
+		const lines = output(program);
+		const pipe = lines.find((line) => line.startsWith('1 '))?.slice(2);
+		expect(lines).toContain('0 /dev/null');
+		expect(lines).toContain(`2 ${pipe}`);
+		expect(pipe).toMatch(/^pipe:/);
+		expect(lines.slice(0, -1).map((line) => line.replace(/\d+\]/, ''))).toEqual([
+			'0 /dev/null',
+			'1 pipe:[',
+			'2 pipe:[',
+			'3 socket:[',
+		]);
+		expect(Number.parseInt(lines.at(-1)?.split('\t')[1] ?? '', 8) & 0o4000).toBe(0);
+	});
+
+	it('has every listener in the order of the flags', async () => {
+		const path = join(scratch(), 'b.sock');
+		const program = sh('echo "$EINHORN_FDS"; readlink /proc/self/fd/3 /proc/self/fd/4', [`-listen=unix://${path}`]);
+		await program.ended;
+		expect(output(program)[0]).toBe('3 4');
+		expect(output(program).slice(1)).toEqual([expect.stringMatching(/^socket:/), expect.stringMatching(/^socket:/)]);
+		expect(program.lines().slice(0, 3)).toEqual([
+			'Listening on tcp://127.0.0.1:0',
+			expect.stringMatching(/^Bound to/),
+			`Listening on unix://${path}`,
+		]);
+		expect(existsSync(path)).toBe(false);
+	});
+
+	it('has the supervisor’s environment and EINHORN_FDS', async () => {
+		const program = sh('echo "$EINHORN_FDS $OWN"', [], { env: environment({ OWN: 'mine', EINHORN_FDS: 'old' }) });
+		await program.ended;
+		expect(output(program)).toEqual(['3 mine']);
+	});
+
+	it('follows a link in the directory anew at each rotation', async () => {
+		const folder = scratch();
+		execFileSync('sh', ['-c', 'mkdir one two && ln -s one current'], { cwd: folder });
+		const current = join(folder, 'current');
+		const program = sh('pwd -P; exec sleep 60', [], { cwd: current, env: environment({ PWD: current }) });
+		await program.logged(/one$/);
+		await program.logged(/^Generation 1 is up/);
+		execFileSync('sh', ['-c', 'ln -sfn two current'], { cwd: folder });
+		program.signal('SIGHUP');
+		await program.logged(/two$/);
+	});
+
+	it.runIf(isRoot)('of another user can do nothing to the supervisor', async () => {
+		const program = sh(
+			'id -un; kill -0 $PPID 2>/dev/null || echo no signal; cat /etc/shadow 2>/dev/null || echo no secret',
+			['-user=nobody'],
+		);
+		await program.ended;
+		expect(output(program)).toEqual(['nobody', 'no signal', 'no secret']);
+	});
+});
+
+describe('signals', () => {
+	it.each([
+		['SIGTERM', 'TERM'],
+		['SIGINT', 'INT'],
+	] as const)('%s goes on to the child, and the supervisor ends with 0 when the child has', async (signal, name) => {
+		const program = sh(`trap "echo got ${name}; exit 7" ${name}; echo up; while :; do sleep 0.02; done`);
+		await program.logged(/up$/);
+		program.signal(signal);
+		const { status } = await program.ended;
+		expect(output(program)).toEqual(['up', `got ${name}`]);
+		expect(program.lines().at(-1)).toMatch(/^\d+ exit status 7$/);
+		expect(status).toBe(0);
+	});
+
+	it('SIGQUIT goes on to the child, whose status becomes the supervisor’s', async () => {
+		const program = sh('trap "exit 9" QUIT; echo up; while :; do sleep 0.02; done');
+		await program.logged(/up$/);
+		program.signal('SIGQUIT');
+		expect((await program.ended).status).toBe(9);
+	});
+
+	it('SIGTERM during a rotation reaches both generations at once', async () => {
+		const program = sh('trap "exit 0" TERM; echo up; while :; do sleep 0.02; done', ['-start=2000']);
+		await program.logged(/^Generation 1 is up/);
+		program.signal('SIGHUP');
+		await program.logged(/up$/, 2);
+		program.signal('SIGTERM');
+		expect((await program.ended).status).toBe(0);
+		expect(program.lines().filter((line) => /exit status 0$/.test(line))).toHaveLength(2);
+		expect(program.stderr()).not.toContain('Generation 2 is up');
+	});
+
+	it('SIGHUP after SIGTERM is refused in words', async () => {
+		const program = sh('trap "" TERM; echo up; while :; do sleep 0.02; done', ['-kill=700']);
+		await program.logged(/up$/);
+		program.signal('SIGTERM');
+		await program.logged(/^SIGTERM: stopping/);
+		program.signal('SIGHUP');
+		await program.logged(/^SIGHUP refused: already stopping$/);
+		expect((await program.ended).status).toBe(0);
+		expect(program.stderr()).toMatch(
+			/\d+ is still alive 700 ms after it was told to leave; killing it\n.*signal: killed\n$/,
+		);
+	});
+
+	it('-signal names what an old child is told to leave with', async () => {
+		const program = sh('trap "echo got USR1; exit 0" USR1; echo up; while :; do sleep 0.02; done', ['-signal=USR1']);
+		await program.logged(/^Generation 1 is up/);
+		program.signal('SIGHUP');
+		await program.logged(/got USR1$/);
+		await program.logged(/exit status 0$/);
+	});
+
+	it('-kill ends an old child that does not leave after a rotation', async () => {
+		const program = sh('trap "" HUP; echo up; while :; do sleep 0.02; done', ['-kill=300']);
+		await program.logged(/^Generation 1 is up/);
+		program.signal('SIGHUP');
+		await program.logged(/signal: killed$/);
+		expect(program.lines()).toContainEqual(expect.stringMatching(/still alive 300 ms after/));
+	});
+
+	it('Ctrl-C on a terminal reaches the child once', () => {
+		const script = `${executable} ${quick.join(' ')} -command=/bin/sh -- -c 'trap "echo INT; sleep 0.3; exit 0" INT; echo up; while :; do sleep 0.02; done'`;
+		const { stdout } = spawnSync('python3', [fixture('terminal.py'), script], { encoding: 'utf8', env: environment() });
+		expect(stdout.match(/\] INT/g)).toHaveLength(1);
+		expect(stdout).toMatch(/exit status 0/);
+	});
+});
+
+describe('the exit status', () => {
+	it.each([
+		['exit 0', 0],
+		['exit 42', 42],
+		['kill -KILL $$', 137],
+		['kill -SEGV $$', 139],
+	])('of a child that ends by %s is %i', async (script, status) => {
+		expect((await sh(script).ended).status).toBe(status);
+	});
+});
+
+describe('what children print', () => {
+	it('arrives when a child prints one line and exits at once', async () => {
+		for (let time = 0; time < 10; time += 1) {
+			const program = run([...quick, '-command=/usr/bin/id']);
+			await program.ended;
+			expect(output(program)).toEqual([expect.stringMatching(/^uid=/)]);
+		}
+	});
+
+	it('arrives to the last of 1,000,000 lines', async () => {
+		const file = join(scratch(), 'log');
+		const fd = openSync(file, 'w');
+		const program = run([...quick, `-command=${fixture('lines.mjs')}`, '1000000'], { stdio: ['ignore', 'ignore', fd] });
+		closeSync(fd);
+		expect((await program.ended).status).toBe(0);
+		const got = createHash('sha256');
+		let count = 0;
+		for (const line of readFileSync(file, 'latin1').split('\n')) {
+			const text = line.match(/\] (\.+\d+)$/)?.[1];
+			if (text === undefined) continue;
+			count += 1;
+			got.update(text);
+		}
+		const wanted = createHash('sha256');
+		for (let line = 1; line <= 1_000_000; line += 1) wanted.update(String(line).padStart(99, '.'));
+		expect(count).toBe(1_000_000);
+		expect(got.digest('hex')).toBe(wanted.digest('hex'));
+	});
+
+	it('arrives byte for byte, stdout and stderr alike, an unfinished line with a newline', async () => {
+		const program = sh(String.raw`printf 'a\377\200z\r\n\n'; printf 'err\n' >&2; printf 'no end'`);
+		await program.ended;
+		expect(output(program)).toEqual(['a\xff\x80z\r', '', 'err', 'no end']);
+	});
+
+	it('is passed on in pieces where a line is longer than 64 KiB', async () => {
+		const program = sh('head -c 200000 /dev/zero | tr "\\0" x; echo; echo next');
+		await program.ended;
+		const pieces = output(program);
+		expect(pieces.slice(0, -1).join('')).toBe('x'.repeat(200_000));
+		expect(Math.max(...pieces.map((piece) => piece.length))).toBeLessThanOrEqual(2 * 65536);
+		expect(pieces.at(-1)).toBe('next');
+	});
+
+	it('of a grandchild that outlives the child arrives too', async () => {
+		const program = sh('(sleep 0.3; echo late) & trap "wait; exit 0" TERM; echo up; wait; echo waited');
+		await program.logged(/\] waited$/);
+		expect(output(program)).toEqual(['up', 'late', 'waited']);
+	});
+
+	it('is JSON with -json, of the supervisor and of the child', async () => {
+		const program = sh('echo "quo\\"ted ü"', ['-json']);
+		await program.ended;
+		const lines = program
+			.stderr()
+			.trim()
+			.split('\n')
+			.map((line) => JSON.parse(Buffer.from(line, 'latin1').toString('utf8')));
+		expect(lines.find((line) => line.child)).toMatchObject({
+			level: 30,
+			pid: program.pid,
+			generation: 1,
+			msg: 'quo"ted ü',
+			time: expect.any(Number),
+		});
+		expect(lines.at(-1)).toMatchObject({ level: 30, msg: expect.stringMatching(/exit status 0$/) });
+	});
+});
+
+describe('a log that nobody reads', () => {
+	it('stops the children, not the supervisor; when it is read again nothing is missing', async () => {
+		const program = run([...quick, '-signal=WINCH', `-command=${fixture('lines.mjs')}`, '30000'], {
+			stdio: ['ignore', 'pipe', 'pipe'],
+		});
+		await program.logged(/^Starting/);
+		program.process.stderr?.pause();
+		const child = Number(readFileSync(`/proc/${program.pid}/task/${program.pid}/children`, 'utf8'));
+		await untilBlocked(child);
+		program.signal('SIGHUP');
+		await untilChildren(program.pid, 2);
+		program.process.stderr?.resume();
+		await program.logged(/\.30000$/, 2);
+		expect((await program.ended).status).toBe(0);
+		const lines = output(program);
+		expect(lines.length).toBe(60_000);
+	});
+
+	it('does not stop SIGTERM, and is given up on in the end', async () => {
+		const program = run([...quick, `-command=${fixture('lines.mjs')}`, '3000000'], {
+			stdio: ['ignore', 'pipe', 'pipe'],
+		});
+		await program.logged(/^Starting/);
+		program.process.stderr?.pause();
+		await untilBlocked(Number(readFileSync(`/proc/${program.pid}/task/${program.pid}/children`, 'utf8')));
+		program.signal('SIGTERM');
+		await once(program.process, 'exit');
+		expect(program.process.exitCode).toBe(0);
+		program.process.stderr?.resume();
+	});
+
+	it('that is closed does not end the supervisor', async () => {
+		const program = sh('trap "exit 0" TERM; while echo again; do sleep 0.02; done', [], {
+			stdio: ['ignore', 'pipe', 'pipe'],
+		});
+		await program.logged(/again$/);
+		program.process.stderr?.destroy();
+		await untilChildren(program.pid, 1);
+		program.signal('SIGHUP');
+		await untilChildren(program.pid, 2);
+		program.signal('SIGTERM');
+		await once(program.process, 'exit');
+		expect(program.process.exitCode).toBe(0);
+	});
+});
+
+/** Awaits what the kernel alone knows, and can only be asked. */
+async function until(what: string, condition: () => boolean) {
+	for (let tries = 0; tries < 1000; tries += 1) {
+		if (condition()) return;
+		await new Promise((resolve) => setTimeout(resolve, 10));
+	}
+	throw new Error(`${what} did not come true in 10 s`);
+}
+
+const untilBlocked = (pid: number) =>
+	until(`${pid} blocked in write(2)`, () => readFileSync(`/proc/${pid}/wchan`, 'utf8').includes('pipe_write'));
+const untilChildren = (pid: number, count: number) =>
+	until(
+		`${count} children`,
+		() => readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ').filter(Boolean).length >= count,
+	);
+
+describe('when the machine is out of something', () => {
+	it('fds: the rotation is given up, the old child serves on, the next SIGHUP works, nothing leaks', async () => {
+		const program = sh('trap "exit 0" HUP TERM; echo up; while :; do sleep 0.02; done');
+		await program.logged(/^Generation 1 is up/);
+		program.signal('SIGHUP');
+		await program.logged(/exit status 0$/);
+		const before = fdsOf(program.pid).sort();
+		const limit = (count: string) => execFileSync('prlimit', ['--pid', String(program.pid), `--nofile=${count}:`]);
+		limit(
+			String(
+				Math.max(
+					...readdirSync(`/proc/${program.pid}/fd`)
+						.map(Number)
+						.filter((fd) => fd < 64),
+				) + 1,
+			),
+		);
+		program.signal('SIGHUP');
+		await program.logged(/^Could not start process pipe2: too many open files$/);
+		await program.logged(/^Generation 3 given up; generation 2 goes on serving$/);
+		limit('1024');
+		expect(fdsOf(program.pid).sort()).toEqual(before);
+		program.signal('SIGHUP');
+		await program.logged(/^Generation 4 is up/);
+		await program.logged(/exit status 0$/, 2);
+		expect(fdsOf(program.pid).sort()).toEqual(before);
+	});
+
+	it.runIf(isRoot)('processes: the same', async () => {
+		const program = sh('trap "exit 0" HUP TERM; echo up; while :; do sleep 0.02; done', ['-user=nobody']);
+		await program.logged(/^Generation 1 is up/);
+		const limit = (count: string) => execFileSync('prlimit', ['--pid', String(program.pid), `--nproc=${count}:`]);
+		const before = fdsOf(program.pid).sort();
+		limit('0');
+		program.signal('SIGHUP');
+		await program.logged(/^Could not start process fork\/exec \/bin\/sh: resource temporarily unavailable$/);
+		await program.logged(/given up; generation 1 goes on serving$/);
+		expect(fdsOf(program.pid).sort()).toEqual(before);
+		limit('1000');
+		program.signal('SIGHUP');
+		await program.logged(/^Generation 3 is up/);
+	});
+
+	it('the program is gone: the same', async () => {
+		const path = join(scratch(), 'server');
+		writeFileSync(path, '#!/bin/sh\necho up; exec sleep 60\n', { mode: 0o755 });
+		const program = run([...quick, `-command=${path}`]);
+		await program.logged(/^Generation 1 is up/);
+		execFileSync('mv', [path, `${path}.old`]);
+		program.signal('SIGHUP');
+		await program.logged(/^Could not start process fork\/exec .*: no such file or directory$/);
+		await program.logged(/^Generation 2 given up; generation 1 goes on serving$/);
+		execFileSync('mv', [`${path}.old`, path]);
+		program.signal('SIGHUP');
+		await program.logged(/^Generation 3 is up/);
+	});
+});
+
+describe('100 rotations', () => {
+	it('leave no fd and no zombie behind', async () => {
+		const program = sh('trap "exit 0" HUP TERM; while :; do sleep 0.02; done', ['-start=0']);
+		await program.logged(/^Generation 1 is up/);
+		program.signal('SIGHUP');
+		await program.logged(/exit status 0$|signal: hangup$/);
+		const before = fdsOf(program.pid).sort();
+		for (let count = 2; count <= 100; count += 1) {
+			program.signal('SIGHUP');
+			await program.logged(/exit status 0$|signal: hangup$/, count);
+		}
+		expect(fdsOf(program.pid).sort()).toEqual(before);
+		const children = readFileSync(`/proc/${program.pid}/task/${program.pid}/children`, 'utf8').trim().split(' ');
+		expect(children).toHaveLength(1);
+	});
+});
+
+describe('as PID 1', () => {
+	it.runIf(isRoot)('it reaps orphans without a word and stops on SIGTERM', async () => {
+		const orphan = '(sleep 0.2 & echo orphaned) ; trap "exit 0" TERM; while :; do sleep 0.02; done';
+		const program = run(
+			['--pid', '--fork', '--mount-proc', executable, ...quick, '-command=/bin/sh', '--', '-c', orphan],
+			{
+				command: 'unshare',
+			},
+		);
+		await program.logged(/^Generation 1 is up/);
+		const [first] = program.stderr().match(/^socketmaster\[1\]/) ?? [];
+		expect(first).toBe('socketmaster[1]');
+		const supervisor = Number(readFileSync(`/proc/${program.pid}/task/${program.pid}/children`, 'utf8'));
+		const childrenOf = () => readFileSync(`/proc/${supervisor}/task/${supervisor}/children`, 'utf8').trim().split(' ');
+		await until('the orphan was reaped', () => childrenOf().length === 1);
+		kill(supervisor, 'SIGTERM');
+		await program.ended;
+		expect(program.lines().filter((line) => /exit status/.test(line))).toHaveLength(1);
+	});
+});
+
+describe('-syslog', () => {
+	it.runIf(isRoot)(
+		'sends every line, survives a stalled and a restarted daemon, and says nothing on stderr',
+		async () => {
+			onTestFinished(() => {
+				spawnSync('rm', ['-f', '/dev/log']);
+			});
+			const log = join(scratch(), 'syslog');
+			const startDaemon = async () => {
+				const daemon = spawn('python3', [fixture('syslogd.py'), log], { stdio: ['ignore', 'pipe', 'inherit'] });
+				await once(daemon.stdout, 'data');
+				return daemon;
+			};
+			let daemon = await startDaemon();
+			const count = 3000;
+			const program = run([
+				...quick,
+				'-syslog',
+				'-command=/bin/sh',
+				'--',
+				'-c',
+				`trap "exit 0" TERM; for i in $(seq ${count}); do echo line $i; done; while :; do sleep 0.02; done`,
+			]);
+			const logged = () => (existsSync(log) ? readFileSync(log, 'utf8') : '');
+			await until('the first line', () => logged().includes('line 1\n'));
+
+			daemon.kill('SIGSTOP');
+			program.signal('SIGHUP');
+			await untilChildren(program.pid, 2);
+			daemon.kill('SIGCONT');
+			await until('what was stalled', () => logged().includes('Generation 2 is up'));
+
+			daemon.kill('SIGKILL');
+			await once(daemon, 'exit');
+			program.signal('SIGHUP');
+			await untilChildren(program.pid, 2);
+			daemon = await startDaemon();
+			onTestFinished(() => {
+				daemon.kill('SIGKILL');
+			});
+			await until('what came in between', () => logged().includes('Generation 3 is up'));
+			program.signal('SIGTERM');
+			expect(await program.ended).toMatchObject({ status: 0, stderr: '' });
+			await until('the last word', () => /exit status 0\n$/.test(logged()));
+			const lines = logged().match(/\[\d+\] line \d+$/gm) ?? [];
+			expect(new Set(lines).size).toBe(count * 3);
+			expect(logged()).toMatch(/^<30>.* socketmaster\[\d+\]: Listening on/);
+		},
+	);
+});
