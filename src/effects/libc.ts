@@ -9,15 +9,19 @@ type Koffi = typeof import('koffi');
 const require = createRequire(import.meta.url);
 
 /**
- * The native half of koffi is loaded by its own name: it is the whole of what is used here, and the
- * general entry point takes 15 to 20 ms more to find it (measured; docs/decisions.md).
+ * The native half of koffi is the whole of what is used here. It is loaded by its own name, glibc's
+ * before musl's: the general entry point takes ten times as long to find it (docs/decisions.md).
  */
 function loadKoffi(): Koffi {
-	try {
-		return require(`@koromix/koffi-${process.platform}-${process.arch}`);
-	} catch {
-		return require('koffi').default;
+	const target = `${process.platform}-${process.arch}`;
+	for (const build of [`linux_${process.arch}`, `musl_${process.arch}`]) {
+		try {
+			return require(`@koromix/koffi-${target}/${build}/koffi.node`);
+		} catch {
+			// Not this libc, or not laid out like that.
+		}
 	}
+	return require('koffi').default;
 }
 
 const koffi = loadKoffi();

@@ -1,6 +1,7 @@
 /** What children print: from their pipes, line by line, to the log. */
 import { readSync } from 'node:fs';
-import { type OnReadOpts, Socket, type SocketConstructorOpts } from 'node:net';
+import { createRequire } from 'node:module';
+import type { OnReadOpts, Socket, SocketConstructorOpts } from 'node:net';
 import type { Sink } from './sink.ts';
 
 export interface Output {
@@ -49,7 +50,7 @@ export function outputsOf(sink: Pick<Sink, 'isStalled' | 'onReady'>) {
 				},
 			},
 		};
-		const socket = new Socket(options);
+		const socket = newSocket(options);
 		socket.on('error', () => socket.destroy());
 		socket.on('close', () => {
 			isOpen = false;
@@ -68,6 +69,12 @@ export function outputsOf(sink: Pick<Sink, 'isStalled' | 'onReady'>) {
 
 		return { fd, finish, unfinished: lines.unfinished, stop: () => socket.pause() };
 	};
+}
+
+/** Loaded by name, when the first child runs already: a start is quicker so. */
+function newSocket(options: SocketConstructorOpts): Socket {
+	const { Socket } = createRequire(import.meta.url)('node:net') as typeof import('node:net');
+	return new Socket(options);
 }
 
 /** Zero at the end of the file, and while there is nothing to read: libuv has made the fd non-blocking. */

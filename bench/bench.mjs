@@ -1,0 +1,21 @@
+/**
+ * Measures the built program. PEER=/path/to/another measures that one in the same run, turn by turn.
+ * Usage: npm run bench [-- --quick] [-- log rotation start memory idle requests]
+ */
+import { benchLog } from './log.mjs';
+import { benchIdle, benchMemory, benchRotation, benchStart } from './process.mjs';
+import { benchRequests } from './requests.mjs';
+import { head } from './support.mjs';
+
+const all = {
+	start: benchStart,
+	rotation: benchRotation,
+	log: benchLog,
+	requests: benchRequests,
+	memory: benchMemory,
+	idle: benchIdle,
+};
+const wanted = process.argv.slice(2).filter((name) => name in all);
+
+head();
+for (const name of wanted.length > 0 ? wanted : Object.keys(all)) await all[name]();
