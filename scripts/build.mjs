@@ -31,7 +31,7 @@ await build({
 	external: ['koffi', 'pino'],
 	define: { 'import.meta.url': '__filename', SOCKETMASTER_VERSION: JSON.stringify(version) },
 	legalComments: 'none',
-	banner: { js: '(function (require, __filename) {' },
+	banner: { js: '(function (require, __filename, earlySignals) {' },
 	footer: { js: '})' },
 });
 

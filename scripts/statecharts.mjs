@@ -8,6 +8,7 @@ const { outputFiles } = await build({
 		contents: `
 			export { childMachine } from './src/machines/child.ts';
 			export { supervisorMachine } from './src/machines/supervisor.ts';
+			export { upgradeMachine } from "./src/machines/upgrade.ts";
 			export { toDot } from './src/machines/statechart.ts';`,
 		resolveDir: new URL('..', import.meta.url).pathname,
 	},
@@ -17,12 +18,14 @@ const { outputFiles } = await build({
 	write: false,
 });
 const source = Buffer.from(outputFiles[0].contents).toString('base64');
-const { childMachine, supervisorMachine, toDot } = await import(`data:text/javascript;base64,${source}`);
+const { childMachine, supervisorMachine, toDot, upgradeMachine } = await import(
+	`data:text/javascript;base64,${source}`
+);
 
 const viz = await instance();
 const folder = new URL('../docs/statecharts/', import.meta.url);
 mkdirSync(folder, { recursive: true });
-for (const machine of [supervisorMachine, childMachine]) {
+for (const machine of [supervisorMachine, childMachine, upgradeMachine]) {
 	const svg = viz.renderString(toDot(machine), { format: 'svg' });
 	writeFileSync(new URL(`${machine.id}.svg`, folder), svg);
 }

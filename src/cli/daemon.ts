@@ -1,13 +1,17 @@
 /** The composition root: gives the statecharts a world and starts them. */
-import { merge, mergeMap } from 'rxjs';
-import { createActor } from 'xstate';
+import { merge, mergeMap, Subject } from 'rxjs';
+import { createActor, type EventObject, fromCallback } from 'xstate';
 import { childrenOf } from '../effects/children.ts';
 import { openDoor } from '../effects/door.ts';
+import { becomeProgram, commandLine, handoverFormat } from '../effects/handover.ts';
 import { libc } from '../effects/libc.ts';
-import { closeListener, type Listener, openListener } from '../effects/listener.ts';
+import { closeListener, type Listener } from '../effects/listener.ts';
 import { jsonLog, type Log, textLog } from '../effects/log.ts';
+import { managerVariables, notifyReady } from '../effects/notify.ts';
 import { outputsOf } from '../effects/output.ts';
-import { logicalDirectory, sealDescriptors } from '../effects/process.ts';
+import { pidfdWatch } from '../effects/pidfd.ts';
+import { preflightActor } from '../effects/preflight.ts';
+import { type Exit, logicalDirectory, sealDescriptors } from '../effects/process.ts';
 import { exits } from '../effects/reaper.ts';
 import { signals } from '../effects/signals.ts';
 import { openSink, type Sink } from '../effects/sink.ts';
@@ -15,26 +19,31 @@ import { fdWriter } from '../effects/stderr.ts';
 import { syslogWriter } from '../effects/syslog.ts';
 import { timerActor } from '../effects/timer.ts';
 import { findUser, type User } from '../effects/user.ts';
-import { supervisorIn } from '../machines/world.ts';
+import type { Plan } from '../machines/facts.ts';
+import { describeState, supervisorIn } from '../machines/world.ts';
+import { type Beginning, begin, journalPath } from './beginning.ts';
 import { findCommand } from './command.ts';
 import type { Options } from './flags.ts';
+import { prepare, StartError } from './startError.ts';
 
-/** How long a log that nobody reads may hold up the end, in milliseconds. */
+/** How long a log that nobody reads may hold up the end or an upgrade, in milliseconds. */
 const patience = 5000;
 
 /** Runs the supervisor to its end, and with it the process. */
 export async function runDaemon(options: Options): Promise<never> {
 	sealDescriptors();
 	const { sink, log } = openLog(options);
+	const watch = pidfdWatch();
 	process.on('uncaughtException', (error) => log.say('error', `Internal error: ${error.message}`));
-	const listeners: Listener[] = [];
+	let listeners: Listener[] = [];
 	let status: number;
 	try {
-		if (!options.command) throw new StartError('Command path is mandatory');
-		const path = prepare('Could not find executable', () => findCommand(options.command, process.env.PATH ?? ''));
-		for (const uri of options.listen) listeners.push(announce(uri, log));
-		const user = options.user ? prepare('Unable to find user user:', () => findUser(options.user)) : null;
-		status = await supervise(options, { path, listeners, user, log, sink });
+		const { path, user } = checkOptions(options);
+		const { start, kill, signal: drain } = options;
+		const plan = { start, kill, drain, size: 1 };
+		const beginning = begin(options, plan, log);
+		listeners = beginning.listeners;
+		status = await supervise({ options, plan, beginning, path, user, log, sink, watch });
 	} catch (error) {
 		if (!(error instanceof StartError)) throw error;
 		log.say('error', error.message);
@@ -42,7 +51,17 @@ export async function runDaemon(options: Options): Promise<never> {
 		status = 1;
 	}
 	for (const listener of listeners) closeListener(listener);
+	watch.close();
 	return end(sink, status);
+}
+
+/** What can be wrong with the flags, before anything is opened. @throws {StartError} */
+export function checkOptions({ command, user }: Options): { path: string; user: User | null } {
+	if (!command) throw new StartError('Command path is mandatory');
+	return {
+		path: prepare('Could not find executable', () => findCommand(command, process.env.PATH ?? '')),
+		user: user ? prepare('Unable to find user user:', () => findUser(user)) : null,
+	};
 }
 
 /** A thread that still writes to a log nobody reads would hold up exit(3), so _exit(2) it is then. */
@@ -51,21 +70,12 @@ async function end(sink: Sink, status: number): Promise<never> {
 	process.exit(status);
 }
 
-/** What went wrong before anything was started: one sentence. */
-class StartError extends Error {}
-
-/** @throws {StartError} with what was wanted and why it could not be had */
-function prepare<T>(what: string, work: () => T): T {
+function openLog(options: Options): { sink: Sink; log: Log } {
+	const { syslog, json } = options;
+	// With a journal, what was read and not yet written is lost with a supervisor that is killed: one chunk, no more.
+	const stallAt = journalPath(options) === null ? 256 * 1024 : 0;
 	try {
-		return work();
-	} catch (error) {
-		throw new StartError(`${what} ${(error as Error).message}`, { cause: error });
-	}
-}
-
-function openLog({ syslog, json }: Options): { sink: Sink; log: Log } {
-	try {
-		const sink = openSink(syslog ? syslogWriter() : fdWriter(2));
+		const sink = openSink(syslog ? syslogWriter() : fdWriter(2), stallAt);
 		const log = json ? jsonLog(sink) : textLog(sink, { isStamped: !syslog });
 		sink.onDropped((lines) => log.say('warn', `${lines} log lines were dropped: nobody took them`));
 		return { sink, log };
@@ -75,57 +85,110 @@ function openLog({ syslog, json }: Options): { sink: Sink; log: Log } {
 	}
 }
 
-function announce(uri: string, log: Log): Listener {
-	log.say('info', `Listening on ${uri}`);
-	const listener = prepare('Unable to open socket', () => openListener(uri));
-	if (/:0*$/.test(uri)) log.say('info', `Bound to ${listener.address}`);
-	return listener;
-}
-
 interface Means {
+	options: Options;
+	plan: Plan;
+	beginning: Beginning;
 	path: string;
-	listeners: Listener[];
 	user: User | null;
 	log: Log;
 	sink: Sink;
+	watch: ReturnType<typeof pidfdWatch>;
 }
 
 /** @returns the exit status, when the last child is gone */
-function supervise(options: Options, { path, listeners, user, log, sink }: Means): Promise<number> {
-	const door = openDoor(() => {});
+function supervise({ options, plan, beginning, path, user, log, sink, watch }: Means): Promise<number> {
+	const { journal, listeners, survivors, run } = beginning;
+	const directory = logicalDirectory();
+	const outputs = outputsOf(sink, log);
+	const reaped = new Subject<Exit>();
+	const door = openDoor(
+		(fact, isAtRest) => journal.record(fact, isAtRest ? describeState(supervisor) : null),
+		Date.now,
+		beginning.seq,
+	);
 	const children = childrenOf({
 		admit: door.admit,
 		log,
-		openOutput: outputsOf(sink),
-		spec: {
-			path,
-			args: options.args,
-			env: process.env,
-			directory: logicalDirectory(),
-			user,
-			listeners: listeners.map(({ fd }) => fd),
-		},
+		outputs,
+		spec: { path, args: options.args, env: childEnv(), directory, user, run, listeners: listeners.map(({ fd }) => fd) },
+		isDurable: journal.fd() !== null,
+		survivors,
+		watch: watch.watch,
 	});
+	const nextProgram = () => {
+		const [name = '', ...args] = commandLine();
+		return { path: findCommand(name, process.env.PATH ?? ''), args, directory };
+	};
 	const supervisor = createActor(
 		supervisorIn({
 			facts: door.facts,
 			process: children.actor,
 			timer: timerActor(door.admit),
+			preflight: preflightActor({ admit: door.admit, exits: reaped, program: nextProgram }),
+			handover: fromCallback<EventObject, void>(() => void handOver()),
 			report: ({ level, text }) => log.say(level, text),
 		}),
 	);
-	merge(signals(), exits().pipe(mergeMap(children.ended))).subscribe(door.admit);
+
+	/** Stops reading, waits until all that was read is written, and becomes the next program. */
+	async function handOver() {
+		try {
+			do {
+				outputs.hold();
+				if (!(await sink.flush(patience))) throw new Error('nobody reads the log');
+			} while (!sink.isIdle());
+			const roster = journal.roster();
+			if (!roster) throw new Error('nothing was started yet');
+			process.chdir(directory);
+			const strangers = [...survivors].flatMap(([child, { pidfd }]) => (pidfd === null ? [] : [child]));
+			const handover = {
+				format: handoverFormat,
+				run,
+				seq: door.last(),
+				roster,
+				listeners: listeners.map(({ uri, fd, file }) => ({ uri, fd, file })),
+				pipes: outputs.hold(),
+				journal: journal.fd(),
+				strangers,
+			};
+			becomeProgram(handover, nextProgram().path, commandLine());
+		} catch (error) {
+			outputs.resume();
+			door.admit({ type: 'upgrade.refused', reason: (error as Error).message });
+		}
+	}
+
 	return new Promise((resolve) => {
 		// Signal handlers do not keep Node's event loop alive, and a child may close its output long before it ends.
 		const presence = setInterval(() => {}, 2 ** 31 - 1);
 		supervisor.subscribe({
+			next: ({ value }) => tellManager(String(value)),
 			complete: () => {
 				clearInterval(presence);
 				resolve(supervisor.getSnapshot().output?.status ?? 1);
 			},
 		});
 		supervisor.start();
-		const { start, kill, signal: drain } = options;
-		door.admit({ type: 'supervisor.started', pid: process.pid, plan: { start, kill, drain, size: 1 } });
+		for (const pipe of beginning.pipes) outputs.open(pipe);
+		const { pid } = process;
+		if (beginning.roster) door.admit({ type: 'supervisor.recovered', pid, roster: beginning.roster });
+		else door.admit({ type: 'supervisor.started', pid, plan });
+		// Only now, so that children which ended in between are known by their names.
+		merge(signals(), reaped.pipe(mergeMap(children.ended))).subscribe(door.admit);
+		exits().subscribe(reaped);
 	});
+}
+
+/** The manager is told once that the service is up. */
+function tellManager(state: string) {
+	if (!['running', 'draining'].includes(state) || !process.env.NOTIFY_SOCKET) return;
+	notifyReady(process.env);
+	delete process.env.NOTIFY_SOCKET;
+}
+
+/** What the manager told us is not for the children: a STOPPING=1 of one that drains would stop the service. */
+function childEnv(): NodeJS.ProcessEnv {
+	const none = Object.fromEntries(managerVariables.map((name) => [name, undefined]));
+	return { ...process.env, ...none };
 }

@@ -6,15 +6,21 @@ export interface Door {
 	/** Numbers, times and records a fact, then hands it on as soon as the statecharts are done with the one before. */
 	admit: (happening: Happening) => void;
 	facts: Observable<Fact>;
+	/** The number of the last fact. */
+	last: () => number;
 }
 
 /**
  * Facts are recorded the moment they come and delivered one at a time: what an effect tells while the
  * charts still act on a fact waits for its turn, so that a replay meets the same facts in the same states.
- * @param record sees every fact first; what it throws is its own affair
+ * @param record sees every fact first, and whether the charts are at rest, with all facts before it done with
  * @param after the number of the last fact of an earlier life
  */
-export function openDoor(record: (fact: Fact) => void, now: () => number = Date.now, after = 0): Door {
+export function openDoor(
+	record: (fact: Fact, isAtRest: boolean) => void,
+	now: () => number = Date.now,
+	after = 0,
+): Door {
 	const facts = new Subject<Fact>();
 	const waiting: Fact[] = [];
 	let seq = after;
@@ -23,7 +29,7 @@ export function openDoor(record: (fact: Fact) => void, now: () => number = Date.
 	function admit(happening: Happening) {
 		seq += 1;
 		const fact = { seq, at: now(), ...happening };
-		record(fact);
+		record(fact, !isDelivering);
 		waiting.push(fact);
 		if (!isDelivering) deliver();
 	}
@@ -37,5 +43,5 @@ export function openDoor(record: (fact: Fact) => void, now: () => number = Date.
 		}
 	}
 
-	return { admit, facts };
+	return { admit, facts, last: () => seq };
 }

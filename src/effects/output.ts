@@ -2,17 +2,23 @@
 import { readSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import type { OnReadOpts, Socket, SocketConstructorOpts } from 'node:net';
+import type { Log } from './log.ts';
 import type { Sink } from './sink.ts';
 
-export interface Output {
-	/** The read end of the pipe. */
+/** A pipe that is read, as it can be handed over to another program. */
+export interface OpenPipe {
+	/** The read end. */
 	fd: number;
+	/** Whose it is. */
+	pid: number;
+	generation: number;
+	/** The beginning of a line whose end has not come yet; characters are bytes. */
+	unfinished: string;
+}
+
+export interface Output {
 	/** Reads what is in the pipe now, to the last byte, and ends the last line: its writer is gone. */
 	finish: () => void;
-	/** The beginning of a line whose end has not come yet. */
-	unfinished: () => string;
-	/** Reads no further; what has been read is logged but for the unfinished line. */
-	stop: () => void;
 }
 
 /** A longer line is passed on in pieces of this many bytes. */
@@ -21,20 +27,23 @@ const longestLine = 64 * 1024;
 /** All pipes are read into this one: a chunk is done with before the next is read. */
 const buffer = Buffer.allocUnsafeSlow(64 * 1024);
 
-/**
- * Opens outputs that share one sink: while it is stalled none of them is read, and the children wait
- * in write(2), as they would for any slow reader.
- */
-export function outputsOf(sink: Pick<Sink, 'isStalled' | 'onReady'>) {
-	const paused = new Set<Socket>();
-	sink.onReady(() => {
-		for (const socket of paused) socket.resume();
-		paused.clear();
-	});
+interface Reader {
+	socket: Socket;
+	describe: () => OpenPipe;
+}
 
-	/** @param log takes whole lines, parted by newlines, without the last newline */
-	return function openOutput(fd: number, log: (lines: string) => void, begun = ''): Output {
-		const lines = newLines(log, begun);
+/**
+ * Outputs that share one log and its sink: while that is stalled none of them is read, and the children
+ * wait in write(2), as they would for any slow reader.
+ */
+export function outputsOf(sink: Pick<Sink, 'isStalled' | 'onReady'>, log: Pick<Log, 'child'>) {
+	const readers = new Set<Reader>();
+	let isHeld = false;
+	sink.onReady(resume);
+
+	/** Reads a pipe from now on. */
+	function open({ fd, pid, generation, unfinished }: OpenPipe): Output {
+		const lines = newLines(log.child(pid, generation), unfinished);
 		let isOpen = true;
 		const options: SocketConstructorOpts & { onread: OnReadOpts } = {
 			fd,
@@ -44,17 +53,17 @@ export function outputsOf(sink: Pick<Sink, 'isStalled' | 'onReady'>) {
 				buffer,
 				callback: (length: number) => {
 					lines.add(buffer, length);
-					if (!sink.isStalled()) return true;
-					paused.add(socket);
-					return false;
+					return !isHeld && !sink.isStalled();
 				},
 			},
 		};
 		const socket = newSocket(options);
+		const reader = { socket, describe: () => ({ fd, pid, generation, unfinished: lines.unfinished() }) };
+		readers.add(reader);
 		socket.on('error', () => socket.destroy());
 		socket.on('close', () => {
 			isOpen = false;
-			paused.delete(socket);
+			readers.delete(reader);
 			lines.end();
 		});
 
@@ -67,8 +76,22 @@ export function outputsOf(sink: Pick<Sink, 'isStalled' | 'onReady'>) {
 			lines.end();
 		}
 
-		return { fd, finish, unfinished: lines.unfinished, stop: () => socket.pause() };
-	};
+		return { finish };
+	}
+
+	/** Reads nothing further, until `resume`. @returns all pipes as they are */
+	function hold(): OpenPipe[] {
+		isHeld = true;
+		for (const { socket } of readers) socket.pause();
+		return [...readers].map(({ describe }) => describe());
+	}
+
+	function resume() {
+		isHeld = false;
+		for (const { socket } of readers) socket.resume();
+	}
+
+	return { open, hold, resume };
 }
 
 /** Loaded by name, when the first child runs already: a start is quicker so. */

@@ -2,6 +2,9 @@
 import { Observable } from 'rxjs';
 import type { Happening } from '../machines/facts.ts';
 
+/** Signals that came before there was anybody to tell: the launcher catches them from its first statement on. */
+declare const earlySignals: { stop: () => (typeof handled)[number][] } | undefined;
+
 const handled = ['HUP', 'TERM', 'INT', 'QUIT', 'USR1', 'USR2'] as const;
 
 /** A fact for every signal the supervisor obeys, for as long as it is subscribed to. */
@@ -11,6 +14,8 @@ export function signals(): Observable<Happening> {
 			(name) => [`SIG${name}` as const, () => subscriber.next({ type: `signal.${name}` })] as const,
 		);
 		for (const [name, handler] of handlers) process.on(name, handler);
+		const early = typeof earlySignals === 'undefined' ? [] : earlySignals.stop();
+		for (const name of early) subscriber.next({ type: `signal.${name}` });
 		return () => {
 			for (const [name, handler] of handlers) process.off(name, handler);
 		};

@@ -5,6 +5,8 @@ export interface Sink {
 	write: (text: string) => void;
 	/** It holds more than it should: whoever can wait should wait. */
 	isStalled: () => boolean;
+	/** All is written. */
+	isIdle: () => boolean;
 	/** Told when a stall is over. */
 	onReady: (listener: () => void) => void;
 	/** Told how many lines had to be dropped in a stall, when it is over. */
@@ -13,16 +15,17 @@ export interface Sink {
 	flush: (patience: number) => Promise<boolean>;
 }
 
-/** Above this many bytes not yet written, children are read no further. */
-const stallAt = 256 * 1024;
 /** Above this many, lines are dropped and counted: only the supervisor's own and last words come in a stall. */
 const dropAt = 16 * 1024 * 1024;
 
 /** Writes whole lines and answers when they are out, or lost for good: the log is no reason to die. */
 export type Writer = (text: string, done: () => void) => void;
 
-/** A sink in front of a writer, which gets one text at a time. */
-export function openSink(write: Writer): Sink {
+/**
+ * A sink in front of a writer, which gets one text at a time.
+ * @param stallAt above this many bytes not yet written it is stalled
+ */
+export function openSink(write: Writer, stallAt: number): Sink {
 	let waiting: string[] = [];
 	let waitingBytes = 0;
 	let isWriting = false;
@@ -74,6 +77,7 @@ export function openSink(write: Writer): Sink {
 	return {
 		write: add,
 		isStalled: () => waitingBytes > stallAt,
+		isIdle: () => !isWriting,
 		onReady: (listener) => readyListeners.push(listener),
 		onDropped: (listener) => droppedListeners.push(listener),
 		flush: (patience) =>

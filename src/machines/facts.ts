@@ -34,8 +34,11 @@ export type Happening =
 	| { type: 'stop.requested' }
 	/** About to be spawned: recorded first, so that a child can be found whose `child.spawned` was lost. */
 	| { type: 'child.spawning'; child: number; generation: number }
-	/** `startTime` is field 22 of /proc/PID/stat, clock ticks since boot: with it a pid is unique. */
-	| { type: 'child.spawned'; child: number; pid: number; startTime: number }
+	/**
+	 * `startTime` is field 22 of /proc/PID/stat, clock ticks since boot: with it a pid is unique. `pipe` is
+	 * the inode of the pipe that the child prints to.
+	 */
+	| { type: 'child.spawned'; child: number; pid: number; startTime: number; pipe: number }
 	| { type: 'child.spawnFailed'; child: number; reason: string }
 	/** About to be signalled: recorded first, so that no child is ever signalled twice. */
 	| { type: 'child.signalled'; child: number; signal: string; reason: SignalReason }

@@ -12,6 +12,8 @@ export interface RosterChild {
 	generation: number;
 	pid: number | null;
 	startTime: number | null;
+	/** The inode of the pipe it prints to. */
+	pipe: number | null;
 	phase: Phase;
 	/** When it entered the phase, and when the phase's wait ends; milliseconds since 1970. */
 	since: number;
@@ -58,6 +60,7 @@ export function evolve(roster: Roster | null, fact: Fact): Roster {
 			return changeChild(roster, fact.child, () => ({
 				pid: fact.pid,
 				startTime: fact.startTime,
+				pipe: fact.pipe,
 				phase: 'booting',
 				since: fact.at,
 				deadline: fact.at + Math.max(0, roster.plan.start),
@@ -133,6 +136,7 @@ function addChild(roster: Roster, { child, generation, at }: FactOf<'child.spawn
 				generation,
 				pid: null,
 				startTime: null,
+				pipe: null,
 				phase: 'spawning',
 				since: at,
 				deadline: null,

@@ -64,7 +64,7 @@ function labelOf({ eventType, guard, actions }: Transition): string {
 function nameOf(thing: unknown): string {
 	if (typeof thing === 'string') return thing;
 	const { type, params } = thing as { type: string; params?: unknown };
-	return params === undefined ? type : `${type} ${params}`;
+	return typeof params === 'string' ? `${type} ${params}` : type;
 }
 
 /** Several ways between two states share one arrow. */

@@ -3,6 +3,7 @@ import { type ActorRefFrom, fromEventObservable, setup } from 'xstate';
 import { type ChildNews, type ChildOrder, childMachine } from './child.ts';
 import type { Fact, FactOf, FactType, Plan, Report } from './facts.ts';
 import { isLost } from './roster.ts';
+import { upgradeMachine } from './upgrade.ts';
 
 interface Member {
 	ref: ActorRefFrom<typeof childMachine>;
@@ -51,6 +52,7 @@ const base = setup({
 			throw new Error('the facts actor was not provided');
 		}),
 		child: childMachine,
+		upgrade: upgradeMachine,
 	},
 	actions: {
 		report: (_, _report: Report) => {
@@ -78,6 +80,9 @@ type Enqueue = Parameters<Parameters<typeof base.enqueueActions>[0]>[0]['enqueue
 export const supervisorMachine = base
 	.extend({
 		actions: {
+			passOnToUpgrade: base.enqueueActions(({ enqueue, event }) => {
+				enqueue.sendTo('upgrade', event as Fact);
+			}),
 			passOnToChild: base.enqueueActions(({ enqueue, context, event }) => {
 				const fact = event as ChildFact;
 				const member = context.members[fact.child];
@@ -224,7 +229,10 @@ export const supervisorMachine = base
 			status: 0,
 			members: {},
 		},
-		invoke: { id: 'facts', src: 'facts' },
+		invoke: [
+			{ id: 'facts', src: 'facts' },
+			{ id: 'upgrade', src: 'upgrade' },
+		],
 		initial: 'starting',
 		on: {
 			'child.spawning': { description: 'what this chart decided itself' },
@@ -239,6 +247,10 @@ export const supervisorMachine = base
 			'signal.INT': { target: '.stopping', actions: 'stop' },
 			'stop.requested': { target: '.stopping', actions: 'stop' },
 			'signal.QUIT': { actions: 'forward' },
+			'signal.USR1': { actions: 'passOnToUpgrade' },
+			'signal.USR2': { actions: 'passOnToUpgrade' },
+			'upgrade.verified': { actions: 'passOnToUpgrade' },
+			'upgrade.refused': { actions: 'passOnToUpgrade' },
 		},
 		states: {
 			starting: {
@@ -303,6 +315,8 @@ export const supervisorMachine = base
 				on: {
 					'signal.HUP': { actions: 'refuse' },
 					'rotate.requested': { actions: 'refuse' },
+					'signal.USR1': { actions: 'refuse' },
+					'signal.USR2': { actions: 'refuse' },
 				},
 				always: { guard: 'isOver', target: 'stopped' },
 			},

@@ -55,7 +55,7 @@ describe('the shortest way', () => {
 	});
 
 	it('to every state of a child is as short as a process would think', () => {
-		const spawned = fact({ type: 'child.spawned', child: 1, pid: 9, startTime: 1 });
+		const spawned = fact({ type: 'child.spawned', child: 1, pid: 9, startTime: 1, pipe: 1 });
 		const boot = fact({ type: 'timer.elapsed', child: 1, timer: 'boot' });
 		const kill = fact({ type: 'timer.elapsed', child: 1, timer: 'kill' });
 		const failed = fact({ type: 'child.spawnFailed', child: 1, reason: 'no' });

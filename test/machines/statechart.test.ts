@@ -4,9 +4,10 @@ import { describe, expect, it } from 'vitest';
 import { childMachine } from '../../src/machines/child.ts';
 import { toDot } from '../../src/machines/statechart.ts';
 import { supervisorMachine } from '../../src/machines/supervisor.ts';
+import { upgradeMachine } from '../../src/machines/upgrade.ts';
 
 describe('docs/statecharts', () => {
-	it.each([supervisorMachine, childMachine])(
+	it.each([supervisorMachine, childMachine, upgradeMachine])(
 		'shows the $id as it is (npm run statecharts draws it anew)',
 		async (machine) => {
 			const viz = await instance();
@@ -15,7 +16,7 @@ describe('docs/statecharts', () => {
 		},
 	);
 
-	it.each([supervisorMachine, childMachine])('leaves out no state of the $id', (machine) => {
+	it.each([supervisorMachine, childMachine, upgradeMachine])('leaves out no state of the $id', (machine) => {
 		const dot = toDot(machine);
 		for (const state of Object.keys(machine.root.states)) expect(dot).toContain(`\t"${state}"`);
 	});

@@ -50,7 +50,7 @@ export function modelWorld(plan: Plan, canSpawn: () => boolean) {
 				door.admit({ type: 'child.spawning', child, generation });
 				if (canSpawn()) {
 					Object.assign(own, { pid: 100 + child, isAlive: true });
-					door.admit({ type: 'child.spawned', child, pid: 100 + child, startTime: child });
+					door.admit({ type: 'child.spawned', child, pid: 100 + child, startTime: child, pipe: child });
 				} else {
 					door.admit({ type: 'child.spawnFailed', child, reason: 'no' });
 				}
@@ -67,6 +67,8 @@ export function modelWorld(plan: Plan, canSpawn: () => boolean) {
 				waits.add(timer);
 				return () => waits.delete(timer);
 			}),
+			preflight: fromCallback(() => {}),
+			handover: fromCallback(() => {}),
 			report: () => {},
 		}),
 	);

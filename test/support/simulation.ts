@@ -36,7 +36,8 @@ export function simulate() {
 		start: (changes: Partial<Plan> = {}) =>
 			simulation.tell({ type: 'supervisor.started', pid: 1, plan: { ...plan, ...changes } }),
 		/** The child has a process: pid 100 plus its number. */
-		spawned: (child: number) => simulation.tell({ type: 'child.spawned', child, pid: 100 + child, startTime: child }),
+		spawned: (child: number) =>
+			simulation.tell({ type: 'child.spawned', child, pid: 100 + child, startTime: child, pipe: child }),
 		/** The child's first wait is over. */
 		up: (child: number) => simulation.tell({ type: 'timer.elapsed', child, timer: 'boot' }),
 		exited: (child: number, code = 0) =>

@@ -1,0 +1,202 @@
+/** The supervisor replaces itself, under load, again and again. */
+import { execFileSync } from 'node:child_process';
+import { chmodSync, cpSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { load } from '../support/load.ts';
+import { counting, storiesOf } from '../support/log.ts';
+import { environment, executable, fixture, kill, root, run, scratch } from '../support/program.ts';
+
+const upgrades = 100;
+
+const fdsOf = (pid: number) => readdirSync(`/proc/${pid}/fd`).sort();
+const memoryOf = (pid: number) => Number(readFileSync(`/proc/${pid}/status`, 'utf8').match(/VmRSS:\s+(\d+)/)?.[1]);
+const childrenOf = (pid: number) => readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ');
+
+describe('SIGUSR2', () => {
+	it(`${upgrades} times under load loses no request and no line, and leaks nothing`, async () => {
+		const journal = join(scratch(), 'journal');
+		const program = run(
+			['-listen=tcp://127.0.0.1:0', '-start=200', `-journal=${journal}`, `-command=${fixture('server.mjs')}`],
+			{
+				env: environment({ CHATTY: '2' }),
+			},
+		);
+		const [, address = ''] = await program.logged(/^Bound to (.*)$/);
+		await program.logged(/^Generation 1 is up/);
+		const finish = await load(address, 4);
+		const fds: string[][] = [];
+		const memory: number[] = [];
+		let generation = 1;
+		for (let count = 1; count <= upgrades; count += 1) {
+			if (count % 10 === 0) {
+				program.signal('SIGHUP');
+				generation += 1;
+				// Half of them are met in the middle of their rotation by the upgrade.
+				if (count % 20 === 0) await program.logged(new RegExp(`^Generation ${generation} is up`));
+			}
+			program.signal(count % 2 === 0 ? 'SIGUSR2' : 'SIGUSR1');
+			await program.logged(/^Upgraded to version/, count);
+			await program.logged(new RegExp(`^Generation ${generation} is up`));
+			await program.logged(/ exit status 0$/, generation - 1).catch(() => {});
+			fds.push(fdsOf(program.pid));
+			memory.push(memoryOf(program.pid));
+		}
+		const { failures, requests } = await finish();
+		expect(failures).toEqual([]);
+		expect(requests).toBeGreaterThan(upgrades);
+		expect(childrenOf(program.pid)).toHaveLength(1);
+		program.signal('SIGTERM');
+		expect((await program.ended).status).toBe(0);
+
+		expect(fds.at(-1)?.length).toBeLessThanOrEqual((fds[4]?.length ?? 0) + 1);
+		expect(memory.at(-1)).toBeLessThan(1.2 * (memory[4] ?? 0));
+		const stories = storiesOf(program.stderr());
+		expect(stories).toHaveLength(generation);
+		for (const { numbers, printed, told } of stories) {
+			expect(numbers).toEqual(counting(printed ?? -1));
+			expect(told).toBe(1);
+		}
+		const replayed = execFileSync(executable, ['replay', journal], { encoding: 'utf8' });
+		expect(replayed).toMatch(/-> stopped\n$/);
+	}, 300_000);
+
+	it('goes on without a journal too', async () => {
+		const program = run([
+			'-listen=tcp://127.0.0.1:0',
+			'-start=100',
+			'-kill=400',
+			'-command=/bin/sh',
+			'--',
+			'-c',
+			'trap "" HUP; echo up; while :; do sleep 0.02; done',
+		]);
+		await program.logged(/^Generation 1 is up/);
+		program.signal('SIGHUP');
+		await program.logged(/^Generation 2 is up/);
+		program.signal('SIGUSR2');
+		await program.logged(/^Upgraded to version/);
+		await program.logged(/is still alive 400 ms after it was told to leave; killing it$/);
+		await program.logged(/signal: killed$/);
+		program.signal('SIGINT');
+		await program.logged(/signal: interrupt$/);
+		expect((await program.ended).status).toBe(0);
+	});
+
+	it('runs the newly installed code, behind a link that was moved', async () => {
+		const folder = scratch();
+		install(join(folder, 'one'), '1.1.1');
+		install(join(folder, 'two'), '2.2.2');
+		execFileSync('ln', ['-s', 'one', join(folder, 'current')]);
+		const program = run(['-listen=tcp://127.0.0.1:0', '-start=50', '-command=/bin/sleep', '60'], {
+			command: join(folder, 'current/bin/socketmaster'),
+		});
+		await program.logged(/^Generation 1 is up/);
+		const commandLine = readFileSync(`/proc/${program.pid}/cmdline`, 'utf8');
+		execFileSync('ln', ['-sfn', 'two', join(folder, 'current')]);
+		program.signal('SIGUSR2');
+		await program.logged(/^Upgraded to version 2\.2\.2$/);
+		expect(readFileSync(`/proc/${program.pid}/cmdline`, 'utf8')).toBe(commandLine);
+	});
+
+	it('is refused when the new program is not sound, with its words, and nothing has changed', async () => {
+		const folder = scratch();
+		install(join(folder, 'app'), '1.1.1');
+		const program = run(
+			[
+				'-listen=tcp://127.0.0.1:0',
+				'-start=50',
+				'-command=/bin/sh',
+				'--',
+				'-c',
+				'echo up; while :; do sleep 0.02; done',
+			],
+			{ command: join(folder, 'app/bin/socketmaster') },
+		);
+		await program.logged(/^Generation 1 is up/);
+		const fds = fdsOf(program.pid);
+		writeFileSync(join(folder, 'app/bin/socketmaster'), '#!/bin/sh\nexit 1\nthis is no JavaScript\n');
+		program.signal('SIGUSR2');
+		await program.logged(/^Upgrade refused: the new program says: .*SyntaxError.*; nothing has changed$/);
+		expect(fdsOf(program.pid)).toEqual(fds);
+		program.signal('SIGHUP');
+		await program.logged(/^Generation 2 is up/);
+	});
+
+	it('is refused when the command has gone meanwhile', async () => {
+		const folder = scratch();
+		const command = join(folder, 'server');
+		writeFileSync(command, '#!/bin/sh\nexec sleep 60\n');
+		chmodSync(command, 0o755);
+		const program = run(['-listen=tcp://127.0.0.1:0', '-start=50', `-command=${command}`]);
+		await program.logged(/^Generation 1 is up/);
+		execFileSync('rm', [command]);
+		program.signal('SIGUSR2');
+		await program.logged(
+			/^Upgrade refused: the new program says: Could not find executable exec: .* no such file or directory; nothing has changed$/,
+		);
+		program.signal('SIGTERM');
+		expect((await program.ended).status).toBe(0);
+	});
+
+	it('is refused when the new program takes too long to check itself', async () => {
+		const folder = scratch();
+		install(join(folder, 'app'), '1.1.1');
+		const program = run(['-listen=tcp://127.0.0.1:0', '-start=50', '-command=/bin/sleep', '60'], {
+			command: join(folder, 'app/bin/socketmaster'),
+		});
+		await program.logged(/^Generation 1 is up/);
+		writeFileSync(join(folder, 'app/bin/socketmaster'), 'setInterval(() => {}, 1000);\n');
+		program.signal('SIGUSR2');
+		program.signal('SIGHUP');
+		await program.logged(/^Generation 2 is up/);
+		await program.logged(/^Upgrade refused: the new program took over 10 s to check itself; nothing has changed$/);
+	});
+
+	it('sees a child that dies in between', async () => {
+		const program = run([
+			'-listen=tcp://127.0.0.1:0',
+			'-start=50',
+			'-command=/bin/sh',
+			'--',
+			'-c',
+			'echo up; exec sleep 60',
+		]);
+		await program.logged(/^Generation 1 is up/);
+		const [child = ''] = childrenOf(program.pid);
+		program.signal('SIGUSR2');
+		await program.logged(/^Upgrade: checking/);
+		// By now the preflight runs; the end of this child falls before, into or after the handover.
+		kill(Number(child), 'SIGKILL');
+		const { status } = await program.ended;
+		expect(program.lines().at(-1)).toMatch(/signal: killed$/);
+		expect(status).toBe(137);
+	});
+
+	it('after SIGTERM is refused in words', async () => {
+		const program = run([
+			'-listen=tcp://127.0.0.1:0',
+			'-start=50',
+			'-kill=500',
+			'-command=/bin/sh',
+			'--',
+			'-c',
+			'trap "" TERM; echo up; while :; do sleep 0.02; done',
+		]);
+		await program.logged(/\] up$/);
+		program.signal('SIGTERM');
+		await program.logged(/^SIGTERM: stopping/);
+		program.signal('SIGUSR2');
+		await program.logged(/^SIGUSR2 refused: already stopping$/);
+	});
+});
+
+/** An installation of its own: the launcher, the bundle with another version, and the modules it needs. */
+function install(folder: string, version: string) {
+	mkdirSync(folder);
+	for (const name of ['bin', 'dist']) cpSync(join(root, name), join(folder, name), { recursive: true });
+	symlinkSync(join(root, 'node_modules'), join(folder, 'node_modules'));
+	const bundle = join(folder, 'dist/socketmaster.cjs');
+	const { version: built } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
+	writeFileSync(bundle, readFileSync(bundle, 'utf8').replaceAll(JSON.stringify(built), JSON.stringify(version)));
+}
