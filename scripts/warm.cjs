@@ -8,7 +8,8 @@ const { join } = require('node:path');
 
 const dist = join(__dirname, '../dist');
 const file = join(dist, 'socketmaster.cjs');
-const script = new Script(readFileSync(file, 'latin1'), { filename: file });
+const source = readFileSync(file, 'latin1');
+const script = new Script(source, { filename: file });
 process.argv = [
 	process.execPath,
 	file,
@@ -17,5 +18,7 @@ process.argv = [
 	'-command=/bin/echo',
 	'warm',
 ];
-process.on('exit', () => writeFileSync(join(dist, 'socketmaster.cache'), script.createCachedData()));
+process.on('exit', () =>
+	writeFileSync(join(dist, `socketmaster.${source.slice(2, 18)}.cache`), script.createCachedData()),
+);
 script.runInThisContext()(require, file);

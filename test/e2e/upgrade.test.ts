@@ -198,5 +198,7 @@ function install(folder: string, version: string) {
 	symlinkSync(join(root, 'node_modules'), join(folder, 'node_modules'));
 	const bundle = join(folder, 'dist/socketmaster.cjs');
 	const { version: built } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
-	writeFileSync(bundle, readFileSync(bundle, 'utf8').replaceAll(JSON.stringify(built), JSON.stringify(version)));
+	const mark = version.padEnd(16, '.');
+	const code = readFileSync(bundle, 'utf8').replace(/^\/\*\w{16}/, `/*${mark}`);
+	writeFileSync(bundle, code.replaceAll(JSON.stringify(built), JSON.stringify(version)));
 }
