@@ -151,11 +151,21 @@ function takeListening(wanted: Header['listeners'][number], survivors: Survivor[
 	return null;
 }
 
+/** Under which numbers a process holds a socket. It may be opening and closing others meanwhile. */
 function socketsOf(pid: number, inode: number): number[] {
 	try {
-		const fds = readdirSync(`/proc/${pid}/fd`).map(Number);
-		return fds.filter((fd) => readlinkSync(`/proc/${pid}/fd/${fd}`) === `socket:[${inode}]`);
+		return readdirSync(`/proc/${pid}/fd`)
+			.map(Number)
+			.filter((fd) => linkOf(pid, fd) === `socket:[${inode}]`);
 	} catch {
 		return [];
+	}
+}
+
+function linkOf(pid: number, fd: number): string | null {
+	try {
+		return readlinkSync(`/proc/${pid}/fd/${fd}`);
+	} catch {
+		return null;
 	}
 }
