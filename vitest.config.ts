@@ -5,6 +5,8 @@ export default defineConfig({
 	test: {
 		include: ['test/**/*.test.ts'],
 		globalSetup: 'test/support/build.ts',
+		// The load of one file would be the noise of another.
+		fileParallelism: false,
 		testTimeout: 60_000,
 		hookTimeout: 60_000,
 	},

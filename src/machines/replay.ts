@@ -17,6 +17,7 @@ export interface Step {
 export function createReplay() {
 	let decided: Command[] = [];
 	let send: (fact: Fact) => void = () => {};
+	let now = '';
 	let supervisor: ActorRefFrom<typeof supervisorMachine> | null = null;
 
 	function begin() {
@@ -31,14 +32,13 @@ export function createReplay() {
 		supervisor.start();
 	}
 
-	const state = () => (supervisor ? describeState(supervisor) : '');
-
 	function tell(fact: Fact): Step {
-		const before = state();
+		const before = now;
 		decided = [];
 		if (fact.type === 'supervisor.started' || fact.type === 'supervisor.recovered') begin();
 		send(fact);
-		return { before, after: state(), decided };
+		now = supervisor ? describeState(supervisor) : '';
+		return { before, after: now, decided };
 	}
 
 	/** Goes on from what earlier facts amount to. */
@@ -46,5 +46,5 @@ export function createReplay() {
 		return tell({ type: 'supervisor.recovered', seq, at, pid: 0, roster });
 	}
 
-	return { tell, restore, state };
+	return { tell, restore, state: () => now };
 }

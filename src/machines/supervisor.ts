@@ -1,5 +1,5 @@
 /** The supervisor: which generation serves, which one boots, who was told to leave, when all is over. */
-import { type ActorRefFrom, fromEventObservable, setup } from 'xstate';
+import { type ActorRefFrom, fromEventObservable, sendTo, setup } from 'xstate';
 import { type ChildNews, type ChildOrder, childMachine } from './child.ts';
 import type { Fact, FactOf, FactType, Plan, Report } from './facts.ts';
 import { isLost } from './roster.ts';
@@ -60,6 +60,7 @@ const base = setup({
 		},
 	},
 	guards: {
+		isMember: ({ context, event }) => 'child' in event && event.child in context.members,
 		isFresh: ({ context }) => context.lastGeneration === 0,
 		isOver: ({ context }) => context.lastGeneration > 0 && Object.keys(context.members).length === 0,
 		isReady: ({ context }) => {
@@ -80,17 +81,16 @@ type Enqueue = Parameters<Parameters<typeof base.enqueueActions>[0]>[0]['enqueue
 export const supervisorMachine = base
 	.extend({
 		actions: {
-			passOnToUpgrade: base.enqueueActions(({ enqueue, event }) => {
-				enqueue.sendTo('upgrade', event as Fact);
-			}),
-			passOnToChild: base.enqueueActions(({ enqueue, context, event }) => {
-				const fact = event as ChildFact;
-				const member = context.members[fact.child];
-				if (!member) return;
-				if (fact.type === 'child.spawned') {
-					enqueue.assign({ members: { ...context.members, [fact.child]: { ...member, pid: fact.pid } } });
-				}
-				enqueue.sendTo(member.ref, fact);
+			passOnToUpgrade: sendTo('upgrade', ({ event }) => event as Fact),
+			passOnToChild: sendTo(
+				({ context, event }) => (context.members[(event as ChildFact).child] as Member).ref,
+				({ event }) => event as Fact,
+			),
+			rememberPid: base.assign({
+				members: ({ context: { members }, event }) => {
+					const { child, pid } = event as FactOf<'child.spawned'>;
+					return { ...members, [child]: { ...(members[child] as Member), pid } };
+				},
 			}),
 			keepPlan: base.assign({ plan: ({ event }) => (event as FactOf<'supervisor.started'>).plan }),
 			startGeneration: base.enqueueActions(({ enqueue }) => {
@@ -171,6 +171,8 @@ export const supervisorMachine = base
 				const { child, status } = event as Extract<ChildNews, { type: 'child.gone' }>;
 				const { [child]: gone, ...members } = context.members;
 				if (!gone) return;
+				// An actor that is done stays among the machine's children until it is stopped.
+				enqueue.stopChild(gone.ref);
 				const others = Object.values(members);
 				const isCandidate = gone.generation === context.candidate;
 				enqueue.assign({
@@ -235,12 +237,11 @@ export const supervisorMachine = base
 		],
 		initial: 'starting',
 		on: {
-			'child.spawning': { description: 'what this chart decided itself' },
-			'child.signalled': { description: 'what this chart decided itself' },
-			'child.spawned': { actions: 'passOnToChild' },
-			'child.spawnFailed': { actions: 'passOnToChild' },
-			'child.exited': { actions: 'passOnToChild' },
-			'timer.elapsed': { actions: 'passOnToChild' },
+			// child.spawning and child.signalled are what this chart decided itself: nothing follows from them.
+			'child.spawned': { guard: 'isMember', actions: ['rememberPid', 'passOnToChild'] },
+			'child.spawnFailed': { guard: 'isMember', actions: 'passOnToChild' },
+			'child.exited': { guard: 'isMember', actions: 'passOnToChild' },
+			'timer.elapsed': { guard: 'isMember', actions: 'passOnToChild' },
 			'child.ready': { actions: 'markReady' },
 			'child.gone': { actions: 'forget' },
 			'signal.TERM': { target: '.stopping', actions: 'stop' },

@@ -116,7 +116,8 @@ describe('kill -9', () => {
 		expect((await self.ended()).status).toBe(0);
 		expect(failures).toEqual([]);
 		expect(requests).toBeGreaterThan(kills);
-		expect(new Set(fds).size).toBe(1);
+		// A child that still drains has a pipe and a pidfd.
+		expect(Math.max(...fds) - Math.min(...fds)).toBeLessThanOrEqual(2);
 
 		const stories = storiesOf(self.text());
 		let [lost, gaps, twice] = [0, 0, 0];
