@@ -1,6 +1,7 @@
 /** The executable. */
 import { writeSync } from 'node:fs';
 import { preflightVariable } from '../effects/preflight.ts';
+import { releaseSignals } from '../effects/signals.ts';
 import { runDaemon } from './daemon.ts';
 import { readCommandLine } from './flags.ts';
 import { checkFlight } from './preflight.ts';
@@ -8,8 +9,10 @@ import { runReplay } from './replay.ts';
 import { version } from './version.ts';
 
 const words = process.argv.slice(2);
-if (words[0] === 'replay') void runReplay(words.slice(1), version);
-else supervise();
+if (words[0] === 'replay') {
+	releaseSignals();
+	void runReplay(words.slice(1), version);
+} else supervise();
 
 function supervise() {
 	const request = readCommandLine(words, version);

@@ -14,10 +14,14 @@ export function signals(): Observable<Happening> {
 			(name) => [`SIG${name}` as const, () => subscriber.next({ type: `signal.${name}` })] as const,
 		);
 		for (const [name, handler] of handlers) process.on(name, handler);
-		const early = typeof earlySignals === 'undefined' ? [] : earlySignals.stop();
-		for (const name of early) subscriber.next({ type: `signal.${name}` });
+		for (const name of releaseSignals()) subscriber.next({ type: `signal.${name}` });
 		return () => {
 			for (const [name, handler] of handlers) process.off(name, handler);
 		};
 	});
+}
+
+/** Gives the signals back to their default actions, as far as nobody listens. @returns those that have come so far */
+export function releaseSignals(): (typeof handled)[number][] {
+	return typeof earlySignals === 'undefined' ? [] : earlySignals.stop();
 }

@@ -1,0 +1,138 @@
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { appendFileSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { writeHistory } from '../support/history.mjs';
+import { environment, executable, run, scratch } from '../support/program.ts';
+
+const replay = (...args: string[]) =>
+	spawnSync(executable, ['replay', ...args], { encoding: 'utf8', env: environment(), maxBuffer: 1 << 28 });
+
+/** A journal of one rotation and a stop, by a real run. */
+async function realJournal(): Promise<string> {
+	const path = join(scratch(), 'journal');
+	const script = 'trap "exit 0" HUP TERM; while :; do sleep 0.02; done';
+	const program = run([
+		'-listen=tcp://127.0.0.1:0',
+		'-start=50',
+		`-journal=${path}`,
+		'-command=/bin/sh',
+		'--',
+		'-c',
+		script,
+	]);
+	await program.logged(/^Generation 1 is up/);
+	program.signal('SIGHUP');
+	await program.logged(/exit status 0$/);
+	program.signal('SIGTERM');
+	await program.ended;
+	return path;
+}
+
+describe('replay', () => {
+	it('tells the story of a real run: facts, states, decisions', async () => {
+		const { stdout, stderr, status } = replay(await realJournal());
+		expect({ stderr, status }).toEqual({ stderr: '', status: 0 });
+		const story = stdout
+			.replace(/^\S+ +\d+ {2}/gm, '')
+			.replace(/\d{3,}/g, 'N')
+			.replace(/ +/g, ' ');
+		expect(story.split('\n').filter((line) => /->|=> (spawn|send)/.test(line))).toEqual([
+			' => spawn child 1 of generation 1',
+			'timer.elapsed child=1 timer=boot starting -> running 1:serving',
+			'signal.HUP running -> rotating 1:serving 2:spawning',
+			' => spawn child 2 of generation 2',
+			'timer.elapsed child=2 timer=boot rotating -> draining 1:draining 2:serving',
+			' => send SIGHUP to child 1 (drain)',
+			'child.exited child=1 pid=N code=0 status=0 draining -> running 2:serving',
+			'signal.TERM running -> stopping 2:draining',
+			' => send SIGTERM to child 2 (stop)',
+			'child.exited child=2 pid=N code=0 status=0 stopping -> stopped',
+		]);
+	});
+
+	it('is JSON with -json: the fact, the states before and after, what was decided', async () => {
+		const { stdout } = replay(await realJournal(), '-json');
+		const steps = stdout
+			.trim()
+			.split('\n')
+			.map((line) => JSON.parse(line));
+		expect(steps.find(({ type }) => type === 'signal.HUP')).toMatchObject({
+			seq: 5,
+			at: expect.any(Number),
+			before: 'running 1:serving',
+			after: 'rotating 1:serving 2:spawning',
+			decided: [{ type: 'report' }, { type: 'spawn', child: 2, generation: 2 }],
+		});
+	});
+
+	it('ends where it is told to, by number and by time', async () => {
+		const path = await realJournal();
+		expect(replay(path, '-until=4', '-json').stdout.trim().split('\n')).toHaveLength(4);
+		const fourth = JSON.parse(readFileSync(path, 'utf8').split('\n')[4] ?? '');
+		const until = new Date(fourth.at).toISOString();
+		const seqs = replay(path, `-until=${until}`, '-json')
+			.stdout.trim()
+			.split('\n')
+			.map((line) => JSON.parse(line));
+		expect(seqs.every(({ at }) => at <= fourth.at)).toBe(true);
+		expect(seqs.length).toBeGreaterThanOrEqual(4);
+	});
+
+	it('is exact, or says at which fact it is not', async () => {
+		const path = await realJournal();
+		// As if the new child had never been up: the charts can't have been draining then.
+		const text = readFileSync(path, 'utf8').replace(/^.*"timer.elapsed","child":2.*\n/m, '');
+		writeFileSync(path, text);
+		const { stderr, status } = replay(path);
+		expect(status).toBe(1);
+		expect(stderr).toMatch(
+			/: fact \d+ was met in state "draining 1:draining 2:serving", the replay is in state "rotating 1:serving 2:booting"\n$/,
+		);
+	});
+
+	it('leaves a torn last line out', async () => {
+		const path = await realJournal();
+		appendFileSync(path, '{"seq":99,"at":1,"type":"sig');
+		expect(replay(path)).toMatchObject({ status: 0, stderr: '' });
+	});
+
+	it('follows a journal as it grows, and the file that takes its place', async () => {
+		const path = join(scratch(), 'journal');
+		const history = join(scratch(), 'history');
+		writeHistory(history, 12);
+		const [header = '', ...facts] = readFileSync(history, 'utf8').trim().split('\n');
+		writeFileSync(path, `${header}\n${facts[0]}\n`);
+		const child = spawn(executable, ['replay', path, '-follow', '-json'], {
+			stdio: ['ignore', 'pipe', 'inherit'],
+			env: environment(),
+		});
+		onTestFinished(() => void child.kill());
+		const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+		expect(JSON.parse((await lines.next()).value)).toMatchObject({ type: 'supervisor.started' });
+		appendFileSync(path, `${facts[1]}\n`);
+		expect(JSON.parse((await lines.next()).value)).toMatchObject({ type: 'child.spawning' });
+		const next = join(scratch(), 'next');
+		writeFileSync(next, `${header}\n${facts[2]}\n`);
+		execFileSync('mv', [next, path]);
+		expect(JSON.parse((await lines.next()).value)).toMatchObject({ type: 'child.spawned' });
+		child.kill('SIGINT');
+		expect((await once(child, 'exit'))[1]).toBe('SIGINT');
+	});
+
+	it.each([
+		[['/nonexistent'], '/nonexistent: no such file or directory\n'],
+		[['/tmp'], '/tmp: illegal operation on a directory\n'],
+		[['/etc/passwd'], '/etc/passwd: line 1 is no journal header\n'],
+		[['/etc/passwd', '-until=soon'], 'invalid value "soon" for -until: no number and no time\n'],
+	])('refuses %s in one sentence', (args, stderr) => {
+		expect(replay(...args)).toMatchObject({ status: 1, stdout: '', stderr });
+	});
+
+	it('refuses what it does not know', () => {
+		expect(replay('/etc/passwd', '-foo')).toMatchObject({ status: 1, stderr: expect.stringContaining('-foo') });
+		expect(replay()).toMatchObject({ status: 1, stderr: expect.stringContaining('Insufficient arguments') });
+	});
+});

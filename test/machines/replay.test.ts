@@ -1,0 +1,198 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { createReplay } from '../../src/machines/replay.ts';
+import { evolve, type Roster } from '../../src/machines/roster.ts';
+import { describeState } from '../../src/machines/world.ts';
+import { modelWorld } from '../support/model.ts';
+import { plan, running, simulate } from '../support/simulation.ts';
+
+const choices = fc.array(fc.nat(), { maxLength: 60 });
+const luck = fc.array(fc.boolean(), { maxLength: 5 });
+
+/** A random run, with the live state after each step, when the charts are at rest. */
+function randomRun(size: number, picks: number[], rolls: boolean[]) {
+	const left = [...Array(size).fill(true), ...rolls];
+	const world = modelWorld({ ...plan, kill: 500, size }, () => left.shift() ?? true);
+	const states = new Map([[world.history.length, describeState(world.actor)]]);
+	for (const pick of picks) {
+		if (world.actor.getSnapshot().status !== 'active') break;
+		const possible = world.possibilities();
+		possible[pick % possible.length]?.();
+		states.set(world.history.length, describeState(world.actor));
+	}
+	return { history: world.history, states };
+}
+
+describe('any run', () => {
+	it('is in the same state after a replay, at every fact', () => {
+		fc.assert(
+			fc.property(fc.integer({ min: 1, max: 3 }), choices, luck, (size, picks, rolls) => {
+				const { history, states } = randomRun(size, picks, rolls);
+				const replay = createReplay();
+				for (const fact of history) {
+					const { after } = replay.tell(fact);
+					const live = states.get(fact.seq);
+					if (live !== undefined) expect(after).toBe(live);
+				}
+			}),
+			{ numRuns: 500 },
+		);
+	});
+
+	it('can be cut at any point of rest and goes on from what the facts amount to', () => {
+		fc.assert(
+			fc.property(fc.integer({ min: 1, max: 3 }), choices, luck, fc.nat(), (size, picks, rolls, at) => {
+				const { history, states } = randomRun(size, picks, rolls);
+				const rests = [...states.keys()];
+				const cut = rests[at % rests.length] ?? 0;
+				let roster: Roster | null = null;
+				for (const fact of history.slice(0, cut)) roster = evolve(roster, fact);
+				if (!roster || roster.children.length === 0) return;
+				const replay = createReplay();
+				expect(replay.restore(roster, cut, 0).after).toBe(states.get(cut));
+				for (const fact of history.slice(cut)) {
+					const { after } = replay.tell(fact);
+					const live = states.get(fact.seq);
+					if (live !== undefined) expect(after).toBe(live);
+				}
+			}),
+			{ numRuns: 500 },
+		);
+	});
+});
+
+describe('an upgrade', () => {
+	const usr2 = { type: 'signal.USR2' } as const;
+
+	it('checks the new program first, and hands over when it is sound', () => {
+		const simulation = running().tell(usr2);
+		expect(simulation.commands.map(({ type }) => type)).toEqual(['report', 'preflight']);
+		simulation.tell({ type: 'upgrade.verified' });
+		expect(simulation.commands.at(-1)).toEqual({ type: 'handover' });
+		expect(simulation.state()).toBe('running');
+	});
+
+	it('is given up when the new program is not sound, and can be asked for again', () => {
+		const simulation = running().tell(usr2, { type: 'upgrade.refused', reason: 'it is broken' });
+		expect(simulation.reports()).toContain('Upgrade refused: it is broken; nothing has changed');
+		simulation.tell(usr2);
+		expect(simulation.commands.filter(({ type }) => type === 'preflight')).toHaveLength(2);
+	});
+
+	it('that fails at the last moment leaves all as it was', () => {
+		const simulation = running().tell(
+			usr2,
+			{ type: 'upgrade.verified' },
+			{ type: 'upgrade.refused', reason: 'nobody reads the log' },
+		);
+		expect(simulation.reports()).toContain('Upgrade failed: nobody reads the log; nothing has changed');
+		simulation.signal('HUP');
+		expect(simulation.state()).toBe('rotating');
+	});
+
+	it('is not begun twice', () => {
+		const simulation = running().tell(usr2, { type: 'signal.USR1' });
+		expect(simulation.reports()).toContain('Upgrade refused: one is under way already');
+		expect(simulation.commands.filter(({ type }) => type === 'preflight')).toHaveLength(1);
+	});
+
+	it('is refused while stopping', () => {
+		const simulation = running().signal('TERM').tell(usr2);
+		expect(simulation.reports()).toContain('SIGUSR2 refused: already stopping');
+	});
+
+	it('does not hold up a rotation or a stop', () => {
+		const simulation = running().tell(usr2).signal('HUP').spawned(2).up(2).signal('TERM');
+		expect(simulation.state()).toBe('stopping');
+		expect(simulation.decided()).toEqual(['spawn 2', 'HUP to 1', 'TERM to 1', 'TERM to 2']);
+	});
+});
+
+describe('after a supervisor was killed', () => {
+	const recovered = (changes: Partial<Roster>) => {
+		const child = { generation: 1, startTime: 1, pipe: 1, since: 900_000, deadline: null, told: false };
+		const roster: Roster = {
+			plan,
+			serving: 1,
+			candidate: null,
+			lastGeneration: 1,
+			lastChild: 1,
+			queued: false,
+			stopSignal: null,
+			status: 0,
+			children: [{ ...child, child: 1, pid: 101, phase: 'serving' }],
+			...changes,
+		};
+		return simulate().tell({ type: 'supervisor.recovered', pid: 2, roster });
+	};
+	const old = { child: 1, generation: 1, pid: 101, startTime: 1, pipe: 1, since: 900_000, deadline: null, told: false };
+	const candidate = {
+		child: 2,
+		generation: 2,
+		pid: 102,
+		startTime: 2,
+		pipe: 2,
+		since: 999_000,
+		deadline: 1_002_000,
+		told: false,
+	};
+
+	it('its children are adopted, not spawned', () => {
+		expect(recovered({}).decided()).toEqual(['adopt 1']);
+	});
+
+	it('a rotation goes on with its old deadline', () => {
+		const simulation = recovered({
+			candidate: 2,
+			lastGeneration: 2,
+			lastChild: 2,
+			children: [
+				{ ...old, phase: 'serving' },
+				{ ...candidate, phase: 'booting' },
+			],
+		});
+		expect(simulation.state()).toBe('rotating');
+		expect(simulation.commands).toContainEqual({ type: 'wait', child: 2, timer: 'boot', until: 1_002_000 });
+		simulation.decided();
+		simulation.up(2);
+		expect(simulation.decided()).toEqual(['HUP to 1']);
+	});
+
+	it('a child that should have been told to leave is told now, one that was told is not told again', () => {
+		const promoted = { ...candidate, phase: 'serving' as const, deadline: null };
+		const children = (told: boolean) => [
+			{ ...old, told, phase: told ? ('draining' as const) : ('serving' as const) },
+			promoted,
+		];
+		const counts = { serving: 2, lastGeneration: 2, lastChild: 2 };
+		expect(recovered({ ...counts, children: children(false) }).decided()).toEqual(['adopt 1', 'adopt 2', 'HUP to 1']);
+		const told = recovered({ ...counts, children: children(true) });
+		expect(told.decided()).toEqual(['adopt 1', 'adopt 2']);
+		expect(told.state()).toBe('draining');
+	});
+
+	it('a rotation that was asked for begins', () => {
+		const simulation = recovered({ queued: true });
+		expect(simulation.decided()).toEqual(['adopt 1', 'spawn 2']);
+		expect(simulation.state()).toBe('rotating');
+	});
+
+	it('a stop goes on, also to those it had not reached', () => {
+		const simulation = recovered({ stopSignal: 'INT' });
+		expect(simulation.state()).toBe('stopping');
+		expect(simulation.decided()).toEqual(['adopt 1', 'INT to 1']);
+		simulation.exited(1);
+		expect(simulation.status()).toBe(0);
+	});
+
+	it('a first generation that was still starting goes on starting', () => {
+		const simulation = recovered({
+			serving: 0,
+			candidate: 1,
+			children: [{ ...old, phase: 'booting', deadline: 1_000_500 }],
+		});
+		expect(simulation.state()).toBe('starting');
+		simulation.up(1);
+		expect(simulation.state()).toBe('running');
+	});
+});
