@@ -1,9 +1,10 @@
 /**
  * Measures the built program. PEER=/path/to/another measures that one in the same run, turn by turn.
- * Usage: npm run bench [-- --quick] [-- log rotation start memory idle requests]
+ * Usage: npm run bench [-- --quick] [-- log rotation start memory idle requests replay]
  */
 import { benchLog } from './log.mjs';
 import { benchIdle, benchMemory, benchRotation, benchStart } from './process.mjs';
+import { benchReplay } from './replay.mjs';
 import { benchRequests } from './requests.mjs';
 import { head } from './support.mjs';
 
@@ -14,6 +15,7 @@ const all = {
 	requests: benchRequests,
 	memory: benchMemory,
 	idle: benchIdle,
+	replay: benchReplay,
 };
 const wanted = process.argv.slice(2).filter((name) => name in all);
 
