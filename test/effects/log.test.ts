@@ -54,7 +54,7 @@ describe('a sink', () => {
 		const dropped: number[] = [];
 		sink.onDropped((lines) => dropped.push(lines));
 		sink.write('first\n');
-		for (let count = 0; count < 17; count += 1) sink.write(`${'x'.repeat(1024 * 1024)}\n`);
+		for (let count = 0; count < 16; count += 1) sink.write(`${'x'.repeat(1024 * 1024)}\n`);
 		sink.write('lost\nlost too\n');
 		expect(dropped).toEqual([]);
 		release();
