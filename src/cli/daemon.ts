@@ -103,7 +103,7 @@ function supervise({ options, plan, beginning, path, user, log, sink, watch }: M
 	const outputs = outputsOf(sink, log);
 	const reaped = new Subject<Exit>();
 	const door = openDoor(
-		(fact, isAtRest) => journal.record(fact, isAtRest ? describeState(supervisor) : null),
+		(fact, isAtRest) => journal.record(fact, isAtRest ? () => describeState(supervisor) : null),
 		Date.now,
 		beginning.seq,
 	);

@@ -88,7 +88,7 @@ function toSadeWords(argv: string[]) {
 		if (name === undefined) throw new UsageError(`bad flag syntax: ${word}`);
 		if (name === 'h' || name === 'help') return { words: { help: [] }, rest: [] };
 		if (name === 'version') return { words: { version: [] }, rest: [] };
-		const flag = flags[name];
+		const flag = Object.hasOwn(flags, name) ? flags[name] : undefined;
 		if (!flag) throw new UsageError(`flag provided but not defined: -${name}`);
 		let value = given;
 		if (value === undefined && flag.type === 'bool') value = 'true';

@@ -17,8 +17,11 @@ import type { Header, JournalLine } from './journalFormat.ts';
 import { call, errno, SyscallError } from './libc.ts';
 
 export interface Journal {
-	/** Appends a fact. Never throws: a disk that fails is reported once, and supervision goes on. */
-	record: (fact: Fact, from: string | null) => void;
+	/**
+	 * Appends a fact, and with it the state of the charts before it, where they are at rest. Never throws: a
+	 * disk that fails is reported once, and supervision goes on.
+	 */
+	record: (fact: Fact, from: (() => string) | null) => void;
 	/** What the facts so far amount to. */
 	roster: () => Roster | null;
 	/** The fd to hand over, or null where the journal is in memory only. */
@@ -101,7 +104,7 @@ export function fileJournal({ path, fd: opened, header, start, report }: FileJou
 		size += bytes.length;
 	}
 
-	function record(fact: Fact, from: string | null) {
+	function record(fact: Fact, from: (() => string) | null) {
 		const before = roster;
 		roster = evolve(roster, fact);
 		attempt(() => {
@@ -112,7 +115,7 @@ export function fileJournal({ path, fd: opened, header, start, report }: FileJou
 				report(`The journal ${path} is written again; what happened in between is missing in it`);
 				isBroken = false;
 			}
-			append(from === null ? fact : { ...fact, from });
+			append(from === null ? fact : { ...fact, from: from() });
 			if (size > compactAt && roster && stateOf(roster) === 'running') replace(roster, fact);
 		});
 	}

@@ -40,6 +40,7 @@ const cases: Case[] = [
 	// Command line.
 	refused([], 'Command path is mandatory'),
 	usage(['-foo'], 'flag provided but not defined: -foo'),
+	usage(['-constructor=x'], 'flag provided but not defined: -constructor'),
 	usage(['--foo=1'], 'flag provided but not defined: -foo'),
 	usage(['-listen'], 'flag needs an argument: -listen'),
 	usage(['-start=abc'], 'invalid value "abc" for flag -start: parse error'),
