@@ -5,7 +5,7 @@ import { type Handover, takeHandover } from '../effects/handover.ts';
 import { bootId, newRun } from '../effects/identity.ts';
 import { fileJournal, type Journal, lockJournal, memoryJournal } from '../effects/journal.ts';
 import { format, type Header, type JournalContent, readJournal } from '../effects/journalFormat.ts';
-import { type Listener, openListener, takeListener } from '../effects/listener.ts';
+import { closeListener, type Listener, openListener, takeListener } from '../effects/listener.ts';
 import type { Log } from '../effects/log.ts';
 import { storeListeners, takeStored } from '../effects/notify.ts';
 import type { OpenPipe } from '../effects/output.ts';
@@ -112,13 +112,18 @@ function findPrevious(header: Header | null, roster: Roster | null, path: string
 function openListeners(options: Options, recovered: (Listener | null)[], log: Log, denied: number[] = []): Listener[] {
 	const listeners: Listener[] = [];
 	const spare = new Set(recovered.filter((listener) => listener !== null));
-	for (const [index, uri] of options.listen.entries()) {
-		log.say('info', `Listening on ${uri}`);
-		const kept = [...spare].find((listener) => listener.uri === uri) ?? takeStored(process.env, uri, index);
-		if (kept) spare.delete(kept);
-		const listener = kept ?? prepare('Unable to open socket', () => openOrInherit(uri, index), heldBy(denied));
-		if (/:0*$/.test(uri)) log.say('info', `Bound to ${listener.address}`);
-		listeners.push(listener);
+	try {
+		for (const [index, uri] of options.listen.entries()) {
+			log.say('info', `Listening on ${uri}`);
+			const kept = [...spare].find((listener) => listener.uri === uri) ?? takeStored(process.env, uri, index);
+			if (kept) spare.delete(kept);
+			const listener = kept ?? prepare('Unable to open socket', () => openOrInherit(uri, index), heldBy(denied));
+			if (/:0*$/.test(uri)) log.say('info', `Bound to ${listener.address}`);
+			listeners.push(listener);
+		}
+	} catch (error) {
+		for (const listener of listeners) closeListener(listener);
+		throw error;
 	}
 	for (const { fd } of spare) closeSync(fd);
 	storeListeners(process.env, listeners);

@@ -45,9 +45,10 @@ export async function runDaemon(options: Options): Promise<never> {
 		listeners = beginning.listeners;
 		status = await supervise({ options, plan, beginning, path, user, log, sink, watch });
 	} catch (error) {
-		if (!(error instanceof StartError)) throw error;
-		log.say('error', error.message);
-		if (options.syslog) process.stderr.write(`${error.message}\n`);
+		const { message } = error as Error;
+		const sentence = error instanceof StartError ? message : `Internal error: ${message}`;
+		log.say('error', sentence);
+		if (options.syslog) process.stderr.write(`${sentence}\n`);
 		status = 1;
 	}
 	for (const listener of listeners) closeListener(listener);
@@ -140,7 +141,7 @@ function supervise({ options, plan, beginning, path, user, log, sink, watch }: M
 			} while (!sink.isIdle());
 			const roster = journal.roster();
 			if (!roster) throw new Error('nothing was started yet');
-			process.chdir(directory);
+			followDirectory(directory);
 			const strangers = [...survivors].flatMap(([child, { pidfd }]) => (pidfd === null ? [] : [child]));
 			const handover = {
 				format: handoverFormat,
@@ -178,6 +179,15 @@ function supervise({ options, plan, beginning, path, user, log, sink, watch }: M
 		merge(signals(), reaped.pipe(mergeMap(children.ended))).subscribe(door.admit);
 		exits().subscribe(reaped);
 	});
+}
+
+/** A relative path of the program is meant in the directory by its logical path; where that is gone we stay. */
+function followDirectory(directory: string) {
+	try {
+		process.chdir(directory);
+	} catch {
+		// The program is looked for where we are.
+	}
 }
 
 /** The manager is told once that the service is up. */

@@ -74,11 +74,18 @@ function isCurrentDirectory(directory: string): boolean {
 	}
 }
 
-/** The directory the program was started in, by the name the shell has for it, so that links in it stay links. */
+/**
+ * The directory the program was started in, by the name the shell has for it, so that links in it stay
+ * links. One that has been removed has no name but that.
+ */
 export function logicalDirectory(env: Record<string, string | undefined> = process.env): string {
-	const { PWD } = env;
-	const here = process.cwd();
-	return PWD?.startsWith('/') && isCurrentDirectory(PWD) ? PWD : here;
+	const { PWD = '' } = env;
+	if (PWD.startsWith('/') && isCurrentDirectory(PWD)) return PWD;
+	try {
+		return process.cwd();
+	} catch {
+		return PWD || '/';
+	}
 }
 
 /** A pipe: `[read end, write end]`, both close-on-exec and blocking. @throws {SyscallError} */

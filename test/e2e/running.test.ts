@@ -83,6 +83,39 @@ describe('a child', () => {
 	});
 });
 
+describe('a start', () => {
+	it('that fails at the second listener leaves nothing of the first behind', async () => {
+		const path = join(scratch(), 'a.sock');
+		const program = run([`-listen=unix://${path}`, `-listen=unix://${path}`, '-command=/bin/true']);
+		expect((await program.ended).status).toBe(1);
+		expect(program.lines().at(-1)).toBe(`Unable to open socket listen unix ${path}: bind: address already in use`);
+		expect(existsSync(path)).toBe(false);
+	});
+
+	it('in a directory that has been removed is a start, and so are a rotation and an upgrade', async () => {
+		const folder = join(scratch(), 'gone');
+		const script = `mkdir ${folder} && cd ${folder} && rmdir ${folder} && exec ${executable} ${quick.join(' ')} -command=/bin/sh -- -c 'echo up; exec sleep 60'`;
+		const program = run(['-c', script], { command: '/bin/sh' });
+		await program.logged(/^Generation 1 is up/);
+		program.signal('SIGHUP');
+		await program.logged(/^Generation 2 is up/);
+		program.signal('SIGUSR2');
+		await program.logged(/^Upgraded to version/);
+		program.signal('SIGTERM');
+		expect((await program.ended).status).toBe(0);
+	});
+
+	it('with stdin and stderr closed is a start', async () => {
+		const folder = scratch();
+		const program = run(
+			['-c', `exec ${executable} ${quick.join(' ')} -command=/bin/sh -- -c 'echo up > ${folder}/up' 0<&- 2>&-`],
+			{ command: '/bin/sh' },
+		);
+		expect((await program.ended).status).toBe(0);
+		expect(readFileSync(join(folder, 'up'), 'utf8')).toBe('up\n');
+	});
+});
+
 describe('signals', () => {
 	it.each([
 		['SIGTERM', 'TERM'],
