@@ -1,13 +1,22 @@
 /** Child processes as actors: each one spawned or adopted, signalled, read and missed. */
 import { constants, fstatSync, openSync } from 'node:fs';
 import { fromCallback } from 'xstate';
-import { howItEnded, type ProcessCommand, type ProcessInput } from '../machines/child.ts';
+import type { ProcessCommand, ProcessInput } from '../machines/child.ts';
 import type { Happening } from '../machines/facts.ts';
 import { SyscallError } from './libc.ts';
 import type { Log } from './log.ts';
 import type { OpenPipe, Output, outputsOf } from './output.ts';
 import { type pidfdWatch, signalPidfd } from './pidfd.ts';
-import { closeAll, type Exit, lookUp, makePipe, type SpawnSpec, signalProcess, spawnProcess } from './process.ts';
+import {
+	closeAll,
+	type Exit,
+	howItEnded,
+	lookUp,
+	makePipe,
+	type SpawnSpec,
+	signalProcess,
+	spawnProcess,
+} from './process.ts';
 
 interface Living {
 	child: number;

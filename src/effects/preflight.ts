@@ -2,11 +2,10 @@
 import { closeSync, readSync } from 'node:fs';
 import type { Observable } from 'rxjs';
 import { type EventObject, fromCallback } from 'xstate';
-import { howItEnded } from '../machines/child.ts';
 import type { Happening } from '../machines/facts.ts';
 import { handoverFormat } from './handover.ts';
 import { reopenForReading } from './pidfd.ts';
-import { closeAll, type Exit, makePipe, type SpawnSpec, signalProcess, spawnProcess } from './process.ts';
+import { closeAll, type Exit, howItEnded, makePipe, type SpawnSpec, signalProcess, spawnProcess } from './process.ts';
 
 /** How long the new program may take to check itself, in milliseconds. */
 const patience = 10_000;

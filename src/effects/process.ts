@@ -147,6 +147,12 @@ export interface Exit {
 	status: number;
 }
 
+/** The words of the log for the way a child ended. */
+export function howItEnded({ code, signal }: Pick<Exit, 'code' | 'signal'>): string {
+	if (signal !== null) return `signal: ${signal}`;
+	return code === null ? 'exit status unknown' : `exit status ${code}`;
+}
+
 /** Reaps every child that has ended, also orphans that were given to us as PID 1. Never waits. */
 export function* reap(): Generator<Exit> {
 	const status = Buffer.alloc(4);

@@ -219,9 +219,3 @@ function gone(child: number, fact: Fact): ChildNews {
 function timeOf(event: Fact | ChildOrder): number {
 	return 'at' in event ? event.at : 0;
 }
-
-/** The words of the log for the way a child ended. */
-export function howItEnded({ code, signal }: { code: number | null; signal: string | null }): string {
-	if (signal !== null) return `signal: ${signal}`;
-	return code === null ? 'exit status unknown' : `exit status ${code}`;
-}

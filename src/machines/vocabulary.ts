@@ -1,8 +1,8 @@
 /** What the supervisor knows, and what it can do: the vocabulary of its statechart in supervisor.ts. */
 import { type ActorRefFrom, fromEventObservable, sendTo, setup } from 'xstate';
 import { type ChildNews, type ChildOrder, childMachine } from './child.ts';
-import type { Fact, FactOf, FactType, Plan, Report } from './facts.ts';
-import { isLost } from './roster.ts';
+import type { Fact, FactOf, FactType, Report } from './facts.ts';
+import { isLost, type Roster } from './roster.ts';
 import { upgradeMachine } from './upgrade.ts';
 
 interface Member {
@@ -14,21 +14,10 @@ interface Member {
 	told: boolean;
 }
 
-export interface SupervisorContext {
-	plan: Plan;
-	/** The generation that was promoted last; 0 before the first one was. */
-	serving: number;
-	/** The generation that boots. */
-	candidate: number | null;
-	lastGeneration: number;
-	lastChild: number;
-	/** A rotation was asked for while one was under way. */
-	queued: boolean;
+/** What a roster tells, and what only the charts need. */
+export interface SupervisorContext extends Omit<Roster, 'children'> {
 	/** A child of the candidate is gone and the rest has to follow. */
 	lost: boolean;
-	stopSignal: string | null;
-	/** What to exit with if no stop was asked for: the status of the last child that left unasked. */
-	status: number;
 	members: Record<number, Member>;
 }
 
