@@ -1,6 +1,16 @@
 /** The supervisor replaces itself, under load, again and again. */
 import { execFileSync } from 'node:child_process';
-import { chmodSync, cpSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+	chmodSync,
+	cpSync,
+	existsSync,
+	mkdirSync,
+	readdirSync,
+	readFileSync,
+	statSync,
+	symlinkSync,
+	writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { load } from '../support/load.ts';
@@ -81,6 +91,19 @@ describe('SIGUSR2', () => {
 		program.signal('SIGINT');
 		await program.logged(/signal: interrupt$/);
 		expect((await program.ended).status).toBe(0);
+	});
+
+	it('keeps the path of a UNIX listener, and the new program removes it at the end', async () => {
+		const path = join(scratch(), 'server.sock');
+		const program = run([`-listen=unix://${path}`, '-start=50', '-command=/bin/sleep', '60']);
+		await program.logged(/^Generation 1 is up/);
+		const { ino } = statSync(path);
+		program.signal('SIGUSR2');
+		await program.logged(/^Upgraded to version/);
+		expect(statSync(path).ino).toBe(ino);
+		program.signal('SIGTERM');
+		expect((await program.ended).status).toBe(0);
+		expect(existsSync(path)).toBe(false);
 	});
 
 	it('runs the newly installed code, behind a link that was moved', async () => {
