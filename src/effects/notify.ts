@@ -38,7 +38,10 @@ function send(env: NodeJS.ProcessEnv, text: string, fd: number | null) {
 	if (!NOTIFY_SOCKET) return;
 	const socket = call('socket', c.AF_UNIX, c.SOCK_DGRAM | c.SOCK_CLOEXEC | c.SOCK_NONBLOCK, 0);
 	try {
-		call('sendmsg', socket, message(NOTIFY_SOCKET, Buffer.from(text), fd).header, 0);
+		const { header, kept } = message(NOTIFY_SOCKET, Buffer.from(text), fd);
+		call('sendmsg', socket, header, 0);
+		// The header holds addresses, which keep nothing alive.
+		kept.length = 0;
 	} catch {
 		// It has gone away, or takes no more.
 	} finally {
@@ -46,7 +49,7 @@ function send(env: NodeJS.ProcessEnv, text: string, fd: number | null) {
 	}
 }
 
-/** struct msghdr and all that it points to; the parts are returned to be kept alive with it. */
+/** struct msghdr, and all that it points to: to be kept until it was sent. */
 function message(path: string, text: Buffer, fd: number | null) {
 	const name = Buffer.concat([Buffer.from([c.AF_UNIX, 0]), Buffer.from(path.replace(/^@/, '\0'))]);
 	const vector = Buffer.alloc(16);
@@ -67,5 +70,5 @@ function message(path: string, text: Buffer, fd: number | null) {
 		header.writeBigUInt64LE(addressOf(control), 32);
 		header.writeBigUInt64LE(BigInt(control.length), 40);
 	}
-	return { header, name, text, vector, control };
+	return { header, kept: [name, text, vector, control] };
 }
