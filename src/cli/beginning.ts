@@ -111,6 +111,7 @@ function findPrevious(header: Header | null, roster: Roster | null, path: string
 
 function openListeners(options: Options, recovered: (Listener | null)[], log: Log, denied: number[] = []): Listener[] {
 	const listeners: Listener[] = [];
+	const opened: Listener[] = [];
 	const spare = new Set(recovered.filter((listener) => listener !== null));
 	try {
 		for (const [index, uri] of options.listen.entries()) {
@@ -120,9 +121,11 @@ function openListeners(options: Options, recovered: (Listener | null)[], log: Lo
 			const listener = kept ?? prepare('Unable to open socket', () => openOrInherit(uri, index), heldBy(denied));
 			if (/:0*$/.test(uri)) log.say('info', `Bound to ${listener.address}`);
 			listeners.push(listener);
+			if (!kept) opened.push(listener);
 		}
 	} catch (error) {
-		for (const listener of listeners) closeListener(listener);
+		// What was taken over is still served: its path has to stay.
+		for (const listener of opened) closeListener(listener);
 		throw error;
 	}
 	for (const { fd } of spare) closeSync(fd);

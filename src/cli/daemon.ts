@@ -5,7 +5,7 @@ import { childrenOf } from '../effects/children.ts';
 import { openDoor } from '../effects/door.ts';
 import { becomeProgram, commandLine, handoverFormat } from '../effects/handover.ts';
 import { libc } from '../effects/libc.ts';
-import { closeListener, type Listener } from '../effects/listener.ts';
+import { closeListener } from '../effects/listener.ts';
 import { jsonLog, type Log, textLog } from '../effects/log.ts';
 import { managerVariables, notifyReady } from '../effects/notify.ts';
 import { outputsOf } from '../effects/output.ts';
@@ -35,15 +35,14 @@ export async function runDaemon(options: Options): Promise<never> {
 	const { sink, log } = openLog(options);
 	const watch = pidfdWatch();
 	process.on('uncaughtException', (error) => log.say('error', `Internal error: ${error.message}`));
-	let listeners: Listener[] = [];
 	let status: number;
 	try {
 		const { path, user } = checkOptions(options);
 		const { start, kill, signal: drain } = options;
 		const plan = { start, kill, drain, size: 1 };
 		const beginning = begin(options, plan, log);
-		listeners = beginning.listeners;
 		status = await supervise({ options, plan, beginning, path, user, log, sink, watch });
+		for (const listener of beginning.listeners) closeListener(listener);
 	} catch (error) {
 		const { message } = error as Error;
 		const sentence = error instanceof StartError ? message : `Internal error: ${message}`;
@@ -51,7 +50,6 @@ export async function runDaemon(options: Options): Promise<never> {
 		if (options.syslog) process.stderr.write(`${sentence}\n`);
 		status = 1;
 	}
-	for (const listener of listeners) closeListener(listener);
 	watch.close();
 	return end(sink, status);
 }

@@ -52,7 +52,7 @@ export function childrenOf({ admit, log, outputs, spec, isDurable, survivors, wa
 	const living = new Map<number, Living>();
 
 	const actor = fromCallback<ProcessCommand, ProcessInput>(({ input, receive }) => {
-		const alive = input.adopted ? adopt(input.child, input.adopted.pid) : spawn(input);
+		const alive = input.adopted ? adopt(input.child, input.adopted) : spawn(input);
 		if (!alive) return;
 		living.set(alive.pid, alive);
 		receive(({ signal, reason }) => {

@@ -26,7 +26,6 @@ export interface Journal {
 	roster: () => Roster | null;
 	/** The fd to hand over, or null where the journal is in memory only. */
 	fd: () => number | null;
-	close: () => void;
 }
 
 /** A journal that has grown past this is replaced by what it amounts to. */
@@ -43,7 +42,6 @@ export function memoryJournal(start: Roster | null): Journal {
 		},
 		roster: () => roster,
 		fd: () => null,
-		close: () => {},
 	};
 }
 
@@ -150,7 +148,7 @@ export function fileJournal({ path, fd: opened, header, start, report }: FileJou
 		}
 	}
 
-	return { record, roster: () => roster, fd: () => fd, close: () => closeSync(fd) };
+	return { record, roster: () => roster, fd: () => fd };
 }
 
 function words(error: unknown): string {

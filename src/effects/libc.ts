@@ -123,7 +123,7 @@ export function errno(code: string): number {
 }
 
 /** "no such file or directory" for 2. */
-export function errorText(code: number): string {
+function errorText(code: number): string {
 	const text: string = libc('strerror')(code);
 	return text.charAt(0).toLowerCase() + text.slice(1);
 }

@@ -38,8 +38,12 @@ interface Reader {
  */
 export function outputsOf(sink: Pick<Sink, 'isStalled' | 'onReady'>, log: Pick<Log, 'child'>) {
 	const readers = new Set<Reader>();
+	const paused = new Set<Socket>();
 	let isHeld = false;
-	sink.onReady(resume);
+	// A stall may end while the pipes are held: they stay so.
+	sink.onReady(() => {
+		if (!isHeld) resume();
+	});
 
 	/** Reads a pipe from now on. */
 	function open({ fd, pid, generation, unfinished }: OpenPipe): Output {
@@ -53,7 +57,9 @@ export function outputsOf(sink: Pick<Sink, 'isStalled' | 'onReady'>, log: Pick<L
 				buffer,
 				callback: (length: number) => {
 					lines.add(buffer, length);
-					return !isHeld && !sink.isStalled();
+					if (!isHeld && !sink.isStalled()) return true;
+					paused.add(socket);
+					return false;
 				},
 			},
 		};
@@ -64,6 +70,7 @@ export function outputsOf(sink: Pick<Sink, 'isStalled' | 'onReady'>, log: Pick<L
 		socket.on('close', () => {
 			isOpen = false;
 			readers.delete(reader);
+			paused.delete(socket);
 			lines.end();
 		});
 
@@ -82,13 +89,17 @@ export function outputsOf(sink: Pick<Sink, 'isStalled' | 'onReady'>, log: Pick<L
 	/** Reads nothing further, until `resume`. @returns all pipes as they are */
 	function hold(): OpenPipe[] {
 		isHeld = true;
-		for (const { socket } of readers) socket.pause();
+		for (const { socket } of readers) {
+			socket.pause();
+			paused.add(socket);
+		}
 		return [...readers].map(({ describe }) => describe());
 	}
 
 	function resume() {
 		isHeld = false;
-		for (const { socket } of readers) socket.resume();
+		for (const socket of paused) socket.resume();
+		paused.clear();
 	}
 
 	return { open, hold, resume };

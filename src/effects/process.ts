@@ -131,12 +131,6 @@ export function signalNumber(name: string): number | null {
 	return (constants.signals as Record<string, number>)[`SIG${name}`] ?? null;
 }
 
-/** `TERM` for 15. */
-export function signalName(number: number): string {
-	const found = Object.entries(constants.signals).find(([, value]) => value === number);
-	return found ? found[0].slice(3) : String(number);
-}
-
 export interface Exit {
 	pid: number;
 	/** The exit code; null when a signal ended the process. */

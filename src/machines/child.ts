@@ -15,7 +15,8 @@ export interface ChildInput {
 export interface ProcessInput {
 	child: number;
 	generation: number;
-	adopted?: { pid: number; startTime: number };
+	/** The pid of a process that runs already. */
+	adopted?: number;
 }
 
 /** What the process actor is told. */
@@ -122,9 +123,7 @@ export const childMachine = base
 			id: 'process',
 			src: 'process',
 			input: ({ context: { child, generation, adopted } }) =>
-				adopted?.pid
-					? { child, generation, adopted: { pid: adopted.pid, startTime: adopted.startTime ?? 0 } }
-					: { child, generation },
+				adopted?.pid ? { child, generation, adopted: adopted.pid } : { child, generation },
 		},
 		initial: 'spawning',
 		on: {

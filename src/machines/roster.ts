@@ -91,7 +91,7 @@ export function stateOf(roster: Roster): SupervisorState {
 }
 
 /** A supervisor that has just been started and has asked for nothing yet. */
-export function freshRoster(plan: Plan): Roster {
+function freshRoster(plan: Plan): Roster {
 	return {
 		plan,
 		serving: 0,

@@ -44,7 +44,7 @@ export function inertWorld(facts: Subscribable<Fact>, decided: (command: Command
 	return {
 		facts,
 		process: fromCallback<ProcessCommand, ProcessInput>(({ input: { child, generation, adopted }, receive }) => {
-			decided(adopted ? { type: 'adopt', child, generation, pid: adopted.pid } : { type: 'spawn', child, generation });
+			decided(adopted ? { type: 'adopt', child, generation, pid: adopted } : { type: 'spawn', child, generation });
 			receive(({ signal, reason }) => decided({ type: 'signal', child, signal, reason }));
 		}),
 		timer: fromCallback<EventObject, TimerInput>(({ input: { child, timer, deadline } }) => {

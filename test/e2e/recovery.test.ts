@@ -242,6 +242,20 @@ describe('kill -9', () => {
 		expect(existsSync(path)).toBe(false);
 	});
 
+	it('and a start that then fails leave the served path alone', async () => {
+		const path = join(scratch(), 'server.sock');
+		const self = await lives(['-start=50', `-listen=unix://${path}`], shell(patient));
+		self.start();
+		await self.logged(/Generation 1 is up/);
+		const { ino } = statSync(path);
+		await self.kill();
+		self.start(['-listen=tcp://192.0.2.1:1']);
+		expect((await self.ended()).status).toBe(1);
+		expect(statSync(path).ino).toBe(ino);
+		self.start();
+		await self.logged(/Recovered from/, 2);
+	});
+
 	it('between a spawn and its record: the child is found by its environment', async () => {
 		const self = await lives(['-start=200'], shell(patient));
 		self.start();

@@ -5,6 +5,7 @@ import {
 	cpSync,
 	existsSync,
 	mkdirSync,
+	openSync,
 	readdirSync,
 	readFileSync,
 	statSync,
@@ -20,6 +21,14 @@ import { environment, executable, fixture, kill, root, run, scratch } from '../s
 const upgrades = 100;
 
 const fdsOf = (pid: number) => readdirSync(`/proc/${pid}/fd`).sort();
+/** Awaits what only a file tells. */
+async function until(condition: () => boolean) {
+	for (let tries = 0; !condition(); tries += 1) {
+		if (tries > 2000) throw new Error('it did not come true in 20 s');
+		await new Promise((resolve) => setTimeout(resolve, 10));
+	}
+}
+
 const memoryOf = (pid: number) => Number(readFileSync(`/proc/${pid}/status`, 'utf8').match(/VmRSS:\s+(\d+)/)?.[1]);
 const childrenOf = (pid: number) => readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ');
 
@@ -70,6 +79,27 @@ describe('SIGUSR2', () => {
 		const replayed = execFileSync(executable, ['replay', journal], { encoding: 'utf8' });
 		expect(replayed).toMatch(/-> stopped\n$/);
 	}, 300_000);
+
+	it('in the middle of a flood of lines waits for none of them to end, and loses none', async () => {
+		const count = 2_000_000;
+		const log = join(scratch(), 'log');
+		const fd = openSync(log, 'w');
+		const program = run(['-listen=tcp://127.0.0.1:0', '-start=0', `-command=${fixture('lines.mjs')}`, String(count)], {
+			stdio: ['ignore', 'ignore', fd],
+		});
+		await until(() => statSync(log).size > 1_000_000);
+		program.signal('SIGUSR2');
+		expect((await program.ended).status).toBe(0);
+		const numbers = readFileSync(log, 'latin1').matchAll(/\] \.+(\d+)$|(Upgraded|Upgrade (?:refused|failed))/gm);
+		let last = 0;
+		const said: string[] = [];
+		for (const [, number, words] of numbers) {
+			if (words) said.push(words);
+			else if (Number(number) === last + 1) last += 1;
+		}
+		expect(last).toBe(count);
+		expect(said).toEqual(['Upgraded']);
+	});
 
 	it('goes on without a journal too', async () => {
 		const program = run([
