@@ -179,4 +179,22 @@ describe('an output', () => {
 		ready();
 		await until(2);
 	});
+
+	it('that is held stays so when a stall ends', async () => {
+		let ready = () => {};
+		const { write, lines, until, outputs } = open({
+			isStalled: () => false,
+			onReady: (listener) => {
+				ready = listener;
+			},
+		});
+		outputs.hold();
+		ready();
+		writeSync(write, 'one\n');
+		await new Promise((resolve) => setImmediate(() => setImmediate(resolve)));
+		expect(lines).toEqual([]);
+		outputs.resume();
+		await until(1);
+		expect(lines).toEqual(['one']);
+	});
 });
