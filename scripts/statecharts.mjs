@@ -7,8 +7,9 @@ const { outputFiles } = await build({
 	stdin: {
 		contents: `
 			export { childMachine } from './src/machines/child.ts';
+			export { generationMachine } from './src/machines/generation.ts';
 			export { supervisorMachine } from './src/machines/supervisor.ts';
-			export { upgradeMachine } from "./src/machines/upgrade.ts";
+			export { upgradeMachine } from './src/machines/upgrade.ts';
 			export { toDot } from './src/machines/statechart.ts';`,
 		resolveDir: new URL('..', import.meta.url).pathname,
 	},
@@ -18,14 +19,14 @@ const { outputFiles } = await build({
 	write: false,
 });
 const source = Buffer.from(outputFiles[0].contents).toString('base64');
-const { childMachine, supervisorMachine, toDot, upgradeMachine } = await import(
+const { childMachine, generationMachine, supervisorMachine, toDot, upgradeMachine } = await import(
 	`data:text/javascript;base64,${source}`
 );
 
 const viz = await instance();
 const folder = new URL('../docs/statecharts/', import.meta.url);
 mkdirSync(folder, { recursive: true });
-for (const machine of [supervisorMachine, childMachine, upgradeMachine]) {
+for (const machine of [supervisorMachine, generationMachine, childMachine, upgradeMachine]) {
 	const svg = viz.renderString(toDot(machine), { format: 'svg' });
 	writeFileSync(new URL(`${machine.id}.svg`, folder), svg);
 }

@@ -1,30 +1,31 @@
 /** The composition root: gives the statecharts a world and starts them. */
-import { merge, mergeMap, Subject } from 'rxjs';
+import { share } from 'rxjs';
 import { createActor, type EventObject, fromCallback } from 'xstate';
-import { childrenOf } from '../effects/children.ts';
+import { childrenOf } from '../effects/children/children.ts';
+import { outputsOf } from '../effects/children/output.ts';
 import { openDoor } from '../effects/door.ts';
-import { becomeProgram, commandLine, handoverFormat } from '../effects/handover.ts';
-import { libc } from '../effects/libc.ts';
-import { closeListener } from '../effects/listener.ts';
-import { jsonLog, type Log, textLog } from '../effects/log.ts';
-import { managerVariables, notifyReady } from '../effects/notify.ts';
-import { outputsOf } from '../effects/output.ts';
-import { pidfdWatch } from '../effects/pidfd.ts';
-import { preflightActor } from '../effects/preflight.ts';
-import { type Exit, logicalDirectory, sealDescriptors } from '../effects/process.ts';
-import { exits } from '../effects/reaper.ts';
-import { signals } from '../effects/signals.ts';
-import { openSink, type Sink } from '../effects/sink.ts';
-import { fdWriter } from '../effects/stderr.ts';
-import { syslogWriter } from '../effects/syslog.ts';
-import { timerActor } from '../effects/timer.ts';
-import { findUser, type User } from '../effects/user.ts';
-import type { Plan } from '../machines/facts.ts';
-import { describeState, supervisorIn } from '../machines/world.ts';
-import { type Beginning, begin, journalPath } from './beginning.ts';
-import { findCommand } from './command.ts';
+import { jsonLog, type Log, textLog } from '../effects/log/log.ts';
+import { sentenceOf } from '../effects/log/sentences.ts';
+import { openSink, type Sink } from '../effects/log/sink.ts';
+import { syslogWriter } from '../effects/log/syslog.ts';
+import { fdWriter } from '../effects/log/writer.ts';
+import { managerVariables, tellManager } from '../effects/manager.ts';
+import { findCommand } from '../effects/os/command.ts';
+import { sealDescriptors } from '../effects/os/descriptors.ts';
+import { libc } from '../effects/os/libc.ts';
+import { signals } from '../effects/os/signals.ts';
+import { logicalDirectory } from '../effects/os/spawn.ts';
+import { timerActor } from '../effects/os/timer.ts';
+import { findUser, type User } from '../effects/os/user.ts';
+import { exits } from '../effects/os/wait.ts';
+import { StartError } from '../effects/startError.ts';
+import { becomeProgram, commandLine, takeHandover } from '../effects/upgrade/handover.ts';
+import { type Inheritance, inheritanceOf } from '../effects/upgrade/inheritance.ts';
+import { preflightActor } from '../effects/upgrade/preflight.ts';
+import type { Fact, Plan } from '../machines/facts.ts';
+import { deliver, supervisorIn } from '../machines/world.ts';
 import type { Options } from './flags.ts';
-import { prepare, StartError } from './startError.ts';
+import { journalPath, type Origin, originOf } from './origin.ts';
 
 /** How long a log that nobody reads may hold up the end or an upgrade, in milliseconds. */
 const patience = 5000;
@@ -33,16 +34,16 @@ const patience = 5000;
 export async function runDaemon(options: Options): Promise<never> {
 	sealDescriptors();
 	const { sink, log } = openLog(options);
-	const watch = pidfdWatch();
 	process.on('uncaughtException', (error) => log.say('error', `Internal error: ${error.message}`));
 	let status: number;
 	try {
 		const { path, user } = checkOptions(options);
 		const { start, kill, signal: drain } = options;
 		const plan = { start, kill, drain, size: 1 };
-		const beginning = begin(options, plan, log);
-		status = await supervise({ options, plan, beginning, path, user, log, sink, watch });
-		for (const listener of beginning.listeners) closeListener(listener);
+		const inheritance = inheritanceOf(takeHandover());
+		const origin = originOf({ options, plan, inheritance, log });
+		status = await supervise({ options, plan, origin, inheritance, path, user, log, sink });
+		origin.listeners.close();
 	} catch (error) {
 		const { message } = error as Error;
 		const sentence = error instanceof StartError ? message : `Internal error: ${message}`;
@@ -50,7 +51,6 @@ export async function runDaemon(options: Options): Promise<never> {
 		if (options.syslog) process.stderr.write(`${sentence}\n`);
 		status = 1;
 	}
-	watch.close();
 	return end(sink, status);
 }
 
@@ -58,8 +58,8 @@ export async function runDaemon(options: Options): Promise<never> {
 export function checkOptions({ command, user }: Options): { path: string; user: User | null } {
 	if (!command) throw new StartError('Command path is mandatory');
 	return {
-		path: prepare('Could not find executable', () => findCommand(command, process.env.PATH ?? '')),
-		user: user ? prepare('Unable to find user user:', () => findUser(user)) : null,
+		path: StartError.unless('Could not find executable', () => findCommand(command, process.env.PATH ?? '')),
+		user: user ? StartError.unless('Unable to find user user:', () => findUser(user)) : null,
 	};
 }
 
@@ -84,36 +84,52 @@ function openLog(options: Options): { sink: Sink; log: Log } {
 	}
 }
 
-interface Means {
+interface Supervision {
 	options: Options;
 	plan: Plan;
-	beginning: Beginning;
+	origin: Origin;
+	inheritance: Inheritance;
 	path: string;
 	user: User | null;
 	log: Log;
 	sink: Sink;
-	watch: ReturnType<typeof pidfdWatch>;
 }
 
 /** @returns the exit status, when the last child is gone */
-function supervise({ options, plan, beginning, path, user, log, sink, watch }: Means): Promise<number> {
-	const { journal, listeners, survivors, run } = beginning;
+function supervise({ options, plan, origin, inheritance, path, user, log, sink }: Supervision): Promise<number> {
+	const { journal, listeners, run } = origin;
 	const directory = logicalDirectory();
-	const outputs = outputsOf(sink, log);
-	const reaped = new Subject<Exit>();
-	const door = openDoor(
-		(fact, isAtRest) => journal.record(fact, isAtRest ? () => describeState(supervisor) : null),
-		Date.now,
-		beginning.seq,
-	);
+	const command = [path, ...options.args].join(' ');
+	const outputs = outputsOf({ sink, log, inheritance });
+	const reaped = exits().pipe(share());
+
+	/** The way of a fact out of the door: recorded, then told. */
+	function record(fact: Fact) {
+		const before = journal.roster();
+		journal.record(fact);
+		const sentence = sentenceOf(fact, before, command);
+		if (sentence) log.say(sentence.level, sentence.text);
+		tellManager(fact, process.env);
+	}
+
+	const door = openDoor({ record, deliver: (happening) => deliver(supervisor, happening), after: origin.seq });
+	inheritance.leave('supervisor', () => ({ state: { run, seq: door.last(), roster: journal.roster() }, fds: [] }));
 	const children = childrenOf({
 		admit: door.admit,
 		log,
 		outputs,
-		spec: { path, args: options.args, env: childEnv(), directory, user, run, listeners: listeners.map(({ fd }) => fd) },
-		isDurable: journal.fd() !== null,
-		survivors,
-		watch: watch.watch,
+		spec: {
+			path,
+			args: options.args,
+			env: childEnv(),
+			directory,
+			user,
+			run,
+			listeners: listeners.all.map(({ fd }) => fd),
+		},
+		isDurable: journal.isDurable,
+		inheritance,
+		recovered: origin.survivors,
 	});
 	const nextProgram = () => {
 		const [name = '', ...args] = commandLine();
@@ -121,12 +137,11 @@ function supervise({ options, plan, beginning, path, user, log, sink, watch }: M
 	};
 	const supervisor = createActor(
 		supervisorIn({
-			facts: door.facts,
+			decide: door.decide,
 			process: children.actor,
 			timer: timerActor(door.admit),
 			preflight: preflightActor({ admit: door.admit, exits: reaped, program: nextProgram }),
 			handover: fromCallback<EventObject, void>(() => void handOver()),
-			report: ({ level, text }) => log.say(level, text),
 		}),
 	);
 
@@ -137,24 +152,11 @@ function supervise({ options, plan, beginning, path, user, log, sink, watch }: M
 				outputs.hold();
 				if (!(await sink.flush(patience))) throw new Error('nobody reads the log');
 			} while (!sink.isIdle());
-			const roster = journal.roster();
-			if (!roster) throw new Error('nothing was started yet');
 			followDirectory(directory);
-			const strangers = [...survivors].flatMap(([child, { pidfd }]) => (pidfd === null ? [] : [child]));
-			const handover = {
-				format: handoverFormat,
-				run,
-				seq: door.last(),
-				roster,
-				listeners: listeners.map(({ uri, fd, file }) => ({ uri, fd, file })),
-				pipes: outputs.hold(),
-				journal: journal.fd(),
-				strangers,
-			};
-			becomeProgram(handover, nextProgram().path, commandLine());
+			becomeProgram(inheritance, nextProgram().path, commandLine());
 		} catch (error) {
 			outputs.resume();
-			door.admit({ type: 'upgrade.refused', reason: (error as Error).message });
+			door.admit({ type: 'upgrade.failed', reason: (error as Error).message });
 		}
 	}
 
@@ -162,20 +164,22 @@ function supervise({ options, plan, beginning, path, user, log, sink, watch }: M
 		// Signal handlers do not keep Node's event loop alive, and a child may close its output long before it ends.
 		const presence = setInterval(() => {}, 2 ** 31 - 1);
 		supervisor.subscribe({
-			next: ({ value }) => tellManager(String(value)),
 			complete: () => {
 				clearInterval(presence);
 				resolve(supervisor.getSnapshot().output?.status ?? 1);
 			},
 		});
 		supervisor.start();
-		for (const pipe of beginning.pipes) outputs.open(pipe);
+		for (const pipe of origin.pipes) outputs.open(pipe);
 		const { pid } = process;
-		if (beginning.roster) door.admit({ type: 'supervisor.recovered', pid, roster: beginning.roster });
+		const { roster } = origin;
+		if (roster) door.admit({ type: 'supervisor.recovered', pid, roster: { ...roster, unanswered: null } });
 		else door.admit({ type: 'supervisor.started', pid, plan });
+		// It was recorded, and no decision followed any more.
+		if (roster?.unanswered) door.admit({ type: roster.unanswered });
 		// Only now, so that children which ended in between are known by their names.
-		merge(signals(), reaped.pipe(mergeMap(children.ended))).subscribe(door.admit);
-		exits().subscribe(reaped);
+		signals().subscribe(door.admit);
+		reaped.subscribe(children.ended);
 	});
 }
 
@@ -186,13 +190,6 @@ function followDirectory(directory: string) {
 	} catch {
 		// The program is looked for where we are.
 	}
-}
-
-/** The manager is told once that the service is up. */
-function tellManager(state: string) {
-	if (!['running', 'draining'].includes(state) || !process.env.NOTIFY_SOCKET) return;
-	notifyReady(process.env);
-	delete process.env.NOTIFY_SOCKET;
 }
 
 /** What the manager told us is not for the children: a STOPPING=1 of one that drains would stop the service. */

@@ -1,6 +1,5 @@
 /** The command line: words in Go's style, as the original takes them, to options. */
-import sade from 'sade';
-import { signalNumber } from '../effects/process.ts';
+import { signalNumber } from '../effects/os/kill.ts';
 
 export interface Options {
 	listen: string[];
@@ -25,6 +24,8 @@ export type Request = { run: Options } | { print: string; to: 'stdout' | 'stderr
 interface Flag {
 	type: 'string' | 'int' | 'bool';
 	default: string;
+	/** What stands for the value in the usage. */
+	placeholder?: string;
 	text: string;
 }
 
@@ -32,50 +33,59 @@ const flags: Record<string, Flag> = {
 	listen: {
 		type: 'string',
 		default: 'tcp://:8080',
+		placeholder: 'URI',
 		text: 'URI to listen on: tcp://, tcp4://, tcp6:// HOST:PORT, unix:///PATH, fd://N; may be repeated',
 	},
-	command: { type: 'string', default: '', text: 'Program to run; it gets the sockets on fd 3 and up' },
-	start: { type: 'int', default: '3000', text: 'Milliseconds a new child must stay alive to count as up' },
+	command: {
+		type: 'string',
+		default: '',
+		placeholder: 'PATH',
+		text: 'Program to run; it gets the sockets on fd 3 and up',
+	},
+	start: {
+		type: 'int',
+		default: '3000',
+		placeholder: 'MILLIS',
+		text: 'Milliseconds a new child must stay alive to count as up',
+	},
 	syslog: { type: 'bool', default: 'false', text: 'Log to syslog instead of stderr' },
-	user: { type: 'string', default: '', text: 'Login name of the user to run the children as' },
-	signal: { type: 'string', default: 'HUP', text: 'Signal that tells an old child to leave' },
-	kill: { type: 'int', default: '0', text: 'Milliseconds a child may live after it was told to leave; 0 is for ever' },
+	user: { type: 'string', default: '', placeholder: 'LOGIN', text: 'Login name of the user to run the children as' },
+	signal: { type: 'string', default: 'HUP', placeholder: 'NAME', text: 'Signal that tells an old child to leave' },
+	kill: {
+		type: 'int',
+		default: '0',
+		placeholder: 'MILLIS',
+		text: 'Milliseconds a child may live after it was told to leave; 0 is for ever',
+	},
 	json: { type: 'bool', default: 'false', text: 'Log lines as JSON' },
-	journal: { type: 'string', default: '', text: 'File to record what happened in, and to recover from' },
+	journal: {
+		type: 'string',
+		default: '',
+		placeholder: 'PATH',
+		text: 'File to record what happened in, and to recover from',
+	},
 };
 
 class UsageError extends Error {}
 
 /** Reads what follows the program's name. */
 export function readCommandLine(argv: string[], version: string): Request {
-	const program = sade('socketmaster [arguments]', true)
-		.version(version)
-		.describe('Holds listening sockets and replaces the program behind them on SIGHUP, without dropping a connection.')
-		.example('-listen=tcp://:8080 -command=./server')
-		.example('-listen=unix:///run/app.sock -user=www -command=/usr/bin/app -- --workers 4');
-	for (const [name, { text, default: value }] of Object.entries(flags)) program.option(`--${name}`, text, value);
-
 	try {
-		const { words, rest } = toSadeWords(argv);
-		if ('help' in words) return { print: printed(() => program.help()), to: 'stderr', status: 0 };
-		if ('version' in words) return { print: `socketmaster ${version}\n`, to: 'stdout', status: 0 };
-		let run: Options | undefined;
-		program.action((_, opts) => {
-			run = toOptions(opts, rest);
-		});
-		const list = Object.entries(words).flatMap(([name, values]) => values.map((value) => `--${name}=${value}`));
-		program.parse(['', '', ...list, '--'], { string: Object.keys(flags) });
-		if (!run) throw new Error('the command line was not read');
-		return { run };
+		const { values, rest } = readFlags(argv);
+		if ('help' in values) return { print: usage(), to: 'stderr', status: 0 };
+		if ('version' in values) return { print: `socketmaster ${version}\n`, to: 'stdout', status: 0 };
+		return { run: toOptions(values, rest) };
 	} catch (error) {
 		if (!(error instanceof UsageError)) throw error;
-		return { print: `${error.message}\n${printed(() => program.help())}`, to: 'stderr', status: 2 };
+		return { print: `${error.message}\n${usage()}`, to: 'stderr', status: 2 };
 	}
 }
 
+type Values = Record<string, string[]>;
+
 /** Go's flag package, word for word: `-name value`, `--name=value`, a lone boolean; ends at `--` or the first other word. */
-function toSadeWords(argv: string[]) {
-	const words: Record<string, string[]> = {};
+function readFlags(argv: string[]): { values: Values; rest: string[] } {
+	const values: Values = {};
 	let index = 0;
 	for (; index < argv.length; index += 1) {
 		const word = argv[index] ?? '';
@@ -86,8 +96,8 @@ function toSadeWords(argv: string[]) {
 		}
 		const [, name, given] = /^--?([^-=][^=]*)(?:=(.*))?$/s.exec(word) ?? [];
 		if (name === undefined) throw new UsageError(`bad flag syntax: ${word}`);
-		if (name === 'h' || name === 'help') return { words: { help: [] }, rest: [] };
-		if (name === 'version') return { words: { version: [] }, rest: [] };
+		if (name === 'h' || name === 'help') return { values: { help: [] }, rest: [] };
+		if (name === 'version') return { values: { version: [] }, rest: [] };
 		const flag = Object.hasOwn(flags, name) ? flags[name] : undefined;
 		if (!flag) throw new UsageError(`flag provided but not defined: -${name}`);
 		let value = given;
@@ -97,10 +107,10 @@ function toSadeWords(argv: string[]) {
 			value = argv[index];
 		}
 		if (value === undefined) throw new UsageError(`flag needs an argument: -${name}`);
-		const values = checked(name, flag, value);
-		words[name] = name === 'listen' ? [...(words[name] ?? []), values] : [values];
+		const read = checked(name, flag, value);
+		values[name] = name === 'listen' ? [...(values[name] ?? []), read] : [read];
 	}
-	return { words, rest: argv.slice(index) };
+	return { values, rest: argv.slice(index) };
 }
 
 function checked(name: string, { type }: Flag, value: string): string {
@@ -135,10 +145,10 @@ function bareSignal(name: string): string {
 	return name.toUpperCase().replace(/^SIG/, '');
 }
 
-function toOptions(opts: Record<string, string | string[]>, args: string[]): Options {
-	const text = (name: string) => String(opts[name] ?? '');
+function toOptions(values: Values, args: string[]): Options {
+	const text = (name: string) => values[name]?.[0] ?? flags[name]?.default ?? '';
 	return {
-		listen: [opts.listen ?? []].flat(),
+		listen: values.listen ?? [text('listen')],
 		command: text('command'),
 		start: Number(text('start')),
 		syslog: text('syslog') === 'true',
@@ -151,15 +161,28 @@ function toOptions(opts: Record<string, string | string[]>, args: string[]): Opt
 	};
 }
 
-/** sade prints; here the caller decides where to. */
-function printed(print: () => void): string {
-	const { log } = console;
-	const lines: string[] = [];
-	console.log = (line) => lines.push(`${line}\n`);
-	try {
-		print();
-	} finally {
-		console.log = log;
-	}
-	return lines.join('');
+/** What -h shows. */
+function usage(): string {
+	const words = Object.entries(flags).map(([name, { type, placeholder, text, default: value }]) => {
+		const shown = type === 'bool' ? `-${name}` : `-${name}=${placeholder}`;
+		const preset = value === '' || type === 'bool' ? '' : ` (default ${value})`;
+		return `  ${shown.padEnd(17)} ${text}${preset}`;
+	});
+	return [
+		'Holds listening sockets and replaces the program behind them on SIGHUP, without dropping a connection.',
+		'',
+		'Usage:',
+		'  socketmaster [flag]... -command=PATH [--] [argument of the program]...',
+		'  socketmaster replay JOURNAL [-until=SEQ|TIME] [-json] [-follow]',
+		'',
+		'Flags:',
+		...words,
+		'  -version          Print the version',
+		'  -h                Print this',
+		'',
+		'Examples:',
+		'  socketmaster -listen=tcp://:8080 -command=./server',
+		'  socketmaster -listen=unix:///run/app.sock -user=www -command=/usr/bin/app -- --workers 4',
+		'',
+	].join('\n');
 }

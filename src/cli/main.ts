@@ -1,7 +1,7 @@
 /** The executable. */
-import { writeSync } from 'node:fs';
-import { preflightVariable } from '../effects/preflight.ts';
-import { releaseSignals } from '../effects/signals.ts';
+import { printer } from '../effects/log/printer.ts';
+import { releaseSignals } from '../effects/os/signals.ts';
+import { preflightVariable } from '../effects/upgrade/preflight.ts';
 import { runDaemon } from './daemon.ts';
 import { readCommandLine } from './flags.ts';
 import { checkFlight } from './preflight.ts';
@@ -24,6 +24,8 @@ function supervise() {
 }
 
 function finish(text: string, fd: number, status: number) {
-	writeSync(fd, text);
+	const out = printer(fd);
+	out.print(text);
+	out.flush();
 	process.exit(status);
 }

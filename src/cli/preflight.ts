@@ -1,5 +1,5 @@
 /** The mode in which a new program checks itself: everything is looked at, nothing is started. */
-import { handoverFormat } from '../effects/handover.ts';
+import { handoverFormat } from '../effects/upgrade/handover.ts';
 import { checkOptions } from './daemon.ts';
 import type { Options } from './flags.ts';
 

@@ -1,47 +1,54 @@
-/** The one door: every fact passes it before a statechart sees it. */
-import { type Observable, Subject } from 'rxjs';
-import type { Fact, Happening } from '../machines/facts.ts';
+/** The one door: every fact passes it, is numbered and recorded there, before anybody acts on it. */
+import type { Decision, Fact, Happening, HappeningFact } from '../machines/facts.ts';
+import { stamped } from '../machines/facts.ts';
+import { bootClock } from './os/clock.ts';
 
 export interface Door {
-	/** Numbers, times and records a fact, then hands it on as soon as the statecharts are done with the one before. */
+	/** A happening: handed on as soon as the statecharts are done with the one before. */
 	admit: (happening: Happening) => void;
-	facts: Observable<Fact>;
+	/** A decision: nothing follows from it but what the statecharts do next. */
+	decide: (decision: Decision) => void;
 	/** The number of the last fact. */
 	last: () => number;
 }
 
+export interface DoorOptions {
+	/** Sees every fact first. */
+	record: (fact: Fact) => void;
+	/** Has the statecharts live through a happening. */
+	deliver: (happening: HappeningFact) => void;
+	/** The number of the last fact of an earlier life. */
+	after?: number;
+	/** Milliseconds since 1970. */
+	now?: () => number;
+}
+
 /**
- * Facts are recorded the moment they come and delivered one at a time: what an effect tells while the
- * charts still act on a fact waits for its turn, so that a replay meets the same facts in the same states.
- * @param record sees every fact first, and whether the charts are at rest, with all facts before it done with
- * @param after the number of the last fact of an earlier life
+ * Facts are recorded the moment they come. Happenings are delivered one at a time: what an effect tells while
+ * the charts still act on one waits for its turn, so that a replay meets the same facts in the same states.
  */
-export function openDoor(
-	record: (fact: Fact, isAtRest: boolean) => void,
-	now: () => number = Date.now,
-	after = 0,
-): Door {
-	const facts = new Subject<Fact>();
-	const waiting: Fact[] = [];
+export function openDoor({ record, deliver, after = 0, now = Date.now }: DoorOptions): Door {
+	const waiting: HappeningFact[] = [];
 	let seq = after;
 	let isDelivering = false;
 
-	function admit(happening: Happening) {
+	function number<T extends Happening | Decision>(what: T) {
 		seq += 1;
-		const fact = { seq, at: now(), ...happening };
-		record(fact, !isDelivering);
-		waiting.push(fact);
-		if (!isDelivering) deliver();
+		const fact = stamped(what, seq, now(), bootClock);
+		record(fact);
+		return fact;
 	}
 
-	function deliver() {
+	function admit(happening: Happening) {
+		waiting.push(number(happening) as HappeningFact);
+		if (isDelivering) return;
 		isDelivering = true;
 		try {
-			for (let fact = waiting.shift(); fact; fact = waiting.shift()) facts.next(fact);
+			for (let fact = waiting.shift(); fact; fact = waiting.shift()) deliver(fact);
 		} finally {
 			isDelivering = false;
 		}
 	}
 
-	return { admit, facts, last: () => seq };
+	return { admit, decide: (decision) => void number(decision), last: () => seq };
 }

@@ -1,17 +1,15 @@
 /** One child process, from the decision to spawn it to its last breath. */
 import { type EventObject, fromCallback, sendParent, setup } from 'xstate';
-import type { Fact, Plan, Report, SignalReason } from './facts.ts';
-import type { RosterChild } from './roster.ts';
+import type { Decision, FactOf, Plan, SignalReason } from './facts.ts';
+import type { Phase, RosterChild } from './roster.ts';
 
 export interface ChildInput {
 	child: number;
 	generation: number;
 	plan: Plan;
-	/** A process that runs already: it is adopted in its phase instead of spawned. */
-	adopted?: RosterChild;
 }
 
-/** What the process actor is started with; it answers with facts, through the door. */
+/** What the process actor is started with; it answers with happenings, through the door. */
 export interface ProcessInput {
 	child: number;
 	generation: number;
@@ -19,47 +17,73 @@ export interface ProcessInput {
 	adopted?: number;
 }
 
-/** What the process actor is told. */
+/** What the process actor is asked to do. */
 export interface ProcessCommand {
 	type: 'signal';
+	signal: string;
+}
+
+/** A wait of `millis`, for ever when they are null, counted from `since` (milliseconds since boot; null is now). */
+export interface TimerInput {
+	child: number;
+	timer: 'boot' | 'kill';
+	millis: number | null;
+	since: number | null;
+}
+
+/** What a generation orders its children to do. */
+export type ChildOrder =
+	| { type: 'spawn' }
+	/** Goes on with a process that runs already. */
+	| { type: 'adopt'; as: RosterChild }
+	| FarewellOrder
+	| { type: 'forward'; signal: string };
+
+type FarewellOrder =
+	/** Obeyed once: whoever was told to leave is not told again. */
+	| { type: 'leave'; signal: string; reason: 'drain' | 'stop' }
+	/** Obeyed each time. */
+	| { type: 'stop'; signal: string };
+
+/** What a child tells its generation while it lives. */
+export interface ChildNews {
+	type: 'childUp';
+	child: number;
+}
+
+/** What a child ends with. */
+export interface ChildOutput {
+	child: number;
+	/** What a shell would call its status; null when it had been told to leave. */
+	status: number | null;
+}
+
+export type ChildHappening = FactOf<'child.spawned' | 'child.spawnFailed' | 'child.exited' | 'timer.elapsed'>;
+
+type Adoption = Extract<ChildOrder, { type: 'adopt' }>;
+type Forward = Extract<ChildOrder, { type: 'forward' }>;
+
+interface Farewell {
 	signal: string;
 	reason: SignalReason;
 }
 
-/** `deadline` is in milliseconds since 1970; null never comes. */
-export interface TimerInput {
-	child: number;
-	timer: 'boot' | 'kill';
-	deadline: number | null;
-}
-
-/** What the supervisor tells a child, with the time of the fact that led to it. */
-export type ChildOrder =
-	| { type: 'drain'; at: number }
-	| { type: 'stop'; signal: string; at: number }
-	| { type: 'forward'; signal: string };
-
-/** What a child tells the supervisor. */
-export type ChildNews =
-	| { type: 'child.ready'; child: number; at: number }
-	/** `status`: what the supervisor's own exit status would be if this child was the last. */
-	| { type: 'child.gone'; child: number; at: number; status: number };
-
 interface ChildContext extends ChildInput {
-	pid: number | null;
-	/** It was told to leave. */
-	told: boolean;
-	/** When the present wait ends. */
-	deadline: number | null;
-	/** What was asked of a child that has no pid yet. */
-	pending: ChildOrder[];
+	adopted: RosterChild | null;
+	/** How it is to be told to leave as soon as it has a pid. */
+	farewell: Farewell;
+	/** Signals to pass on as soon as it has a pid. */
+	forwards: string[];
+	/** Of a child that ended without having been told to leave. */
+	status: number | null;
 }
 
 const base = setup({
 	types: {
 		context: {} as ChildContext,
 		input: {} as ChildInput,
-		events: {} as Fact | ChildOrder,
+		output: {} as ChildOutput,
+		events: {} as ChildHappening | ChildOrder,
 	},
 	actors: {
 		process: fromCallback<ProcessCommand, ProcessInput>(() => {
@@ -70,151 +94,202 @@ const base = setup({
 		}),
 	},
 	actions: {
-		report: (_, _report: Report) => {
-			throw new Error('the report action was not provided');
+		decide: (_, _decision: Decision) => {
+			throw new Error('the decide action was not provided');
 		},
 	},
 	guards: {
+		isAdoptedIn: ({ event }, phase: Phase) => event.type === 'adopt' && event.as.phase === phase,
 		isBootTimer: ({ event }) => event.type === 'timer.elapsed' && event.timer === 'boot',
 		isKillTimer: ({ event }) => event.type === 'timer.elapsed' && event.timer === 'kill',
-		isToldToLeave: ({ context }) => context.pending.some((order) => order.type !== 'forward'),
-		isAdoptedIn: ({ context }, phase: string) => context.adopted?.phase === phase,
 	},
 });
+
+/** What a child decides, by what it knows and what it was told. */
+const decisions = {
+	spawning: ({ context: { child, generation } }: { context: ChildContext }): Decision => ({
+		type: 'child.spawning',
+		child,
+		generation,
+	}),
+	ready: ({ context: { child } }: { context: ChildContext }): Decision => ({ type: 'child.ready', child }),
+	lost: ({ context: { child }, event }: { context: ChildContext; event: ChildHappening }): Decision => ({
+		type: 'child.lost',
+		child,
+		status: statusOf(event),
+	}),
+};
+
+const isAdopted = (phase: Phase) => ({ type: 'isAdoptedIn', params: phase }) as const;
 
 type Enqueue = Parameters<Parameters<typeof base.enqueueActions>[0]>[0]['enqueue'];
 
 export const childMachine = base
 	.extend({
 		actions: {
-			obey: base.enqueueActions(({ enqueue, context, event }) => obey(enqueue, context.plan, event as ChildOrder)),
-			postpone: base.assign({
-				pending: ({ context, event }) => [...context.pending, event as ChildOrder],
+			keepAdopted: base.assign({ adopted: ({ event }) => (event as Adoption).as }),
+			obey: base.enqueueActions(({ enqueue, context, event }) => {
+				signal(enqueue, context, farewellOf(event as FarewellOrder));
 			}),
-			obeyPending: base.enqueueActions(({ enqueue, context }) => {
-				for (const order of ordersThatCount(context.pending)) obey(enqueue, context.plan, order);
-				enqueue.assign({ pending: [] });
+			passOn: base.enqueueActions(({ enqueue, context, event }) => {
+				signal(enqueue, context, { signal: (event as Forward).signal, reason: 'forward' });
 			}),
-			waitForBoot: base.assign({
-				deadline: ({ context, event }) => timeOf(event) + Math.max(0, context.plan.start),
+			kill: base.enqueueActions(({ enqueue, context }) => {
+				signal(enqueue, context, { signal: 'KILL', reason: 'kill' });
 			}),
-			kill: base.enqueueActions(({ enqueue, context: { pid, plan } }) => {
-				const text = `${pid} is still alive ${plan.kill} ms after it was told to leave; killing it`;
-				enqueue({ type: 'report', params: { level: 'warn', text } });
-				enqueue.sendTo('process', { type: 'signal', signal: 'KILL', reason: 'kill' });
+			rememberFarewell: base.assign(({ event }) => ({ farewell: farewellOf(event as FarewellOrder) })),
+			bidFarewell: base.enqueueActions(({ enqueue, context }) => signal(enqueue, context, context.farewell)),
+			rememberForward: base.assign(({ context, event }) => ({
+				forwards: [...context.forwards, (event as Forward).signal],
+			})),
+			passOnRemembered: base.enqueueActions(({ enqueue, context }) => {
+				for (const name of context.forwards) signal(enqueue, context, { signal: name, reason: 'forward' });
 			}),
-			rememberPid: base.assign({
-				pid: ({ context, event }) => (event.type === 'child.spawned' ? event.pid : context.pid),
-			}),
-			tellReady: sendParent(({ context, event }) => ready(context, event)),
-			tellGone: sendParent(({ context, event }) => gone(context.child, event as Fact)),
+			tellUp: sendParent(({ context: { child } }): ChildNews => ({ type: 'childUp', child })),
+			keepStatus: base.assign({ status: ({ event }) => statusOf(event as ChildHappening) }),
 		},
 	})
 	.createMachine({
 		id: 'child',
+		description: 'One process of the server.',
 		context: ({ input }) => ({
 			...input,
-			pid: input.adopted?.pid ?? null,
-			told: input.adopted?.told ?? false,
-			deadline: input.adopted?.deadline ?? null,
-			pending: [],
+			adopted: null,
+			farewell: { signal: input.plan.drain, reason: 'drain' },
+			forwards: [],
+			status: null,
 		}),
-		invoke: {
-			id: 'process',
-			src: 'process',
-			input: ({ context: { child, generation, adopted } }) =>
-				adopted?.pid ? { child, generation, adopted: adopted.pid } : { child, generation },
-		},
-		initial: 'spawning',
-		on: {
-			'child.spawnFailed': { target: '.exited', actions: 'tellGone' },
-			'child.exited': { target: '.exited', actions: 'tellGone' },
-			forward: { actions: 'obey' },
-		},
+		initial: 'beginning',
 		states: {
-			spawning: {
-				always: [
-					{ guard: { type: 'isAdoptedIn', params: 'booting' }, target: 'booting' },
-					{ guard: { type: 'isAdoptedIn', params: 'serving' }, target: 'serving' },
-					{ guard: { type: 'isAdoptedIn', params: 'draining' }, target: 'draining' },
-					{ guard: { type: 'isAdoptedIn', params: 'killing' }, target: 'killing' },
-				],
+			beginning: {
+				description: 'It is about to learn whether there is a process already.',
 				on: {
-					drain: { actions: 'postpone' },
-					stop: { actions: 'postpone' },
-					forward: { actions: 'postpone' },
-					'child.spawned': [
-						{ guard: 'isToldToLeave', target: 'draining', actions: ['rememberPid', 'obeyPending'] },
-						{ target: 'booting', actions: ['rememberPid', 'waitForBoot', 'obeyPending'] },
+					spawn: { target: 'alive', actions: { type: 'decide', params: decisions.spawning } },
+					adopt: [
+						{ guard: isAdopted('booting'), target: 'alive.staying.booting', actions: 'keepAdopted' },
+						{ guard: isAdopted('serving'), target: 'alive.staying.serving', actions: 'keepAdopted' },
+						{ guard: isAdopted('draining'), target: 'alive.leaving.draining', actions: 'keepAdopted' },
+						{ guard: isAdopted('killing'), target: 'alive.leaving.killing', actions: 'keepAdopted' },
 					],
 				},
 			},
-			booting: {
+			alive: {
+				description: 'It has a process, or is about to have one.',
 				invoke: {
-					id: 'boot',
-					src: 'timer',
-					input: ({ context: { child, deadline } }) => ({ child, timer: 'boot', deadline }),
+					id: 'process',
+					src: 'process',
+					input: ({ context: { child, generation, adopted } }) =>
+						adopted?.pid ? { child, generation, adopted: adopted.pid } : { child, generation },
 				},
-				on: {
-					'timer.elapsed': { guard: 'isBootTimer', target: 'serving' },
-					drain: { target: 'draining', actions: 'obey' },
-					stop: { target: 'draining', actions: 'obey' },
+				on: { forward: { actions: 'passOn' } },
+				initial: 'staying',
+				states: {
+					staying: {
+						description: 'It is wanted.',
+						on: {
+							leave: { target: 'leaving.draining', actions: 'obey' },
+							stop: { target: 'leaving.draining', actions: 'obey' },
+							'child.exited': {
+								target: '#child.exited',
+								actions: [{ type: 'decide', params: decisions.lost }, 'keepStatus'],
+							},
+							'child.spawnFailed': {
+								target: '#child.exited',
+								actions: [{ type: 'decide', params: decisions.lost }, 'keepStatus'],
+							},
+						},
+						initial: 'spawning',
+						states: {
+							spawning: {
+								description: 'It is being spawned and has no pid yet.',
+								on: {
+									'child.spawned': { target: 'booting', actions: 'passOnRemembered' },
+									leave: { target: '#child.alive.leaving.recalled', actions: 'rememberFarewell' },
+									stop: { target: '#child.alive.leaving.recalled', actions: 'rememberFarewell' },
+									forward: { actions: 'rememberForward' },
+								},
+							},
+							booting: {
+								description: 'It runs, and has not yet stayed alive for as long as -start asks.',
+								invoke: {
+									id: 'boot',
+									src: 'timer',
+									input: ({ context: { child, plan, adopted } }) => ({
+										child,
+										timer: 'boot',
+										millis: Math.max(0, plan.start),
+										since: adopted?.clock ?? null,
+									}),
+								},
+								on: {
+									'timer.elapsed': {
+										guard: 'isBootTimer',
+										target: 'serving',
+										actions: [{ type: 'decide', params: decisions.ready }, 'tellUp'],
+									},
+								},
+							},
+							serving: { description: 'It is up.' },
+						},
+					},
+					leaving: {
+						description: 'It was told to leave.',
+						on: {
+							leave: { description: 'ignored: told once is told' },
+							stop: { actions: 'obey', description: 'sent again; patience ends when it did' },
+							'child.exited': '#child.exited',
+							'child.spawnFailed': '#child.exited',
+						},
+						initial: 'draining',
+						states: {
+							recalled: {
+								description: 'It is to leave as soon as it has a pid.',
+								on: {
+									'child.spawned': { target: 'draining', actions: ['bidFarewell', 'passOnRemembered'] },
+									stop: { actions: 'rememberFarewell', description: 'a stop overrides what was never sent' },
+									forward: { actions: 'rememberForward' },
+								},
+							},
+							draining: {
+								description: 'It finishes what it has begun, for as long as -kill allows.',
+								invoke: {
+									id: 'kill',
+									src: 'timer',
+									input: ({ context: { child, plan, adopted } }) => ({
+										child,
+										timer: 'kill',
+										millis: plan.kill > 0 ? plan.kill : null,
+										since: adopted?.phase === 'draining' ? adopted.clock : null,
+									}),
+								},
+								on: {
+									'timer.elapsed': {
+										guard: 'isKillTimer',
+										target: 'killing',
+										actions: 'kill',
+									},
+								},
+							},
+							killing: { description: 'It did not leave in time and was killed.' },
+						},
+					},
 				},
 			},
-			serving: {
-				entry: 'tellReady',
-				on: {
-					drain: { target: 'draining', actions: 'obey' },
-					stop: { target: 'draining', actions: 'obey' },
-				},
-			},
-			draining: {
-				invoke: {
-					id: 'kill',
-					src: 'timer',
-					input: ({ context: { child, deadline } }) => ({ child, timer: 'kill', deadline }),
-				},
-				on: {
-					'timer.elapsed': { guard: 'isKillTimer', target: 'killing', actions: 'kill' },
-					drain: { description: 'told once is told' },
-					stop: { actions: 'obey', description: 'sent again; patience ends when it did' },
-				},
-			},
-			killing: {
-				on: {
-					drain: { description: 'told once is told' },
-					stop: { actions: 'obey', description: 'sent again; patience ends when it did' },
-				},
-			},
-			exited: { type: 'final' },
+			exited: { type: 'final', description: 'It is gone.' },
 		},
+		output: ({ context: { child, status } }) => ({ child, status }),
 	});
 
-/** Sends what the order says; patience with a child ends a while after it was first told to leave. */
-function obey(enqueue: Enqueue, plan: Plan, order: ChildOrder) {
-	const signal = order.type === 'drain' ? plan.drain : order.signal;
-	enqueue.sendTo('process', { type: 'signal', signal, reason: order.type });
-	if (order.type === 'forward') return;
-	const patience = plan.kill > 0 ? order.at + plan.kill : null;
-	enqueue.assign({ deadline: ({ context }) => (context.told ? context.deadline : patience), told: true });
+/** Records that the child is about to be signalled, and has it signalled. */
+function signal(enqueue: Enqueue, { child }: ChildContext, { signal, reason }: Farewell) {
+	enqueue({ type: 'decide', params: { type: 'child.signalled', child, signal, reason } });
+	enqueue.sendTo('process', { type: 'signal', signal });
 }
 
-/** A stop overrides a drain that was never sent. */
-function ordersThatCount(orders: ChildOrder[]): ChildOrder[] {
-	const isStopping = orders.some((order) => order.type === 'stop');
-	return isStopping ? orders.filter((order) => order.type !== 'drain') : orders;
+function farewellOf(order: FarewellOrder): Farewell {
+	return { signal: order.signal, reason: order.type === 'leave' ? order.reason : 'stop' };
 }
 
-/** Of a child that was adopted while it served, the time is that of its promotion. */
-function ready({ child, adopted }: ChildContext, event: Fact | ChildOrder): ChildNews {
-	return { type: 'child.ready', child, at: adopted && !('seq' in event) ? adopted.since : timeOf(event) };
-}
-
-function gone(child: number, fact: Fact): ChildNews {
-	const status = fact.type === 'child.exited' ? fact.status : 1;
-	return { type: 'child.gone', child, at: fact.at, status };
-}
-
-function timeOf(event: Fact | ChildOrder): number {
-	return 'at' in event ? event.at : 0;
+function statusOf(happening: ChildHappening): number {
+	return happening.type === 'child.exited' ? happening.status : 1;
 }

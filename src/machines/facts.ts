@@ -1,6 +1,6 @@
 /**
- * The vocabulary. A fact is something that happened, in the past tense, as plain JSON; it is what
- * the journal holds and all that the statecharts ever learn of the world.
+ * Facts: what happened, in the past tense, as plain JSON. Happenings come from outside and are all that the
+ * statecharts ever learn of the world; decisions are what the statecharts made of them.
  */
 import type { Roster } from './roster.ts';
 
@@ -16,14 +16,34 @@ export interface Plan {
 	size: number;
 }
 
+/** Who asked for a generation. */
+export type Asker = 'start' | 'SIGHUP' | 'rotate';
+
 /** Why a child got a signal: its successor is up; the supervisor was told to stop; passed on; out of time. */
 export type SignalReason = 'drain' | 'stop' | 'forward' | 'kill';
 
-/** A fact before the door has numbered and timed it. */
+/** What comes from outside. */
 export type Happening =
 	| { type: 'supervisor.started'; pid: number; plan: Plan }
 	/** The facts before this one were folded into a roster: after an upgrade, a crash or a compaction. */
 	| { type: 'supervisor.recovered'; pid: number; roster: Roster }
+	| Request
+	/**
+	 * `startTime` is field 22 of /proc/PID/stat, clock ticks since boot: with it a pid is unique. `pipe` is
+	 * the inode of the pipe that the child prints to.
+	 */
+	| { type: 'child.spawned'; child: number; pid: number; startTime: number; pipe: number }
+	| { type: 'child.spawnFailed'; child: number; reason: string }
+	/** `code` and `signal` are both null for an adopted stranger, whose parent alone learns its status. */
+	| { type: 'child.exited'; child: number; pid: number; code: number | null; signal: string | null; status: number }
+	| { type: 'timer.elapsed'; child: number; timer: 'boot' | 'kill' }
+	| { type: 'upgrade.verified' }
+	| { type: 'upgrade.refused'; reason: string }
+	/** It was sound, and yet could not take over. */
+	| { type: 'upgrade.failed'; reason: string };
+
+/** A happening that asks for something: each is answered by a decision. */
+export type Request =
 	| { type: 'signal.HUP' }
 	| { type: 'signal.TERM' }
 	| { type: 'signal.INT' }
@@ -31,33 +51,69 @@ export type Happening =
 	| { type: 'signal.USR1' }
 	| { type: 'signal.USR2' }
 	| { type: 'rotate.requested' }
-	| { type: 'stop.requested' }
-	/** About to be spawned: recorded first, so that a child can be found whose `child.spawned` was lost. */
+	| { type: 'stop.requested' };
+
+/** What the statecharts decided: recorded before it is carried out. */
+export type Decision =
+	| { type: 'generation.started'; generation: number; asked: Asker }
+	/** All of it is up and it serves; `replaced` are the generations that are told to leave for it. */
+	| { type: 'generation.promoted'; generation: number; replaced: number[] }
+	/** It never served as a whole; `serving` is the generation that goes on, null where there is none. */
+	| { type: 'generation.givenUp'; generation: number; serving: number | null }
+	/** A child is about to be spawned: so one can be found whose `child.spawned` was lost. */
 	| { type: 'child.spawning'; child: number; generation: number }
-	/**
-	 * `startTime` is field 22 of /proc/PID/stat, clock ticks since boot: with it a pid is unique. `pipe` is
-	 * the inode of the pipe that the child prints to.
-	 */
-	| { type: 'child.spawned'; child: number; pid: number; startTime: number; pipe: number }
-	| { type: 'child.spawnFailed'; child: number; reason: string }
-	/** About to be signalled: recorded first, so that no child is ever signalled twice. */
+	/** It is up. */
+	| { type: 'child.ready'; child: number }
+	/** About to be signalled: so no child is ever told to leave twice. */
 	| { type: 'child.signalled'; child: number; signal: string; reason: SignalReason }
-	/** `code` and `signal` are both null for an adopted stranger, whose parent alone learns its status. */
-	| { type: 'child.exited'; child: number; pid: number; code: number | null; signal: string | null; status: number }
-	| { type: 'timer.elapsed'; child: number; timer: 'boot' | 'kill' }
-	| { type: 'upgrade.verified' }
-	| { type: 'upgrade.refused'; reason: string };
+	/** It ended without having been told to leave; `status` is what a shell would call its status. */
+	| { type: 'child.lost'; child: number; status: number }
+	/** A rotation will follow when the generation `behind` is up or given up. */
+	| { type: 'rotation.queued'; asked: Asker; behind: number }
+	| { type: 'request.refused'; request: Request['type']; reason: 'stopping' | 'upgrading' }
+	| { type: 'signal.forwarded'; signal: string }
+	/** Every child is told to leave, by this signal. */
+	| { type: 'stop.begun'; request: Request['type']; signal: string }
+	/** The serving generation is gone, and only older ones that leave are left. */
+	| { type: 'service.lost' }
+	| { type: 'upgrade.begun' };
 
-/** A fact as it leaves the door: `seq` counts from 1 without gaps, `at` is milliseconds since 1970. */
-export type Fact = Happening & { seq: number; at: number };
+/**
+ * A fact as it leaves the door: `seq` counts from 1 without gaps, `at` is milliseconds since 1970. Facts that
+ * a wait is counted from have a `clock` too: milliseconds since boot, on a clock that is never set.
+ */
+export type Fact = (Happening | Decision) & { seq: number; at: number; clock?: number };
 
-export type FactType = Happening['type'];
+export type HappeningFact = Extract<Fact, Happening>;
+
+export type FactType = Fact['type'];
 
 /** The fact of one type. */
 export type FactOf<T extends FactType> = Extract<Fact, { type: T }>;
 
-/** A sentence for the operator, decided by a statechart. */
-export interface Report {
-	level: 'info' | 'warn' | 'error';
-	text: string;
+/** Numbers and times what was admitted. */
+export function stamped(what: Happening | Decision, seq: number, at: number, clock: () => number): Fact {
+	const isWaitedFrom = what.type === 'child.spawned' || what.type === 'child.signalled';
+	return isWaitedFrom ? { seq, at, ...what, clock: clock() } : { seq, at, ...what };
+}
+
+const decisions = new Set<string>([
+	'generation.started',
+	'generation.promoted',
+	'generation.givenUp',
+	'child.spawning',
+	'child.ready',
+	'child.signalled',
+	'child.lost',
+	'rotation.queued',
+	'request.refused',
+	'signal.forwarded',
+	'stop.begun',
+	'service.lost',
+	'upgrade.begun',
+] satisfies Decision['type'][]);
+
+/** Whether the statecharts said it themselves. */
+export function isDecision(fact: Fact): fact is Extract<Fact, Decision> {
+	return decisions.has(fact.type);
 }

@@ -1,9 +1,5 @@
-/**
- * The roster: who is alive, in which phase, since when. A plain fold over facts, independent of the
- * statecharts; a supervisor that lost its memory starts from it, and the tests hold the two against
- * each other.
- */
-import type { Fact, FactOf, Plan } from './facts.ts';
+/** The roster: who lives, in which phase, since when. A fold over facts that decides nothing. */
+import type { Asker, Fact, Plan, Request } from './facts.ts';
 
 export type Phase = 'spawning' | 'booting' | 'serving' | 'draining' | 'killing';
 
@@ -15,11 +11,10 @@ export interface RosterChild {
 	/** The inode of the pipe it prints to. */
 	pipe: number | null;
 	phase: Phase;
-	/** When it entered the phase, and when the phase's wait ends; milliseconds since 1970. */
+	/** When it entered the phase, in milliseconds since 1970. */
 	since: number;
-	deadline: number | null;
-	/** It was sent the signal to leave. */
-	told: boolean;
+	/** When the phase's wait began, in milliseconds since boot. */
+	clock: number | null;
 }
 
 export interface Roster {
@@ -30,16 +25,16 @@ export interface Roster {
 	candidate: number | null;
 	lastGeneration: number;
 	lastChild: number;
-	/** A rotation was asked for and has not begun. */
-	queued: boolean;
-	/** The signal of the last stop that was asked for. */
+	/** Who asked for a rotation that has not begun. */
+	queued: Asker | null;
+	/** A request that no decision has answered yet. */
+	unanswered: Request['type'] | null;
+	/** The signal of the last stop that was begun. */
 	stopSignal: string | null;
 	/** What the supervisor would exit with if no stop is asked for. */
 	status: number;
 	children: RosterChild[];
 }
-
-export type SupervisorState = 'starting' | 'running' | 'rotating' | 'draining' | 'stopping' | 'stopped';
 
 /** Adds one fact. The roster passed in is left as it was. */
 export function evolve(roster: Roster | null, fact: Fact): Roster {
@@ -48,49 +43,65 @@ export function evolve(roster: Roster | null, fact: Fact): Roster {
 	if (!roster) throw new Error(`fact ${fact.seq} is ${fact.type}, before the supervisor started`);
 	switch (fact.type) {
 		case 'signal.HUP':
-		case 'rotate.requested':
-			return roster.stopSignal === null ? { ...roster, queued: true } : roster;
 		case 'signal.TERM':
 		case 'signal.INT':
+		case 'signal.QUIT':
+		case 'rotate.requested':
 		case 'stop.requested':
-			return { ...roster, queued: false, stopSignal: fact.type === 'signal.INT' ? 'INT' : 'TERM' };
+			return { ...roster, unanswered: fact.type };
+		case 'generation.started':
+			return {
+				...roster,
+				unanswered: null,
+				candidate: fact.generation,
+				lastGeneration: fact.generation,
+				queued: null,
+			};
+		case 'rotation.queued':
+			return { ...roster, unanswered: null, queued: fact.asked };
+		case 'signal.forwarded':
+		case 'request.refused':
+			return { ...roster, unanswered: null };
+		case 'stop.begun':
+			return { ...roster, unanswered: null, queued: null, stopSignal: fact.signal };
+		case 'generation.promoted':
+			return { ...roster, serving: fact.generation, candidate: null };
+		case 'generation.givenUp':
+			return { ...roster, candidate: null };
 		case 'child.spawning':
-			return addChild(roster, fact);
-		case 'child.spawned':
-			return changeChild(roster, fact.child, () => ({
-				pid: fact.pid,
-				startTime: fact.startTime,
-				pipe: fact.pipe,
-				phase: 'booting',
-				since: fact.at,
-				deadline: fact.at + Math.max(0, roster.plan.start),
-			}));
-		case 'timer.elapsed':
-			return promoteIfReady(
-				changeChild(roster, fact.child, ({ phase }) =>
-					fact.timer === 'boot' && phase === 'booting' ? { phase: 'serving', since: fact.at, deadline: null } : {},
-				),
-			);
+			return { ...roster, lastChild: fact.child, children: [...roster.children, newChild(fact)] };
+		case 'child.spawned': {
+			const { pid, startTime, pipe, at, clock = null } = fact;
+			return withChild(roster, fact.child, { pid, startTime, pipe, phase: 'booting', since: at, clock });
+		}
+		case 'child.ready':
+			return withChild(roster, fact.child, { phase: 'serving', since: fact.at, clock: null });
 		case 'child.signalled':
-			return changeChild(roster, fact.child, (child) => signalled(child, fact, roster.plan));
+			return signalled(roster, fact);
 		case 'child.exited':
 		case 'child.spawnFailed':
-			return removeChild(roster, fact);
+			return { ...roster, children: roster.children.filter(({ child }) => child !== fact.child) };
+		case 'child.lost':
+			return { ...roster, status: fact.status };
 		default:
 			return roster;
 	}
 }
 
-/** The supervisor's state, as far as the roster tells. */
-export function stateOf(roster: Roster): SupervisorState {
-	if (roster.lastGeneration > 0 && roster.children.length === 0) return 'stopped';
-	if (roster.stopSignal !== null) return 'stopping';
-	if (roster.serving === 0) return 'starting';
-	if (roster.candidate !== null) return 'rotating';
-	return roster.children.some((child) => child.told) ? 'draining' : 'running';
+/** Whether a child was told to leave. */
+export function isLeaving({ phase }: RosterChild): boolean {
+	return phase === 'draining' || phase === 'killing';
 }
 
-/** A supervisor that has just been started and has asked for nothing yet. */
+/** The supervisor's state, as far as the roster tells. */
+export function stateOf(roster: Roster): string {
+	if (roster.lastGeneration > 0 && roster.children.length === 0) return 'stopped';
+	if (roster.stopSignal !== null) return 'stopping';
+	if (roster.candidate !== null) return roster.serving === 0 ? 'starting' : 'rotating';
+	return roster.children.some(({ generation }) => generation !== roster.serving) ? 'draining' : 'running';
+}
+
+/** A supervisor that has just been started. */
 function freshRoster(plan: Plan): Roster {
 	return {
 		plan,
@@ -98,79 +109,32 @@ function freshRoster(plan: Plan): Roster {
 		candidate: null,
 		lastGeneration: 0,
 		lastChild: 0,
-		queued: true,
+		queued: null,
+		unanswered: null,
 		stopSignal: null,
 		status: 0,
 		children: [],
 	};
 }
 
-/**
- * Whether the loss of a candidate's child ends its generation: it does, unless nobody else serves and
- * the rest of the candidate is the best there is.
- */
-export function isLost(
-	{ serving, candidate }: { serving: number; candidate: number | null },
-	children: Iterable<{ generation: number; told: boolean }>,
-): boolean {
-	const alive = [...children].filter((child) => !child.told);
-	return !alive.some((child) => child.generation === candidate) || alive.some((child) => child.generation === serving);
+function newChild({ child, generation, at }: Extract<Fact, { type: 'child.spawning' }>): RosterChild {
+	return { child, generation, pid: null, startTime: null, pipe: null, phase: 'spawning', since: at, clock: null };
 }
 
-function addChild(roster: Roster, { child, generation, at }: FactOf<'child.spawning'>): Roster {
-	const isNew = generation > roster.lastGeneration;
-	// The first of a generation may have failed before the next one of it is tried.
-	const isStillOn =
-		generation > roster.serving &&
-		!isLost({ serving: roster.serving, candidate: generation }, [...roster.children, { generation, told: false }]);
+function withChild(roster: Roster, id: number, change: Partial<RosterChild>): Roster {
 	return {
 		...roster,
-		candidate: isNew || isStillOn ? generation : roster.candidate,
-		lastGeneration: Math.max(generation, roster.lastGeneration),
-		lastChild: Math.max(child, roster.lastChild),
-		queued: isNew ? false : roster.queued,
-		children: [
-			...roster.children,
-			{
-				child,
-				generation,
-				pid: null,
-				startTime: null,
-				pipe: null,
-				phase: 'spawning',
-				since: at,
-				deadline: null,
-				told: false,
-			},
-		],
+		children: roster.children.map((child) => (child.child === id ? { ...child, ...change } : child)),
 	};
 }
 
-function changeChild(roster: Roster, id: number, change: (child: RosterChild) => Partial<RosterChild>): Roster {
-	return {
-		...roster,
-		children: roster.children.map((child) => (child.child === id ? { ...child, ...change(child) } : child)),
-	};
-}
-
-function signalled(child: RosterChild, { reason, at }: FactOf<'child.signalled'>, plan: Plan): Partial<RosterChild> {
-	if (reason === 'forward' || (reason !== 'kill' && child.told)) return {};
-	if (reason === 'kill') return { phase: 'killing', since: at, deadline: null };
-	return { phase: 'draining', since: at, deadline: plan.kill > 0 ? at + plan.kill : null, told: true };
-}
-
-function promoteIfReady(roster: Roster): Roster {
-	const candidates = roster.children.filter((child) => child.generation === roster.candidate);
-	if (candidates.length === 0 || candidates.some((child) => child.phase !== 'serving')) return roster;
-	return { ...roster, serving: roster.candidate ?? 0, candidate: null };
-}
-
-function removeChild(roster: Roster, fact: FactOf<'child.exited' | 'child.spawnFailed'>): Roster {
-	const gone = roster.children.find((child) => child.child === fact.child);
-	if (!gone) return roster;
-	const children = roster.children.filter((child) => child !== gone);
-	const own = fact.type === 'child.exited' ? fact.status : 1;
-	const next = { ...roster, children, status: gone.told ? roster.status : own };
-	if (gone.generation !== roster.candidate) return next;
-	return isLost(roster, children) ? { ...next, candidate: null } : promoteIfReady(next);
+/** A wait counts from the first time that a child is told to leave. */
+function signalled(roster: Roster, fact: Extract<Fact, { type: 'child.signalled' }>): Roster {
+	const { child: id, reason, at, clock = null } = fact;
+	if (reason === 'forward') return roster;
+	const phase = reason === 'kill' ? 'killing' : 'draining';
+	const known = roster.children.find(({ child }) => child === id);
+	return !known || (phase === 'draining' && isLeaving(known))
+		? roster
+		: withChild(roster, id, { phase, since: at, clock });
 }

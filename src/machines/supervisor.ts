@@ -1,115 +1,146 @@
-/** The supervisor: which generation serves, which one boots, who was told to leave, when all is over. */
-import type { Plan } from './facts.ts';
-import { supervisorSetup } from './vocabulary.ts';
+/** The supervisor: which generation serves, which one boots, who is told to leave, when all is over. */
+import { decisions, supervisorSetup } from './supervisorSetup.ts';
 
-/** Until the first fact tells better. */
-const nothing: Plan = { start: 0, kill: 0, drain: 'HUP', size: 1 };
+/** How a candidate ends, in `starting` as in `rotating`. */
+const candidate = {
+	'signal.HUP': { actions: [{ type: 'decide', params: decisions.queued }, 'keepQueued'] },
+	'rotate.requested': { actions: [{ type: 'decide', params: decisions.queued }, 'keepQueued'] },
+	generationUp: [
+		{
+			guard: 'hasServing',
+			target: 'settling',
+			actions: [{ type: 'decide', params: decisions.replacing }, 'dismissServing', 'promote'],
+		},
+		{ target: 'settling', actions: [{ type: 'decide', params: decisions.promoted }, 'promote'] },
+	],
+	generationHurt: [
+		{
+			guard: 'isCandidateBesideServing',
+			target: 'settling',
+			actions: ['noteStatus', { type: 'decide', params: decisions.givenUp }, 'dismissCandidate', 'giveUp'],
+		},
+		{ guard: 'isCandidate', actions: ['noteStatus', 'carryOn'], description: 'the rest of it is the best there is' },
+	],
+	'xstate.done.actor.*': {
+		guard: 'isCandidateBesideOthers',
+		target: 'settling',
+		actions: ['forget', { type: 'decide', params: decisions.givenUp }, 'giveUp'],
+	},
+} as const;
+
+const rotation = {
+	'signal.HUP': { target: 'rotating', actions: [{ type: 'decide', params: decisions.started }, 'startGeneration'] },
+	'rotate.requested': {
+		target: 'rotating',
+		actions: [{ type: 'decide', params: decisions.started }, 'startGeneration'],
+	},
+} as const;
+
+const refusal = { actions: { type: 'decide', params: decisions.refused } } as const;
 
 export const supervisorMachine = supervisorSetup.createMachine({
 	id: 'supervisor',
+	description: 'It holds the sockets and replaces the generations behind them.',
 	context: {
-		plan: nothing,
+		plan: { start: 0, kill: 0, drain: 'HUP', size: 1 },
 		serving: 0,
 		candidate: null,
 		lastGeneration: 0,
 		lastChild: 0,
-		queued: false,
-		lost: false,
+		queued: null,
 		stopSignal: null,
 		status: 0,
-		members: {},
+		generations: {},
 	},
-	invoke: [
-		{ id: 'facts', src: 'facts' },
-		{ id: 'upgrade', src: 'upgrade' },
-	],
-	initial: 'starting',
-	on: {
-		// child.spawning and child.signalled are what this chart decided itself: nothing follows from them.
-		'child.spawned': { guard: 'isMember', actions: ['rememberPid', 'passOnToChild'] },
-		'child.spawnFailed': { guard: 'isMember', actions: 'passOnToChild' },
-		'child.exited': { guard: 'isMember', actions: 'passOnToChild' },
-		'timer.elapsed': { guard: 'isMember', actions: 'passOnToChild' },
-		'child.ready': { actions: 'markReady' },
-		'child.gone': { actions: 'forget' },
-		'signal.TERM': { target: '.stopping', actions: 'stop' },
-		'signal.INT': { target: '.stopping', actions: 'stop' },
-		'stop.requested': { target: '.stopping', actions: 'stop' },
-		'signal.QUIT': { actions: 'forward' },
-		'signal.USR1': { actions: 'passOnToUpgrade' },
-		'signal.USR2': { actions: 'passOnToUpgrade' },
-		'upgrade.verified': { actions: 'passOnToUpgrade' },
-		'upgrade.refused': { actions: 'passOnToUpgrade' },
-	},
+	initial: 'beginning',
 	states: {
-		starting: {
+		beginning: {
+			description: 'It is about to learn whether it starts anew or goes on.',
 			on: {
 				'supervisor.started': {
-					guard: 'isFresh',
-					actions: ['keepPlan', 'startGeneration'],
+					target: 'alive.starting',
+					actions: ['keepPlan', { type: 'decide', params: decisions.first }, 'startGeneration'],
 				},
 				'supervisor.recovered': [
-					{ guard: 'wasStopping', target: 'stopping', actions: ['adopt', 'catchUp'] },
-					{ guard: 'wasStarting', actions: ['adopt', 'catchUp'] },
-					{ guard: 'wasRotating', target: 'rotating', actions: ['adopt', 'catchUp'] },
-					{ target: 'settling', actions: ['adopt', 'catchUp'] },
+					{ guard: 'wasStopping', target: 'alive.stopping', actions: ['adopt', 'dismissAll'] },
+					{ guard: 'wasStarting', target: 'alive.starting', actions: ['adopt', 'dismissOthers'] },
+					{ guard: 'wasRotating', target: 'alive.rotating', actions: ['adopt', 'dismissOthers'] },
+					{ target: 'alive.settling', actions: ['adopt', 'dismissOthers'] },
 				],
-				'signal.HUP': { actions: 'queue' },
-				'rotate.requested': { actions: 'queue' },
 			},
-			always: [
-				{ guard: 'isOver', target: 'stopped' },
-				{ guard: 'isReady', target: 'settling', actions: 'promote' },
-			],
 		},
-		running: {
+		alive: {
+			description: 'It has children.',
+			invoke: { id: 'upgrade', systemId: 'upgrade', src: 'upgrade' },
 			on: {
-				'signal.HUP': { target: 'rotating', actions: ['sayRotating', 'startGeneration'] },
-				'rotate.requested': { target: 'rotating', actions: ['sayRotating', 'startGeneration'] },
+				'signal.TERM': {
+					target: '.stopping',
+					actions: [{ type: 'decide', params: decisions.stop }, 'keepStop', 'stopAll'],
+				},
+				'signal.INT': {
+					target: '.stopping',
+					actions: [{ type: 'decide', params: decisions.stop }, 'keepStop', 'stopAll'],
+				},
+				'stop.requested': {
+					target: '.stopping',
+					actions: [{ type: 'decide', params: decisions.stop }, 'keepStop', 'stopAll'],
+				},
+				'signal.QUIT': { actions: [{ type: 'decide', params: decisions.forwarded }, 'forwardToAll'] },
+				'signal.USR1': { actions: 'passOnToUpgrade' },
+				'signal.USR2': { actions: 'passOnToUpgrade' },
+				generationUp: { description: 'ignored: it was told to leave meanwhile' },
+				generationHurt: { actions: 'noteStatus' },
+				'xstate.done.actor.*': [{ guard: 'isOver', target: 'stopped', actions: 'forget' }, { actions: 'forget' }],
 			},
-			always: { guard: 'isOver', target: 'stopped' },
-		},
-		rotating: {
-			on: {
-				'signal.HUP': { actions: 'queue' },
-				'rotate.requested': { actions: 'queue' },
+			initial: 'starting',
+			states: {
+				starting: {
+					description: 'The first generation comes up; nobody serves yet.',
+					on: candidate,
+				},
+				running: {
+					description: 'One generation serves, and it is alone.',
+					on: rotation,
+				},
+				rotating: {
+					description: 'A new generation comes up beside the one that serves.',
+					on: candidate,
+				},
+				draining: {
+					description: 'One generation serves, and older ones finish what they have begun.',
+					on: {
+						...rotation,
+						'xstate.done.actor.*': {
+							guard: 'isServingBesideOthers',
+							actions: ['forget', { type: 'decide', params: decisions.serviceLost }],
+						},
+					},
+					always: { guard: 'isNobodyLeaving', target: 'running' },
+				},
+				settling: {
+					description: 'Passed through at once: a rotation has ended, what comes next?',
+					always: [
+						{
+							guard: 'isQueued',
+							target: 'rotating',
+							actions: [{ type: 'decide', params: decisions.startedFromQueue }, 'startGeneration'],
+						},
+						{ guard: 'isNobodyLeaving', target: 'running' },
+						{ target: 'draining' },
+					],
+				},
+				stopping: {
+					description: 'Every child was told to leave, and all is over when the last one has.',
+					on: {
+						'signal.HUP': refusal,
+						'rotate.requested': refusal,
+						'signal.USR1': refusal,
+						'signal.USR2': refusal,
+					},
+				},
 			},
-			always: [
-				{ guard: 'isOver', target: 'stopped' },
-				{ guard: 'isLost', target: 'settling', actions: 'giveUp' },
-				{ guard: 'isReady', target: 'settling', actions: 'promote' },
-			],
 		},
-		draining: {
-			on: {
-				'signal.HUP': { target: 'rotating', actions: ['sayRotating', 'startGeneration'] },
-				'rotate.requested': { target: 'rotating', actions: ['sayRotating', 'startGeneration'] },
-			},
-			always: [
-				{ guard: 'isOver', target: 'stopped' },
-				{ guard: 'hasLeaving', description: 'somebody still drains' },
-				{ target: 'running' },
-			],
-		},
-		settling: {
-			description: 'Passed through at once: a rotation has ended, what comes next?',
-			always: [
-				{ guard: 'isOver', target: 'stopped' },
-				{ guard: 'isQueued', target: 'rotating', actions: ['sayQueued', 'startGeneration'] },
-				{ guard: 'hasLeaving', target: 'draining' },
-				{ target: 'running' },
-			],
-		},
-		stopping: {
-			on: {
-				'signal.HUP': { actions: 'refuse' },
-				'rotate.requested': { actions: 'refuse' },
-				'signal.USR1': { actions: 'refuse' },
-				'signal.USR2': { actions: 'refuse' },
-			},
-			always: { guard: 'isOver', target: 'stopped' },
-		},
-		stopped: { type: 'final' },
+		stopped: { type: 'final', description: 'The last child is gone, and so is the supervisor.' },
 	},
 	output: ({ context }) => ({ status: context.stopSignal === null ? context.status : 0 }),
 });

@@ -1,65 +1,68 @@
 /** The supervisor's own replacement: the new program is checked first, and takes over only if it is sound. */
 import { type EventObject, fromCallback, setup } from 'xstate';
-import type { Fact, Report } from './facts.ts';
+import type { Decision, FactOf } from './facts.ts';
 
 const notProvided = (what: string) => () => {
 	throw new Error(`the ${what} was not provided`);
 };
 
-export const upgradeMachine = setup({
-	types: { events: {} as Fact },
+export type UpgradeHappening = FactOf<
+	'signal.USR1' | 'signal.USR2' | 'upgrade.verified' | 'upgrade.refused' | 'upgrade.failed'
+>;
+
+const base = setup({
+	types: { events: {} as UpgradeHappening },
 	actors: {
 		/** Runs the new program in a mode that checks everything and starts nothing; tells `upgrade.verified` or `.refused`. */
 		preflight: fromCallback<EventObject, void>(notProvided('preflight actor')),
-		/** Becomes the new program; only when that fails it tells, `upgrade.refused`. */
+		/** Becomes the new program; only when that fails it tells, `upgrade.failed`. */
 		handover: fromCallback<EventObject, void>(notProvided('handover actor')),
 	},
 	actions: {
-		report: (_, _report: Report) => notProvided('report action')(),
+		decide: (_, _decision: Decision) => notProvided('decide action')(),
 	},
-}).createMachine({
+});
+
+const begin = { target: 'checking', actions: { type: 'decide', params: { type: 'upgrade.begun' } } } as const;
+
+const refuse = {
+	actions: {
+		type: 'decide',
+		params: ({ event }: { event: FactOf<'signal.USR1' | 'signal.USR2'> }): Decision => ({
+			type: 'request.refused',
+			request: event.type,
+			reason: 'upgrading',
+		}),
+	},
+} as const;
+
+export const upgradeMachine = base.createMachine({
 	id: 'upgrade',
+	description: 'The replacement of the supervisor itself.',
 	initial: 'idle',
 	states: {
 		idle: {
-			on: {
-				'signal.USR1': { target: 'checking' },
-				'signal.USR2': { target: 'checking' },
-			},
+			description: 'Nobody asked for an upgrade.',
+			on: { 'signal.USR1': begin, 'signal.USR2': begin },
 		},
 		checking: {
-			entry: { type: 'report', params: { level: 'info', text: 'Upgrade: checking the new program' } },
+			description: 'The new program checks itself, in a process of its own.',
 			invoke: { id: 'preflight', src: 'preflight' },
 			on: {
 				'upgrade.verified': 'handingOver',
-				'upgrade.refused': {
-					target: 'idle',
-					actions: {
-						type: 'report',
-						params: ({ event }) => ({ level: 'error', text: `Upgrade refused: ${event.reason}; nothing has changed` }),
-					},
-				},
-				'signal.USR1': { actions: { type: 'report', params: alreadyUpgrading } },
-				'signal.USR2': { actions: { type: 'report', params: alreadyUpgrading } },
+				'upgrade.refused': 'idle',
+				'signal.USR1': refuse,
+				'signal.USR2': refuse,
 			},
 		},
 		handingOver: {
+			description: 'The log is written out, and the new program takes the place of this one.',
 			invoke: { id: 'handover', src: 'handover' },
 			on: {
-				'upgrade.refused': {
-					target: 'idle',
-					actions: {
-						type: 'report',
-						params: ({ event }) => ({ level: 'error', text: `Upgrade failed: ${event.reason}; nothing has changed` }),
-					},
-				},
-				'signal.USR1': { actions: { type: 'report', params: alreadyUpgrading } },
-				'signal.USR2': { actions: { type: 'report', params: alreadyUpgrading } },
+				'upgrade.failed': 'idle',
+				'signal.USR1': refuse,
+				'signal.USR2': refuse,
 			},
 		},
 	},
 });
-
-function alreadyUpgrading(): Report {
-	return { level: 'warn', text: 'Upgrade refused: one is under way already' };
-}

@@ -1,69 +1,87 @@
 /** The seam between the statecharts and the world, which is real in the daemon and inert in a replay. */
-import {
-	type ActorRefFrom,
-	type CallbackActorLogic,
-	type EventObject,
-	fromCallback,
-	fromEventObservable,
-	type Subscribable,
-} from 'xstate';
+import { type ActorRefFrom, type AnyActorRef, type CallbackActorLogic, type EventObject, fromCallback } from 'xstate';
 import { childMachine, type ProcessCommand, type ProcessInput, type TimerInput } from './child.ts';
-import type { Fact, Report, SignalReason } from './facts.ts';
+import type { Decision, HappeningFact } from './facts.ts';
+import { generationMachine } from './generation.ts';
 import { supervisorMachine } from './supervisor.ts';
 import { upgradeMachine } from './upgrade.ts';
 
 export interface World {
-	facts: Subscribable<Fact>;
+	/** Records a decision, before it is carried out. */
+	decide: (decision: Decision) => void;
 	process: CallbackActorLogic<ProcessCommand, ProcessInput>;
 	timer: CallbackActorLogic<EventObject, TimerInput>;
 	preflight: CallbackActorLogic<EventObject, void>;
 	handover: CallbackActorLogic<EventObject, void>;
-	report: (report: Report) => void;
 }
+
+export type Supervisor = ActorRefFrom<typeof supervisorMachine>;
 
 /** The supervisor's statechart in a world. */
-export function supervisorIn({ facts, process, timer, preflight, handover, report }: World) {
-	const actions = { report: (_: unknown, params: Report) => report(params) };
+export function supervisorIn({ decide, process, timer, preflight, handover }: World) {
+	const actions = { decide: (_: unknown, decision: Decision) => decide(decision) };
 	const child = childMachine.provide({ actors: { process, timer }, actions });
+	const generation = generationMachine.provide({ actors: { child } });
 	const upgrade = upgradeMachine.provide({ actors: { preflight, handover }, actions });
-	return supervisorMachine.provide({ actors: { facts: fromEventObservable(() => facts), child, upgrade }, actions });
+	return supervisorMachine.provide({ actors: { generation, upgrade }, actions });
 }
 
-/** What the statecharts decided to have done. */
+/** Sends a happening to the one whose business it is. What comes for a child that is gone is nobody's. */
+export function deliver(supervisor: Supervisor, happening: HappeningFact): void {
+	if ('child' in happening) sendIfThere(supervisor, `child.${happening.child}`, happening);
+	else if (happening.type.startsWith('upgrade.')) sendIfThere(supervisor, 'upgrade', happening);
+	else supervisor.send(happening);
+}
+
+function sendIfThere({ system }: Supervisor, id: string, happening: HappeningFact) {
+	(system.get(id) as AnyActorRef | undefined)?.send(happening);
+}
+
+/** What the statecharts had done, besides what they decided. */
 export type Command =
 	| { type: 'spawn'; child: number; generation: number }
 	| { type: 'adopt'; child: number; generation: number; pid: number }
-	| { type: 'signal'; child: number; signal: string; reason: SignalReason }
-	| { type: 'wait'; child: number; timer: 'boot' | 'kill'; until: number }
+	| { type: 'signal'; child: number; signal: string }
+	| ({ type: 'wait' } & TimerInput)
 	| { type: 'preflight' }
-	| { type: 'handover' }
-	| { type: 'report'; level: Report['level']; text: string };
+	| { type: 'handover' };
 
-/** A world where nothing happens: what is decided is told, and no fact comes of it. */
-export function inertWorld(facts: Subscribable<Fact>, decided: (command: Command) => void): World {
+/** A world where nothing happens: what is decided and commanded is told, and nothing comes of it. */
+export function inertWorld(decide: World['decide'], command: (command: Command) => void): World {
 	return {
-		facts,
+		decide,
 		process: fromCallback<ProcessCommand, ProcessInput>(({ input: { child, generation, adopted }, receive }) => {
-			decided(adopted ? { type: 'adopt', child, generation, pid: adopted } : { type: 'spawn', child, generation });
-			receive(({ signal, reason }) => decided({ type: 'signal', child, signal, reason }));
+			command(adopted ? { type: 'adopt', child, generation, pid: adopted } : { type: 'spawn', child, generation });
+			receive(({ signal }) => command({ type: 'signal', child, signal }));
 		}),
-		timer: fromCallback<EventObject, TimerInput>(({ input: { child, timer, deadline } }) => {
-			if (deadline !== null) decided({ type: 'wait', child, timer, until: deadline });
+		timer: fromCallback<EventObject, TimerInput>(({ input }) => {
+			if (input.millis !== null) command({ type: 'wait', ...input });
 		}),
 		preflight: fromCallback<EventObject, void>(() => {
-			decided({ type: 'preflight' });
+			command({ type: 'preflight' });
 		}),
 		handover: fromCallback<EventObject, void>(() => {
-			decided({ type: 'handover' });
+			command({ type: 'handover' });
 		}),
-		report: (report) => decided({ type: 'report', ...report }),
 	};
 }
 
+/** The name of the innermost state: `booting` of `{ alive: { staying: 'booting' } }`. */
+export function leafOf(value: unknown): string {
+	return typeof value === 'string' ? value : leafOf(Object.values(value as object)[0]);
+}
+
+/** The phase of each child that lives, by its number. */
+export function phasesOf(supervisor: Supervisor): Record<number, string> {
+	const generations = Object.values(supervisor.getSnapshot().context.generations);
+	const children = generations.flatMap((ref) => Object.entries(ref.getSnapshot().context.children));
+	return Object.fromEntries(children.map(([id, ref]) => [id, leafOf(ref.getSnapshot().value)]));
+}
+
 /** The whole state of a supervisor in one line: `rotating 1:serving 2:booting`, and ` upgrade:checking` where so. */
-export function describeState(supervisor: ActorRefFrom<typeof supervisorMachine>): string {
-	const { value, context, children } = supervisor.getSnapshot();
-	const members = Object.entries(context.members).map(([id, { ref }]) => `${id}:${ref.getSnapshot().value}`);
-	const upgrade = children.upgrade?.getSnapshot().value ?? 'idle';
-	return [value, ...members, ...(upgrade === 'idle' ? [] : [`upgrade:${upgrade}`])].join(' ');
+export function describeState(supervisor: Supervisor): string {
+	const { value, children } = supervisor.getSnapshot();
+	const phases = Object.entries(phasesOf(supervisor)).map(([child, phase]) => `${child}:${phase}`);
+	const upgrade = leafOf(children.upgrade?.getSnapshot().value ?? 'idle');
+	return [leafOf(value), ...phases, ...(upgrade === 'idle' ? [] : [`upgrade:${upgrade}`])].join(' ');
 }

@@ -145,7 +145,7 @@ describe('the command line and the start', () => {
 		const { status, stderr, stdout } = await run([flag]).ended;
 		expect({ status, stdout }).toEqual({ status: 0, stdout: '' });
 		for (const name of ['listen', 'command', 'start', 'syslog', 'user', 'signal', 'kill', 'json']) {
-			expect(stderr).toContain(`--${name}`);
+			expect(stderr).toMatch(new RegExp(`^  -${name}\\b`, 'm'));
 		}
 		expect(stderr).toContain('(default tcp://:8080)');
 		expect(stderr).toContain('(default 3000)');

@@ -39,16 +39,27 @@ describe('replay', () => {
 			.replace(/^\S+ +\d+ {2}/gm, '')
 			.replace(/\d{3,}/g, 'N')
 			.replace(/ +/g, ' ');
-		expect(story.split('\n').filter((line) => /->|=> (spawn|send)/.test(line))).toEqual([
+		expect(story.split('\n').filter((line) => /->|=> (spawn|send)|decided/.test(line))).toEqual([
 			' => spawn child 1 of generation 1',
+			' decided generation.started generation=1 asked=start',
+			' decided child.spawning child=1 generation=1',
 			'timer.elapsed child=1 timer=boot starting -> running 1:serving',
+			' decided child.ready child=1',
+			' decided generation.promoted generation=1 replaced=',
 			'signal.HUP running -> rotating 1:serving 2:spawning',
 			' => spawn child 2 of generation 2',
+			' decided generation.started generation=2 asked=SIGHUP',
+			' decided child.spawning child=2 generation=2',
 			'timer.elapsed child=2 timer=boot rotating -> draining 1:draining 2:serving',
-			' => send SIGHUP to child 1 (drain)',
+			' => send SIGHUP to child 1',
+			' decided child.ready child=2',
+			' decided generation.promoted generation=2 replaced=1',
+			' decided child.signalled child=1 signal=HUP reason=drain',
 			'child.exited child=1 pid=N code=0 status=0 draining -> running 2:serving',
 			'signal.TERM running -> stopping 2:draining',
-			' => send SIGTERM to child 2 (stop)',
+			' => send SIGTERM to child 2',
+			' decided stop.begun request=signal.TERM signal=TERM',
+			' decided child.signalled child=2 signal=TERM reason=stop',
 			'child.exited child=2 pid=N code=0 status=0 stopping -> stopped',
 		]);
 	});
@@ -60,11 +71,15 @@ describe('replay', () => {
 			.split('\n')
 			.map((line) => JSON.parse(line));
 		expect(steps.find(({ type }) => type === 'signal.HUP')).toMatchObject({
-			seq: 5,
+			seq: 8,
 			at: expect.any(Number),
 			before: 'running 1:serving',
 			after: 'rotating 1:serving 2:spawning',
-			decided: [{ type: 'report' }, { type: 'spawn', child: 2, generation: 2 }],
+			commands: [{ type: 'spawn', child: 2, generation: 2 }],
+		});
+		expect(steps.find(({ type, generation }) => type === 'generation.started' && generation === 2)).toMatchObject({
+			seq: 9,
+			says: 'SIGHUP: starting generation 2',
 		});
 	});
 
@@ -88,9 +103,18 @@ describe('replay', () => {
 		writeFileSync(path, text);
 		const { stderr, status } = replay(path);
 		expect(status).toBe(1);
-		expect(stderr).toMatch(
-			/: fact \d+ was met in state "draining 1:draining 2:serving", the replay is in state "rotating 1:serving 2:booting"\n$/,
+		expect(stderr).toMatch(/: fact \d+ is \{"type":"child.ready","child":2\}, the statecharts decide nothing\n$/);
+	});
+
+	it('names the decision that the statecharts take otherwise', async () => {
+		const path = await realJournal();
+		writeFileSync(
+			path,
+			readFileSync(path, 'utf8').replace('"generation":2,"replaced":[1]', '"generation":2,"replaced":[]'),
 		);
+		const { stderr, status } = replay(path);
+		expect(status).toBe(1);
+		expect(stderr).toMatch(/: fact \d+ is \{.*"replaced":\[\]\}, the statecharts decide \{.*"replaced":\[1\]\}\n$/);
 	});
 
 	it('leaves a torn last line out', async () => {
@@ -113,11 +137,11 @@ describe('replay', () => {
 		const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
 		expect(JSON.parse((await lines.next()).value)).toMatchObject({ type: 'supervisor.started' });
 		appendFileSync(path, `${facts[1]}\n`);
-		expect(JSON.parse((await lines.next()).value)).toMatchObject({ type: 'child.spawning' });
+		expect(JSON.parse((await lines.next()).value)).toMatchObject({ type: 'generation.started' });
 		const next = join(scratch(), 'next');
 		writeFileSync(next, `${header}\n${facts[2]}\n`);
 		execFileSync('mv', [next, path]);
-		expect(JSON.parse((await lines.next()).value)).toMatchObject({ type: 'child.spawned' });
+		expect(JSON.parse((await lines.next()).value)).toMatchObject({ type: 'child.spawning' });
 		child.kill('SIGINT');
 		expect((await once(child, 'exit'))[1]).toBe('SIGINT');
 	});

@@ -3,6 +3,7 @@ import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import {
 	appendFileSync,
 	chmodSync,
+	chownSync,
 	existsSync,
 	mkdirSync,
 	openSync,
@@ -281,9 +282,26 @@ describe('kill -9', () => {
 		await self.kill();
 		const { seq, at } = JSON.parse(readFileSync(self.journal, 'utf8').trim().split('\n').at(-1) ?? '');
 		appendFileSync(self.journal, `{"seq":${seq + 1},"at":${at},"type":"signal.HUP"}\n`);
-		appendFileSync(self.journal, `{"seq":${seq + 2},"at":${at},"type":"child.spawning","child":2,"generation":2}\n`);
+		appendFileSync(
+			self.journal,
+			`{"seq":${seq + 2},"at":${at},"type":"generation.started","generation":2,"asked":"SIGHUP"}\n`,
+		);
+		appendFileSync(self.journal, `{"seq":${seq + 3},"at":${at},"type":"child.spawning","child":2,"generation":2}\n`);
 		self.start();
 		await self.logged(/Generation 3 is up/);
+		await self.logged(/\] told$/);
+	});
+
+	it('right after a request was recorded: the request is answered', async () => {
+		const self = await lives(['-start=50'], shell(patient));
+		self.start();
+		await self.logged(/Generation 1 is up/);
+		await self.kill();
+		const { seq, at } = JSON.parse(readFileSync(self.journal, 'utf8').trim().split('\n').at(-1) ?? '');
+		appendFileSync(self.journal, `{"seq":${seq + 1},"at":${at},"type":"signal.HUP"}\n`);
+		self.start();
+		await self.logged(/SIGHUP: starting generation 2/);
+		await self.logged(/Generation 2 is up/);
 		await self.logged(/\] told$/);
 	});
 
@@ -379,7 +397,7 @@ describe('a journal', () => {
 		[
 			'has a newer format',
 			(path) => writeFileSync(path, '{"journal":9,"run":"x"}\n'),
-			/^Unable to use journal .*: its format 9 is newer than this program, which knows 1$/,
+			/^Unable to use journal .*: its format 9 is newer than this program, which knows 2$/,
 		],
 		['is a directory', (path) => mkdirSync(path), /^Unable to open journal .*: illegal operation on a directory$/],
 	];
@@ -413,7 +431,7 @@ describe('a journal', () => {
 		const env = environment({ RUNTIME_DIRECTORY: folder });
 		const program = run(['-listen=tcp://127.0.0.1:0', '-start=0', '-command=/bin/true'], { env });
 		await program.ended;
-		expect(readFileSync(join(folder, 'journal'), 'utf8')).toMatch(/^\{"journal":1,/);
+		expect(readFileSync(join(folder, 'journal'), 'utf8')).toMatch(/^\{"journal":2,/);
 	});
 
 	it.runIf(isRoot)(
@@ -479,7 +497,7 @@ describe('without the right to', () => {
 		await self.kill();
 		const [child = 0] = pidsIn(readFileSync(self.journal, 'utf8'));
 		chmodSync(join(self.journal, '..'), 0o777);
-		chmodSync(self.journal, 0o666);
+		chownSync(self.journal, 65534, 65534);
 		const args = [`-listen=tcp://127.0.0.1:${self.port}`, `-journal=${self.journal}`, '-start=50', ...shell(patient)];
 		const other = run(['--reuid=65534', '--regid=65534', '--clear-groups', executable, ...args], {
 			command: 'setpriv',

@@ -77,7 +77,7 @@ describe('SIGUSR2', () => {
 			expect(told).toBe(1);
 		}
 		const replayed = execFileSync(executable, ['replay', journal], { encoding: 'utf8' });
-		expect(replayed).toMatch(/-> stopped\n$/);
+		expect(replayed).toMatch(/-> stopped\n.*exit status 0"\n$/);
 	}, 300_000);
 
 	it('in the middle of a flood of lines waits for none of them to end, and loses none', async () => {

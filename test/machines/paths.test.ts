@@ -1,9 +1,9 @@
-import { Subject } from 'rxjs';
 import { describe, expect, it } from 'vitest';
 import { getShortestPaths } from 'xstate/graph';
-import { type ChildNews, type ChildOrder, childMachine } from '../../src/machines/child.ts';
+import { type ChildOrder, childMachine } from '../../src/machines/child.ts';
 import type { Fact, Happening } from '../../src/machines/facts.ts';
-import { inertWorld, supervisorIn } from '../../src/machines/world.ts';
+import type { GenerationNews } from '../../src/machines/generation.ts';
+import { inertWorld, leafOf, supervisorIn } from '../../src/machines/world.ts';
 import { plan } from '../support/simulation.ts';
 
 const fact = (happening: Happening): Fact => ({ seq: 1, at: 0, ...happening });
@@ -11,11 +11,14 @@ const fact = (happening: Happening): Fact => ({ seq: 1, at: 0, ...happening });
 const started = fact({ type: 'supervisor.started', pid: 1, plan });
 const hup = fact({ type: 'signal.HUP' });
 const term = fact({ type: 'signal.TERM' });
-const ready = (child: number): ChildNews => ({ type: 'child.ready', child, at: 0 });
-const gone = (child: number): ChildNews => ({ type: 'child.gone', child, at: 0, status: 0 });
+const up = (generation: number): GenerationNews => ({ type: 'generationUp', generation });
+const over = (generation: number) => ({
+	type: `xstate.done.actor.generation.${generation}`,
+	output: { generation, status: 0 },
+});
 
-const name = (event: { type: string; child?: number }) =>
-	event.type.startsWith('child.') && event.child ? `${event.type} ${event.child}` : event.type;
+const name = ({ type, generation }: { type: string; generation?: number }) =>
+	generation ? `${type} ${generation}` : type.replace('xstate.done.actor.', 'over: ');
 
 function withoutDetours<T>(paths: T[], stateOf: (path: T) => string, steps: (path: T) => string[]) {
 	const found: Record<string, string[]> = {};
@@ -29,28 +32,31 @@ function withoutDetours<T>(paths: T[], stateOf: (path: T) => string, steps: (pat
 
 describe('the shortest way', () => {
 	it('to every state of the supervisor is as short as an operator would think', () => {
-		const machine = supervisorIn(inertWorld(new Subject<Fact>(), () => {}));
+		const machine = supervisorIn(
+			inertWorld(
+				() => {},
+				() => {},
+			),
+		);
 		const paths = getShortestPaths(machine, {
-			events: [started, ...[1, 2, 3].flatMap((child) => [ready(child), gone(child)]), hup, term] as never[],
-			serializeState: ({ value, context }) => {
-				const { members, ...rest } = context;
-				const plain = Object.entries(members).map(([id, { ready, told }]) => [id, ready, told]);
-				return JSON.stringify([value, rest, plain]);
-			},
+			events: [started, ...[1, 2, 3].flatMap((generation) => [up(generation), over(generation)]), hup, term] as never[],
+			serializeState: ({ value, context: { generations, ...rest } }) =>
+				JSON.stringify([value, rest, Object.keys(generations)]),
 			stopWhen: ({ context }) => context.lastGeneration > 2,
 		});
 		const ways = withoutDetours(
 			paths,
-			(path) => String(path.state.value),
+			(path) => leafOf(path.state.value),
 			(path) => path.steps.map(({ event }) => name(event)).filter((step) => step !== 'xstate.init'),
 		);
 		expect(ways).toEqual({
-			starting: [],
-			running: ['supervisor.started', 'child.ready 1'],
-			rotating: ['supervisor.started', 'child.ready 1', 'signal.HUP'],
-			draining: ['supervisor.started', 'child.ready 1', 'signal.HUP', 'child.ready 2'],
-			stopping: ['signal.TERM'],
-			stopped: ['supervisor.started', 'child.gone 1'],
+			beginning: [],
+			starting: ['supervisor.started'],
+			running: ['supervisor.started', 'generationUp 1'],
+			rotating: ['supervisor.started', 'generationUp 1', 'signal.HUP'],
+			draining: ['supervisor.started', 'generationUp 1', 'signal.HUP', 'generationUp 2'],
+			stopping: ['supervisor.started', 'signal.TERM'],
+			stopped: ['supervisor.started', 'over: generation.1'],
 		});
 	});
 
@@ -59,26 +65,28 @@ describe('the shortest way', () => {
 		const boot = fact({ type: 'timer.elapsed', child: 1, timer: 'boot' });
 		const kill = fact({ type: 'timer.elapsed', child: 1, timer: 'kill' });
 		const failed = fact({ type: 'child.spawnFailed', child: 1, reason: 'no' });
-		const drain: ChildOrder = { type: 'drain', at: 0 };
-		const alone = childMachine.provide({ actions: { tellReady: () => {}, tellGone: () => {} } });
+		const spawn: ChildOrder = { type: 'spawn' };
+		const leave: ChildOrder = { type: 'leave', signal: 'HUP', reason: 'drain' };
+		const alone = childMachine.provide({ actions: { decide: () => {}, tellUp: () => {} } });
 		const paths = getShortestPaths(alone, {
 			input: { child: 1, generation: 1, plan },
-			events: [spawned, boot, kill, drain, failed] as never[],
-			stopWhen: ({ context }) => context.pending.length > 1,
+			events: [spawn, spawned, boot, kill, leave, failed] as never[],
 			serializeState: ({ value, context }) => JSON.stringify([value, context]),
 		});
 		const ways = withoutDetours(
 			paths,
-			(path) => String(path.state.value),
+			(path) => leafOf(path.state.value),
 			(path) => path.steps.map(({ event }) => name(event)).filter((step) => step !== 'xstate.init'),
 		);
 		expect(ways).toEqual({
-			spawning: [],
-			booting: ['child.spawned 1'],
-			serving: ['child.spawned 1', 'timer.elapsed'],
-			draining: ['child.spawned 1', 'drain'],
-			killing: ['child.spawned 1', 'drain', 'timer.elapsed'],
-			exited: ['child.spawnFailed 1'],
+			beginning: [],
+			spawning: ['spawn'],
+			booting: ['spawn', 'child.spawned'],
+			serving: ['spawn', 'child.spawned', 'timer.elapsed'],
+			recalled: ['spawn', 'leave'],
+			draining: ['spawn', 'child.spawned', 'leave'],
+			killing: ['spawn', 'child.spawned', 'leave', 'timer.elapsed'],
+			exited: ['spawn', 'child.spawnFailed'],
 		});
 	});
 });

@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Plan } from '../../src/machines/facts.ts';
 import { evolve, type Roster, stateOf } from '../../src/machines/roster.ts';
+import { leafOf, phasesOf } from '../../src/machines/world.ts';
 import { modelWorld } from '../support/model.ts';
 import { plan } from '../support/simulation.ts';
 
@@ -157,8 +158,8 @@ function readRoster(roster: Roster) {
 		lastChild,
 		stopSignal,
 		status,
-		...(stateOf(roster) === 'stopped' || stopSignal !== null ? {} : { candidate, queued }),
-		children: Object.fromEntries(roster.children.map(({ child, phase, told, pid }) => [child, { phase, told, pid }])),
+		...(stateOf(roster) === 'stopped' ? {} : { candidate, queued }),
+		children: Object.fromEntries(roster.children.map(({ child, phase }) => [child, phase])),
 	};
 }
 
@@ -166,18 +167,13 @@ function readCharts({ actor }: ModelWorld) {
 	const { value, context } = actor.getSnapshot();
 	const { serving, lastGeneration, lastChild, stopSignal, status, candidate, queued } = context;
 	return {
-		state: value,
+		state: leafOf(value),
 		serving,
 		lastGeneration,
 		lastChild,
 		stopSignal,
 		status,
-		...(value === 'stopped' || stopSignal !== null ? {} : { candidate, queued }),
-		children: Object.fromEntries(
-			Object.entries(context.members).map(([id, { ref, told, pid }]) => [
-				id,
-				{ phase: ref.getSnapshot().value, told, pid },
-			]),
-		),
+		...(leafOf(value) === 'stopped' ? {} : { candidate, queued }),
+		children: phasesOf(actor),
 	};
 }

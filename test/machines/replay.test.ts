@@ -24,13 +24,14 @@ function randomRun(size: number, picks: number[], rolls: boolean[]) {
 }
 
 describe('any run', () => {
-	it('is in the same state after a replay, at every fact', () => {
+	it('is in the same state after a replay, at every fact, and decides the same', () => {
 		fc.assert(
 			fc.property(fc.integer({ min: 1, max: 3 }), choices, luck, (size, picks, rolls) => {
 				const { history, states } = randomRun(size, picks, rolls);
 				const replay = createReplay();
 				for (const fact of history) {
-					const { after } = replay.tell(fact);
+					const { after, difference } = replay.tell(fact);
+					expect(difference).toBe(null);
 					const live = states.get(fact.seq);
 					if (live !== undefined) expect(after).toBe(live);
 				}
@@ -51,7 +52,8 @@ describe('any run', () => {
 				const replay = createReplay();
 				expect(replay.restore(roster, cut, 0).after).toBe(states.get(cut));
 				for (const fact of history.slice(cut)) {
-					const { after } = replay.tell(fact);
+					const { after, difference } = replay.tell(fact);
+					expect(difference).toBe(null);
 					const live = states.get(fact.seq);
 					if (live !== undefined) expect(after).toBe(live);
 				}
@@ -66,7 +68,8 @@ describe('an upgrade', () => {
 
 	it('checks the new program first, and hands over when it is sound', () => {
 		const simulation = running().tell(usr2);
-		expect(simulation.commands.map(({ type }) => type)).toEqual(['report', 'preflight']);
+		expect(simulation.history.at(-1)).toMatchObject({ type: 'upgrade.begun' });
+		expect(simulation.commands.map(({ type }) => type)).toEqual(['preflight']);
 		simulation.tell({ type: 'upgrade.verified' });
 		expect(simulation.commands.at(-1)).toEqual({ type: 'handover' });
 		expect(simulation.state()).toBe('running');
@@ -83,7 +86,7 @@ describe('an upgrade', () => {
 		const simulation = running().tell(
 			usr2,
 			{ type: 'upgrade.verified' },
-			{ type: 'upgrade.refused', reason: 'nobody reads the log' },
+			{ type: 'upgrade.failed', reason: 'nobody reads the log' },
 		);
 		expect(simulation.reports()).toContain('Upgrade failed: nobody reads the log; nothing has changed');
 		simulation.signal('HUP');
@@ -104,20 +107,21 @@ describe('an upgrade', () => {
 	it('does not hold up a rotation or a stop', () => {
 		const simulation = running().tell(usr2).signal('HUP').spawned(2).up(2).signal('TERM');
 		expect(simulation.state()).toBe('stopping');
-		expect(simulation.decided()).toEqual(['spawn 2', 'HUP to 1', 'TERM to 1', 'TERM to 2']);
+		expect(simulation.decided()).toEqual(['preflight', 'spawn 2', 'HUP to 1', 'TERM to 1', 'TERM to 2']);
 	});
 });
 
 describe('after a supervisor was killed', () => {
 	const recovered = (changes: Partial<Roster>) => {
-		const child = { generation: 1, startTime: 1, pipe: 1, since: 900_000, deadline: null, told: false };
+		const child = { generation: 1, startTime: 1, pipe: 1, since: 900_000, clock: null };
 		const roster: Roster = {
 			plan,
 			serving: 1,
 			candidate: null,
 			lastGeneration: 1,
 			lastChild: 1,
-			queued: false,
+			queued: null,
+			unanswered: null,
 			stopSignal: null,
 			status: 0,
 			children: [{ ...child, child: 1, pid: 101, phase: 'serving' }],
@@ -125,7 +129,7 @@ describe('after a supervisor was killed', () => {
 		};
 		return simulate().tell({ type: 'supervisor.recovered', pid: 2, roster });
 	};
-	const old = { child: 1, generation: 1, pid: 101, startTime: 1, pipe: 1, since: 900_000, deadline: null, told: false };
+	const old = { child: 1, generation: 1, pid: 101, startTime: 1, pipe: 1, since: 900_000, clock: null };
 	const candidate = {
 		child: 2,
 		generation: 2,
@@ -133,8 +137,7 @@ describe('after a supervisor was killed', () => {
 		startTime: 2,
 		pipe: 2,
 		since: 999_000,
-		deadline: 1_002_000,
-		told: false,
+		clock: 99_000,
 	};
 
 	it('its children are adopted, not spawned', () => {
@@ -152,16 +155,16 @@ describe('after a supervisor was killed', () => {
 			],
 		});
 		expect(simulation.state()).toBe('rotating');
-		expect(simulation.commands).toContainEqual({ type: 'wait', child: 2, timer: 'boot', until: 1_002_000 });
+		expect(simulation.commands).toContainEqual({ type: 'wait', child: 2, timer: 'boot', millis: 3000, since: 99_000 });
 		simulation.decided();
 		simulation.up(2);
 		expect(simulation.decided()).toEqual(['HUP to 1']);
 	});
 
 	it('a child that should have been told to leave is told now, one that was told is not told again', () => {
-		const promoted = { ...candidate, phase: 'serving' as const, deadline: null };
+		const promoted = { ...candidate, phase: 'serving' as const, clock: null };
 		const children = (told: boolean) => [
-			{ ...old, told, phase: told ? ('draining' as const) : ('serving' as const) },
+			{ ...old, phase: told ? ('draining' as const) : ('serving' as const) },
 			promoted,
 		];
 		const counts = { serving: 2, lastGeneration: 2, lastChild: 2 };
@@ -172,9 +175,23 @@ describe('after a supervisor was killed', () => {
 	});
 
 	it('a rotation that was asked for begins', () => {
-		const simulation = recovered({ queued: true });
+		const simulation = recovered({ queued: 'SIGHUP' });
 		expect(simulation.decided()).toEqual(['adopt 1', 'spawn 2']);
 		expect(simulation.state()).toBe('rotating');
+	});
+
+	it('a drain goes on with its old patience', () => {
+		const simulation = recovered({
+			plan: { ...plan, kill: 500 },
+			serving: 2,
+			lastGeneration: 2,
+			lastChild: 2,
+			children: [
+				{ ...old, phase: 'draining', clock: 99_900 },
+				{ ...candidate, phase: 'serving', clock: null },
+			],
+		});
+		expect(simulation.commands).toContainEqual({ type: 'wait', child: 1, timer: 'kill', millis: 500, since: 99_900 });
 	});
 
 	it('a stop goes on, also to those it had not reached', () => {
@@ -189,7 +206,7 @@ describe('after a supervisor was killed', () => {
 		const simulation = recovered({
 			serving: 0,
 			candidate: 1,
-			children: [{ ...old, phase: 'booting', deadline: 1_000_500 }],
+			children: [{ ...old, phase: 'booting', clock: 98_000 }],
 		});
 		expect(simulation.state()).toBe('starting');
 		simulation.up(1);

@@ -32,6 +32,9 @@ const stopRequest = (s: Simulation) => s.tell({ type: 'stop.requested' });
 const term = (s: Simulation) => s.signal('TERM');
 const int = (s: Simulation) => s.signal('INT');
 const quit = (s: Simulation) => s.signal('QUIT');
+const upgrade = (s: Simulation) => s.tell({ type: 'signal.USR2' });
+const unspawned = (child: number) => (s: Simulation) =>
+	s.tell({ type: 'child.spawnFailed', child, reason: 'out of memory' });
 
 const table: Cell[] = [
 	{ in: 'starting', when: 'SIGHUP', act: hup, to: 'starting', decided: [] },
@@ -42,6 +45,8 @@ const table: Cell[] = [
 	{ in: 'starting', when: 'SIGQUIT', act: quit, to: 'starting', decided: ['QUIT to 1'] },
 	{ in: 'starting', when: 'all are ready', act: (s) => s.up(1), to: 'running', decided: [] },
 	{ in: 'starting', when: 'the last child exits', act: (s) => s.exited(1, 3), to: 'stopped', decided: [] },
+	{ in: 'starting', when: 'SIGUSR2', act: upgrade, to: 'starting', decided: ['preflight'] },
+	{ in: 'starting', when: 'a child cannot be spawned', act: unspawned(1), to: 'stopped', decided: [] },
 
 	{ in: 'running', when: 'SIGHUP', act: hup, to: 'rotating', decided: ['spawn 2'] },
 	{ in: 'running', when: 'a rotation request', act: rotateRequest, to: 'rotating', decided: ['spawn 2'] },
@@ -51,6 +56,8 @@ const table: Cell[] = [
 	{ in: 'running', when: 'SIGQUIT', act: quit, to: 'running', decided: ['QUIT to 1'] },
 	{ in: 'running', when: 'a late timer', act: (s) => s.up(1), to: 'running', decided: [] },
 	{ in: 'running', when: 'the last child exits', act: (s) => s.exited(1), to: 'stopped', decided: [] },
+	{ in: 'running', when: 'SIGUSR2', act: upgrade, to: 'running', decided: ['preflight'] },
+	{ in: 'running', when: 'a failed spawn of nobody', act: unspawned(9), to: 'running', decided: [] },
 
 	{ in: 'rotating', when: 'SIGHUP', act: hup, to: 'rotating', decided: [] },
 	{ in: 'rotating', when: 'a rotation request', act: rotateRequest, to: 'rotating', decided: [] },
@@ -61,6 +68,8 @@ const table: Cell[] = [
 	{ in: 'rotating', when: 'all are ready', act: (s) => s.up(2), to: 'draining', decided: ['HUP to 1'] },
 	{ in: 'rotating', when: 'the candidate exits', act: (s) => s.exited(2, 1), to: 'running', decided: [] },
 	{ in: 'rotating', when: 'the old child exits', act: (s) => s.exited(1), to: 'rotating', decided: [] },
+	{ in: 'rotating', when: 'SIGUSR2', act: upgrade, to: 'rotating', decided: ['preflight'] },
+	{ in: 'rotating', when: 'the candidate cannot be spawned', act: unspawned(2), to: 'running', decided: [] },
 
 	{ in: 'draining', when: 'SIGHUP', act: hup, to: 'rotating', decided: ['spawn 3'] },
 	{ in: 'draining', when: 'a rotation request', act: rotateRequest, to: 'rotating', decided: ['spawn 3'] },
@@ -71,6 +80,8 @@ const table: Cell[] = [
 	{ in: 'draining', when: 'a late timer', act: (s) => s.up(2), to: 'draining', decided: [] },
 	{ in: 'draining', when: 'the drained child exits', act: (s) => s.exited(1), to: 'running', decided: [] },
 	{ in: 'draining', when: 'the serving child exits', act: (s) => s.exited(2, 1), to: 'draining', decided: [] },
+	{ in: 'draining', when: 'SIGUSR2', act: upgrade, to: 'draining', decided: ['preflight'] },
+	{ in: 'draining', when: 'a failed spawn of nobody', act: unspawned(9), to: 'draining', decided: [] },
 
 	{ in: 'stopping', when: 'SIGHUP', act: hup, to: 'stopping', decided: [] },
 	{ in: 'stopping', when: 'a rotation request', act: rotateRequest, to: 'stopping', decided: [] },
@@ -80,6 +91,8 @@ const table: Cell[] = [
 	{ in: 'stopping', when: 'SIGQUIT', act: quit, to: 'stopping', decided: ['QUIT to 1'] },
 	{ in: 'stopping', when: 'a late timer', act: (s) => s.up(1), to: 'stopping', decided: [] },
 	{ in: 'stopping', when: 'the last child exits', act: (s) => s.exited(1), to: 'stopped', decided: [] },
+	{ in: 'stopping', when: 'SIGUSR2', act: upgrade, to: 'stopping', decided: [] },
+	{ in: 'stopping', when: 'a failed spawn of nobody', act: unspawned(9), to: 'stopping', decided: [] },
 ];
 
 describe('every cell of the table', () => {
@@ -108,12 +121,12 @@ describe('a rotation', () => {
 	it('waits from the time the child was spawned', () => {
 		const simulation = running().wait(500).signal('HUP').wait(20).spawned(2);
 		const wait = simulation.commands.find((command) => command.type === 'wait');
-		expect(wait).toEqual({ type: 'wait', child: 2, timer: 'boot', until: 1_000_520 + plan.start });
+		expect(wait).toEqual({ type: 'wait', child: 2, timer: 'boot', millis: plan.start, since: null });
 	});
 
 	it('takes a negative wait for none', () => {
 		const simulation = simulate().start({ start: -5 }).spawned(1);
-		expect(simulation.commands.find((command) => command.type === 'wait')).toMatchObject({ until: 1_000_000 });
+		expect(simulation.commands.find((command) => command.type === 'wait')).toMatchObject({ millis: 0 });
 	});
 
 	it('goes to running at once when there is nobody left to tell', () => {
@@ -130,9 +143,9 @@ describe('a rotation', () => {
 		simulation.decided();
 		simulation.exited(serving + 1, 7);
 		expect(simulation.state()).toBe(older === 0 ? 'running' : 'draining');
+		expect(simulation.reports()).toEqual([`Generation ${serving + 1} given up; generation ${serving} goes on serving`]);
 		expect(simulation.decided()).toEqual([]);
 		expect(simulation.phases()).toMatchObject({ [serving]: 'serving' });
-		expect(simulation.reports).not.toEqual([]);
 	});
 
 	it('is given up when the candidate cannot be spawned, and the next one is tried on the next SIGHUP', () => {
@@ -239,6 +252,29 @@ describe('SIGTERM at every point of a rotation', () => {
 		expect(simulation.state()).toBe('stopping');
 	});
 
+	it('that cannot be spawned after all ends nothing but itself', () => {
+		const simulation = running().signal('HUP').signal('TERM');
+		simulation.tell({ type: 'child.spawnFailed', child: 2, reason: 'x' });
+		expect(simulation.phases()).toEqual({ 1: 'draining' });
+		expect(simulation.exited(1).status()).toBe(0);
+	});
+
+	it('passes SIGQUIT on to a child that has no pid yet as soon as it has one', () => {
+		const simulation = running().signal('HUP').signal('QUIT');
+		simulation.decided();
+		simulation.spawned(2);
+		expect(simulation.decided()).toEqual(['QUIT to 2']);
+		expect(simulation.phases()).toEqual({ 1: 'serving', 2: 'booting' });
+	});
+
+	it('overrides a drain that was never sent', () => {
+		const simulation = simulate().start({ size: 2 }).spawned(1).spawned(2).up(1).up(2).signal('HUP').spawned(3);
+		simulation.exited(3, 1).signal('TERM');
+		simulation.decided();
+		simulation.spawned(4);
+		expect(simulation.decided()).toEqual(['TERM to 4']);
+	});
+
 	it('reaches a child that has no pid yet as soon as it has one', () => {
 		const simulation = running().signal('HUP').signal('TERM');
 		simulation.decided();
@@ -251,7 +287,7 @@ describe('SIGTERM at every point of a rotation', () => {
 describe('-kill', () => {
 	it('ends a drained child that does not leave in time', () => {
 		const simulation = rotating({ kill: 500 }).wait(10).up(2);
-		expect(simulation.commands.at(-1)).toEqual({ type: 'wait', child: 1, timer: 'kill', until: 1_000_510 });
+		expect(simulation.commands.at(-1)).toEqual({ type: 'wait', child: 1, timer: 'kill', millis: 500, since: null });
 		simulation.decided();
 		simulation.tell({ type: 'timer.elapsed', child: 1, timer: 'kill' });
 		expect(simulation.reports()).toEqual(['101 is still alive 500 ms after it was told to leave; killing it']);
@@ -262,13 +298,13 @@ describe('-kill', () => {
 	it('ends a child that does not leave on a stop, and a second stop does not lengthen its time', () => {
 		const simulation = running({ kill: 500 }).signal('TERM').wait(300).signal('TERM');
 		const waits = simulation.commands.filter((command) => command.type === 'wait');
-		expect(waits).toEqual([{ type: 'wait', child: 1, timer: 'kill', until: 1_000_500 }]);
+		expect(waits).toEqual([{ type: 'wait', child: 1, timer: 'kill', millis: 500, since: null }]);
 	});
 
 	it('does not lengthen the time of a child that drains already when a stop comes', () => {
 		const simulation = draining({ kill: 500 }).wait(300).signal('TERM');
 		const waits = simulation.commands.filter((command) => command.type === 'wait');
-		expect(waits).toEqual([{ type: 'wait', child: 2, timer: 'kill', until: 1_000_800 }]);
+		expect(waits).toEqual([{ type: 'wait', child: 2, timer: 'kill', millis: 500, since: null }]);
 	});
 
 	it('does not count from SIGQUIT, which asks for nothing the supervisor knows of', () => {
@@ -342,6 +378,55 @@ describe('a generation of three', () => {
 	it('starts with what is left of it', () => {
 		const simulation = simulate().start({ size: 3 }).spawned(1).spawned(2).spawned(3).exited(2, 1).up(1).up(3);
 		expect(simulation.state()).toBe('running');
+	});
+});
+
+describe('what is decided', () => {
+	it('is recorded, and recorded before it is done', () => {
+		const order: string[] = [];
+		const simulation = running().signal('HUP').spawned(2).up(2).exited(1).signal('TERM');
+		for (const { type } of simulation.history) order.push(type);
+		expect(order).toEqual([
+			'supervisor.started',
+			'generation.started',
+			'child.spawning',
+			'child.spawned',
+			'timer.elapsed',
+			'child.ready',
+			'generation.promoted',
+			'signal.HUP',
+			'generation.started',
+			'child.spawning',
+			'child.spawned',
+			'timer.elapsed',
+			'child.ready',
+			'generation.promoted',
+			'child.signalled',
+			'child.exited',
+			'signal.TERM',
+			'stop.begun',
+			'child.signalled',
+		]);
+	});
+
+	it.each([
+		[
+			'a promotion with whom it replaces',
+			rotating().up(2),
+			{ type: 'generation.promoted', generation: 2, replaced: [1] },
+		],
+		['a generation given up', rotating().exited(2, 1), { type: 'generation.givenUp', generation: 2, serving: 1 }],
+		['an unasked end', running().exited(1, 7), { type: 'child.lost', child: 1, status: 7 }],
+		['a queued rotation', rotating().signal('HUP'), { type: 'rotation.queued', asked: 'SIGHUP', behind: 2 }],
+		[
+			'a refused request',
+			running().signal('TERM').tell({ type: 'rotate.requested' }),
+			{ type: 'request.refused', request: 'rotate.requested', reason: 'stopping' },
+		],
+		['a stop', running().signal('INT'), { type: 'stop.begun', request: 'signal.INT', signal: 'INT' }],
+		['a loss of service', draining().exited(2, 1), { type: 'service.lost' }],
+	])('tells %s', (_, { history }, decision) => {
+		expect(history).toContainEqual(expect.objectContaining(decision));
 	});
 });
 

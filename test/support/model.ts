@@ -2,8 +2,8 @@
 import { createActor, type EventObject, fromCallback } from 'xstate';
 import { openDoor } from '../../src/effects/door.ts';
 import type { ProcessCommand, ProcessInput, TimerInput } from '../../src/machines/child.ts';
-import type { Fact, Happening, Plan, SignalReason } from '../../src/machines/facts.ts';
-import { supervisorIn } from '../../src/machines/world.ts';
+import { type Fact, type Happening, isDecision, type Plan, type SignalReason } from '../../src/machines/facts.ts';
+import { deliver, supervisorIn } from '../../src/machines/world.ts';
 
 export interface ModelProcess {
 	child: number;
@@ -28,14 +28,20 @@ export function modelWorld(plan: Plan, canSpawn: () => boolean) {
 	let now = 1_000_000;
 	let spawnedSince = 0;
 	let told: Told[] = [];
-	const door = openDoor(
-		(fact) => history.push(fact),
-		() => now,
-	);
+	const door = openDoor({
+		record: (fact) => {
+			history.push(fact);
+			if (!isDecision(fact) || fact.type !== 'child.signalled') return;
+			processes.get(fact.child)?.signals.push(fact);
+			told.push(fact);
+		},
+		deliver: (happening) => deliver(actor, happening),
+		now: () => now,
+	});
 	const actor = createActor(
 		supervisorIn({
-			facts: door.facts,
-			process: fromCallback<ProcessCommand, ProcessInput>(({ input: { child, generation }, receive }) => {
+			decide: door.decide,
+			process: fromCallback<ProcessCommand, ProcessInput>(({ input: { child, generation } }) => {
 				const own: ModelProcess = {
 					child,
 					generation,
@@ -47,29 +53,21 @@ export function modelWorld(plan: Plan, canSpawn: () => boolean) {
 				};
 				processes.set(child, own);
 				spawnedSince += 1;
-				door.admit({ type: 'child.spawning', child, generation });
 				if (canSpawn()) {
 					Object.assign(own, { pid: 100 + child, isAlive: true });
 					door.admit({ type: 'child.spawned', child, pid: 100 + child, startTime: child, pipe: child });
 				} else {
 					door.admit({ type: 'child.spawnFailed', child, reason: 'no' });
 				}
-				receive(({ signal, reason }) => {
-					if (!own.isAlive) return;
-					own.signals.push({ signal, reason });
-					told.push({ child, signal, reason });
-					door.admit({ type: 'child.signalled', child, signal, reason });
-				});
 			}),
-			timer: fromCallback<EventObject, TimerInput>(({ input: { child, timer, deadline } }) => {
-				if (deadline === null) return;
+			timer: fromCallback<EventObject, TimerInput>(({ input: { child, timer, millis } }) => {
+				if (millis === null) return;
 				const { waits } = processes.get(child) ?? { waits: new Set() };
 				waits.add(timer);
 				return () => waits.delete(timer);
 			}),
 			preflight: fromCallback(() => {}),
 			handover: fromCallback(() => {}),
-			report: () => {},
 		}),
 	);
 	actor.start();

@@ -1,36 +1,56 @@
-/** The statecharts in a simulated world: facts in, commands out, no process and no clock. */
-import { Subject } from 'rxjs';
+/** The statecharts in a simulated world: happenings in, decisions and commands out, no process and no clock. */
 import { createActor } from 'xstate';
-import type { Fact, Happening, Plan } from '../../src/machines/facts.ts';
-import { type Command, inertWorld, supervisorIn } from '../../src/machines/world.ts';
+import { sentenceOf } from '../../src/effects/log/sentences.ts';
+import {
+	type Decision,
+	type Fact,
+	type Happening,
+	type HappeningFact,
+	isDecision,
+	type Plan,
+	stamped,
+} from '../../src/machines/facts.ts';
+import { evolve, type Roster } from '../../src/machines/roster.ts';
+import { type Command, deliver, inertWorld, leafOf, phasesOf, supervisorIn } from '../../src/machines/world.ts';
 
 export const plan: Plan = { start: 3000, kill: 0, drain: 'HUP', size: 1 };
+
+/** What a test knows, as it said so itself. */
+const isNews = /^child\.(spawnFailed|exited)$/;
 
 export type Simulation = ReturnType<typeof simulate>;
 
 /** A supervisor that has not been told anything yet. */
 export function simulate() {
-	const facts = new Subject<Fact>();
 	const commands: Command[] = [];
 	const history: Fact[] = [];
-	const actor = createActor(supervisorIn(inertWorld(facts, (command) => commands.push(command))));
-	actor.start();
+	let reports: string[] = [];
+	let roster: Roster | null = null;
 	let now = 1_000_000;
 
+	/** Numbers and times what happened or was decided, as the door does. */
+	function admit<T extends Happening | Decision>(what: T) {
+		const fact = stamped(what, history.length + 1, now, () => now - 900_000);
+		history.push(fact);
+		const sentence = sentenceOf(fact, roster, null);
+		if (sentence && !isNews.test(fact.type)) reports.push(sentence.text);
+		roster = evolve(roster, fact);
+		return fact;
+	}
+
+	const actor = createActor(supervisorIn(inertWorld(admit, (command) => commands.push(command)))).start();
+
 	const simulation = {
+		/** What happened and what was decided. */
 		history,
 		/** Lets time pass, in milliseconds. */
 		wait(ms: number) {
 			now += ms;
 			return simulation;
 		},
-		/** Sends one fact. */
+		/** Sends happenings. */
 		tell(...happenings: Happening[]) {
-			for (const happening of happenings) {
-				const fact = { seq: history.length + 1, at: now, ...happening };
-				history.push(fact);
-				facts.next(fact);
-			}
+			for (const happening of happenings) deliver(actor, admit(happening) as HappeningFact);
 			return simulation;
 		},
 		start: (changes: Partial<Plan> = {}) =>
@@ -52,25 +72,24 @@ export function simulate() {
 				status: 128 + number,
 			}),
 		signal: (name: 'HUP' | 'TERM' | 'INT' | 'QUIT') => simulation.tell({ type: `signal.${name}` }),
-		state: () => String(actor.getSnapshot().value),
+		state: () => leafOf(actor.getSnapshot().value),
 		status: () => actor.getSnapshot().output?.status,
 		context: () => actor.getSnapshot().context,
-		/** `child 2: draining` and so on, of those that live. */
-		phases: () =>
-			Object.fromEntries(
-				Object.entries(actor.getSnapshot().context.members).map(([id, { ref }]) => [
-					id,
-					String(ref.getSnapshot().value),
-				]),
-			),
+		/** What the facts amount to. */
+		roster: () => roster,
+		/** `2: 'draining'` and so on, of the children that live. */
+		phases: () => phasesOf(actor),
 		commands,
-		/** What was decided since the last call, as short sentences. */
+		/** What was done since the last call, as short sentences. */
 		decided(): string[] {
+			reports = [];
 			const taken = commands.splice(0).map(sentence);
 			return taken.filter((text) => text !== '');
 		},
-		/** The reports since the last call to `decided`. */
-		reports: () => commands.flatMap((command) => (command.type === 'report' ? [command.text] : [])),
+		/** What the log says of all but the failed spawns and ends of children, since the last call to `decided`. */
+		reports: () => reports,
+		/** The decisions among the facts, by their types. */
+		decisions: () => history.filter(isDecision).map(({ type }) => type),
 	};
 	return simulation;
 }
@@ -83,6 +102,8 @@ function sentence(command: Command): string {
 			return `adopt ${command.child}`;
 		case 'signal':
 			return `${command.signal} to ${command.child}`;
+		case 'preflight':
+			return 'preflight';
 		default:
 			return '';
 	}

@@ -1,0 +1,149 @@
+/** Where a supervisor comes from: it starts anew, in the place of one that was killed, or of one that made room. */
+import { nullable, number, object, string } from 'valibot';
+import type { Survivor } from '../effects/children/children.ts';
+import type { OpenPipe } from '../effects/children/output.ts';
+import { openJournal, readSound } from '../effects/journal/file.ts';
+import { fileJournal, type Journal, memoryJournal } from '../effects/journal/journal.ts';
+import { format, type Header, rosterSchema } from '../effects/journal/lines.ts';
+import { foldJournal, recover } from '../effects/journal/recovery.ts';
+import type { Log } from '../effects/log/log.ts';
+import { closeAll } from '../effects/os/descriptors.ts';
+import { bootId, newRun } from '../effects/os/identity.ts';
+import { lookUp } from '../effects/os/proc.ts';
+import type { Listener } from '../effects/sockets/listener.ts';
+import { type Listeners, openListeners } from '../effects/sockets/listeners.ts';
+import { StartError } from '../effects/startError.ts';
+import type { Inheritance } from '../effects/upgrade/inheritance.ts';
+import type { Plan } from '../machines/facts.ts';
+import { type Roster, stateOf } from '../machines/roster.ts';
+import type { Options } from './flags.ts';
+import { version } from './version.ts';
+
+export interface Origin {
+	/** What children carry as SOCKETMASTER_RUN. */
+	run: string;
+	/** The number of the last fact of an earlier life. */
+	seq: number;
+	/** What goes on; null for a fresh start. */
+	roster: Roster | null;
+	listeners: Listeners;
+	/** What was found of a supervisor that was killed. */
+	survivors: Survivor[];
+	pipes: OpenPipe[];
+	journal: Journal;
+}
+
+export interface OriginOptions {
+	options: Options;
+	plan: Plan;
+	inheritance: Inheritance;
+	log: Log;
+}
+
+const supervisorSchema = () => object({ run: string(), seq: number(), roster: rosterSchema() });
+const journalSchema = () => nullable(number());
+
+/** @throws {StartError} */
+export function originOf({ options, plan, inheritance, log }: OriginOptions): Origin {
+	const path = journalPath(options);
+	const inherited = inheritance.take('supervisor', supervisorSchema);
+	if (inherited) log.say('info', `Upgraded to version ${version}`);
+	const found = inherited || path === null ? nothing : findPrevious(path, log);
+	const listeners = openListeners({
+		uris: options.listen,
+		inheritance,
+		recovered: found.listeners,
+		deniedPids: found.denied,
+		say: (text) => log.say('info', text),
+	});
+	const { run, seq } = inherited ?? { run: found.run ?? newRun(), seq: found.seq };
+	const roster = inherited?.roster ?? (found.roster && { ...found.roster, plan });
+	const fd = inherited ? inheritance.take('journal', journalSchema) : found.fd;
+	const journal =
+		fd === null || path === null
+			? memoryJournal(roster, inheritance)
+			: fileJournal({
+					path,
+					fd,
+					header: headerOf(run, listeners.all),
+					start: roster,
+					report: (words) => log.say('error', words),
+					inheritance,
+				});
+	return { run, seq, roster, listeners, survivors: found.survivors, pipes: found.pipes, journal };
+}
+
+/** Where the facts go: the flag's path, else the directory that a service manager gave us, else nowhere. */
+export function journalPath({ journal }: Options): string | null {
+	const [directory] = (process.env.RUNTIME_DIRECTORY ?? '').split(':');
+	return journal || (directory ? `${directory}/journal` : null);
+}
+
+/** What a journal tells of a supervisor that was killed. */
+interface Found {
+	/** The journal, open. */
+	fd: number | null;
+	/** Null where there is nobody to go on with. */
+	run: string | null;
+	roster: Roster | null;
+	seq: number;
+	survivors: Survivor[];
+	pipes: OpenPipe[];
+	listeners: Listener[];
+	/** Who lives and can't be taken over. */
+	denied: number[];
+}
+
+const nothing: Found = {
+	fd: null,
+	run: null,
+	roster: null,
+	seq: 0,
+	survivors: [],
+	pipes: [],
+	listeners: [],
+	denied: [],
+};
+
+/** @throws {StartError} */
+function findPrevious(path: string, log: Log): Found {
+	const { fd, bytes } = StartError.unless(`Unable to open journal ${path}:`, () => openJournal(path));
+	try {
+		return StartError.unless(`Unable to use journal ${path}:`, () => {
+			const content = readSound(fd, path, bytes);
+			for (const problem of content.problems) log.say('warn', `Journal ${path}: ${problem}`);
+			const { roster, seq } = foldJournal(content);
+			return { ...nothing, fd, seq, ...recoverFrom(path, content.header, roster, log) };
+		});
+	} catch (error) {
+		closeAll([fd]);
+		throw error;
+	}
+}
+
+function recoverFrom(path: string, header: Header | null, roster: Roster | null, log: Log): Partial<Found> {
+	if (!header || !roster || stateOf(roster) === 'stopped') return {};
+	const found = recover(header, roster);
+	if (found === null) return {};
+	if ('denied' in found) {
+		log.say('error', `Children ${found.denied.join(', ')} of an earlier supervisor can't be taken over: ${found.why}`);
+		return { denied: found.denied };
+	}
+	const { remarks, ...rest } = found;
+	log.say('info', `Recovered from ${path}: took over ${rest.survivors.map(({ pid }) => pid).join(', ')}`);
+	for (const remark of remarks) log.say('warn', remark);
+	return { run: header.run, ...rest };
+}
+
+function headerOf(run: string, listeners: Listener[]): Header {
+	return {
+		journal: format,
+		program: version,
+		boot: bootId(),
+		run,
+		pid: process.pid,
+		startTime: lookUp(process.pid)?.startTime ?? 0,
+		args: process.argv.slice(2),
+		listeners: listeners.map(({ uri, address, inode, file }) => ({ uri, address, inode, file })),
+	};
+}

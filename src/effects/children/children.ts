@@ -1,0 +1,140 @@
+/** Child processes as actors: each one spawned or adopted, signalled, read and missed. */
+import { constants, fstatSync, openSync } from 'node:fs';
+import { array, nullable, number, object } from 'valibot';
+import { fromCallback } from 'xstate';
+import type { ProcessCommand, ProcessInput } from '../../machines/child.ts';
+import type { Happening } from '../../machines/facts.ts';
+import type { Log } from '../log/log.ts';
+import { closeAll, makePipe } from '../os/descriptors.ts';
+import { signalProcess } from '../os/kill.ts';
+import { SyscallError } from '../os/libc.ts';
+import { onEnd, signalPidfd } from '../os/pidfd.ts';
+import { lookUp } from '../os/proc.ts';
+import { type SpawnSpec, spawnProcess } from '../os/spawn.ts';
+import type { Exit } from '../os/wait.ts';
+import type { Inheritance } from '../upgrade/inheritance.ts';
+import type { Output, Outputs } from './output.ts';
+
+interface Living {
+	child: number;
+	pid: number;
+	/** Null for our own child; a stranger is watched and signalled by it. */
+	pidfd: number | null;
+	/** Null for a process whose output could not be taken over. */
+	output: Output | null;
+}
+
+/** A process that an earlier program started. */
+export type Survivor = Omit<Living, 'output'>;
+
+const schema = () => array(object({ child: number(), pid: number(), pidfd: nullable(number()) }));
+
+export interface ChildrenOptions {
+	admit: (happening: Happening) => void;
+	log: Pick<Log, 'say'>;
+	outputs: Outputs;
+	/** How to start a child. */
+	spec: Omit<SpawnSpec, 'fds'> & { listeners: number[]; run: string };
+	/** Children keep both ends of their pipe: without a supervisor they fill it and wait, and are not killed by SIGPIPE. */
+	isDurable: boolean;
+	inheritance: Inheritance;
+	/** Children of a supervisor that was killed. Whoever is neither among them nor inherited is gone. */
+	recovered: Survivor[];
+}
+
+/** The children of one supervisor: the actor that makes them, and what becomes of them when they end. */
+export function childrenOf({ admit, log, outputs, spec, isDurable, inheritance, recovered }: ChildrenOptions) {
+	const survivors = inheritance.take('children', schema) ?? recovered;
+	const living = new Map<number, Living>();
+	inheritance.leave('children', () => {
+		const state = [...living.values()].map(({ child, pid, pidfd }) => ({ child, pid, pidfd }));
+		return { state, fds: state.flatMap(({ pidfd }) => pidfd ?? []) };
+	});
+
+	const actor = fromCallback<ProcessCommand, ProcessInput>(({ input, receive }) => {
+		const alive = input.adopted ? adopt(input.child, input.adopted) : spawn(input);
+		if (!alive) return;
+		living.set(alive.pid, alive);
+		receive(({ signal }) => {
+			if (living.get(alive.pid) !== alive) return;
+			try {
+				if (alive.pidfd === null) signalProcess(alive.pid, signal);
+				else signalPidfd(alive.pidfd, signal);
+			} catch (error) {
+				log.say('error', `Could not send SIG${signal} to ${alive.pid}: ${(error as Error).message}`);
+			}
+		});
+	});
+
+	function spawn({ child, generation }: ProcessInput): Living | null {
+		let pipe: ReturnType<typeof childPipe> | undefined;
+		let pid: number;
+		try {
+			pipe = childPipe(isDurable);
+			const fds = [0, pipe.output, pipe.output, ...spec.listeners];
+			pid = spawnProcess({ ...spec, env: childEnvironment(spec, child), fds });
+		} catch (error) {
+			if (pipe) closeAll([pipe.read, pipe.output]);
+			admit({ type: 'child.spawnFailed', child, reason: whyNot(spec.path, error) });
+			return null;
+		}
+		closeAll([pipe.output]);
+		admit({ type: 'child.spawned', child, pid, startTime: lookUp(pid)?.startTime ?? 0, pipe: pipe.inode });
+		const output = outputs.open({ fd: pipe.read, child, pid, generation, unfinished: '' });
+		return { child, pid, pidfd: null, output };
+	}
+
+	function adopt(child: number, pid: number): Living | null {
+		const survivor = survivors.find((each) => each.child === child);
+		if (!survivor) {
+			admit({ type: 'child.exited', child, ...unknownEnd(pid) });
+			return null;
+		}
+		const { pidfd } = survivor;
+		if (pidfd !== null) onEnd(pidfd, () => ended(unknownEnd(pid)));
+		return { child, pid, pidfd, output: outputs.of(child) };
+	}
+
+	/** Logs a child's last words and tells its end. Orphans that were given to us as PID 1 are nobody's business. */
+	function ended(exit: Exit) {
+		const gone = living.get(exit.pid);
+		if (!gone) return;
+		living.delete(exit.pid);
+		gone.output?.finish();
+		admit({ type: 'child.exited', child: gone.child, ...exit });
+	}
+
+	return { actor, ended };
+}
+
+/** A pipe for what a child prints: the end we read, its inode, and what the child gets. @throws {SyscallError} */
+function childPipe(isDurable: boolean) {
+	const [read, write] = makePipe();
+	try {
+		const inode = fstatSync(read).ino;
+		if (!isDurable) return { read, inode, output: write };
+		const output = openSync(`/proc/self/fd/${write}`, constants.O_RDWR);
+		closeAll([write]);
+		return { read, inode, output };
+	} catch (error) {
+		closeAll([read, write]);
+		throw error;
+	}
+}
+
+/** Only a parent learns how a process ended. */
+function unknownEnd(pid: number): Exit {
+	return { pid, code: null, signal: null, status: 1 };
+}
+
+/** The supervisor's own environment and what tells a child of its sockets and of itself. */
+function childEnvironment({ env, listeners, run }: ChildrenOptions['spec'], child: number) {
+	const fds = listeners.map((_, index) => 3 + index).join(' ');
+	return { ...env, EINHORN_FDS: fds, SOCKETMASTER_CHILD: String(child), SOCKETMASTER_RUN: run };
+}
+
+function whyNot(path: string, error: unknown): string {
+	if (!(error instanceof SyscallError)) return (error as Error).message;
+	const what = error.syscall === 'posix_spawn' || error.syscall.startsWith('sys') ? `fork/exec ${path}` : error.syscall;
+	return `${what}: ${error.message}`;
+}

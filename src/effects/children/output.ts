@@ -1,0 +1,172 @@
+/** What children print: from their pipes, line by line, to the log. */
+import { readSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import type { OnReadOpts, Socket, SocketConstructorOpts } from 'node:net';
+import { array, number, object, string } from 'valibot';
+import type { Log } from '../log/log.ts';
+import type { Sink } from '../log/sink.ts';
+import type { Inheritance } from '../upgrade/inheritance.ts';
+
+/** A pipe that is read, as it can be handed over to another program. */
+export interface OpenPipe {
+	/** The read end. */
+	fd: number;
+	/** Whose it is. */
+	child: number;
+	pid: number;
+	generation: number;
+	/** The beginning of a line whose end has not come yet; characters are bytes. */
+	unfinished: string;
+}
+
+export interface Output {
+	/** Reads what is in the pipe now, to the last byte, and ends the last line: its writer is gone. */
+	finish: () => void;
+}
+
+const schema = () =>
+	array(object({ fd: number(), child: number(), pid: number(), generation: number(), unfinished: string() }));
+
+/** A longer line is passed on in pieces of this many bytes. */
+const longestLine = 64 * 1024;
+
+/** All pipes are read into this one: a chunk is done with before the next is read. */
+const buffer = Buffer.allocUnsafeSlow(64 * 1024);
+
+interface Reader {
+	child: number;
+	socket: Socket;
+	output: Output;
+	describe: () => OpenPipe;
+}
+
+export interface OutputsOptions {
+	sink: Pick<Sink, 'isStalled' | 'onReady'>;
+	log: Pick<Log, 'child'>;
+	inheritance: Inheritance;
+}
+
+export type Outputs = ReturnType<typeof outputsOf>;
+
+/**
+ * Outputs that share one log and its sink: while that is stalled none of them is read, and the children
+ * wait in write(2), as they would for any slow reader.
+ */
+export function outputsOf({ sink, log, inheritance }: OutputsOptions) {
+	const readers = new Set<Reader>();
+	const paused = new Set<Socket>();
+	let isHeld = false;
+	// A stall may end while the pipes are held: they stay so.
+	sink.onReady(() => {
+		if (!isHeld) resume();
+	});
+
+	/** Reads a pipe from now on. */
+	function open({ fd, child, pid, generation, unfinished }: OpenPipe): Output {
+		const lines = newLines(log.child(pid, generation), unfinished);
+		let isOpen = true;
+		const options: SocketConstructorOpts & { onread: OnReadOpts } = {
+			fd,
+			readable: true,
+			writable: false,
+			onread: {
+				buffer,
+				callback: (length: number) => {
+					lines.add(buffer, length);
+					if (!isHeld && !sink.isStalled()) return true;
+					paused.add(socket);
+					return false;
+				},
+			},
+		};
+		const socket = newSocket(options);
+		const describe = () => ({ fd, child, pid, generation, unfinished: lines.unfinished() });
+		const reader = { child, socket, output: { finish }, describe };
+		readers.add(reader);
+		socket.on('error', () => socket.destroy());
+		socket.on('close', () => {
+			isOpen = false;
+			readers.delete(reader);
+			paused.delete(socket);
+			lines.end();
+		});
+
+		function finish() {
+			while (isOpen) {
+				const length = readNow(fd);
+				if (length === 0) break;
+				lines.add(buffer, length);
+			}
+			lines.end();
+		}
+
+		return reader.output;
+	}
+
+	/** The output of a child that an earlier program started; null where it could not be taken over. */
+	function of(child: number): Output | null {
+		for (const reader of readers) if (reader.child === child) return reader.output;
+		return null;
+	}
+
+	/** Reads nothing further, until `resume`. */
+	function hold() {
+		isHeld = true;
+		for (const { socket } of readers) {
+			socket.pause();
+			paused.add(socket);
+		}
+	}
+
+	function resume() {
+		isHeld = false;
+		for (const socket of paused) socket.resume();
+		paused.clear();
+	}
+
+	for (const pipe of inheritance.take('outputs', schema) ?? []) open(pipe);
+	inheritance.leave('outputs', () => {
+		const state = [...readers].map(({ describe }) => describe());
+		return { state, fds: state.map(({ fd }) => fd) };
+	});
+
+	return { open, of, hold, resume };
+}
+
+/** Loaded by name, when the first child runs already: a start is quicker so. */
+function newSocket(options: SocketConstructorOpts): Socket {
+	const { Socket } = createRequire(import.meta.url)('node:net') as typeof import('node:net');
+	return new Socket(options);
+}
+
+/** Zero at the end of the file, and while there is nothing to read: libuv has made the fd non-blocking. */
+function readNow(fd: number): number {
+	try {
+		return readSync(fd, buffer);
+	} catch {
+		return 0;
+	}
+}
+
+/** Chunks in, whole lines out: as many of them at a time as a chunk holds. */
+function newLines(log: (lines: string) => void, begun: string) {
+	let rest = begun;
+
+	function add(chunk: Buffer, length: number) {
+		const end = chunk.lastIndexOf(10, length - 1);
+		if (end < 0) {
+			rest += chunk.toString('latin1', 0, length);
+			if (rest.length >= longestLine) flush();
+			return;
+		}
+		log(rest + chunk.toString('latin1', 0, end));
+		rest = chunk.toString('latin1', end + 1, length);
+	}
+
+	function flush() {
+		if (rest !== '') log(rest);
+		rest = '';
+	}
+
+	return { add, end: flush, unfinished: () => rest };
+}

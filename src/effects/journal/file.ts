@@ -1,0 +1,79 @@
+/** The journal's file: opened, locked against a second supervisor, and trusted only when nobody else could have written it. */
+import {
+	closeSync,
+	constants,
+	fstatSync,
+	ftruncateSync,
+	openSync,
+	readFileSync,
+	rmSync,
+	statSync,
+	writeSync,
+} from 'node:fs';
+import { call, errno, SyscallError } from '../os/libc.ts';
+import { type JournalContent, readJournal } from './lines.ts';
+
+const { O_RDWR, O_APPEND, O_CREAT, O_EXCL, O_NOFOLLOW } = constants;
+const [LOCK_EX, LOCK_NB] = [2, 4];
+
+/**
+ * Opens a journal file and locks it.
+ * @returns the fd and what is in the file
+ * @throws {Error} with the words for the operator
+ */
+export function openJournal(path: string): { fd: number; bytes: Buffer } {
+	for (;;) {
+		const fd = openSync(path, O_RDWR | O_APPEND | O_CREAT | O_NOFOLLOW, 0o600);
+		try {
+			refuseForeign(fd);
+			lock(fd);
+			// Whoever compacted it a moment ago has put another file in its place.
+			if (fstatSync(fd).ino === statSync(path).ino) return { fd, bytes: readFileSync(fd) };
+			closeSync(fd);
+		} catch (error) {
+			closeSync(fd);
+			throw error;
+		}
+	}
+}
+
+/**
+ * Reads a journal, and cuts it to what was understood; what was not is kept in PATH.bad unless it is just a torn line.
+ * @throws {Error} when it is no journal, or of another format; then it is left as it is
+ */
+export function readSound(fd: number, path: string, bytes: Buffer): JournalContent {
+	const content = readJournal(bytes);
+	const { soundLength } = content;
+	if (soundLength === bytes.length) return content;
+	if (bytes.includes(10, soundLength)) {
+		const bad = createPrivate(`${path}.bad`);
+		writeSync(bad, bytes, soundLength);
+		closeSync(bad);
+	}
+	ftruncateSync(fd, soundLength);
+	return content;
+}
+
+/** A new file that nobody else could have put there, in the place of an old one. @throws {Error} */
+export function createPrivate(path: string): number {
+	rmSync(path, { force: true });
+	return openSync(path, O_RDWR | O_APPEND | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600);
+}
+
+/** @throws {Error} when another process has locked it */
+export function lock(fd: number): void {
+	try {
+		call('flock', fd, LOCK_EX | LOCK_NB);
+	} catch (error) {
+		if (!(error instanceof SyscallError) || error.errno !== errno('EAGAIN')) throw error;
+		throw new Error('another supervisor writes to it', { cause: error });
+	}
+}
+
+/** A journal names processes to signal and paths to remove: it is believed only when nobody else could write it. */
+function refuseForeign(fd: number) {
+	const stat = fstatSync(fd);
+	if (!stat.isFile()) throw new Error('not a regular file');
+	if (stat.uid !== process.geteuid?.()) throw new Error(`it belongs to another user (uid ${stat.uid})`);
+	if ((stat.mode & 0o022) !== 0) throw new Error('others may write to it');
+}

@@ -1,0 +1,128 @@
+/** The journal: every fact as one JSON line, appended in one write before anybody acts on it. */
+import { closeSync, fstatSync, ftruncateSync, renameSync, unlinkSync, writeSync } from 'node:fs';
+import type { Fact } from '../../machines/facts.ts';
+import { evolve, type Roster, stateOf } from '../../machines/roster.ts';
+import { wordsOf } from '../os/words.ts';
+import type { Inheritance } from '../upgrade/inheritance.ts';
+import { createPrivate, lock } from './file.ts';
+import type { Header, JournalLine } from './lines.ts';
+
+export interface Journal {
+	/** Appends a fact. Never throws: a disk that fails is reported once, and supervision goes on. */
+	record: (fact: Fact) => void;
+	/** What the facts so far amount to. */
+	roster: () => Roster | null;
+	/** It is in a file, and outlives the supervisor. */
+	isDurable: boolean;
+}
+
+/** A journal that has grown past this is replaced by what it amounts to. */
+const compactAt = 1024 * 1024;
+
+/** A journal in memory: what is kept is what the facts amount to, so it does not grow with time. */
+export function memoryJournal(start: Roster | null, inheritance: Inheritance): Journal {
+	let roster = start;
+	inheritance.leave('journal', () => ({ state: null, fds: [] }));
+	return {
+		record: (fact) => {
+			roster = evolve(roster, fact);
+		},
+		roster: () => roster,
+		isDurable: false,
+	};
+}
+
+interface FileJournalOptions {
+	path: string;
+	/** Open, locked, cut to what is sound, and owned by the journal from now on. */
+	fd: number;
+	header: Header;
+	/** What the facts so far amount to. */
+	start: Roster | null;
+	report: (text: string) => void;
+	inheritance: Inheritance;
+}
+
+/** Goes on with a journal file: a new life, with a header of its own. */
+export function fileJournal({ path, fd: opened, header, start, report, inheritance }: FileJournalOptions): Journal {
+	let fd = opened;
+	let roster = start;
+	let size = fstatSync(fd).size;
+	let nextCompaction = compactAt;
+	let isBroken = false;
+	let hasHeader = false;
+	inheritance.leave('journal', () => ({ state: fd, fds: [fd] }));
+	attempt(() => {
+		append(header);
+		hasHeader = true;
+	});
+
+	/** All of the line, or nothing of it. */
+	function append(line: JournalLine) {
+		const bytes = Buffer.from(`${JSON.stringify(line)}\n`);
+		const written = writeSync(fd, bytes);
+		if (written < bytes.length) {
+			ftruncateSync(fd, size);
+			throw new Error('no space left on device');
+		}
+		size += bytes.length;
+	}
+
+	function record(fact: Fact) {
+		const before = roster;
+		roster = evolve(roster, fact);
+		attempt(() => {
+			if (isBroken) {
+				if (!hasHeader) append(header);
+				hasHeader = true;
+				if (before) append({ checkpoint: before, seq: fact.seq - 1, at: fact.at, gap: true });
+				report(`The journal ${path} is written again; what happened in between is missing in it`);
+				isBroken = false;
+			}
+			append(fact);
+		});
+		if (size > nextCompaction && roster.unanswered === null && stateOf(roster) === 'running') compact(roster, fact);
+	}
+
+	function attempt(work: () => void) {
+		try {
+			work();
+		} catch (error) {
+			if (!isBroken) report(`The journal ${path} can't be written: ${wordsOf(error)}; supervision goes on without it`);
+			isBroken = true;
+		}
+	}
+
+	/** A journal that can't be compacted is no broken one: it grows, and is tried again when it has doubled. */
+	function compact(checkpoint: Roster, fact: Fact) {
+		try {
+			replace(checkpoint, fact);
+			nextCompaction = compactAt;
+		} catch (error) {
+			nextCompaction = size * 2;
+			report(`The journal ${path} can't be compacted: ${wordsOf(error)}; it goes on growing`);
+		}
+	}
+
+	/** A new file takes the old one's place in one step: killed at any point, one of the two is there, whole. */
+	function replace(checkpoint: Roster, { seq, at }: Fact) {
+		const next = `${path}.new`;
+		const nextFd = createPrivate(next);
+		try {
+			lock(nextFd);
+			const lines: JournalLine[] = [header, { checkpoint, seq, at }];
+			const bytes = Buffer.from(lines.map((line) => `${JSON.stringify(line)}\n`).join(''));
+			if (writeSync(nextFd, bytes) < bytes.length) throw new Error('no space left on device');
+			renameSync(next, path);
+			closeSync(fd);
+			fd = nextFd;
+			size = bytes.length;
+		} catch (error) {
+			closeSync(nextFd);
+			unlinkSync(next);
+			throw error;
+		}
+	}
+
+	return { record, roster: () => roster, isDurable: true };
+}

@@ -1,0 +1,221 @@
+/** The journal's lines: written by journal.ts, read by recovery and replay. docs/journal.md tells of them. */
+import {
+	array,
+	type GenericSchema,
+	literal,
+	nullable,
+	number,
+	object,
+	optional,
+	picklist,
+	safeParse,
+	string,
+} from 'valibot';
+import type { Fact, FactType } from '../../machines/facts.ts';
+import type { Roster } from '../../machines/roster.ts';
+import type { Listener } from '../sockets/listener.ts';
+import { fileSchema } from '../sockets/listeners.ts';
+
+/** Counted up when an older program could misread a newer file. */
+export const format = 2;
+
+export interface Header {
+	journal: number;
+	program: string;
+	/** /proc/sys/kernel/random/boot_id */
+	boot: string;
+	/** What children carry as SOCKETMASTER_RUN: the same through upgrades and recoveries. */
+	run: string;
+	pid: number;
+	startTime: number;
+	args: string[];
+	listeners: Pick<Listener, 'uri' | 'address' | 'inode' | 'file'>[];
+}
+
+/** What all facts up to `seq` amount to. With `gap`, some of them are not in the file. */
+export interface Checkpoint {
+	checkpoint: Roster;
+	seq: number;
+	at: number;
+	gap?: true | undefined;
+}
+
+export type JournalLine = Header | Checkpoint | Fact;
+
+/** What a journal holds, in order, and what of it could not be read. */
+export interface JournalContent {
+	/** The last one: each life of a supervisor begins with one. */
+	header: Header | null;
+	lines: (Checkpoint | Fact)[];
+	/** Bytes of whole, understood lines: what comes after is to be cut off. */
+	soundLength: number;
+	/** Sentences about what was wrong. */
+	problems: string[];
+}
+
+/** Reads a whole journal. @throws {Error} when it is none, or of another format */
+export function readJournal(bytes: Buffer): JournalContent {
+	const content: JournalContent = { header: null, lines: [], soundLength: 0, problems: [] };
+	const readLine = lineReader();
+	let number = 0;
+	for (let end = bytes.indexOf(10); end >= 0; end = bytes.indexOf(10, content.soundLength)) {
+		number += 1;
+		const line = readLine(bytes.toString('utf8', content.soundLength, end), number);
+		if (typeof line === 'string') {
+			content.problems.push(`${line}; it was read up to there`);
+			return content;
+		}
+		if ('journal' in line) content.header = line;
+		else content.lines.push(line);
+		content.soundLength = end + 1;
+	}
+	const torn = bytes.toString('utf8', content.soundLength);
+	const isBegun = torn.startsWith('{"journal"'.slice(0, torn.length));
+	if (number === 0 && !isBegun) throw new Error('line 1 is no journal header');
+	if (torn !== '') content.problems.push(`line ${number + 1} is torn off; it was left out`);
+	return content;
+}
+
+/**
+ * A reader of lines, one after the other, `number` counting from 1.
+ * It returns the line, or what is wrong with it, and throws when it says that this is no journal, or one of another
+ * format.
+ */
+export function lineReader() {
+	const schemas = newSchemas();
+	let hasStarted = false;
+
+	return (raw: string, number: number): JournalLine | string => {
+		const line = parse(raw);
+		if (typeof line?.journal === 'number' && line.journal !== format) {
+			const age = line.journal > format ? 'newer' : 'older';
+			throw new Error(`its format ${line.journal} is ${age} than this program, which knows ${format}`);
+		}
+		const header = line && 'journal' in line ? safeParse(schemas.header, line) : null;
+		if (header?.success) return header.output;
+		if (number === 1) throw new Error('line 1 is no journal header');
+		if (!line || header) return `line ${number} is no fact`;
+		hasStarted ||= 'checkpoint' in line || line.type === 'supervisor.started' || line.type === 'supervisor.recovered';
+		if (!hasStarted) return `line ${number} is a fact before the start`;
+		const schema = 'checkpoint' in line ? schemas.checkpoint : schemas.facts[line.type as FactType];
+		if (!schema) return `line ${number} is no fact`;
+		const { success, output } = safeParse(schema as GenericSchema<unknown, Checkpoint | Fact>, line);
+		return success ? output : `line ${number} is no fact of a known shape`;
+	};
+}
+
+function parse(raw: string): Record<string, unknown> | null {
+	try {
+		const value = JSON.parse(raw);
+		return typeof value === 'object' && value !== null ? value : null;
+	} catch {
+		return null;
+	}
+}
+
+const signals = ['signal.HUP', 'signal.TERM', 'signal.INT', 'signal.QUIT', 'signal.USR1', 'signal.USR2'] as const;
+const requests = [...signals, 'rotate.requested', 'stop.requested'] as const;
+const asker = () => picklist(['start', 'SIGHUP', 'rotate']);
+const plan = () => object({ start: number(), kill: number(), drain: string(), size: number() });
+
+/** What facts amount to. */
+export const rosterSchema = (): GenericSchema<unknown, Roster> =>
+	object({
+		plan: plan(),
+		serving: number(),
+		candidate: nullable(number()),
+		lastGeneration: number(),
+		lastChild: number(),
+		queued: nullable(asker()),
+		unanswered: nullable(picklist(requests)),
+		stopSignal: nullable(string()),
+		status: number(),
+		children: array(
+			object({
+				child: number(),
+				generation: number(),
+				pid: nullable(number()),
+				startTime: nullable(number()),
+				pipe: nullable(number()),
+				phase: picklist(['spawning', 'booting', 'serving', 'draining', 'killing']),
+				since: number(),
+				clock: nullable(number()),
+			}),
+		),
+	});
+
+/** Made when something is read, not at every start. */
+function newSchemas() {
+	const fact = <T extends FactType, F extends Record<string, GenericSchema>>(type: T, fields: F) =>
+		object({ seq: number(), at: number(), type: literal(type), ...fields });
+	const roster = rosterSchema();
+	const facts: Record<FactType, GenericSchema> = {
+		'supervisor.started': fact('supervisor.started', { pid: number(), plan: plan() }),
+		'supervisor.recovered': fact('supervisor.recovered', { pid: number(), roster }),
+		'signal.HUP': fact('signal.HUP', {}),
+		'signal.TERM': fact('signal.TERM', {}),
+		'signal.INT': fact('signal.INT', {}),
+		'signal.QUIT': fact('signal.QUIT', {}),
+		'signal.USR1': fact('signal.USR1', {}),
+		'signal.USR2': fact('signal.USR2', {}),
+		'rotate.requested': fact('rotate.requested', {}),
+		'stop.requested': fact('stop.requested', {}),
+		'child.spawned': fact('child.spawned', {
+			child: number(),
+			pid: number(),
+			startTime: number(),
+			pipe: number(),
+			clock: number(),
+		}),
+		'child.spawnFailed': fact('child.spawnFailed', { child: number(), reason: string() }),
+		'child.exited': fact('child.exited', {
+			child: number(),
+			pid: number(),
+			code: nullable(number()),
+			signal: nullable(string()),
+			status: number(),
+		}),
+		'timer.elapsed': fact('timer.elapsed', { child: number(), timer: picklist(['boot', 'kill']) }),
+		'upgrade.verified': fact('upgrade.verified', {}),
+		'upgrade.refused': fact('upgrade.refused', { reason: string() }),
+		'upgrade.failed': fact('upgrade.failed', { reason: string() }),
+		'generation.started': fact('generation.started', { generation: number(), asked: asker() }),
+		'generation.promoted': fact('generation.promoted', { generation: number(), replaced: array(number()) }),
+		'generation.givenUp': fact('generation.givenUp', { generation: number(), serving: nullable(number()) }),
+		'child.spawning': fact('child.spawning', { child: number(), generation: number() }),
+		'child.ready': fact('child.ready', { child: number() }),
+		'child.signalled': fact('child.signalled', {
+			child: number(),
+			signal: string(),
+			reason: picklist(['drain', 'stop', 'forward', 'kill']),
+			clock: number(),
+		}),
+		'child.lost': fact('child.lost', { child: number(), status: number() }),
+		'rotation.queued': fact('rotation.queued', { asked: asker(), behind: number() }),
+		'request.refused': fact('request.refused', {
+			request: picklist(requests),
+			reason: picklist(['stopping', 'upgrading']),
+		}),
+		'signal.forwarded': fact('signal.forwarded', { signal: string() }),
+		'stop.begun': fact('stop.begun', { request: picklist(requests), signal: string() }),
+		'service.lost': fact('service.lost', {}),
+		'upgrade.begun': fact('upgrade.begun', {}),
+	};
+	const header: GenericSchema<unknown, Header> = object({
+		journal: number(),
+		program: string(),
+		boot: string(),
+		run: string(),
+		pid: number(),
+		startTime: number(),
+		args: array(string()),
+		listeners: array(object({ uri: string(), address: string(), inode: number(), file: fileSchema() })),
+	});
+	const checkpoint: GenericSchema<unknown, Checkpoint> = object({
+		checkpoint: roster,
+		seq: number(),
+		at: number(),
+		gap: optional(literal(true)),
+	});
+	return { facts, header, checkpoint };
+}

@@ -1,0 +1,148 @@
+/** After a supervisor was killed: its children, its sockets and its pipes, found again by its journal. */
+import { closeSync, fstatSync } from 'node:fs';
+import { evolve, type Roster, type RosterChild } from '../../machines/roster.ts';
+import type { Survivor } from '../children/children.ts';
+import type { OpenPipe } from '../children/output.ts';
+import { moveUp, reopenForReading } from '../os/descriptors.ts';
+import { bootId } from '../os/identity.ts';
+import { SyscallError } from '../os/libc.ts';
+import { openPidfd, takeFd } from '../os/pidfd.ts';
+import { allPids, environmentOf, fileOf, filesOf, lookUp } from '../os/proc.ts';
+import { isListening, type Listener, takeListener } from '../sockets/listener.ts';
+import type { Header, JournalContent } from './lines.ts';
+
+/** What the journal's facts amount to, and the number of the last one. */
+export function foldJournal({ lines }: JournalContent): { roster: Roster | null; seq: number } {
+	let roster: Roster | null = null;
+	let seq = 0;
+	for (const line of lines) {
+		roster = 'checkpoint' in line ? line.checkpoint : evolve(roster, line);
+		seq = line.seq;
+	}
+	return { roster, seq };
+}
+
+export interface Recovered {
+	roster: Roster;
+	survivors: Survivor[];
+	/** What they print to. */
+	pipes: OpenPipe[];
+	/** Those that a survivor still holds. */
+	listeners: Listener[];
+	/** Sentences for the operator. */
+	remarks: string[];
+}
+
+/** Children that live and can't be taken over, and why. */
+export interface Denied {
+	denied: number[];
+	why: string;
+}
+
+/**
+ * Takes over what the last supervisor has left.
+ * @returns null when there is nothing: another boot, no survivor, or a stop that was never undone
+ * @throws {Error} when the last supervisor is still alive
+ */
+export function recover(header: Header, folded: Roster): Recovered | Denied | null {
+	if (header.boot === '' || header.boot !== bootId()) return null;
+	const last = lookUp(header.pid);
+	if (header.pid !== process.pid && last?.isAlive && last.startTime === header.startTime) {
+		throw new Error(`its supervisor ${header.pid} is still alive`);
+	}
+	const roster = withUnrecorded(folded, header.run);
+	const held: (RosterChild & { pid: number; pidfd: number })[] = [];
+	for (const child of roster.children) {
+		const { pid, startTime } = child;
+		const pidfd = pid !== null && startTime !== null ? openPidfd(pid, startTime) : null;
+		if (pidfd !== null) held.push({ ...child, pid: pid ?? 0, pidfd });
+	}
+	if (held.length === 0) return null;
+	const pipes: OpenPipe[] = [];
+	try {
+		const remarks: string[] = [];
+		for (const survivor of held) {
+			const pipe = takePipe(survivor);
+			if (pipe) pipes.push(pipe);
+			else remarks.push(`The output of ${survivor.pid} can't be taken over: it prints elsewhere`);
+		}
+		const survivors = held.map(({ child, pid, pidfd }) => ({ child, pid, pidfd }));
+		const listeners = header.listeners.flatMap((listener) => takeListening(listener, survivors) ?? []);
+		return { roster, survivors, pipes, listeners, remarks };
+	} catch (error) {
+		if (!(error instanceof SyscallError)) throw error;
+		for (const { pidfd } of held) closeSync(pidfd);
+		for (const { fd } of pipes) closeSync(fd);
+		const why = `${error.message} (it takes CAP_SYS_PTRACE, or the same user and ptrace allowed)`;
+		return { denied: held.map(({ pid }) => pid), why };
+	}
+}
+
+/** Children that were about to be spawned are looked for among all processes; whoever is not found never was. */
+function withUnrecorded(roster: Roster, run: string): Roster {
+	const children = roster.children.flatMap((child): RosterChild[] => {
+		if (child.pid !== null) return [child];
+		const found = findSpawned(run, child.child);
+		if (!found) return [];
+		return [{ ...child, ...found, phase: 'booting' }];
+	});
+	const isCandidateGone = !children.some(({ generation }) => generation === roster.candidate);
+	const wasLost = children.length < roster.children.length && isCandidateGone;
+	// A rotation that had not come to a process begins again.
+	return wasLost
+		? { ...roster, children, candidate: null, queued: roster.stopSignal === null ? (roster.queued ?? 'start') : null }
+		: { ...roster, children };
+}
+
+/** A child leads its process group, its own children do not: their environment alone would not tell them apart. */
+function findSpawned(run: string, child: number) {
+	const wanted = [`SOCKETMASTER_RUN=${run}`, `SOCKETMASTER_CHILD=${child}`];
+	for (const pid of allPids()) {
+		const stat = lookUp(pid);
+		if (stat?.group !== pid) continue;
+		const environment = environmentOf(pid);
+		if (!wanted.every((entry) => environment.includes(entry))) continue;
+		const pipe = Number(fileOf(pid, 1)?.match(/^pipe:\[(\d+)\]$/)?.[1] ?? 0);
+		return { pid, startTime: stat.startTime, pipe };
+	}
+	return null;
+}
+
+/** The pipe that a child prints to, by its fd 1. @throws {SyscallError} without the right to */
+function takePipe({ child, pid, pidfd, generation, pipe }: RosterChild & { pid: number; pidfd: number }) {
+	const stdout = takeFdIfOpen(pidfd, 1);
+	if (stdout === null) return null;
+	try {
+		const stat = fstatSync(stdout);
+		if (!stat.isFIFO() || stat.ino !== pipe) return null;
+		return { fd: reopenForReading(stdout), child, pid, generation, unfinished: '' };
+	} finally {
+		closeSync(stdout);
+	}
+}
+
+/** Null when the process has no such fd, or is just ending. @throws {SyscallError} */
+function takeFdIfOpen(pidfd: number, fd: number): number | null {
+	try {
+		return takeFd(pidfd, fd);
+	} catch (error) {
+		if (error instanceof SyscallError && ['EBADF', 'ESRCH'].includes(error.code)) return null;
+		throw error;
+	}
+}
+
+/** The listening socket of that inode, from whoever still holds it under whatever number. @throws {SyscallError} */
+function takeListening(wanted: Header['listeners'][number], survivors: Survivor[]): Listener | null {
+	for (const { pid, pidfd } of survivors) {
+		for (const { fd: number, file } of filesOf(pid)) {
+			if (file !== `socket:[${wanted.inode}]`) continue;
+			const taken = takeFdIfOpen(pidfd ?? -1, number);
+			if (taken === null) continue;
+			const fd = moveUp(taken);
+			const listener = takeListener(wanted.uri, fd, wanted.file);
+			if (isListening(fd) && listener.inode === wanted.inode && listener.address === wanted.address) return listener;
+			closeSync(fd);
+		}
+	}
+	return null;
+}

@@ -1,0 +1,69 @@
+/** What a log line looks like: as text in the original's format, or as JSON. */
+import { createRequire } from 'node:module';
+import type { Sentence } from './sentences.ts';
+import type { Sink } from './sink.ts';
+
+export interface Log {
+	say: (level: Sentence['level'], text: string) => void;
+	/** A writer for what one child prints: whole lines, parted by newlines, without the last one; characters are bytes. */
+	child: (pid: number, generation: number) => (lines: string) => void;
+}
+
+/** `[PID] ` and the line, behind `socketmaster[PID] YYYY/MM/DD HH:MM:SS ` unless the sink stamps lines itself. */
+export function textLog(sink: Sink, { isStamped }: { isStamped: boolean }): Log {
+	const stamp = isStamped ? newStamp() : () => '';
+	return {
+		say: (_, text) => sink.write(`${stamp()}${toBytes(text)}\n`),
+		child: (pid) => {
+			const mark = `[${pid}] `;
+			return (lines) => {
+				const prefix = stamp() + mark;
+				sink.write(`${prefix}${lines.replaceAll('\n', `\n${prefix}`)}\n`);
+			};
+		},
+	};
+}
+
+/** One pino object a line: `msg` and, of what a child printed, its pid as `child` and its `generation`. */
+export function jsonLog(sink: Sink): Log {
+	// Loaded by name only when asked for: a plain run starts without it.
+	const { pino } = createRequire(import.meta.url)('pino') as typeof import('pino');
+	const logger = pino({ base: { pid: process.pid } }, { write: (line: string) => sink.write(toBytes(line)) });
+	return {
+		say: (level, text) => logger[level](text),
+		child: (pid, generation) => {
+			const own = logger.child({ child: pid, generation });
+			return (lines) => {
+				for (const line of lines.split('\n')) own.info(fromBytes(line));
+			};
+		},
+	};
+}
+
+/** The original's prefix, made once a second. */
+function newStamp(): () => string {
+	let second = 0;
+	let text = '';
+	return () => {
+		const now = Math.floor(Date.now() / 1000);
+		if (now !== second) {
+			second = now;
+			text = `socketmaster[${process.pid}] ${localTime(new Date(now * 1000))} `;
+		}
+		return text;
+	};
+}
+
+function localTime(date: Date): string {
+	const two = (number: number) => String(number).padStart(2, '0');
+	const day = [date.getFullYear(), two(date.getMonth() + 1), two(date.getDate())].join('/');
+	return `${day} ${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}`;
+}
+
+function toBytes(text: string): string {
+	return Buffer.from(text, 'utf8').toString('latin1');
+}
+
+function fromBytes(text: string): string {
+	return Buffer.from(text, 'latin1').toString('utf8');
+}

@@ -1,0 +1,57 @@
+/** File descriptors: made, moved, marked and closed. */
+import { closeSync, constants as fs, openSync } from 'node:fs';
+import { call, constants, libc } from './libc.ts';
+
+/** Children get their sockets from fd 3 on; the sockets that the supervisor holds lie from here on. */
+const firstOwn = 64;
+
+/** A pipe: `[read end, write end]`, both close-on-exec and blocking. @throws {SyscallError} */
+export function makePipe(): [number, number] {
+	const fds = Buffer.alloc(8);
+	call('pipe2', fds, constants.O_CLOEXEC);
+	return [fds.readInt32LE(0), fds.readInt32LE(4)];
+}
+
+/** Moves an fd above those that children get; the old number is closed. @throws {SyscallError} */
+export function moveUp(fd: number): number {
+	try {
+		return copyUp(fd);
+	} finally {
+		closeSync(fd);
+	}
+}
+
+/** The same file under a second number above those that children get, close-on-exec. @throws {SyscallError} */
+export function copyUp(fd: number): number {
+	return call('fcntl', fd, constants.F_DUPFD_CLOEXEC, firstOwn);
+}
+
+/** Opens a pipe that somebody writes to a second time, for reading: O_NONBLOCK on it is then nobody else's. */
+export function reopenForReading(fd: number): number {
+	return openSync(`/proc/self/fd/${fd}`, fs.O_RDONLY | fs.O_NONBLOCK);
+}
+
+/**
+ * Marks every open fd close-on-exec, so that no child sees one it was not given. Node does so for the
+ * fds below 16 or so that it was started with; a shell may well have opened others (close_range(2)).
+ */
+export function sealDescriptors(): void {
+	const [closeRange, setCloseOnExec] = [436, 4];
+	libc('syscall')(closeRange, 3, 2 ** 31 - 1, setCloseOnExec, null);
+}
+
+/** Whether an fd goes on in the program that execve(2) starts. @throws {SyscallError} */
+export function setKept(fd: number, isKept: boolean): void {
+	call('fcntl', fd, constants.F_SETFD, isKept ? 0 : constants.FD_CLOEXEC);
+}
+
+/** Closes fds, also some that are closed already. */
+export function closeAll(fds: number[]): void {
+	for (const fd of fds) {
+		try {
+			closeSync(fd);
+		} catch {
+			// Closed already.
+		}
+	}
+}

@@ -1,0 +1,24 @@
+/** Signals sent to processes. */
+import { constants } from 'node:os';
+import { call, errno, SyscallError } from './libc.ts';
+
+/** 15 for `TERM`; null for what is no signal. */
+export function signalNumber(name: string): number | null {
+	return (constants.signals as Record<string, number>)[`SIG${name}`] ?? null;
+}
+
+/** Sends a signal by its name without SIG; false when there is no such process. @throws {SyscallError} */
+export function signalProcess(pid: number, signal: string): boolean {
+	return isThere(() => call('kill', pid, signalNumber(signal) ?? 0));
+}
+
+/** Runs a system call on a process; false when it says that there is none. @throws {SyscallError} */
+export function isThere(work: () => void): boolean {
+	try {
+		work();
+		return true;
+	} catch (error) {
+		if (error instanceof SyscallError && error.errno === errno('ESRCH')) return false;
+		throw error;
+	}
+}

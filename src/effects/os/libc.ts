@@ -1,0 +1,184 @@
+/**
+ * libc, through koffi: one table of signatures, one error class. The only file that knows koffi.
+ * Structures are passed as bytes in Buffers; their layouts are those of 64-bit Linux, glibc and musl alike.
+ */
+import { createRequire } from 'node:module';
+
+type Koffi = typeof import('koffi');
+
+const require = createRequire(import.meta.url);
+
+/**
+ * The native half of koffi is the whole of what is used here. It is loaded by its own name, glibc's
+ * before musl's: the general entry point takes ten times as long to find it (docs/decisions.md).
+ */
+function loadKoffi(): Koffi {
+	const target = `${process.platform}-${process.arch}`;
+	for (const build of [`linux_${process.arch}`, `musl_${process.arch}`]) {
+		try {
+			return require(`@koromix/koffi-${target}/${build}/koffi.node`);
+		} catch {
+			// Not this libc, or not laid out like that.
+		}
+	}
+	return require('koffi').default;
+}
+
+const koffi = loadKoffi();
+const library = koffi.load(null);
+
+const signatures = {
+	socket: 'int socket(int domain, int type, int protocol)',
+	setsockopt: 'int setsockopt(int fd, int level, int name, void *value, uint32_t length)',
+	getsockopt: 'int getsockopt(int fd, int level, int name, void *value, void *length)',
+	getsockname: 'int getsockname(int fd, void *address, void *length)',
+	bind: 'int bind(int fd, void *address, uint32_t length)',
+	listen: 'int listen(int fd, int backlog)',
+	connect: 'int connect(int fd, void *address, uint32_t length)',
+	getaddrinfo: 'int getaddrinfo(const char *node, const char *service, void *hints, void *result)',
+	freeaddrinfo: 'void freeaddrinfo(void *result)',
+	fcntl: 'int fcntl(int fd, int command, long argument)',
+	flock: 'int flock(int fd, int operation)',
+	pipe2: 'int pipe2(void *fds, int flags)',
+	kill: 'int kill(int pid, int signal)',
+	waitpid: 'int waitpid(int pid, void *status, int options)',
+	getpwnam_r: 'int getpwnam_r(const char *name, void *passwd, void *buffer, size_t size, void *result)',
+	getgrouplist: 'int getgrouplist(const char *user, uint32_t group, void *groups, void *count)',
+	posix_spawn: 'int posix_spawn(void *pid, const char *path, void *actions, void *attributes, void *argv, void *envp)',
+	posix_spawn_file_actions_init: 'int posix_spawn_file_actions_init(void *actions)',
+	posix_spawn_file_actions_destroy: 'int posix_spawn_file_actions_destroy(void *actions)',
+	posix_spawn_file_actions_adddup2: 'int posix_spawn_file_actions_adddup2(void *actions, int from, int to)',
+	posix_spawn_file_actions_addchdir_np: 'int posix_spawn_file_actions_addchdir_np(void *actions, const char *path)',
+	posix_spawnattr_init: 'int posix_spawnattr_init(void *attributes)',
+	posix_spawnattr_destroy: 'int posix_spawnattr_destroy(void *attributes)',
+	posix_spawnattr_setflags: 'int posix_spawnattr_setflags(void *attributes, short flags)',
+	posix_spawnattr_setpgroup: 'int posix_spawnattr_setpgroup(void *attributes, int group)',
+	posix_spawnattr_setsigmask: 'int posix_spawnattr_setsigmask(void *attributes, void *set)',
+	posix_spawnattr_setsigdefault: 'int posix_spawnattr_setsigdefault(void *attributes, void *set)',
+	sigfillset: 'int sigfillset(void *set)',
+	syscall: 'long syscall(long number, long a, long b, long c, void *d)',
+	syscallWithPointer: 'long syscall(long number, long a, void *b, long c, long d)',
+	prctl: 'int prctl(int option, ulong a, ulong b, ulong c, ulong d)',
+	execve: 'int execve(const char *path, void *argv, void *envp)',
+	memfd_create: 'int memfd_create(const char *name, uint flags)',
+	sendmsg: 'long sendmsg(int fd, void *message, int flags)',
+	openlog: 'void openlog(void *name, int options, int facility)',
+	syslog: 'void syslog(int priority, const char *format, void *text)',
+	clock_gettime: 'int clock_gettime(int clock, void *time)',
+	strerror: 'const char *strerror(int code)',
+	strsignal: 'const char *strsignal(int signal)',
+	_exit: 'void _exit(int status)',
+} as const;
+
+type Name = keyof typeof signatures;
+
+const functions = new Map<Name, ReturnType<typeof library.func>>();
+
+/** A C function by its name, declared on first use. `syscallWithPointer` is syscall(2) with a pointer as second argument. */
+export function libc(name: Name): ReturnType<typeof library.func> {
+	let found = functions.get(name);
+	if (!found) {
+		found = library.func(signatures[name]);
+		functions.set(name, found);
+	}
+	return found;
+}
+
+/**
+ * A system call refused. `code` is the name of the error (`EMFILE`), `errno` its number, `message`
+ * the words libc has for it, with a small first letter.
+ */
+export class SyscallError extends Error {
+	readonly syscall: string;
+	readonly errno: number;
+	constructor(syscall: string, errno: number) {
+		super(errorText(errno));
+		this.name = 'SyscallError';
+		this.syscall = syscall;
+		this.errno = errno;
+	}
+	get code(): string {
+		return Object.entries(koffi.os.errno).find(([, errno]) => errno === this.errno)?.[0] ?? `E${this.errno}`;
+	}
+}
+
+/** Calls a function that answers -1 and sets errno when it fails. @throws {SyscallError} */
+export function call(name: Name, ...args: unknown[]): number {
+	const result = Number(libc(name)(...args));
+	if (result === -1) throw new SyscallError(name, koffi.errno());
+	return result;
+}
+
+/** Calls a function that answers with the error number itself, 0 when all went well. @throws {SyscallError} */
+export function callReturningError(name: Name, ...args: unknown[]): void {
+	const errno = Number(libc(name)(...args));
+	if (errno !== 0) throw new SyscallError(name, errno);
+}
+
+/** The number of an error by its name, as `errno('EAGAIN')`. */
+export function errno(code: string): number {
+	return koffi.os.errno[code] ?? -1;
+}
+
+/** "no such file or directory" for 2. */
+function errorText(code: number): string {
+	const text: string = libc('strerror')(code);
+	return text.charAt(0).toLowerCase() + text.slice(1);
+}
+
+/** The bytes at an address, as a view: they change with the memory and must not outlive it. */
+export function bytesAt(address: bigint, length: number): Buffer {
+	return Buffer.from(koffi.view(address, length));
+}
+
+/** A char *[] with its strings, NULL-terminated, in one block each. Keep both as long as C may read them. */
+export function stringArray(strings: string[]): { pointers: BigUint64Array; block: Buffer } {
+	const block = Buffer.from(strings.map((string) => `${string}\0`).join(''));
+	const pointers = new BigUint64Array(strings.length + 1);
+	let address = BigInt(koffi.address(block));
+	strings.forEach((string, index) => {
+		pointers[index] = address;
+		address += BigInt(Buffer.byteLength(string) + 1);
+	});
+	return { pointers, block };
+}
+
+/**
+ * Tells each time that an fd has something to read, by libuv's own poll: no thread waits for it. koffi has this
+ * outside of its documentation; its version is pinned (docs/decisions.md).
+ */
+export function poll(fd: number, readable: () => void): { close: () => void } {
+	return koffi.node.poll(fd, { readable: true }, readable);
+}
+
+/** The address of a Buffer's bytes. */
+export function addressOf(buffer: Buffer): bigint {
+	return BigInt(koffi.address(buffer));
+}
+
+/** Constants of <fcntl.h>, <sys/socket.h> and <sys/wait.h> on Linux. */
+export const constants = {
+	AF_UNIX: 1,
+	AF_INET: 2,
+	AF_INET6: 10,
+	AI_PASSIVE: 1,
+	SOCK_STREAM: 1,
+	SOCK_DGRAM: 2,
+	SOCK_NONBLOCK: 0o4000,
+	SOCK_CLOEXEC: 0o2000000,
+	SOL_SOCKET: 1,
+	SO_REUSEADDR: 2,
+	SO_ACCEPTCONN: 30,
+	SO_DOMAIN: 39,
+	SCM_RIGHTS: 1,
+	IPPROTO_IPV6: 41,
+	IPV6_V6ONLY: 26,
+	F_GETFD: 1,
+	F_SETFD: 2,
+	FD_CLOEXEC: 1,
+	F_DUPFD_CLOEXEC: 1030,
+	O_NONBLOCK: 0o4000,
+	O_CLOEXEC: 0o2000000,
+	WNOHANG: 1,
+	CLOCK_BOOTTIME: 7,
+} as const;

@@ -1,0 +1,41 @@
+/** Processes that are not our children, held by pidfd: a number that is used again is another pidfd. */
+import { closeSync } from 'node:fs';
+import { isThere, signalNumber } from './kill.ts';
+import { call, poll } from './libc.ts';
+import { lookUp } from './proc.ts';
+
+/** The same on every architecture. */
+const numbers = { pidfdSendSignal: 424, pidfdOpen: 434, pidfdGetfd: 438 };
+
+/** Opens a process that is alive and began when it should have; null when there is no such one. @throws {SyscallError} */
+export function openPidfd(pid: number, startTime: number): number | null {
+	let pidfd = -1;
+	const isOpen = isThere(() => {
+		pidfd = call('syscall', numbers.pidfdOpen, pid, 0, 0, null);
+	});
+	if (!isOpen) return null;
+	// Looked up after it was opened: what is found now is what the pidfd holds, or that one is gone.
+	const found = lookUp(pid);
+	if (found?.isAlive && found.startTime === startTime) return pidfd;
+	closeSync(pidfd);
+	return null;
+}
+
+/** A duplicate of another process's fd, close-on-exec. @throws {SyscallError} EPERM without the right to trace it */
+export function takeFd(pidfd: number, fd: number): number {
+	return call('syscall', numbers.pidfdGetfd, pidfd, fd, 0, null);
+}
+
+/** Sends a signal by its name without SIG; nothing when the process is gone. @throws {SyscallError} */
+export function signalPidfd(pidfd: number, signal: string): void {
+	isThere(() => call('syscall', numbers.pidfdSendSignal, pidfd, signalNumber(signal) ?? 0, 0, null));
+}
+
+/** Waits for the process to end, in the event loop; closes the pidfd then. */
+export function onEnd(pidfd: number, ended: () => void): void {
+	const handle = poll(pidfd, () => {
+		handle.close();
+		closeSync(pidfd);
+		ended();
+	});
+}

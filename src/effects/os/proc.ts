@@ -1,0 +1,63 @@
+/** What /proc tells of processes. */
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+
+export interface ProcessStat {
+	/** In clock ticks since boot: with it a pid is unique. */
+	startTime: number;
+	/** The process group. */
+	group: number;
+	parent: number;
+	/** It still runs, as a zombie does not. */
+	isAlive: boolean;
+}
+
+/** From /proc/PID/stat, fields 3, 4, 5 and 22 (proc(5)); null when there is no such process. */
+export function lookUp(pid: number): ProcessStat | null {
+	try {
+		const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
+		const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+		return {
+			startTime: Number(fields[19]),
+			group: Number(fields[2]),
+			parent: Number(fields[1]),
+			isAlive: !['Z', 'X'].includes(fields[0] ?? ''),
+		};
+	} catch {
+		return null;
+	}
+}
+
+/** All processes there are. */
+export function allPids(): number[] {
+	return readdirSync('/proc').flatMap((name) => (/^\d+$/.test(name) ? Number(name) : []));
+}
+
+/** Its variables, as `NAME=value`; characters are bytes. Empty when it is gone or not ours to look at. */
+export function environmentOf(pid: number): string[] {
+	try {
+		return readFileSync(`/proc/${pid}/environ`, 'latin1').split('\0');
+	} catch {
+		return [];
+	}
+}
+
+/** What each of its fds is, as `socket:[123]`. It may be opening and closing others meanwhile. */
+export function filesOf(pid: number): { fd: number; file: string }[] {
+	try {
+		return readdirSync(`/proc/${pid}/fd`).flatMap((fd) => {
+			const file = fileOf(pid, Number(fd));
+			return file === null ? [] : { fd: Number(fd), file };
+		});
+	} catch {
+		return [];
+	}
+}
+
+/** What one fd is, or null. */
+export function fileOf(pid: number | 'self', fd: number): string | null {
+	try {
+		return readlinkSync(`/proc/${pid}/fd/${fd}`);
+	} catch {
+		return null;
+	}
+}

@@ -1,0 +1,29 @@
+/** A wait, as an actor. */
+import { type EventObject, fromCallback } from 'xstate';
+import type { TimerInput } from '../../machines/child.ts';
+import type { Happening } from '../../machines/facts.ts';
+import { bootClock } from './clock.ts';
+
+/** What setTimeout takes at most; a longer wait is taken in turns. */
+const longest = 2 ** 31 - 1;
+
+/**
+ * Tells `timer.elapsed` when the wait is over, at once when it was over already, never when it is for ever.
+ * It is counted on a clock that is never set, so that it goes on where it was after an upgrade or a crash.
+ */
+export function timerActor(admit: (happening: Happening) => void) {
+	return fromCallback<EventObject, TimerInput>(({ input: { child, timer, millis, since } }) => {
+		if (millis === null) return;
+		const passed = since === null ? 0 : bootClock() - since;
+		let left = millis - passed;
+		let pending: NodeJS.Timeout;
+		const wait = () => {
+			const turn = Math.min(Math.max(left, 0), longest);
+			left -= turn;
+			pending = setTimeout(left > 0 ? wait : elapsed, turn);
+		};
+		const elapsed = () => admit({ type: 'timer.elapsed', child, timer });
+		wait();
+		return () => clearTimeout(pending);
+	});
+}

@@ -1,0 +1,108 @@
+/** Addresses: what a -listen URI names, and what a socket is bound to, as bytes and as text. */
+import { bytesAt, call, constants, libc } from '../os/libc.ts';
+
+/** Takes a URI apart. @throws {Error} with the words for the operator */
+export function splitUri(uri: string) {
+	const [, scheme, rest] = /^([A-Za-z][A-Za-z0-9+.-]*):(.*)$/s.exec(uri) ?? [];
+	if (scheme === undefined || rest === undefined || /^[0-9]+$/.test(rest)) {
+		throw new Error(`${uri || '""'}: no scheme; say tcp://HOST:PORT, unix:///PATH or fd://NUMBER`);
+	}
+	const [target = ''] = rest.split(/[?#]/, 1);
+	if (!target.startsWith('//')) return { scheme: scheme.toLowerCase(), host: '', path: target };
+	const [, host = '', path = ''] = /^\/\/([^/]*)(.*)$/s.exec(target) ?? [];
+	return { scheme: scheme.toLowerCase(), host: decode(host), path: decode(path) };
+}
+
+function decode(text: string): string {
+	try {
+		return decodeURIComponent(text);
+	} catch {
+		return text;
+	}
+}
+
+/** @throws {Error} with the words for the operator */
+export function splitHostPort(authority: string): { host: string; port: string } {
+	const [, v6, v6port] = /^\[([^\]]*)\](?::(.*))?$/.exec(authority) ?? [];
+	if (v6 !== undefined) {
+		if (v6port === undefined) throw new Error(`address ${authority}: missing port in address`);
+		return { host: v6, port: v6port };
+	}
+	const colon = authority.lastIndexOf(':');
+	if (colon < 0) throw new Error(`address ${authority}: missing port in address`);
+	const host = authority.slice(0, colon);
+	if (host.includes(':')) throw new Error(`address ${authority}: too many colons in address`);
+	return { host, port: authority.slice(colon + 1) };
+}
+
+export interface SocketAddress {
+	family: number;
+	bytes: Buffer;
+}
+
+/**
+ * All addresses of a host, the one to listen on first: IPv4 before IPv6 for a name, as Go chooses.
+ * @throws {Error} with the words for the operator
+ */
+export function resolve(host: string, port: string, scheme: 'tcp' | 'tcp4' | 'tcp6'): SocketAddress[] {
+	const isNumber = /^[+-]?[0-9]+$/.test(port);
+	if (isNumber && (Number(port) < 0 || Number(port) > 65535)) throw new Error(`address ${port}: invalid port`);
+	const family = { tcp: 0, tcp4: constants.AF_INET, tcp6: constants.AF_INET6 }[scheme];
+	const found = getAddresses(host, isNumber ? String(Number(port)) : port || '0', 0);
+	if (found === 'unknown host') throw new Error(`lookup ${host}: no such host`);
+	if (found === 'unknown service') throw new Error(`lookup tcp/${port}: unknown port`);
+	const first = host === '' ? constants.AF_INET6 : constants.AF_INET;
+	const rank = (address: SocketAddress) => (address.family === first ? 0 : 1);
+	return found.filter((each) => family === 0 || each.family === family).sort((a, b) => rank(a) - rank(b));
+}
+
+/** getaddrinfo(3) for listening; struct addrinfo is read by its 64-bit layout. */
+function getAddresses(host: string, service: string, family: number) {
+	const hints = Buffer.alloc(48);
+	hints.writeInt32LE(constants.AI_PASSIVE, 0);
+	hints.writeInt32LE(family, 4);
+	hints.writeInt32LE(constants.SOCK_STREAM, 8);
+	const result = Buffer.alloc(8);
+	const code: number = libc('getaddrinfo')(host || null, service, hints, result);
+	const [EAI_SERVICE, EAI_BADFLAGS] = [-8, -1];
+	if (code === EAI_SERVICE || code === EAI_BADFLAGS) return 'unknown service';
+	if (code !== 0) return 'unknown host';
+	const head = result.readBigUInt64LE();
+	const addresses: SocketAddress[] = [];
+	for (let next = head; next !== 0n; ) {
+		const info = Buffer.from(bytesAt(next, 48));
+		const bytes = Buffer.from(bytesAt(info.readBigUInt64LE(24), info.readUInt32LE(16)));
+		addresses.push({ family: info.readInt32LE(4), bytes });
+		next = info.readBigUInt64LE(40);
+	}
+	libc('freeaddrinfo')(head);
+	return addresses.filter((each) => each.family === constants.AF_INET || each.family === constants.AF_INET6);
+}
+
+/** struct sockaddr_un. @throws {Error} when the path is empty or does not fit. */
+export function unixAddress(path: string): Buffer {
+	const bytes = Buffer.from(path);
+	if (bytes.length === 0) throw new Error('listen unix: the path is empty');
+	if (bytes.length > 107 || bytes.includes(0)) throw new Error(`listen unix ${path}: bind: invalid argument`);
+	const address = Buffer.alloc(2 + bytes.length + 1);
+	address.writeUInt16LE(constants.AF_UNIX);
+	bytes.copy(address, 2);
+	return address;
+}
+
+/** What a socket is bound to: `127.0.0.1:8080`, `[::]:8080` or a path. @throws {SyscallError} */
+export function boundAddress(fd: number): string {
+	const bytes = Buffer.alloc(128);
+	const length = Buffer.alloc(4);
+	length.writeUInt32LE(bytes.length);
+	call('getsockname', fd, bytes, length);
+	const family = bytes.readUInt16LE();
+	if (family === constants.AF_INET) return `${bytes.subarray(4, 8).join('.')}:${bytes.readUInt16BE(2)}`;
+	if (family === constants.AF_INET6) return `[${v6Text(bytes.subarray(8, 24))}]:${bytes.readUInt16BE(2)}`;
+	return bytes.toString('utf8', 2, length.readUInt32LE()).replace(/\0.*$/s, '');
+}
+
+function v6Text(bytes: Buffer): string {
+	const groups = Array.from({ length: 8 }, (_, index) => bytes.readUInt16BE(index * 2).toString(16));
+	return new URL(`http://[${groups.join(':')}]`).hostname.slice(1, -1);
+}

@@ -1,0 +1,184 @@
+/** A -listen URI becomes a listening file descriptor. */
+import { closeSync, fstatSync, lstatSync, readFileSync, unlinkSync } from 'node:fs';
+import { copyUp, moveUp } from '../os/descriptors.ts';
+import { call, constants, errno, SyscallError } from '../os/libc.ts';
+import { fileOf } from '../os/proc.ts';
+import { boundAddress, resolve, type SocketAddress, splitHostPort, splitUri, unixAddress } from './address.ts';
+
+export interface Listener {
+	/** The URI as it was given. */
+	uri: string;
+	/** The listening socket, close-on-exec, above the fds that children see. */
+	fd: number;
+	/** What it is bound to: `127.0.0.1:8080`, `[::]:8080` or a path. */
+	address: string;
+	/** The inode of the socket: the same for every process that holds it. */
+	inode: number;
+	/** The path that a UNIX listener made, as it was then. */
+	file: { path: string; dev: number; ino: number } | null;
+}
+
+/**
+ * Opens what the URI names: `tcp://`, `tcp4://`, `tcp6://` with host and port, `unix://` with a path,
+ * `fd://` with the number of an inherited listening socket.
+ * @throws {Error} with the words for the operator
+ */
+export function openListener(uri: string): Listener {
+	const { scheme, host, path } = splitUri(uri);
+	switch (scheme) {
+		case 'tcp':
+		case 'tcp4':
+		case 'tcp6':
+			return openTcp(uri, scheme, host);
+		case 'unix':
+			return openUnix(uri, host + path);
+		case 'fd':
+			return openInherited(uri, host + path);
+		default:
+			throw new Error(`Unsupported scheme: ${scheme}`);
+	}
+}
+
+/** Takes a listening socket that is open already; -1 or another kind of file is refused. @throws {Error} */
+export function takeListener(uri: string, fd: number, file: Listener['file'] = null): Listener {
+	return { uri, fd, address: boundAddress(fd), inode: fstatSync(fd).ino, file };
+}
+
+/** Closes the socket and removes the path of a UNIX listener if it is still the one that was made. */
+export function closeListener({ fd, file }: Listener): void {
+	closeSync(fd);
+	if (!file) return;
+	try {
+		const { dev, ino } = lstatSync(file.path);
+		if (dev === file.dev && ino === file.ino) unlinkSync(file.path);
+	} catch {
+		// Somebody else removed it: nothing of ours is left.
+	}
+}
+
+/** The listening sockets this machine's kernel would accept for `listen(2)`: its own maximum. */
+export function backlog(): number {
+	try {
+		return Number.parseInt(readFileSync('/proc/sys/net/core/somaxconn', 'ascii'), 10) || 128;
+	} catch {
+		return 128;
+	}
+}
+
+function openTcp(uri: string, scheme: 'tcp' | 'tcp4' | 'tcp6', authority: string): Listener {
+	const { host, port } = splitHostPort(authority);
+	const addresses = resolve(host, port, scheme);
+	const [address] = addresses;
+	if (!address) throw new Error(`address ${host}: no suitable address found`);
+	try {
+		return listenOn(uri, address, scheme === 'tcp' && host === '');
+	} catch (error) {
+		const v4 = addresses.find(({ family }) => family === constants.AF_INET);
+		const hasNoV6 = error instanceof SyscallError && error.errno === errno('EAFNOSUPPORT');
+		try {
+			if (hasNoV6 && host === '' && v4) return listenOn(uri, v4, false);
+		} catch (second) {
+			throw listenError(scheme, `${host}:${port}`, second);
+		}
+		throw listenError(scheme, host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`, error);
+	}
+}
+
+function listenError(network: string, address: string, error: unknown): Error {
+	if (!(error instanceof SyscallError)) return error as Error;
+	return new Error(`listen ${network} ${address}: ${error.syscall}: ${error.message}`, { cause: error });
+}
+
+function listenOn(uri: string, address: SocketAddress, isDualStack: boolean): Listener {
+	const fd = newSocket(address.family);
+	try {
+		setOption(fd, constants.SOL_SOCKET, constants.SO_REUSEADDR, 1);
+		if (address.family === constants.AF_INET6)
+			setOption(fd, constants.IPPROTO_IPV6, constants.IPV6_V6ONLY, isDualStack ? 0 : 1);
+		call('bind', fd, address.bytes, address.bytes.length);
+		call('listen', fd, backlog());
+		return takeListener(uri, fd);
+	} catch (error) {
+		closeSync(fd);
+		throw error;
+	}
+}
+
+function newSocket(family: number): number {
+	return moveUp(call('socket', family, constants.SOCK_STREAM | constants.SOCK_CLOEXEC, 0));
+}
+
+function setOption(fd: number, level: number, name: number, value: number) {
+	const bytes = Buffer.alloc(4);
+	bytes.writeInt32LE(value);
+	call('setsockopt', fd, level, name, bytes, 4);
+}
+
+function openUnix(uri: string, path: string): Listener {
+	const bytes = unixAddress(path);
+	const describe = (error: unknown) => listenError('unix', path, error);
+	const fd = newSocket(constants.AF_UNIX);
+	try {
+		try {
+			call('bind', fd, bytes, bytes.length);
+		} catch (error) {
+			if (!(error instanceof SyscallError && error.errno === errno('EADDRINUSE') && isAbandoned(path))) throw error;
+			unlinkSync(path);
+			call('bind', fd, bytes, bytes.length);
+		}
+		call('listen', fd, backlog());
+		const { dev, ino } = lstatSync(path);
+		return takeListener(uri, fd, { path, dev, ino });
+	} catch (error) {
+		closeSync(fd);
+		throw describe(error);
+	}
+}
+
+/** A socket file nobody listens on: its maker died without removing it. */
+function isAbandoned(path: string): boolean {
+	if (!lstatSync(path).isSocket()) return false;
+	const probe = call(
+		'socket',
+		constants.AF_UNIX,
+		constants.SOCK_STREAM | constants.SOCK_CLOEXEC | constants.SOCK_NONBLOCK,
+		0,
+	);
+	try {
+		const address = unixAddress(path);
+		call('connect', probe, address, address.length);
+		return false;
+	} catch (error) {
+		return error instanceof SyscallError && error.errno === errno('ECONNREFUSED');
+	} finally {
+		closeSync(probe);
+	}
+}
+
+function openInherited(uri: string, text: string): Listener {
+	const number = /^[0-9]+$/.test(text) ? Number(text) : -1;
+	const refuse = (why: string) => new Error(`fd ${text}: ${why}`);
+	const given = number < 0 ? null : fileOf('self', number);
+	// A number that was free when this program started may since belong to Node: to its event loop's own files.
+	if (given === null || given.startsWith('anon_inode:') || given.startsWith('pipe:'))
+		throw refuse('bad file descriptor');
+	if (!given.startsWith('socket:') || !isListening(number)) throw refuse('not a listening socket');
+	return takeListener(uri, number > 2 ? moveUp(number) : copyUp(number));
+}
+
+/** Whether listen(2) was called on the socket. */
+export function isListening(fd: number): boolean {
+	try {
+		return getOption(fd, constants.SO_ACCEPTCONN) === 1;
+	} catch {
+		return false;
+	}
+}
+
+function getOption(fd: number, name: number): number {
+	const value = Buffer.alloc(4);
+	const length = Buffer.alloc(4);
+	length.writeUInt32LE(4);
+	call('getsockopt', fd, constants.SOL_SOCKET, name, value, length);
+	return value.readInt32LE();
+}

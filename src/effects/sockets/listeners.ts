@@ -1,0 +1,81 @@
+/** The listening sockets of one supervisor: opened, taken back, handed on, closed. */
+import { closeSync } from 'node:fs';
+import { array, nullable, number, object, string } from 'valibot';
+import { StartError } from '../startError.ts';
+import type { Inheritance } from '../upgrade/inheritance.ts';
+import { closeListener, type Listener, openListener, takeListener } from './listener.ts';
+import { storeListeners, takeStored } from './store.ts';
+
+export const fileSchema = () => nullable(object({ path: string(), dev: number(), ino: number() }));
+
+const schema = () => array(object({ uri: string(), fd: number(), file: fileSchema() }));
+
+export interface ListenersOptions {
+	uris: string[];
+	inheritance: Inheritance;
+	/** Taken from the children of a supervisor that was killed. */
+	recovered: Listener[];
+	/** Who else may hold an address that is in use. */
+	deniedPids: number[];
+	say: (text: string) => void;
+}
+
+export interface Listeners {
+	all: Listener[];
+	/** Closes them, and removes the paths that were made. */
+	close: () => void;
+}
+
+/**
+ * Each URI's socket: the one that the program before held, that a killed one's children hold, that a manager
+ * keeps, or a new one.
+ * @throws {StartError}
+ */
+export function openListeners({ inheritance, ...options }: ListenersOptions): Listeners {
+	const inherited = inheritance.take('listeners', schema);
+	const all = inherited ? inherited.map(({ uri, fd, file }) => takeListener(uri, fd, file)) : openAll(options);
+	inheritance.leave('listeners', () => ({
+		state: all.map(({ uri, fd, file }) => ({ uri, fd, file })),
+		fds: all.map(({ fd }) => fd),
+	}));
+	return { all, close: () => all.forEach(closeListener) };
+}
+
+function openAll({ uris, recovered, deniedPids, say }: Omit<ListenersOptions, 'inheritance'>): Listener[] {
+	const listeners: Listener[] = [];
+	const opened: Listener[] = [];
+	const spare = new Set(recovered);
+	try {
+		for (const [index, uri] of uris.entries()) {
+			say(`Listening on ${uri}`);
+			const kept = [...spare].find((listener) => listener.uri === uri) ?? takeStored(process.env, uri, index);
+			if (kept) spare.delete(kept);
+			const listener = kept ?? openOrInherit(uri, index, deniedPids);
+			if (/:0*$/.test(uri)) say(`Bound to ${listener.address}`);
+			listeners.push(listener);
+			if (!kept) opened.push(listener);
+		}
+	} catch (error) {
+		// What was taken over is still served: its path has to stay.
+		opened.forEach(closeListener);
+		throw error;
+	}
+	for (const { fd } of spare) closeSync(fd);
+	storeListeners(process.env, listeners);
+	return listeners;
+}
+
+/** The original's last release hands its socket to its successor by SOCKETMASTER_FD. @throws {StartError} */
+function openOrInherit(uri: string, index: number, deniedPids: number[]): Listener {
+	const { SOCKETMASTER_FD } = process.env;
+	const holders = deniedPids.length > 0 ? `; children of an earlier supervisor hold it: ${deniedPids.join(', ')}` : '';
+	return StartError.unless(
+		'Unable to open socket',
+		() => {
+			if (index > 0 || !SOCKETMASTER_FD) return openListener(uri);
+			delete process.env.SOCKETMASTER_FD;
+			return { ...openListener(`fd://${SOCKETMASTER_FD}`), uri };
+		},
+		holders,
+	);
+}

@@ -1,0 +1,55 @@
+/** Each event in a sentence for operators. Those of states stand at the states. */
+import type { ChildNews, ChildOrder } from './child.ts';
+import type { FactType } from './facts.ts';
+import type { GenerationNews, GenerationOrder } from './generation.ts';
+
+type EventType = FactType | (ChildOrder | ChildNews | GenerationOrder | GenerationNews)['type'];
+
+const sentences: Record<EventType, string> = {
+	'supervisor.started': 'The supervisor begins anew.',
+	'supervisor.recovered': 'The supervisor goes on where an earlier program was.',
+	'signal.HUP': 'SIGHUP asks for a rotation.',
+	'signal.TERM': 'SIGTERM asks to stop.',
+	'signal.INT': 'SIGINT asks to stop, as Ctrl-C does.',
+	'signal.QUIT': 'SIGQUIT is for the children.',
+	'signal.USR1': 'SIGUSR1 asks for an upgrade of the supervisor.',
+	'signal.USR2': 'SIGUSR2 asks for an upgrade of the supervisor.',
+	'rotate.requested': 'Somebody asks for a rotation.',
+	'stop.requested': 'Somebody asks to stop.',
+	'child.spawned': 'A child has a process.',
+	'child.spawnFailed': 'A child could not be spawned.',
+	'child.exited': 'The process of a child has ended.',
+	'timer.elapsed': 'A wait is over.',
+	'upgrade.verified': 'The new program is sound.',
+	'upgrade.refused': 'The new program is not sound.',
+	'upgrade.failed': 'The new program could not take over.',
+	'generation.started': 'A new generation begins to start.',
+	'generation.promoted': 'A generation is up and serves; those it replaces are told to leave.',
+	'generation.givenUp': 'A generation was lost before it was up.',
+	'child.spawning': 'A child is about to be spawned.',
+	'child.ready': 'A child is up.',
+	'child.signalled': 'A child is about to get a signal.',
+	'child.lost': 'A child ended without having been told to leave.',
+	'rotation.queued': 'One more rotation will follow the present one.',
+	'request.refused': 'What was asked for is not done.',
+	'signal.forwarded': 'A signal is passed on to every child.',
+	'stop.begun': 'Every child is told to leave.',
+	'service.lost': 'Nobody serves any more; older children finish what they have begun.',
+	'upgrade.begun': 'The new program is being checked.',
+	start: 'The generation is to spawn its children.',
+	adopt: 'It is to go on with processes that run already.',
+	spawn: 'The child is to get a process.',
+	leave: 'It is to leave, unless it was told so before.',
+	stop: 'It is to leave, and is told so each time.',
+	forward: 'A signal is to be passed on.',
+	carryOn: 'What is left of the generation is to go on.',
+	childUp: 'A child is up.',
+	generationUp: 'All children of a generation are up.',
+	generationHurt: 'A child of a generation was lost, and others are left.',
+};
+
+/** What an event means. */
+export function describeEvent(type: string): string {
+	if (type.startsWith('xstate.done.actor')) return 'One of those below is gone.';
+	return sentences[type as EventType] ?? '';
+}

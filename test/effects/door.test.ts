@@ -1,0 +1,52 @@
+import { describe, expect, it } from 'vitest';
+import { type Door, openDoor } from '../../src/effects/door.ts';
+import type { HappeningFact } from '../../src/machines/facts.ts';
+
+describe('the door', () => {
+	it('numbers, times and records each fact before anybody sees it', () => {
+		const log: string[] = [];
+		const door = openDoor({
+			record: (fact) => log.push(`record ${fact.seq} at ${fact.at}`),
+			deliver: ({ seq }) => log.push(`see ${seq}`),
+			now: () => 42,
+		});
+		door.admit({ type: 'signal.HUP' });
+		door.admit({ type: 'signal.TERM' });
+		expect(log).toEqual(['record 1 at 42', 'see 1', 'record 2 at 42', 'see 2']);
+	});
+
+	it('records a decision and delivers it to nobody', () => {
+		const log: string[] = [];
+		const door = openDoor({
+			record: ({ seq, type }) => log.push(`record ${seq} ${type}`),
+			deliver: ({ seq }) => log.push(`see ${seq}`),
+			after: 7,
+		});
+		door.decide({ type: 'service.lost' });
+		expect(log).toEqual(['record 8 service.lost']);
+		expect(door.last()).toBe(8);
+	});
+
+	it('lets what comes of a happening wait until the happening is done with', () => {
+		const seen: number[] = [];
+		const deliver = ({ seq }: HappeningFact) => {
+			if (seq === 1) {
+				door.admit({ type: 'signal.HUP' });
+				door.admit({ type: 'signal.HUP' });
+			}
+			seen.push(seq);
+		};
+		const door: Door = openDoor({ record: () => {}, deliver });
+		door.admit({ type: 'signal.HUP' });
+		expect(seen).toEqual([1, 2, 3]);
+	});
+
+	it('gives a clock to the facts that a wait is counted from, and to no other', () => {
+		const clocks: unknown[] = [];
+		const door = openDoor({ record: ({ clock }) => clocks.push(typeof clock), deliver: () => {} });
+		door.admit({ type: 'child.spawned', child: 1, pid: 2, startTime: 3, pipe: 4 });
+		door.decide({ type: 'child.signalled', child: 1, signal: 'HUP', reason: 'drain' });
+		door.admit({ type: 'signal.HUP' });
+		expect(clocks).toEqual(['number', 'number', 'undefined']);
+	});
+});

@@ -1,0 +1,104 @@
+/** The way of a line from the log to the sink. */
+import { describe, expect, it } from 'vitest';
+import { jsonLog, textLog } from '../../../src/effects/log/log.ts';
+import { openSink } from '../../../src/effects/log/sink.ts';
+
+/** A sink whose writer is done when the test says so. */
+function heldSink(stallAt = 10) {
+	const written: string[] = [];
+	const pending: (() => void)[] = [];
+	const sink = openSink((text, done) => {
+		written.push(text);
+		pending.push(done);
+	}, stallAt);
+	return { sink, written, release: () => pending.shift()?.() };
+}
+
+function memorySink() {
+	let text = '';
+	const sink = openSink((more, done) => {
+		text += more;
+		done();
+	}, 1000);
+	return { sink, text: () => text };
+}
+
+describe('a sink', () => {
+	it('writes one text at a time, and what came meanwhile in one piece', () => {
+		const { sink, written, release } = heldSink();
+		for (const text of ['a\n', 'b\n', 'c\n']) sink.write(text);
+		expect(written).toEqual(['a\n']);
+		release();
+		expect(written).toEqual(['a\n', 'b\nc\n']);
+	});
+
+	it('says when it holds too much, and when that is over', () => {
+		const { sink, release } = heldSink();
+		let ready = 0;
+		sink.onReady(() => {
+			ready += 1;
+		});
+		sink.write('0123456789');
+		expect(sink.isStalled()).toBe(false);
+		sink.write('!');
+		expect(sink.isStalled()).toBe(true);
+		release();
+		expect({ stalled: sink.isStalled(), ready }).toEqual({ stalled: false, ready: 1 });
+	});
+
+	it('drops what is more than 16 MiB, and tells how many lines that were when it is taken again', () => {
+		const { sink, release } = heldSink();
+		const dropped: number[] = [];
+		sink.onDropped((lines) => dropped.push(lines));
+		sink.write('first\n');
+		for (let count = 0; count < 16; count += 1) sink.write(`${'x'.repeat(1024 * 1024)}\n`);
+		sink.write('lost\nlost too\n');
+		expect(dropped).toEqual([]);
+		release();
+		release();
+		expect(dropped).toEqual([2]);
+	});
+
+	it('is flushed when all is written, or when patience ends', async () => {
+		const { sink, release } = heldSink();
+		expect(await sink.flush(1000)).toBe(true);
+		sink.write('a\n');
+		expect(await sink.flush(1)).toBe(false);
+		const flushed = sink.flush(60_000);
+		release();
+		expect(await flushed).toBe(true);
+	});
+});
+
+describe('a log', () => {
+	it('as text has the prefix, the time, and the pid of a child before each line', () => {
+		const { sink, text } = memorySink();
+		const log = textLog(sink, { isStamped: true });
+		log.say('info', 'hello');
+		log.child(7, 1)('one\ntwo');
+		const stamp = `socketmaster\\[${process.pid}\\] \\d{4}/\\d\\d/\\d\\d \\d\\d:\\d\\d:\\d\\d `;
+		expect(text()).toMatch(new RegExp(`^${stamp}hello\n${stamp}\\[7\\] one\n${stamp}\\[7\\] two\n$`));
+	});
+
+	it('for syslog has no stamp of its own', () => {
+		const { sink, text } = memorySink();
+		textLog(sink, { isStamped: false }).child(7, 1)('one\n\ntwo');
+		expect(text()).toBe('[7] one\n[7] \n[7] two\n');
+	});
+
+	it('as JSON has one object a line, with levels', () => {
+		const { sink, text } = memorySink();
+		const log = jsonLog(sink);
+		log.say('warn', 'careful');
+		log.child(7, 3)(Buffer.from('grün').toString('latin1'));
+		const lines = Buffer.from(text(), 'latin1')
+			.toString('utf8')
+			.trim()
+			.split('\n')
+			.map((line) => JSON.parse(line));
+		expect(lines).toMatchObject([
+			{ level: 40, pid: process.pid, msg: 'careful' },
+			{ level: 30, pid: process.pid, child: 7, generation: 3, msg: 'grün' },
+		]);
+	});
+});

@@ -1,0 +1,67 @@
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
+import { createActor, setup } from 'xstate';
+import { bootClock } from '../../../src/effects/os/clock.ts';
+import { timerActor } from '../../../src/effects/os/timer.ts';
+import type { Happening } from '../../../src/machines/facts.ts';
+
+describe('a timer', () => {
+	const start = (millis: number | null, admit: (happening: Happening) => void, since: number | null = null) => {
+		const machine = setup({ actors: { timer: timerActor(admit) } }).createMachine({
+			initial: 'waiting',
+			states: {
+				waiting: {
+					invoke: { src: 'timer', input: { child: 7, timer: 'kill' as const, millis, since } },
+					on: { enough: 'over' },
+				},
+				over: {},
+			},
+		});
+		return createActor(machine).start();
+	};
+
+	it('tells when its wait is over, not earlier', async () => {
+		const began = performance.now();
+		const happening = await new Promise((resolve) => start(30, resolve));
+		expect(happening).toEqual({ type: 'timer.elapsed', child: 7, timer: 'kill' });
+		expect(performance.now() - began).toBeGreaterThanOrEqual(29);
+	});
+
+	it('tells at once of a wait that was over already', async () => {
+		await new Promise((resolve) => start(60_000, resolve, bootClock() - 60_000));
+	});
+
+	it('that goes on waits for what is left, whatever was done to the clock of the wall', () => {
+		vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'Date'] });
+		onTestFinished(() => void vi.useRealTimers());
+		const admit = vi.fn();
+		vi.setSystemTime(0);
+		start(60_000, admit, bootClock() - 50_000);
+		vi.advanceTimersByTime(9_900);
+		expect(admit).not.toHaveBeenCalled();
+		vi.advanceTimersByTime(100);
+		expect(admit).toHaveBeenCalledOnce();
+	});
+
+	describe('with a clock of its own', () => {
+		it('is silent when its state is left, and for ever where it is for ever', () => {
+			vi.useFakeTimers();
+			const admit = vi.fn();
+			start(10, admit).send({ type: 'enough' });
+			start(null, admit);
+			expect(vi.getTimerCount()).toBe(0);
+			vi.useRealTimers();
+		});
+
+		it('waits for more than setTimeout can', () => {
+			vi.useFakeTimers();
+			const admit = vi.fn();
+			const day = 24 * 3600 * 1000;
+			start(60 * day, admit);
+			vi.advanceTimersByTime(60 * day - 1);
+			expect(admit).not.toHaveBeenCalled();
+			vi.advanceTimersByTime(1);
+			expect(admit).toHaveBeenCalledOnce();
+			vi.useRealTimers();
+		});
+	});
+});
