@@ -1,5 +1,5 @@
 /**
- * Runs the bundle once, in its usual way to its end, and keeps what V8 compiled for it.
+ * Runs the bundle once, through a rotation to its end, and keeps what V8 compiled for it.
  * Called by the build: node scripts/warm.cjs DIRECTORY
  */
 const { readFileSync, writeFileSync } = require('node:fs');
@@ -14,9 +14,13 @@ process.argv = [
 	process.execPath,
 	file,
 	`-listen=unix://${process.argv[2]}/warm.sock`,
+	`-journal=${process.argv[2]}/journal`,
 	'-start=0',
-	'-command=/bin/echo',
-	'warm',
+	'-signal=TERM',
+	'-command=/bin/sh',
+	'--',
+	'-c',
+	'case $SOCKETMASTER_CHILD in 1) sleep 0.1; kill -HUP $PPID; exec sleep 9;; *) sleep 0.1; echo warm;; esac',
 ];
 process.on('exit', () =>
 	writeFileSync(join(dist, `socketmaster.${source.slice(2, 18)}.cache`), script.createCachedData()),

@@ -9,13 +9,12 @@ export interface GenerationInput {
 	plan: Plan;
 	/** The number of its first child; the others follow. */
 	firstChild: number;
+	/** Where it goes on, with children that live already. */
+	adopted?: { as: 'starting' | 'serving' | 'leaving'; children: RosterChild[] };
 }
 
 /** What the supervisor orders a generation to do. */
 export type GenerationOrder =
-	| { type: 'start' }
-	/** Goes on with children that live already. */
-	| { type: 'adopt'; as: 'starting' | 'serving' | 'leaving'; children: RosterChild[] }
 	| Exclude<ChildOrder, { type: 'spawn' | 'adopt' }>
 	/** One of it is lost, and the rest is the best there is. */
 	| { type: 'carryOn' };
@@ -55,17 +54,13 @@ const base = setup({
 	},
 	actors: { child: childMachine },
 	guards: {
-		isAdoptedAs: ({ event }, state: Adoption['as']) => event.type === 'adopt' && event.as === state,
+		isAdoptedAs: ({ context }, state: 'starting' | 'serving' | 'leaving') => context.adopted?.as === state,
 		isUp: ({ context }) => context.awaited.length === 0,
 		hasOthers: ({ context }) => Object.keys(context.children).length > 1,
 		isLastChild: ({ context }) => Object.keys(context.children).length === 1,
 		wasToldToLeave: ({ event }) => 'output' in event && event.output.status === null,
 	},
 });
-
-type Adoption = Extract<GenerationOrder, { type: 'adopt' }>;
-
-const isAdopted = (as: Adoption['as']) => ({ type: 'isAdoptedAs', params: as }) as const;
 
 type Enqueue = Parameters<Parameters<typeof base.enqueueActions>[0]>[0]['enqueue'];
 
@@ -75,8 +70,8 @@ export const generationMachine = base
 			spawnChildren: base.enqueueActions(({ enqueue, context: { firstChild, plan } }) => {
 				for (let child = firstChild; child < firstChild + plan.size; child += 1) add(enqueue, child, { type: 'spawn' });
 			}),
-			adoptChildren: base.enqueueActions(({ enqueue, event }) => {
-				for (const as of (event as Adoption).children) add(enqueue, as.child, { type: 'adopt', as });
+			adoptChildren: base.enqueueActions(({ enqueue, context }) => {
+				for (const as of context.adopted?.children ?? []) add(enqueue, as.child, { type: 'adopt', as });
 			}),
 			noteUp: base.assign(({ context, event }) => ({ awaited: without(context.awaited, (event as ChildNews).child) })),
 			/** An actor that is done stays among the machine's children until it is stopped. */
@@ -106,15 +101,13 @@ export const generationMachine = base
 		initial: 'beginning',
 		states: {
 			beginning: {
-				description: 'It is about to learn whether there are children already.',
-				on: {
-					start: { target: 'alive', actions: 'spawnChildren' },
-					adopt: [
-						{ guard: isAdopted('starting'), target: 'alive.starting', actions: 'adoptChildren' },
-						{ guard: isAdopted('serving'), target: 'alive.serving', actions: 'adoptChildren' },
-						{ guard: isAdopted('leaving'), target: 'alive.leaving', actions: 'adoptChildren' },
-					],
-				},
+				description: 'Passed through at once: are there children already?',
+				always: [
+					{ guard: { type: 'isAdoptedAs', params: 'starting' }, target: 'alive.starting', actions: 'adoptChildren' },
+					{ guard: { type: 'isAdoptedAs', params: 'serving' }, target: 'alive.serving', actions: 'adoptChildren' },
+					{ guard: { type: 'isAdoptedAs', params: 'leaving' }, target: 'alive.leaving', actions: 'adoptChildren' },
+					{ target: 'alive', actions: 'spawnChildren' },
+				],
 			},
 			alive: {
 				description: 'Some of its children live.',

@@ -7,11 +7,15 @@ const candidate = {
 	'rotate.requested': { actions: [{ type: 'decide', params: decisions.queued }, 'keepQueued'] },
 	generationUp: [
 		{
-			guard: 'hasServing',
+			guard: 'isCandidateBesideServing',
 			target: 'settling',
 			actions: [{ type: 'decide', params: decisions.replacing }, 'dismissServing', 'promote'],
 		},
-		{ target: 'settling', actions: [{ type: 'decide', params: decisions.promoted }, 'promote'] },
+		{
+			guard: 'isCandidate',
+			target: 'settling',
+			actions: [{ type: 'decide', params: decisions.promoted }, 'promote'],
+		},
 	],
 	generationHurt: [
 		{

@@ -37,7 +37,6 @@ const base = setup({
 		},
 	},
 	guards: {
-		hasServing: ({ context }) => context.serving in context.generations,
 		isCandidate: ({ context, event }) => isOf(context.candidate, event),
 		isCandidateBesideServing: ({ context, event }) =>
 			isOf(context.candidate, event) && context.serving in context.generations,
@@ -68,15 +67,18 @@ export const supervisorSetup = base.extend({
 		noteStatus: base.assign({
 			status: ({ event }) => (event as Extract<GenerationNews, { type: 'generationHurt' }>).status,
 		}),
-		startGeneration: base.enqueueActions(({ enqueue, context: { lastGeneration, lastChild, plan } }) => {
-			const generation = lastGeneration + 1;
-			add(enqueue, generation, lastChild + 1, { type: 'start' });
-			enqueue.assign({
+		startGeneration: base.assign(({ context, spawn }) => {
+			const { plan, lastChild } = context;
+			const generation = context.lastGeneration + 1;
+			const input = { generation, plan, firstChild: lastChild + 1 };
+			const ref = spawn('generation', { id: `generation.${generation}`, input });
+			return {
 				candidate: generation,
 				lastGeneration: generation,
 				lastChild: lastChild + plan.size,
 				queued: null,
-			});
+				generations: { ...context.generations, [generation]: ref },
+			};
 		}),
 		promote: base.assign(({ context: { candidate } }) => ({ serving: candidate ?? 0, candidate: null })),
 		giveUp: base.assign({ candidate: null }),
@@ -87,15 +89,17 @@ export const supervisorSetup = base.extend({
 			if (gone) enqueue.stopChild(gone);
 			enqueue.assign({ generations, status: status ?? context.status });
 		}),
-		adopt: base.enqueueActions(({ enqueue, event }) => {
+		adopt: base.assign(({ event, spawn }) => {
 			const { children, unanswered: _, ...rest } = (event as FactOf<'supervisor.recovered'>).roster;
-			const { serving, candidate } = rest;
-			enqueue.assign(rest);
+			const { plan, serving, candidate } = rest;
+			const generations: SupervisorContext['generations'] = {};
 			for (const generation of new Set(children.map((child) => child.generation))) {
 				const as = generation === candidate ? 'starting' : generation === serving ? 'serving' : 'leaving';
 				const own = children.filter((child) => child.generation === generation);
-				add(enqueue, generation, own[0]?.child ?? 0, { type: 'adopt', as, children: own });
+				const input = { generation, plan, firstChild: 0, adopted: { as, children: own } } as const;
+				generations[generation] = spawn('generation', { id: `generation.${generation}`, input });
 			}
+			return { ...rest, generations };
 		}),
 
 		dismissServing: sendTo(({ context }) => context.generations[context.serving] as GenerationRef, drainOrder),
@@ -117,16 +121,6 @@ export const supervisorSetup = base.extend({
 		}),
 	},
 });
-
-/** An actor for a generation, and its first order. */
-function add(enqueue: Enqueue, generation: number, firstChild: number, order: GenerationOrder) {
-	enqueue.assign(({ context, spawn }) => {
-		const input = { generation, plan: context.plan, firstChild };
-		const ref = spawn('generation', { id: `generation.${generation}`, input });
-		return { generations: { ...context.generations, [generation]: ref } };
-	});
-	enqueue.sendTo(({ context }) => context.generations[generation] as GenerationRef, order);
-}
 
 function sendToAll(enqueue: Enqueue, { generations }: SupervisorContext, order: GenerationOrder) {
 	for (const each of Object.values(generations)) enqueue.sendTo(each, order);

@@ -37,7 +37,9 @@ describe('docs/statecharts', () => {
 		const dot = toDot(childMachine);
 		expect(dot).toContain('invokes process');
 		expect(dot).toContain('timer.elapsed [isBootTimer] / decide ready, tellUp');
-		expect(toDot(supervisorMachine)).toContain('generationUp [hasServing] / decide replacing, dismissServing, promote');
+		expect(toDot(supervisorMachine)).toContain(
+			'generationUp [isCandidateBesideServing] / decide replacing, dismissServing, promote',
+		);
 	});
 });
 
