@@ -1,7 +1,8 @@
 /**
  * Measures the built program. PEER=/path/to/another measures that one in the same run, turn by turn.
- * Usage: npm run bench [-- --quick] [-- log rotation start memory idle requests replay]
+ * Usage: npm run bench [-- --quick] [-- log rotation start memory idle requests journal replay]
  */
+import { benchJournal } from './journal.mjs';
 import { benchLog } from './log.mjs';
 import { benchIdle, benchMemory, benchRotation, benchStart } from './process.mjs';
 import { benchReplay } from './replay.mjs';
@@ -15,6 +16,7 @@ const all = {
 	requests: benchRequests,
 	memory: benchMemory,
 	idle: benchIdle,
+	journal: benchJournal,
 	replay: benchReplay,
 };
 const wanted = process.argv.slice(2).filter((name) => name in all);

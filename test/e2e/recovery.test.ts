@@ -7,7 +7,6 @@ import {
 	existsSync,
 	mkdirSync,
 	openSync,
-	readdirSync,
 	readFileSync,
 	statSync,
 	truncateSync,
@@ -18,6 +17,7 @@ import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { load } from '../support/load.ts';
 import { randomFrom, storiesOf } from '../support/log.ts';
+import { fdsOf } from '../support/proc.ts';
 import { environment, executable, fixture, isRoot, kill, type Program, run, scratch } from '../support/program.ts';
 
 const kills = 100;
@@ -78,7 +78,6 @@ async function freePort(): Promise<number> {
 	return port;
 }
 
-const fdsOf = (pid: number) => readdirSync(`/proc/${pid}/fd`).length;
 const answers = (port: number) =>
 	new Promise<boolean>((resolve) => {
 		const socket = connect(port, '127.0.0.1');
@@ -109,7 +108,7 @@ describe('kill -9', () => {
 			// What is running after a while without a signal is compared, so that nothing is under way.
 			if (count % 25 === 0) {
 				await new Promise((resolve) => setTimeout(resolve, 600));
-				fds.push(fdsOf(self.pid()));
+				fds.push(fdsOf(self.pid()).length);
 			}
 		}
 		const { failures, requests, pids } = await finish();

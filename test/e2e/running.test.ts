@@ -2,9 +2,10 @@
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
-import { closeSync, existsSync, openSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
+import { closeSync, existsSync, openSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
+import { childrenOf, filesOf, until, untilBlocked, untilChildren } from '../support/proc.ts';
 import { environment, executable, fixture, isRoot, kill, type Program, run, scratch } from '../support/program.ts';
 
 const quick = ['-listen=tcp://127.0.0.1:0', '-start=50'];
@@ -15,15 +16,6 @@ function sh(script: string, flags: string[] = [], options = {}): Program {
 }
 
 const output = (program: Program) => program.lines().flatMap((line) => line.match(/^\[\d+\] ([^\n]*)$/)?.[1] ?? []);
-const fdsOf = (pid: number) =>
-	readdirSync(`/proc/${pid}/fd`).map((fd) => {
-		try {
-			return readlinkSync(`/proc/${pid}/fd/${fd}`).replace(/\d+/g, '');
-		} catch {
-			return 'gone';
-		}
-	});
-
 describe('a child', () => {
 	it('has the listener on fd 3, blocking, one pipe on 1 and 2, and no stray', async () => {
 		const program = sh('grep flags /proc/self/fdinfo/3; exec ls -l /proc/self/fd');
@@ -272,7 +264,7 @@ describe('a log that nobody reads', () => {
 		});
 		await program.logged(/^Starting/);
 		program.process.stderr?.pause();
-		const child = Number(readFileSync(`/proc/${program.pid}/task/${program.pid}/children`, 'utf8'));
+		const child = childrenOf(program.pid)[0] ?? 0;
 		await untilBlocked(child);
 		program.signal('SIGHUP');
 		await untilChildren(program.pid, 2);
@@ -289,7 +281,7 @@ describe('a log that nobody reads', () => {
 		});
 		await program.logged(/^Starting/);
 		program.process.stderr?.pause();
-		await untilBlocked(Number(readFileSync(`/proc/${program.pid}/task/${program.pid}/children`, 'utf8')));
+		await untilBlocked(childrenOf(program.pid)[0] ?? 0);
 		program.signal('SIGTERM');
 		await once(program.process, 'exit');
 		expect(program.process.exitCode).toBe(0);
@@ -311,30 +303,13 @@ describe('a log that nobody reads', () => {
 	});
 });
 
-/** Awaits what the kernel alone knows, and can only be asked. */
-async function until(what: string, condition: () => boolean) {
-	for (let tries = 0; tries < 1000; tries += 1) {
-		if (condition()) return;
-		await new Promise((resolve) => setTimeout(resolve, 10));
-	}
-	throw new Error(`${what} did not come true in 10 s`);
-}
-
-const untilBlocked = (pid: number) =>
-	until(`${pid} blocked in write(2)`, () => readFileSync(`/proc/${pid}/wchan`, 'utf8').includes('pipe_write'));
-const untilChildren = (pid: number, count: number) =>
-	until(
-		`${count} children`,
-		() => readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ').filter(Boolean).length >= count,
-	);
-
 describe('when the machine is out of something', () => {
 	it('fds: the rotation is given up, the old child serves on, the next SIGHUP works, nothing leaks', async () => {
 		const program = sh('trap "exit 0" HUP TERM; echo up; while :; do sleep 0.02; done');
 		await program.logged(/^Generation 1 is up/);
 		program.signal('SIGHUP');
 		await program.logged(/exit status 0$/);
-		const before = fdsOf(program.pid).sort();
+		const before = filesOf(program.pid);
 		const limit = (count: string) => execFileSync('prlimit', ['--pid', String(program.pid), `--nofile=${count}:`]);
 		limit(
 			String(
@@ -349,23 +324,23 @@ describe('when the machine is out of something', () => {
 		await program.logged(/^Could not start process pipe2: too many open files$/);
 		await program.logged(/^Generation 3 given up; generation 2 goes on serving$/);
 		limit('1024');
-		expect(fdsOf(program.pid).sort()).toEqual(before);
+		expect(filesOf(program.pid)).toEqual(before);
 		program.signal('SIGHUP');
 		await program.logged(/^Generation 4 is up/);
 		await program.logged(/exit status 0$/, 2);
-		expect(fdsOf(program.pid).sort()).toEqual(before);
+		expect(filesOf(program.pid)).toEqual(before);
 	});
 
 	it.runIf(isRoot)('processes: the same', async () => {
 		const program = sh('trap "exit 0" HUP TERM; echo up; while :; do sleep 0.02; done', ['-user=nobody']);
 		await program.logged(/^Generation 1 is up/);
 		const limit = (count: string) => execFileSync('prlimit', ['--pid', String(program.pid), `--nproc=${count}:`]);
-		const before = fdsOf(program.pid).sort();
+		const before = filesOf(program.pid);
 		limit('0');
 		program.signal('SIGHUP');
 		await program.logged(/^Could not start process fork\/exec \/bin\/sh: resource temporarily unavailable$/);
 		await program.logged(/given up; generation 1 goes on serving$/);
-		expect(fdsOf(program.pid).sort()).toEqual(before);
+		expect(filesOf(program.pid)).toEqual(before);
 		limit('1000');
 		program.signal('SIGHUP');
 		await program.logged(/^Generation 3 is up/);
@@ -392,14 +367,13 @@ describe('100 rotations', () => {
 		await program.logged(/^Generation 1 is up/);
 		program.signal('SIGHUP');
 		await program.logged(/exit status 0$|signal: hangup$/);
-		const before = fdsOf(program.pid).sort();
+		const before = filesOf(program.pid);
 		for (let count = 2; count <= 100; count += 1) {
 			program.signal('SIGHUP');
 			await program.logged(/exit status 0$|signal: hangup$/, count);
 		}
-		expect(fdsOf(program.pid).sort()).toEqual(before);
-		const children = readFileSync(`/proc/${program.pid}/task/${program.pid}/children`, 'utf8').trim().split(' ');
-		expect(children).toHaveLength(1);
+		expect(filesOf(program.pid)).toEqual(before);
+		expect(childrenOf(program.pid)).toHaveLength(1);
 	});
 });
 
@@ -415,9 +389,8 @@ describe('as PID 1', () => {
 		await program.logged(/^Generation 1 is up/);
 		const [first] = program.stderr().match(/^socketmaster\[1\]/) ?? [];
 		expect(first).toBe('socketmaster[1]');
-		const supervisor = Number(readFileSync(`/proc/${program.pid}/task/${program.pid}/children`, 'utf8'));
-		const childrenOf = () => readFileSync(`/proc/${supervisor}/task/${supervisor}/children`, 'utf8').trim().split(' ');
-		await until('the orphan was reaped', () => childrenOf().length === 1);
+		const [supervisor = 0] = childrenOf(program.pid);
+		await until('the orphan was reaped', () => childrenOf(supervisor).length === 1);
 		kill(supervisor, 'SIGTERM');
 		await program.ended;
 		expect(program.lines().filter((line) => /exit status/.test(line))).toHaveLength(1);
@@ -428,26 +401,35 @@ describe('-syslog', () => {
 	it.runIf(isRoot)(
 		'sends every line, survives a stalled and a restarted daemon, and says nothing on stderr',
 		async () => {
-			onTestFinished(() => {
-				spawnSync('rm', ['-f', '/dev/log']);
+			// A /dev of the test's own: the machine's /dev/log is somebody else's.
+			const holder = spawn('unshare', ['--mount', fixture('own-dev.sh'), 'sleep', '1000'], {
+				stdio: ['ignore', 'pipe', 'inherit'],
 			});
+			onTestFinished(() => void holder.kill('SIGKILL'));
+			await once(holder.stdout, 'data');
+			const inside = ['--mount', `--target=${holder.pid}`, '--wd=/'];
 			const log = join(scratch(), 'syslog');
 			const startDaemon = async () => {
-				const daemon = spawn('python3', [fixture('syslogd.py'), log], { stdio: ['ignore', 'pipe', 'inherit'] });
+				const daemon = spawn('nsenter', [...inside, 'python3', fixture('syslogd.py'), log], {
+					stdio: ['ignore', 'pipe', 'inherit'],
+				});
 				await once(daemon.stdout, 'data');
 				return daemon;
 			};
 			let daemon = await startDaemon();
 			const count = 3000;
-			const program = run([
+			const args = [
 				...quick,
 				'-syslog',
 				'-command=/bin/sh',
 				'--',
 				'-c',
 				`trap "exit 0" TERM; for i in $(seq ${count}); do echo line $i; done; while :; do sleep 0.02; done`,
-			]);
+			];
+			const program = run([...inside, executable, ...args], { command: 'nsenter' });
 			const logged = () => (existsSync(log) ? readFileSync(log, 'utf8') : '');
+			const isWhole = (generation: number) =>
+				(logged().match(/\[\d+\] line \d+$/gm) ?? []).length === count * generation;
 			await until('the first line', () => logged().includes('line 1\n'));
 
 			daemon.kill('SIGSTOP');
@@ -455,6 +437,8 @@ describe('-syslog', () => {
 			await untilChildren(program.pid, 2);
 			daemon.kill('SIGCONT');
 			await until('what was stalled', () => logged().includes('Generation 2 is up'));
+			// What a daemon has not read when it is killed is lost with it.
+			await until('all of it', () => isWhole(2));
 
 			daemon.kill('SIGKILL');
 			await once(daemon, 'exit');

@@ -6,7 +6,6 @@ import {
 	existsSync,
 	mkdirSync,
 	openSync,
-	readdirSync,
 	readFileSync,
 	statSync,
 	symlinkSync,
@@ -16,21 +15,10 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { load } from '../support/load.ts';
 import { counting, storiesOf } from '../support/log.ts';
+import { childrenOf, fdsOf, memoryOf, until } from '../support/proc.ts';
 import { environment, executable, fixture, kill, root, run, scratch } from '../support/program.ts';
 
 const upgrades = 100;
-
-const fdsOf = (pid: number) => readdirSync(`/proc/${pid}/fd`).sort();
-/** Awaits what only a file tells. */
-async function until(condition: () => boolean) {
-	for (let tries = 0; !condition(); tries += 1) {
-		if (tries > 2000) throw new Error('it did not come true in 20 s');
-		await new Promise((resolve) => setTimeout(resolve, 10));
-	}
-}
-
-const memoryOf = (pid: number) => Number(readFileSync(`/proc/${pid}/status`, 'utf8').match(/VmRSS:\s+(\d+)/)?.[1]);
-const childrenOf = (pid: number) => readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ');
 
 describe('SIGUSR2', () => {
 	it(`${upgrades} times under load loses no request and no line, and leaks nothing`, async () => {
@@ -87,7 +75,7 @@ describe('SIGUSR2', () => {
 		const program = run(['-listen=tcp://127.0.0.1:0', '-start=0', `-command=${fixture('lines.mjs')}`, String(count)], {
 			stdio: ['ignore', 'ignore', fd],
 		});
-		await until(() => statSync(log).size > 1_000_000);
+		await until('some of the log', () => statSync(log).size > 1_000_000);
 		program.signal('SIGUSR2');
 		expect((await program.ended).status).toBe(0);
 		const numbers = readFileSync(log, 'latin1').matchAll(/\] \.+(\d+)$|(Upgraded|Upgrade (?:refused|failed))/gm);
@@ -216,11 +204,11 @@ describe('SIGUSR2', () => {
 			'echo up; exec sleep 60',
 		]);
 		await program.logged(/^Generation 1 is up/);
-		const [child = ''] = childrenOf(program.pid);
+		const [child = 0] = childrenOf(program.pid);
 		program.signal('SIGUSR2');
 		await program.logged(/^Upgrade: checking/);
 		// By now the preflight runs; the end of this child falls before, into or after the handover.
-		kill(Number(child), 'SIGKILL');
+		kill(child, 'SIGKILL');
 		const { status } = await program.ended;
 		expect(program.lines().at(-1)).toMatch(/signal: killed$/);
 		expect(status).toBe(137);

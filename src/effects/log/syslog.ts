@@ -1,63 +1,113 @@
-/** The log in syslog: libc's, off the main thread, a line at a time. */
+/** The log in syslog: a datagram a line to /dev/log, as syslog(3) sends it, but every failure is seen. */
 import { closeSync } from 'node:fs';
-import { call, constants, errno, libc, SyscallError } from '../os/libc.ts';
+import { call, constants, onceWritable, type SyscallError } from '../os/libc.ts';
 import { unixAddress } from '../sockets/address.ts';
 import type { Writer } from './sink.ts';
 
-const [LOG_PID, LOG_DAEMON, LOG_INFO] = [1, 3 << 3, 6];
+/** Facility daemon, level info. */
+const priority = (3 << 3) | 6;
 const path = '/dev/log';
-
-/** openlog(3) keeps the pointer, not the name. */
-const name = Buffer.from('socketmaster\0');
 
 /** How long to wait for a syslog daemon that went away, in milliseconds: at first, and at most. */
 const waits = [50, 1000] as const;
 
+interface Connection {
+	fd: number;
+	/** Some daemons listen with a stream: there a NUL ends a message. */
+	isStream: boolean;
+}
+
 /**
- * A writer that waits as long as there is no syslog daemon, and as long as it takes no more: in a
- * thread of the pool, never in ours. syslog(3) reports no failure, so the daemon is looked for before
- * each text.
+ * A writer that waits as long as there is no syslog daemon, and as long as it takes no more, without holding
+ * anybody up. What the kernel took and a dying daemon never read is lost.
  * @throws {SyscallError} when there is none to begin with
  */
 export function syslogWriter(): Writer {
-	probe();
-	libc('openlog')(name, LOG_PID, LOG_DAEMON);
+	let connection = connect();
 	return (text, done) => {
-		const lines = text.split('\n').slice(0, -1);
-		whenThere(waits[0], () => sendAll(lines, done));
+		const messages = text.split('\n').slice(0, -1).map(toMessage);
+
+		function sendNext() {
+			try {
+				for (let message = messages[0]; message; message = messages[0]) {
+					const rest = send(connection, message);
+					if (rest.length > 0) messages[0] = rest;
+					else messages.shift();
+				}
+			} catch (error) {
+				goOnAfter(error as SyscallError);
+				return;
+			}
+			done();
+		}
+
+		function goOnAfter({ code }: SyscallError) {
+			if (code === 'EAGAIN' || code === 'ENOBUFS') onceWritable(connection.fd, sendNext);
+			else if (code === 'EMSGSIZE') {
+				messages.splice(0, 1, ...halvesOf(messages[0] as Buffer));
+				sendNext();
+			} else {
+				closeSync(connection.fd);
+				reconnect(waits[0]);
+			}
+		}
+
+		function reconnect(wait: number) {
+			try {
+				connection = connect();
+			} catch {
+				setTimeout(reconnect, wait, Math.min(wait * 2, waits[1]));
+				return;
+			}
+			sendNext();
+		}
+
+		sendNext();
 	};
 }
 
 /** @throws {SyscallError} when nobody listens */
-function probe() {
+function connect(): Connection {
+	const { AF_UNIX, SOCK_DGRAM, SOCK_STREAM, SOCK_CLOEXEC, SOCK_NONBLOCK } = constants;
 	const address = unixAddress(path);
-	for (const type of [constants.SOCK_DGRAM, constants.SOCK_STREAM]) {
-		const fd = call('socket', constants.AF_UNIX, type | constants.SOCK_CLOEXEC | constants.SOCK_NONBLOCK, 0);
+	for (let type: number = SOCK_DGRAM; ; type = SOCK_STREAM) {
+		const fd = call('socket', AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 		try {
 			call('connect', fd, address, address.length);
-			return;
+			return { fd, isStream: type === SOCK_STREAM };
 		} catch (error) {
-			const isOtherType = error instanceof SyscallError && error.errno === errno('EPROTOTYPE');
-			if (!isOtherType || type === constants.SOCK_STREAM) throw error;
-		} finally {
 			closeSync(fd);
+			if ((error as SyscallError).code !== 'EPROTOTYPE' || type === SOCK_STREAM) throw error;
 		}
 	}
 }
 
-function whenThere(wait: number, work: () => void) {
-	try {
-		probe();
-	} catch {
-		setTimeout(whenThere, wait, Math.min(wait * 2, waits[1]), work);
-		return;
-	}
-	work();
+/** @returns what was not taken. @throws {SyscallError} */
+function send({ fd, isStream }: Connection, message: Buffer): Buffer {
+	const bytes = isStream ? message : message.subarray(0, -1);
+	const sent = call('send', fd, bytes, bytes.length, constants.MSG_NOSIGNAL);
+	return isStream ? message.subarray(sent) : message.subarray(message.length);
 }
 
-function sendAll(lines: string[], done: () => void, index = 0) {
-	const line = lines[index];
-	if (line === undefined) return done();
-	const bytes = Buffer.from(`${line.replaceAll('\0', '\\0')}\0`, 'latin1');
-	libc('syslog').async(LOG_INFO, '%s', bytes, () => sendAll(lines, done, index + 1));
+/** `<30>Nov 23 13:01:02 socketmaster[123]: line`, and a NUL. */
+function toMessage(line: string): Buffer {
+	return Buffer.from(`${head()}${line.replaceAll('\0', '\\0')}\0`, 'latin1');
 }
+
+/** A message that the kernel finds too long becomes two, each with a head. */
+function halvesOf(message: Buffer): Buffer[] {
+	const { length } = head();
+	const middle = (message.length + length) >> 1;
+	return [
+		Buffer.concat([message.subarray(0, middle), Buffer.from([0])]),
+		Buffer.concat([message.subarray(0, length), message.subarray(middle)]),
+	];
+}
+
+function head(): string {
+	const now = new Date();
+	const time = now.toTimeString().slice(0, 8);
+	return `<${priority}>${months[now.getMonth()]} ${String(now.getDate()).padStart(2)} ${time} socketmaster[${process.pid}]: `;
+}
+
+const months = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec'];

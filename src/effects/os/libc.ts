@@ -62,8 +62,7 @@ const signatures = {
 	execve: 'int execve(const char *path, void *argv, void *envp)',
 	memfd_create: 'int memfd_create(const char *name, uint flags)',
 	sendmsg: 'long sendmsg(int fd, void *message, int flags)',
-	openlog: 'void openlog(void *name, int options, int facility)',
-	syslog: 'void syslog(int priority, const char *format, void *text)',
+	send: 'long send(int fd, void *bytes, size_t length, int flags)',
 	clock_gettime: 'int clock_gettime(int clock, void *time)',
 	strerror: 'const char *strerror(int code)',
 	strsignal: 'const char *strsignal(int signal)',
@@ -151,6 +150,14 @@ export function poll(fd: number, readable: () => void): { close: () => void } {
 	return koffi.node.poll(fd, { readable: true }, readable);
 }
 
+/** Tells once when an fd takes something again. */
+export function onceWritable(fd: number, writable: () => void): void {
+	const handle = koffi.node.poll(fd, { writable: true }, () => {
+		handle.close();
+		writable();
+	});
+}
+
 /** The address of a Buffer's bytes. */
 export function addressOf(buffer: Buffer): bigint {
 	return BigInt(koffi.address(buffer));
@@ -171,6 +178,7 @@ export const constants = {
 	SO_ACCEPTCONN: 30,
 	SO_DOMAIN: 39,
 	SCM_RIGHTS: 1,
+	MSG_NOSIGNAL: 0x4000,
 	IPPROTO_IPV6: 41,
 	IPV6_V6ONLY: 26,
 	F_GETFD: 1,
