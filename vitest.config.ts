@@ -1,7 +1,7 @@
 import { defineConfig } from 'vitest/config';
 
 export default defineConfig({
-	define: { SOCKETMASTER_VERSION: '"0.0.0-test"' },
+	define: { SOCKETMASTER_VERSION: '"0.0.0-test"', SOCKETMASTER_FAULTS: 'false' },
 	test: {
 		include: ['test/**/*.test.ts'],
 		globalSetup: 'test/support/build.ts',

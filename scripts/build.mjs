@@ -12,12 +12,16 @@ import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
+// A build for tests throws where it is told to, and lies elsewhere: node scripts/build.mjs --faults DIRECTORY
+const [flag, elsewhere] = process.argv.slice(2);
+const hasFaults = flag === '--faults';
+const dist = hasFaults ? elsewhere : `${root}dist`;
 const { version } = JSON.parse(readFileSync(`${root}package.json`, 'utf8'));
 const rxjs = createRequire(import.meta.url)
 	.resolve('rxjs')
 	.replace('dist/cjs', 'dist/esm');
 
-rmSync(`${root}dist`, { recursive: true, force: true });
+rmSync(dist, { recursive: true, force: true });
 const { outputFiles } = await build({
 	entryPoints: [`${root}src/cli/main.ts`],
 	bundle: true,
@@ -29,7 +33,11 @@ const { outputFiles } = await build({
 	alias: { rxjs },
 	mainFields: ['module', 'main'],
 	external: ['koffi', 'pino'],
-	define: { 'import.meta.url': '__filename', SOCKETMASTER_VERSION: JSON.stringify(version) },
+	define: {
+		'import.meta.url': '__filename',
+		SOCKETMASTER_VERSION: JSON.stringify(version),
+		SOCKETMASTER_FAULTS: String(hasFaults),
+	},
 	legalComments: 'none',
 	banner: { js: '(function (require, __filename, earlySignals) {' },
 	footer: { js: '})' },
@@ -39,12 +47,14 @@ const { outputFiles } = await build({
 // the cache's name, keeps the two together.
 const { contents } = outputFiles[0];
 const mark = createHash('sha256').update(contents).digest('hex').slice(0, 16);
-mkdirSync(`${root}dist`);
-writeFileSync(`${root}dist/socketmaster.cjs`, `/*${mark}*/${Buffer.from(contents)}`);
+mkdirSync(dist, { recursive: true });
+writeFileSync(`${dist}/socketmaster.cjs`, `/*${mark}*/${Buffer.from(contents)}`);
 
 const directory = mkdtempSync(join(tmpdir(), 'socketmaster-build-'));
 try {
-	execFileSync(process.execPath, [`${root}scripts/warm.cjs`, directory], { stdio: ['ignore', 'ignore', 'ignore'] });
+	execFileSync(process.execPath, [`${root}scripts/warm.cjs`, dist, directory], {
+		stdio: ['ignore', 'ignore', 'ignore'],
+	});
 } catch {
 	// Where nothing can be listened on or run there is no cache, and a start takes a little longer.
 } finally {

@@ -1,20 +1,20 @@
 /**
  * Runs the bundle once, through a rotation to its end, and keeps what V8 compiled for it.
- * Called by the build: node scripts/warm.cjs DIRECTORY
+ * Called by the build: node scripts/warm.cjs DIST DIRECTORY
  */
 const { readFileSync, writeFileSync } = require('node:fs');
 const { Script } = require('node:vm');
 const { join } = require('node:path');
 
-const dist = join(__dirname, '../dist');
+const [dist, scratch] = process.argv.slice(2);
 const file = join(dist, 'socketmaster.cjs');
 const source = readFileSync(file, 'latin1');
 const script = new Script(source, { filename: file });
 process.argv = [
 	process.execPath,
 	file,
-	`-listen=unix://${process.argv[2]}/warm.sock`,
-	`-journal=${process.argv[2]}/journal`,
+	`-listen=unix://${scratch}/warm.sock`,
+	`-journal=${scratch}/journal`,
 	'-start=0',
 	'-signal=TERM',
 	'-command=/bin/sh',

@@ -1,9 +1,10 @@
 /** The composition root: gives the statecharts a world and starts them. */
 import { share } from 'rxjs';
-import { createActor, type EventObject, fromCallback } from 'xstate';
+import { createActor } from 'xstate';
 import { childrenOf } from '../effects/children/children.ts';
 import { outputsOf } from '../effects/children/output.ts';
-import { openDoor } from '../effects/door.ts';
+import { type Door, openDoor } from '../effects/door.ts';
+import { faultHandler, faultVariable, mayFail } from '../effects/fault.ts';
 import { jsonLog, type Log, textLog } from '../effects/log/log.ts';
 import { sentenceOf } from '../effects/log/sentences.ts';
 import { openSink, type Sink } from '../effects/log/sink.ts';
@@ -13,19 +14,21 @@ import { managerVariables, tellManager } from '../effects/manager.ts';
 import { findCommand } from '../effects/os/command.ts';
 import { sealDescriptors } from '../effects/os/descriptors.ts';
 import { libc } from '../effects/os/libc.ts';
-import { signals } from '../effects/os/signals.ts';
+import { ignoreOtherSignals, signals, wasDebuggerClosed } from '../effects/os/signals.ts';
 import { logicalDirectory } from '../effects/os/spawn.ts';
 import { timerActor } from '../effects/os/timer.ts';
 import { findUser, type User } from '../effects/os/user.ts';
 import { exits } from '../effects/os/wait.ts';
 import { StartError } from '../effects/startError.ts';
-import { becomeProgram, commandLine, takeHandover } from '../effects/upgrade/handover.ts';
+import { takeHandover } from '../effects/upgrade/handover.ts';
 import { type Inheritance, inheritanceOf } from '../effects/upgrade/inheritance.ts';
 import { preflightActor } from '../effects/upgrade/preflight.ts';
-import type { Fact, Plan } from '../machines/facts.ts';
+import { handoverActor, nextProgram, replaceProgram } from '../effects/upgrade/replacement.ts';
+import type { Fact, Plan, Request } from '../machines/facts.ts';
+import { withoutUnfinished } from '../machines/roster.ts';
 import { deliver, supervisorIn } from '../machines/world.ts';
 import type { Options } from './flags.ts';
-import { journalPath, type Origin, originOf } from './origin.ts';
+import { journalPath, type Origin, originOf, supervisorPart } from './origin.ts';
 
 /** How long a log that nobody reads may hold up the end or an upgrade, in milliseconds. */
 const patience = 5000;
@@ -33,15 +36,16 @@ const patience = 5000;
 /** Runs the supervisor to its end, and with it the process. */
 export async function runDaemon(options: Options): Promise<never> {
 	sealDescriptors();
+	ignoreOtherSignals();
 	const { sink, log } = openLog(options);
-	process.on('uncaughtException', (error) => log.say('error', `Internal error: ${error.message}`));
 	let status: number;
 	try {
 		const { path, user } = checkOptions(options);
 		const { start, kill, signal: drain } = options;
 		const plan = { start, kill, drain, size: 1 };
-		const inheritance = inheritanceOf(takeHandover());
-		const origin = originOf({ options, plan, inheritance, log });
+		const handover = takeHandover();
+		const inheritance = inheritanceOf(handover?.states ?? null);
+		const origin = originOf({ options, plan, inheritance, signals: handover?.signals ?? [], log });
 		status = await supervise({ options, plan, origin, inheritance, path, user, log, sink });
 		origin.listeners.close();
 	} catch (error) {
@@ -113,7 +117,6 @@ function supervise({ options, plan, origin, inheritance, path, user, log, sink }
 	}
 
 	const door = openDoor({ record, deliver: (happening) => deliver(supervisor, happening), after: origin.seq });
-	inheritance.leave('supervisor', () => ({ state: { run, seq: door.last(), roster: journal.roster() }, fds: [] }));
 	const children = childrenOf({
 		admit: door.admit,
 		log,
@@ -131,34 +134,33 @@ function supervise({ options, plan, origin, inheritance, path, user, log, sink }
 		inheritance,
 		recovered: origin.survivors,
 	});
-	const nextProgram = () => {
-		const [name = '', ...args] = commandLine();
-		return { path: findCommand(name, process.env.PATH ?? ''), args, directory };
-	};
+	const replacement = { inheritance, outputs, sink, directory };
+	const fault = faultHandler({ log, sink, replace: () => replaceProgram(replacement) });
+	for (const event of ['uncaughtException', 'unhandledRejection']) process.on(event, fault.meet);
+	inheritance.leave(supervisorPart, () => {
+		const roster = journal.roster();
+		return {
+			state: { run, seq: door.last(), roster: roster && fault.wasMet() ? withoutUnfinished(roster) : roster },
+			fds: [],
+		};
+	});
 	const supervisor = createActor(
 		supervisorIn({
-			decide: door.decide,
+			decide: (decision) => {
+				mayFail(decision.type);
+				door.decide(decision);
+			},
 			process: children.actor,
-			timer: timerActor(door.admit),
-			preflight: preflightActor({ admit: door.admit, exits: reaped, program: nextProgram }),
-			handover: fromCallback<EventObject, void>(() => void handOver()),
+			timer: timerActor(door.admit, children.stoppedPid),
+			preflight: preflightActor({
+				admit: door.admit,
+				exits: reaped,
+				inheritance,
+				program: () => nextProgram(directory),
+			}),
+			handover: handoverActor(door.admit, replacement),
 		}),
 	);
-
-	/** Stops reading, waits until all that was read is written, and becomes the next program. */
-	async function handOver() {
-		try {
-			do {
-				outputs.hold();
-				if (!(await sink.flush(patience))) throw new Error('nobody reads the log');
-			} while (!sink.isIdle());
-			followDirectory(directory);
-			becomeProgram(inheritance, nextProgram().path, commandLine());
-		} catch (error) {
-			outputs.resume();
-			door.admit({ type: 'upgrade.failed', reason: (error as Error).message });
-		}
-	}
 
 	return new Promise((resolve) => {
 		// Signal handlers do not keep Node's event loop alive, and a child may close its output long before it ends.
@@ -168,32 +170,34 @@ function supervise({ options, plan, origin, inheritance, path, user, log, sink }
 				clearInterval(presence);
 				resolve(supervisor.getSnapshot().output?.status ?? 1);
 			},
+			error: fault.meet,
 		});
 		supervisor.start();
 		for (const pipe of origin.pipes) outputs.open(pipe);
-		const { pid } = process;
-		const { roster } = origin;
-		if (roster) door.admit({ type: 'supervisor.recovered', pid, roster: { ...roster, unanswered: null } });
-		else door.admit({ type: 'supervisor.started', pid, plan });
-		// It was recorded, and no decision followed any more.
-		if (roster?.unanswered) door.admit({ type: roster.unanswered });
+		begin(origin, plan, door);
 		// Only now, so that children which ended in between are known by their names.
 		signals().subscribe(door.admit);
+		if (wasDebuggerClosed()) log.say('warn', 'A SIGUSR1 came too early and opened the debugger of Node; it was closed');
 		reaped.subscribe(children.ended);
 	});
 }
 
-/** A relative path of the program is meant in the directory by its logical path; where that is gone we stay. */
-function followDirectory(directory: string) {
-	try {
-		process.chdir(directory);
-	} catch {
-		// The program is looked for where we are.
-	}
+/** The first facts of a life: it starts, or goes on with what an earlier one had not answered yet. */
+function begin({ by, roster, signals }: Origin, plan: Plan, { admit }: Door) {
+	const { pid } = process;
+	if (roster === null) admit({ type: 'supervisor.started', pid, plan });
+	else admit({ type: 'supervisor.recovered', pid, by, roster: { ...roster, unanswered: null } });
+	if (roster?.unanswered && !isStop(roster.unanswered, by)) admit({ type: roster.unanswered });
+	for (const signal of signals) admit(signal);
 }
 
-/** What the manager told us is not for the children: a STOPPING=1 of one that drains would stop the service. */
+/** A start is a wish to serve: a stop that was asked for and not begun is not begun then. */
+function isStop(request: Request['type'], by: Origin['by']): boolean {
+	return by === 'start' && ['signal.TERM', 'signal.INT', 'stop.requested'].includes(request);
+}
+
+/** What the manager told us, and how we fared, is not for the children: a STOPPING=1 would stop the service. */
 function childEnv(): NodeJS.ProcessEnv {
-	const none = Object.fromEntries(managerVariables.map((name) => [name, undefined]));
+	const none = Object.fromEntries([...managerVariables, faultVariable].map((name) => [name, undefined]));
 	return { ...process.env, ...none };
 }

@@ -1,10 +1,9 @@
 /** The executable. */
 import { printer } from '../effects/log/printer.ts';
 import { releaseSignals } from '../effects/os/signals.ts';
-import { preflightVariable } from '../effects/upgrade/preflight.ts';
-import { runDaemon } from './daemon.ts';
+import { answerPreflight } from '../effects/upgrade/preflight.ts';
+import { checkOptions, runDaemon } from './daemon.ts';
 import { readCommandLine } from './flags.ts';
-import { checkFlight } from './preflight.ts';
 import { runReplay } from './replay.ts';
 import { version } from './version.ts';
 
@@ -17,10 +16,9 @@ if (words[0] === 'replay') {
 function supervise() {
 	const request = readCommandLine(words, version);
 	if ('print' in request) return finish(request.print, request.to === 'stdout' ? 1 : 2, request.status);
-	const offered = process.env[preflightVariable];
-	if (offered === undefined) return void runDaemon(request.run);
-	const problem = checkFlight(offered, request.run);
-	finish(problem === null ? '' : `${problem}\n`, 2, problem === null ? 0 : 1);
+	const checked = answerPreflight(() => checkOptions(request.run));
+	if (checked) return finish(`${checked.answer}\n`, 2, checked.isSound ? 0 : 1);
+	void runDaemon(request.run);
 }
 
 function finish(text: string, fd: number, status: number) {

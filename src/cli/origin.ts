@@ -1,9 +1,9 @@
 /** Where a supervisor comes from: it starts anew, in the place of one that was killed, or of one that made room. */
-import { nullable, number, object, string } from 'valibot';
+import { number, object, string } from 'valibot';
 import type { Survivor } from '../effects/children/children.ts';
 import type { OpenPipe } from '../effects/children/output.ts';
 import { openJournal, readSound } from '../effects/journal/file.ts';
-import { fileJournal, type Journal, memoryJournal } from '../effects/journal/journal.ts';
+import { fileJournal, type Journal, journalPart, memoryJournal } from '../effects/journal/journal.ts';
 import { format, type Header, rosterSchema } from '../effects/journal/lines.ts';
 import { foldJournal, recover } from '../effects/journal/recovery.ts';
 import type { Log } from '../effects/log/log.ts';
@@ -13,8 +13,8 @@ import { lookUp } from '../effects/os/proc.ts';
 import type { Listener } from '../effects/sockets/listener.ts';
 import { type Listeners, openListeners } from '../effects/sockets/listeners.ts';
 import { StartError } from '../effects/startError.ts';
-import type { Inheritance } from '../effects/upgrade/inheritance.ts';
-import type { Plan } from '../machines/facts.ts';
+import { type Inheritance, part } from '../effects/upgrade/inheritance.ts';
+import type { Plan, Request } from '../machines/facts.ts';
 import { type Roster, stateOf } from '../machines/roster.ts';
 import type { Options } from './flags.ts';
 import { version } from './version.ts';
@@ -24,8 +24,12 @@ export interface Origin {
 	run: string;
 	/** The number of the last fact of an earlier life. */
 	seq: number;
+	/** A start, or the next program in the same process. */
+	by: 'start' | 'upgrade';
 	/** What goes on; null for a fresh start. */
 	roster: Roster | null;
+	/** Signals that came too late for the program before. */
+	signals: Request[];
 	listeners: Listeners;
 	/** What was found of a supervisor that was killed. */
 	survivors: Survivor[];
@@ -37,16 +41,18 @@ export interface OriginOptions {
 	options: Options;
 	plan: Plan;
 	inheritance: Inheritance;
+	signals: Request[];
 	log: Log;
 }
 
-const supervisorSchema = () => object({ run: string(), seq: number(), roster: rosterSchema() });
-const journalSchema = () => nullable(number());
+export const supervisorPart = part('supervisor', () =>
+	object({ run: string(), seq: number(), roster: rosterSchema() }),
+);
 
 /** @throws {StartError} */
-export function originOf({ options, plan, inheritance, log }: OriginOptions): Origin {
+export function originOf({ options, plan, inheritance, signals, log }: OriginOptions): Origin {
 	const path = journalPath(options);
-	const inherited = inheritance.take('supervisor', supervisorSchema);
+	const inherited = inheritance.take(supervisorPart);
 	if (inherited) log.say('info', `Upgraded to version ${version}`);
 	const found = inherited || path === null ? nothing : findPrevious(path, log);
 	const listeners = openListeners({
@@ -57,8 +63,10 @@ export function originOf({ options, plan, inheritance, log }: OriginOptions): Or
 		say: (text) => log.say('info', text),
 	});
 	const { run, seq } = inherited ?? { run: found.run ?? newRun(), seq: found.seq };
-	const roster = inherited?.roster ?? (found.roster && { ...found.roster, plan });
-	const fd = inherited ? inheritance.take('journal', journalSchema) : found.fd;
+	const left = inherited?.roster ?? (found.roster && { ...found.roster, plan });
+	// With nobody left to go on with it is a start.
+	const roster = left && stateOf(left) !== 'stopped' ? left : null;
+	const fd = inherited ? inheritance.take(journalPart) : found.fd;
 	const journal =
 		fd === null || path === null
 			? memoryJournal(roster, inheritance)
@@ -70,12 +78,24 @@ export function originOf({ options, plan, inheritance, log }: OriginOptions): Or
 					report: (words) => log.say('error', words),
 					inheritance,
 				});
-	return { run, seq, roster, listeners, survivors: found.survivors, pipes: found.pipes, journal };
+	return {
+		run,
+		seq,
+		by: inherited ? 'upgrade' : 'start',
+		roster,
+		signals,
+		listeners,
+		survivors: found.survivors,
+		pipes: found.pipes,
+		journal,
+	};
 }
 
 /** Where the facts go: the flag's path, else the directory that a service manager gave us, else nowhere. */
 export function journalPath({ journal }: Options): string | null {
-	const [directory] = (process.env.RUNTIME_DIRECTORY ?? '').split(':');
+	const { RUNTIME_DIRECTORY = '', SOCKETMASTER_RUN } = process.env;
+	// In a child of another supervisor that directory is the other one's, and so is its journal.
+	const [directory] = SOCKETMASTER_RUN ? [] : RUNTIME_DIRECTORY.split(':');
 	return journal || (directory ? `${directory}/journal` : null);
 }
 

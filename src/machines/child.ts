@@ -15,6 +15,8 @@ export interface ProcessInput {
 	generation: number;
 	/** The pid of a process that runs already. */
 	adopted?: number;
+	/** That has left, and others of its process group have not. */
+	isLingering?: boolean;
 }
 
 /** What the process actor is asked to do. */
@@ -58,7 +60,9 @@ export interface ChildOutput {
 	status: number | null;
 }
 
-export type ChildHappening = FactOf<'child.spawned' | 'child.spawnFailed' | 'child.exited' | 'timer.elapsed'>;
+export type ChildHappening = FactOf<
+	'child.spawned' | 'child.spawnFailed' | 'child.stopped' | 'child.exited' | 'group.gone' | 'timer.elapsed'
+>;
 
 type Adoption = Extract<ChildOrder, { type: 'adopt' }>;
 type Forward = Extract<ChildOrder, { type: 'forward' }>;
@@ -100,6 +104,9 @@ const base = setup({
 	},
 	guards: {
 		isAdoptedIn: ({ event }, phase: Phase) => event.type === 'adopt' && event.as.phase === phase,
+		leavesOthers: ({ event }) => event.type === 'child.exited' && event.left.length > 0,
+		leavesOthersInTime: ({ context, event }) =>
+			event.type === 'child.exited' && event.left.length > 0 && context.plan.kill > 0,
 		isBootTimer: ({ event }) => event.type === 'timer.elapsed' && event.timer === 'boot',
 		isKillTimer: ({ event }) => event.type === 'timer.elapsed' && event.timer === 'kill',
 	},
@@ -113,6 +120,7 @@ const decisions = {
 		generation,
 	}),
 	ready: ({ context: { child } }: { context: ChildContext }): Decision => ({ type: 'child.ready', child }),
+	abandoned: ({ context: { child } }: { context: ChildContext }): Decision => ({ type: 'child.abandoned', child }),
 	lost: ({ context: { child }, event }: { context: ChildContext; event: ChildHappening }): Decision => ({
 		type: 'child.lost',
 		child,
@@ -127,6 +135,7 @@ type Enqueue = Parameters<Parameters<typeof base.enqueueActions>[0]>[0]['enqueue
 export const childMachine = base
 	.extend({
 		actions: {
+			forgetAdopted: base.assign({ adopted: null }),
 			keepAdopted: base.assign({ adopted: ({ event }) => (event as Adoption).as }),
 			obey: base.enqueueActions(({ enqueue, context, event }) => {
 				signal(enqueue, context, farewellOf(event as FarewellOrder));
@@ -170,6 +179,7 @@ export const childMachine = base
 						{ guard: isAdopted('serving'), target: 'alive.staying.serving', actions: 'keepAdopted' },
 						{ guard: isAdopted('draining'), target: 'alive.leaving.draining', actions: 'keepAdopted' },
 						{ guard: isAdopted('killing'), target: 'alive.leaving.killing', actions: 'keepAdopted' },
+						{ guard: isAdopted('lingering'), target: 'alive.leaving.lingering', actions: 'keepAdopted' },
 					],
 				},
 			},
@@ -179,7 +189,9 @@ export const childMachine = base
 					id: 'process',
 					src: 'process',
 					input: ({ context: { child, generation, adopted } }) =>
-						adopted?.pid ? { child, generation, adopted: adopted.pid } : { child, generation },
+						adopted?.pid
+							? { child, generation, adopted: adopted.pid, isLingering: adopted.phase === 'lingering' }
+							: { child, generation },
 				},
 				on: { forward: { actions: 'passOn' } },
 				initial: 'staying',
@@ -189,10 +201,21 @@ export const childMachine = base
 						on: {
 							leave: { target: 'leaving.draining', actions: 'obey' },
 							stop: { target: 'leaving.draining', actions: 'obey' },
-							'child.exited': {
-								target: '#child.exited',
-								actions: [{ type: 'decide', params: decisions.lost }, 'keepStatus'],
-							},
+							'child.exited': [
+								{
+									guard: 'leavesOthers',
+									target: '#child.exited',
+									actions: [
+										{ type: 'decide', params: decisions.lost },
+										'keepStatus',
+										{ type: 'decide', params: decisions.abandoned },
+									],
+								},
+								{
+									target: '#child.exited',
+									actions: [{ type: 'decide', params: decisions.lost }, 'keepStatus'],
+								},
+							],
 							'child.spawnFailed': {
 								target: '#child.exited',
 								actions: [{ type: 'decide', params: decisions.lost }, 'keepStatus'],
@@ -227,6 +250,12 @@ export const childMachine = base
 										target: 'serving',
 										actions: [{ type: 'decide', params: decisions.ready }, 'tellUp'],
 									},
+									'child.stopped': {
+										target: 'booting',
+										reenter: true,
+										actions: 'forgetAdopted',
+										description: 'waited for once more',
+									},
 								},
 							},
 							serving: { description: 'It is up.' },
@@ -237,7 +266,16 @@ export const childMachine = base
 						on: {
 							leave: { description: 'ignored: told once is told' },
 							stop: { actions: 'obey', description: 'sent again; patience ends when it did' },
-							'child.exited': '#child.exited',
+							'group.gone': '#child.exited',
+							'child.exited': [
+								{ guard: 'leavesOthersInTime', target: '.lingering' },
+								{
+									guard: 'leavesOthers',
+									target: '#child.exited',
+									actions: { type: 'decide', params: decisions.abandoned },
+								},
+								{ target: '#child.exited' },
+							],
 							'child.spawnFailed': '#child.exited',
 						},
 						initial: 'draining',
@@ -268,6 +306,23 @@ export const childMachine = base
 										target: 'killing',
 										actions: 'kill',
 									},
+								},
+							},
+							lingering: {
+								description:
+									'It has left, others of its process group have not: they may take as long as -kill allows.',
+								invoke: {
+									id: 'kill',
+									src: 'timer',
+									input: ({ context: { child, plan, adopted } }) => ({
+										child,
+										timer: 'kill',
+										millis: plan.kill,
+										since: adopted?.phase === 'lingering' ? adopted.clock : null,
+									}),
+								},
+								on: {
+									'timer.elapsed': { guard: 'isKillTimer', target: 'killing', actions: 'kill' },
 								},
 							},
 							killing: { description: 'It did not leave in time and was killed.' },

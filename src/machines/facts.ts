@@ -26,7 +26,7 @@ export type SignalReason = 'drain' | 'stop' | 'forward' | 'kill';
 export type Happening =
 	| { type: 'supervisor.started'; pid: number; plan: Plan }
 	/** The facts before this one were folded into a roster: after an upgrade, a crash or a compaction. */
-	| { type: 'supervisor.recovered'; pid: number; roster: Roster }
+	| { type: 'supervisor.recovered'; pid: number; by: 'start' | 'upgrade'; roster: Roster }
 	| Request
 	/**
 	 * `startTime` is field 22 of /proc/PID/stat, clock ticks since boot: with it a pid is unique. `pipe` is
@@ -34,8 +34,23 @@ export type Happening =
 	 */
 	| { type: 'child.spawned'; child: number; pid: number; startTime: number; pipe: number }
 	| { type: 'child.spawnFailed'; child: number; reason: string }
-	/** `code` and `signal` are both null for an adopted stranger, whose parent alone learns its status. */
-	| { type: 'child.exited'; child: number; pid: number; code: number | null; signal: string | null; status: number }
+	/**
+	 * `code` and `signal` are both null for an adopted stranger, whose parent alone learns its status. `left` are
+	 * others of its process group that live on.
+	 */
+	| {
+			type: 'child.exited';
+			child: number;
+			pid: number;
+			code: number | null;
+			signal: string | null;
+			status: number;
+			left: number[];
+	  }
+	/** The others of a process group whose leader had left are gone too. */
+	| { type: 'group.gone'; child: number }
+	/** Its wait was over, and it was found stopped (SIGSTOP, SIGTTIN): it is not up. */
+	| { type: 'child.stopped'; child: number; pid: number }
 	| { type: 'timer.elapsed'; child: number; timer: 'boot' | 'kill' }
 	| { type: 'upgrade.verified' }
 	| { type: 'upgrade.refused'; reason: string }
@@ -68,12 +83,16 @@ export type Decision =
 	| { type: 'child.signalled'; child: number; signal: string; reason: SignalReason }
 	/** It ended without having been told to leave; `status` is what a shell would call its status. */
 	| { type: 'child.lost'; child: number; status: number }
+	/** It has left others of its process group behind, which are not waited for any more. */
+	| { type: 'child.abandoned'; child: number }
 	/** A rotation will follow when the generation `behind` is up or given up. */
 	| { type: 'rotation.queued'; asked: Asker; behind: number }
 	| { type: 'request.refused'; request: Request['type']; reason: 'stopping' | 'upgrading' }
 	| { type: 'signal.forwarded'; signal: string }
 	/** Every child is told to leave, by this signal. */
 	| { type: 'stop.begun'; request: Request['type']; signal: string }
+	/** A new start wants to serve: the stop of the supervisor before it is over. */
+	| { type: 'stop.undone' }
 	/** The serving generation is gone, and only older ones that leave are left. */
 	| { type: 'service.lost' }
 	| { type: 'upgrade.begun' };
@@ -93,7 +112,10 @@ export type FactOf<T extends FactType> = Extract<Fact, { type: T }>;
 
 /** Numbers and times what was admitted. */
 export function stamped(what: Happening | Decision, seq: number, at: number, clock: () => number): Fact {
-	const isWaitedFrom = what.type === 'child.spawned' || what.type === 'child.signalled';
+	const isWaitedFrom =
+		what.type === 'child.spawned' ||
+		what.type === 'child.signalled' ||
+		(what.type === 'child.exited' && what.left.length > 0);
 	return isWaitedFrom ? { seq, at, ...what, clock: clock() } : { seq, at, ...what };
 }
 
@@ -105,10 +127,12 @@ const decisions = new Set<string>([
 	'child.ready',
 	'child.signalled',
 	'child.lost',
+	'child.abandoned',
 	'rotation.queued',
 	'request.refused',
 	'signal.forwarded',
 	'stop.begun',
+	'stop.undone',
 	'service.lost',
 	'upgrade.begun',
 ] satisfies Decision['type'][]);

@@ -56,7 +56,7 @@ export function createReplay() {
 
 	/** Goes on from what earlier facts amount to. */
 	function restore(roster: Roster, seq: number, at: number): Step {
-		return tell({ type: 'supervisor.recovered', seq, at, pid: 0, roster });
+		return tell({ type: 'supervisor.recovered', seq, at, pid: 0, by: 'upgrade', roster });
 	}
 
 	return { tell, restore, state: () => now };

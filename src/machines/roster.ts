@@ -1,7 +1,7 @@
 /** The roster: who lives, in which phase, since when. A fold over facts that decides nothing. */
 import type { Asker, Fact, Plan, Request } from './facts.ts';
 
-export type Phase = 'spawning' | 'booting' | 'serving' | 'draining' | 'killing';
+export type Phase = 'spawning' | 'booting' | 'serving' | 'draining' | 'killing' | 'lingering';
 
 export interface RosterChild {
 	child: number;
@@ -25,6 +25,8 @@ export interface Roster {
 	candidate: number | null;
 	lastGeneration: number;
 	lastChild: number;
+	/** Who asked for the generation that was started last. */
+	asked: Asker;
 	/** Who asked for a rotation that has not begun. */
 	queued: Asker | null;
 	/** A request that no decision has answered yet. */
@@ -56,6 +58,7 @@ export function evolve(roster: Roster | null, fact: Fact): Roster {
 				candidate: fact.generation,
 				lastGeneration: fact.generation,
 				queued: null,
+				asked: fact.asked,
 			};
 		case 'rotation.queued':
 			return { ...roster, unanswered: null, queued: fact.asked };
@@ -79,8 +82,17 @@ export function evolve(roster: Roster | null, fact: Fact): Roster {
 		case 'child.signalled':
 			return signalled(roster, fact);
 		case 'child.exited':
+			if (fact.left.length > 0) {
+				const { at, clock = null } = fact;
+				return withChild(roster, fact.child, { phase: 'lingering', since: at, clock });
+			}
+			return withoutChild(roster, fact.child);
 		case 'child.spawnFailed':
-			return { ...roster, children: roster.children.filter(({ child }) => child !== fact.child) };
+		case 'child.abandoned':
+		case 'group.gone':
+			return withoutChild(roster, fact.child);
+		case 'stop.undone':
+			return { ...roster, stopSignal: null, serving: 0, candidate: null, queued: null };
 		case 'child.lost':
 			return { ...roster, status: fact.status };
 		default:
@@ -90,7 +102,7 @@ export function evolve(roster: Roster | null, fact: Fact): Roster {
 
 /** Whether a child was told to leave. */
 export function isLeaving({ phase }: RosterChild): boolean {
-	return phase === 'draining' || phase === 'killing';
+	return phase === 'draining' || phase === 'killing' || phase === 'lingering';
 }
 
 /** The supervisor's state, as far as the roster tells. */
@@ -101,6 +113,16 @@ export function stateOf(roster: Roster): string {
 	return roster.children.some(({ generation }) => generation !== roster.serving) ? 'draining' : 'running';
 }
 
+/**
+ * What can go on when the statecharts failed in the middle of a step: what had begun and has no process yet never was,
+ * and what was asked for is not asked again, as it may be what they failed on.
+ */
+export function withoutUnfinished(roster: Roster): Roster {
+	const children = roster.children.filter(({ pid }) => pid !== null);
+	const hasCandidate = children.some(({ generation }) => generation === roster.candidate);
+	return { ...roster, children, candidate: hasCandidate ? roster.candidate : null, queued: null, unanswered: null };
+}
+
 /** A supervisor that has just been started. */
 function freshRoster(plan: Plan): Roster {
 	return {
@@ -109,6 +131,7 @@ function freshRoster(plan: Plan): Roster {
 		candidate: null,
 		lastGeneration: 0,
 		lastChild: 0,
+		asked: 'start',
 		queued: null,
 		unanswered: null,
 		stopSignal: null,
@@ -126,6 +149,10 @@ function withChild(roster: Roster, id: number, change: Partial<RosterChild>): Ro
 		...roster,
 		children: roster.children.map((child) => (child.child === id ? { ...child, ...change } : child)),
 	};
+}
+
+function withoutChild(roster: Roster, id: number): Roster {
+	return { ...roster, children: roster.children.filter(({ child }) => child !== id) };
 }
 
 /** A wait counts from the first time that a child is told to leave. */

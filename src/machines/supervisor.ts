@@ -51,6 +51,7 @@ export const supervisorMachine = supervisorSetup.createMachine({
 		candidate: null,
 		lastGeneration: 0,
 		lastChild: 0,
+		asked: 'start',
 		queued: null,
 		stopSignal: null,
 		status: 0,
@@ -63,10 +64,22 @@ export const supervisorMachine = supervisorSetup.createMachine({
 			on: {
 				'supervisor.started': {
 					target: 'alive.starting',
-					actions: ['keepPlan', { type: 'decide', params: decisions.first }, 'startGeneration'],
+					actions: ['keepPlan', { type: 'decide', params: decisions.started }, 'startGeneration'],
 				},
 				'supervisor.recovered': [
 					{ guard: 'wasStopping', target: 'alive.stopping', actions: ['adopt', 'dismissAll'] },
+					{
+						guard: 'hadBegunToStop',
+						target: 'alive.starting',
+						actions: [
+							'adopt',
+							'dismissAll',
+							{ type: 'decide', params: decisions.stopUndone },
+							'undoStop',
+							{ type: 'decide', params: decisions.started },
+							'startGeneration',
+						],
+					},
 					{ guard: 'wasStarting', target: 'alive.starting', actions: ['adopt', 'dismissOthers'] },
 					{ guard: 'wasRotating', target: 'alive.rotating', actions: ['adopt', 'dismissOthers'] },
 					{ target: 'alive.settling', actions: ['adopt', 'dismissOthers'] },
@@ -114,10 +127,23 @@ export const supervisorMachine = supervisorSetup.createMachine({
 					description: 'One generation serves, and older ones finish what they have begun.',
 					on: {
 						...rotation,
-						'xstate.done.actor.*': {
-							guard: 'isServingBesideOthers',
-							actions: ['forget', { type: 'decide', params: decisions.serviceLost }],
-						},
+						'xstate.done.actor.*': [
+							{
+								guard: 'isServingAndWasAskedFor',
+								target: 'rotating',
+								actions: [
+									'forget',
+									{ type: 'decide', params: decisions.serviceLost },
+									{ type: 'decide', params: decisions.started },
+									'startGeneration',
+								],
+							},
+							{
+								guard: 'isServingBesideOthers',
+								actions: ['forget', { type: 'decide', params: decisions.serviceLost }],
+								description: 'it was itself started because nobody served: that is tried once',
+							},
+						],
 					},
 					always: { guard: 'isNobodyLeaving', target: 'running' },
 				},
@@ -127,7 +153,7 @@ export const supervisorMachine = supervisorSetup.createMachine({
 						{
 							guard: 'isQueued',
 							target: 'rotating',
-							actions: [{ type: 'decide', params: decisions.startedFromQueue }, 'startGeneration'],
+							actions: [{ type: 'decide', params: decisions.started }, 'startGeneration'],
 						},
 						{ guard: 'isNobodyLeaving', target: 'running' },
 						{ target: 'draining' },

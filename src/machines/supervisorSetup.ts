@@ -42,6 +42,8 @@ const base = setup({
 			isOf(context.candidate, event) && context.serving in context.generations,
 		isCandidateBesideOthers: ({ context, event }) => isOf(context.candidate, event) && hasOthers(context),
 		isServingBesideOthers: ({ context, event }) => isOf(context.serving, event) && hasOthers(context),
+		isServingAndWasAskedFor: ({ context, event }) =>
+			isOf(context.serving, event) && hasOthers(context) && context.asked !== 'start',
 		/** The last generation is over. */
 		isOver: ({ context }) => !hasOthers(context),
 		isQueued: ({ context }) => context.queued !== null,
@@ -49,7 +51,9 @@ const base = setup({
 			for (const each in generations) if (Number(each) !== serving && Number(each) !== candidate) return false;
 			return true;
 		},
-		wasStopping: ({ event }) => event.type === 'supervisor.recovered' && event.roster.stopSignal !== null,
+		wasStopping: ({ event }) =>
+			event.type === 'supervisor.recovered' && event.by === 'upgrade' && event.roster.stopSignal !== null,
+		hadBegunToStop: ({ event }) => event.type === 'supervisor.recovered' && event.roster.stopSignal !== null,
 		wasStarting: ({ event }) =>
 			event.type === 'supervisor.recovered' && event.roster.serving === 0 && event.roster.candidate !== null,
 		wasRotating: ({ event }) => event.type === 'supervisor.recovered' && event.roster.candidate !== null,
@@ -63,11 +67,12 @@ export const supervisorSetup = base.extend({
 		passOnToUpgrade: sendTo('upgrade', ({ event }) => event as FactOf<'signal.USR1' | 'signal.USR2'>),
 		keepQueued: base.assign({ queued: ({ event }) => askerOf(event) }),
 		keepStop: base.assign({ stopSignal: ({ event }) => stopSignalOf(event), queued: null }),
+		undoStop: base.assign({ stopSignal: null, serving: 0, candidate: null, queued: null }),
 		keepPlan: base.assign({ plan: ({ event }) => (event as FactOf<'supervisor.started'>).plan }),
 		noteStatus: base.assign({
 			status: ({ event }) => (event as Extract<GenerationNews, { type: 'generationHurt' }>).status,
 		}),
-		startGeneration: base.assign(({ context, spawn }) => {
+		startGeneration: base.assign(({ context, event, spawn }) => {
 			const { plan, lastChild } = context;
 			const generation = context.lastGeneration + 1;
 			const input = { generation, plan, firstChild: lastChild + 1 };
@@ -76,6 +81,7 @@ export const supervisorSetup = base.extend({
 				candidate: generation,
 				lastGeneration: generation,
 				lastChild: lastChild + plan.size,
+				asked: askerOf(event) ?? context.queued ?? 'start',
 				queued: null,
 				generations: { ...context.generations, [generation]: ref },
 			};
@@ -149,8 +155,10 @@ function stopSignalOf({ type }: { type: string }): string {
 	return type === 'signal.INT' ? 'INT' : 'TERM';
 }
 
-function askerOf({ type }: { type: string }): Asker {
-	return type === 'rotate.requested' ? 'rotate' : 'SIGHUP';
+/** Who asks for a rotation by this event; null where nobody does. */
+function askerOf({ type }: { type: string }): Asker | null {
+	if (type === 'signal.HUP') return 'SIGHUP';
+	return type === 'rotate.requested' ? 'rotate' : null;
 }
 
 interface Args<E = SupervisorEvent> {
@@ -160,20 +168,15 @@ interface Args<E = SupervisorEvent> {
 
 /** What the supervisor decides, by what it knows and what it was told. */
 export const decisions = {
-	first: (): Decision => ({ type: 'generation.started', generation: 1, asked: 'start' }),
 	started: ({ context, event }: Args): Decision => ({
 		type: 'generation.started',
 		generation: context.lastGeneration + 1,
-		asked: askerOf(event),
+		asked: askerOf(event) ?? context.queued ?? 'start',
 	}),
-	startedFromQueue: ({ context: { lastGeneration, queued } }: Args): Decision => ({
-		type: 'generation.started',
-		generation: lastGeneration + 1,
-		asked: queued ?? 'start',
-	}),
+	stopUndone: (): Decision => ({ type: 'stop.undone' }),
 	queued: ({ context, event }: Args): Decision => ({
 		type: 'rotation.queued',
-		asked: askerOf(event),
+		asked: askerOf(event) ?? 'start',
 		behind: context.candidate ?? 1,
 	}),
 	promoted: ({ context }: Args): Decision => ({

@@ -112,7 +112,7 @@ describe('an upgrade', () => {
 });
 
 describe('after a supervisor was killed', () => {
-	const recovered = (changes: Partial<Roster>) => {
+	const recovered = (changes: Partial<Roster>, by: 'start' | 'upgrade' = 'start') => {
 		const child = { generation: 1, startTime: 1, pipe: 1, since: 900_000, clock: null };
 		const roster: Roster = {
 			plan,
@@ -120,6 +120,7 @@ describe('after a supervisor was killed', () => {
 			candidate: null,
 			lastGeneration: 1,
 			lastChild: 1,
+			asked: 'start',
 			queued: null,
 			unanswered: null,
 			stopSignal: null,
@@ -127,7 +128,7 @@ describe('after a supervisor was killed', () => {
 			children: [{ ...child, child: 1, pid: 101, phase: 'serving' }],
 			...changes,
 		};
-		return simulate().tell({ type: 'supervisor.recovered', pid: 2, roster });
+		return simulate().tell({ type: 'supervisor.recovered', pid: 2, by, roster });
 	};
 	const old = { child: 1, generation: 1, pid: 101, startTime: 1, pipe: 1, since: 900_000, clock: null };
 	const candidate = {
@@ -194,12 +195,29 @@ describe('after a supervisor was killed', () => {
 		expect(simulation.commands).toContainEqual({ type: 'wait', child: 1, timer: 'kill', millis: 500, since: 99_900 });
 	});
 
-	it('a stop goes on, also to those it had not reached', () => {
-		const simulation = recovered({ stopSignal: 'INT' });
+	it('a stop goes on in an upgrade, also to those it had not reached', () => {
+		const simulation = recovered({ stopSignal: 'INT' }, 'upgrade');
 		expect(simulation.state()).toBe('stopping');
 		expect(simulation.decided()).toEqual(['adopt 1', 'INT to 1']);
 		simulation.exited(1);
 		expect(simulation.status()).toBe(0);
+	});
+
+	it('a start goes on with no stop: who was told to leave leaves, and a new generation starts', () => {
+		const simulation = recovered({ stopSignal: 'TERM' });
+		expect(simulation.decided()).toEqual(['adopt 1', 'TERM to 1', 'spawn 2']);
+		expect(simulation.state()).toBe('starting');
+		simulation.spawned(2).up(2);
+		expect(simulation.state()).toBe('draining');
+		simulation.exited(1);
+		expect(simulation.state()).toBe('running');
+		expect(simulation.exited(2, 3).status()).toBe(3);
+	});
+
+	it('a start after a stop that fails waits for who leaves, and ends with its status', () => {
+		const simulation = recovered({ stopSignal: 'TERM' }).spawned(2).exited(2, 7);
+		expect(simulation.state()).toBe('draining');
+		expect(simulation.exited(1).status()).toBe(7);
 	});
 
 	it('a first generation that was still starting goes on starting', () => {

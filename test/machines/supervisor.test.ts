@@ -79,7 +79,7 @@ const table: Cell[] = [
 	{ in: 'draining', when: 'SIGQUIT', act: quit, to: 'draining', decided: ['QUIT to 1', 'QUIT to 2'] },
 	{ in: 'draining', when: 'a late timer', act: (s) => s.up(2), to: 'draining', decided: [] },
 	{ in: 'draining', when: 'the drained child exits', act: (s) => s.exited(1), to: 'running', decided: [] },
-	{ in: 'draining', when: 'the serving child exits', act: (s) => s.exited(2, 1), to: 'draining', decided: [] },
+	{ in: 'draining', when: 'the serving child exits', act: (s) => s.exited(2, 1), to: 'rotating', decided: ['spawn 3'] },
 	{ in: 'draining', when: 'SIGUSR2', act: upgrade, to: 'draining', decided: ['preflight'] },
 	{ in: 'draining', when: 'a failed spawn of nobody', act: unspawned(9), to: 'draining', decided: [] },
 
@@ -190,9 +190,29 @@ describe('a rotation', () => {
 		expect(simulation.state()).toBe('running');
 	});
 
-	it('says when the serving child dies and only draining ones are left', () => {
+	it('follows at once when the serving child dies and only draining ones are left', () => {
 		const simulation = draining().exited(2, 1);
+		expect(simulation.reports()).toEqual([
+			'No generation serves any more; waiting for 101 to leave',
+			'Starting generation 3',
+		]);
+		expect(simulation.decided()).toEqual(['spawn 3']);
+		expect(simulation.spawned(3).up(3).state()).toBe('draining');
+		expect(simulation.exited(1).state()).toBe('running');
+	});
+
+	it('that follows the death of the serving child, and is given up too, is the last: the rest may leave', () => {
+		const simulation = draining().exited(2, 4).spawned(3).exited(3, 5);
+		expect(simulation.state()).toBe('draining');
+		expect(simulation.exited(1).status()).toBe(5);
+	});
+
+	it('that follows the death of the serving child, and dies when it serves, is the last too', () => {
+		const simulation = draining().exited(2, 1).spawned(3).up(3);
+		simulation.decided();
+		simulation.exited(3, 1);
 		expect(simulation.reports()).toEqual(['No generation serves any more; waiting for 101 to leave']);
+		expect(simulation.decided()).toEqual([]);
 		simulation.exited(1);
 		expect(simulation.state()).toBe('stopped');
 		expect(simulation.status()).toBe(1);
@@ -313,6 +333,52 @@ describe('-kill', () => {
 	});
 });
 
+describe('a process group', () => {
+	const leaves = (simulation: Simulation, child: number, left: number[]) =>
+		simulation.tell({ type: 'child.exited', child, pid: 100 + child, code: 0, signal: null, status: 0, left });
+
+	it('that outlives its told leader has as long as -kill says, and is killed then', () => {
+		const simulation = leaves(draining({ kill: 500 }), 1, [900, 901]);
+		expect(simulation.reports()).toEqual([]);
+		expect(simulation.phases()).toEqual({ 1: 'lingering', 2: 'serving' });
+		expect(simulation.state()).toBe('draining');
+		simulation.decided();
+		simulation.tell({ type: 'timer.elapsed', child: 1, timer: 'kill' });
+		expect(simulation.decided()).toEqual(['KILL to 1']);
+		simulation.tell({ type: 'group.gone', child: 1 });
+		expect(simulation.state()).toBe('running');
+	});
+
+	it('that leaves in time is not killed', () => {
+		const simulation = leaves(draining({ kill: 500 }), 1, [900]).tell({ type: 'group.gone', child: 1 });
+		expect(simulation.decided()).toEqual([]);
+		expect(simulation.state()).toBe('running');
+	});
+
+	it('is not waited for without -kill, nor when its leader was lost', () => {
+		expect(leaves(draining(), 1, [900]).state()).toBe('running');
+		expect(leaves(running({ kill: 500 }), 1, [900]).state()).toBe('stopped');
+		expect(leaves(draining(), 1, [900]).decisions().at(-1)).toBe('child.abandoned');
+	});
+
+	it('holds up the end of a stop for as long as -kill says, and no longer', () => {
+		const simulation = leaves(running({ kill: 500 }).signal('TERM'), 1, [900]);
+		expect(simulation.state()).toBe('stopping');
+		simulation.tell({ type: 'timer.elapsed', child: 1, timer: 'kill' }, { type: 'group.gone', child: 1 });
+		expect(simulation.status()).toBe(0);
+	});
+});
+
+describe('a child that is stopped when its wait is over', () => {
+	it('is not up, and is waited for once more', () => {
+		const simulation = rotating().tell({ type: 'child.stopped', child: 2, pid: 102 });
+		expect(simulation.reports()).toEqual(['102 is stopped, so it is not up; its wait begins again']);
+		expect(simulation.commands).toContainEqual({ type: 'wait', child: 2, timer: 'boot', millis: 3000, since: null });
+		expect(simulation.state()).toBe('rotating');
+		expect(simulation.up(2).state()).toBe('draining');
+	});
+});
+
 describe('the exit status', () => {
 	it.each([
 		['0 when a stop was asked for, whatever the child says', running().signal('TERM').exited(1, 9), 0],
@@ -325,7 +391,11 @@ describe('the exit status', () => {
 			simulate().start().tell({ type: 'child.spawnFailed', child: 1, reason: 'x' }),
 			1,
 		],
-		['that of the child that crashed, not of the one that drained', draining().exited(2, 5).exited(1, 0), 5],
+		[
+			'that of the child that crashed, not of the one that drained',
+			draining().exited(2, 4).spawned(3).exited(3, 5).exited(1, 0),
+			5,
+		],
 		['128 plus 3 when SIGQUIT ended the child', running().signal('QUIT').killed(1, 3), 131],
 		['0 when the child leaves on SIGQUIT in good order', running().signal('QUIT').exited(1, 0), 0],
 	])('is %s', (_, simulation, status) => {

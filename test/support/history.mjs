@@ -32,7 +32,7 @@ export function writeHistory(path, facts) {
 		add({ type: 'signal.HUP' });
 		start(generation, 'SIGHUP');
 		add({ type: 'child.signalled', child, signal: 'HUP', reason: 'drain', clock: seq });
-		add({ type: 'child.exited', child, pid: 1000 + child, code: 0, signal: null, status: 0 });
+		add({ type: 'child.exited', child, pid: 1000 + child, code: 0, signal: null, status: 0, left: [] });
 	}
 	writeSync(fd, text);
 	closeSync(fd);

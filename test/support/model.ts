@@ -83,7 +83,15 @@ export function modelWorld(plan: Plan, canSpawn: () => boolean) {
 		const exits = living().flatMap((own) => [
 			() => {
 				own.isAlive = false;
-				admit({ type: 'child.exited', child: own.child, pid: own.pid ?? 0, code: 1, signal: null, status: 1 });
+				admit({
+					type: 'child.exited',
+					child: own.child,
+					pid: own.pid ?? 0,
+					code: 1,
+					signal: null,
+					status: 1,
+					left: [],
+				});
 			},
 		]);
 		const timers = living().flatMap((own) =>

@@ -61,7 +61,7 @@ export function simulate() {
 		/** The child's first wait is over. */
 		up: (child: number) => simulation.tell({ type: 'timer.elapsed', child, timer: 'boot' }),
 		exited: (child: number, code = 0) =>
-			simulation.tell({ type: 'child.exited', child, pid: 100 + child, code, signal: null, status: code }),
+			simulation.tell({ type: 'child.exited', child, pid: 100 + child, code, signal: null, status: code, left: [] }),
 		killed: (child: number, number: number) =>
 			simulation.tell({
 				type: 'child.exited',
@@ -70,6 +70,7 @@ export function simulate() {
 				code: null,
 				signal: `signal ${number}`,
 				status: 128 + number,
+				left: [],
 			}),
 		signal: (name: 'HUP' | 'TERM' | 'INT' | 'QUIT') => simulation.tell({ type: `signal.${name}` }),
 		state: () => leafOf(actor.getSnapshot().value),

@@ -6,13 +6,13 @@ import type { ProcessCommand, ProcessInput } from '../../machines/child.ts';
 import type { Happening } from '../../machines/facts.ts';
 import type { Log } from '../log/log.ts';
 import { closeAll, makePipe } from '../os/descriptors.ts';
-import { signalProcess } from '../os/kill.ts';
+import { isGroup, signalGroup, signalProcess } from '../os/kill.ts';
 import { SyscallError } from '../os/libc.ts';
-import { onEnd, signalPidfd } from '../os/pidfd.ts';
-import { lookUp } from '../os/proc.ts';
+import { onEnd, openPidfd, signalPidfd } from '../os/pidfd.ts';
+import { lookUp, othersInGroup } from '../os/proc.ts';
 import { type SpawnSpec, spawnProcess } from '../os/spawn.ts';
 import type { Exit } from '../os/wait.ts';
-import type { Inheritance } from '../upgrade/inheritance.ts';
+import { type Inheritance, part } from '../upgrade/inheritance.ts';
 import type { Output, Outputs } from './output.ts';
 
 interface Living {
@@ -22,12 +22,16 @@ interface Living {
 	pidfd: number | null;
 	/** Null for a process whose output could not be taken over. */
 	output: Output | null;
+	/** Others of its process group that outlive it, held by pidfd; null while it lives itself. */
+	group: Map<number, number> | null;
 }
 
 /** A process that an earlier program started. */
-export type Survivor = Omit<Living, 'output'>;
+export type Survivor = Omit<Living, 'output' | 'group'>;
 
-const schema = () => array(object({ child: number(), pid: number(), pidfd: nullable(number()) }));
+const childrenPart = part('children', () =>
+	array(object({ child: number(), pid: number(), pidfd: nullable(number()) })),
+);
 
 export interface ChildrenOptions {
 	admit: (happening: Happening) => void;
@@ -44,22 +48,21 @@ export interface ChildrenOptions {
 
 /** The children of one supervisor: the actor that makes them, and what becomes of them when they end. */
 export function childrenOf({ admit, log, outputs, spec, isDurable, inheritance, recovered }: ChildrenOptions) {
-	const survivors = inheritance.take('children', schema) ?? recovered;
+	const survivors = inheritance.take(childrenPart) ?? recovered;
 	const living = new Map<number, Living>();
-	inheritance.leave('children', () => {
-		const state = [...living.values()].map(({ child, pid, pidfd }) => ({ child, pid, pidfd }));
+	inheritance.leave(childrenPart, () => {
+		const present = [...living.values()].filter(({ group }) => group === null);
+		const state = present.map(({ child, pid, pidfd }) => ({ child, pid, pidfd }));
 		return { state, fds: state.flatMap(({ pidfd }) => pidfd ?? []) };
 	});
 
 	const actor = fromCallback<ProcessCommand, ProcessInput>(({ input, receive }) => {
-		const alive = input.adopted ? adopt(input.child, input.adopted) : spawn(input);
+		const alive = input.adopted ? adopt(input, input.adopted) : spawn(input);
 		if (!alive) return;
-		living.set(alive.pid, alive);
 		receive(({ signal }) => {
 			if (living.get(alive.pid) !== alive) return;
 			try {
-				if (alive.pidfd === null) signalProcess(alive.pid, signal);
-				else signalPidfd(alive.pidfd, signal);
+				send(alive, signal);
 			} catch (error) {
 				log.say('error', `Could not send SIG${signal} to ${alive.pid}: ${(error as Error).message}`);
 			}
@@ -81,30 +84,84 @@ export function childrenOf({ admit, log, outputs, spec, isDurable, inheritance, 
 		closeAll([pipe.output]);
 		admit({ type: 'child.spawned', child, pid, startTime: lookUp(pid)?.startTime ?? 0, pipe: pipe.inode });
 		const output = outputs.open({ fd: pipe.read, child, pid, generation, unfinished: '' });
-		return { child, pid, pidfd: null, output };
+		return keep({ child, pid, pidfd: null, output, group: null });
 	}
 
-	function adopt(child: number, pid: number): Living | null {
+	function adopt({ child, isLingering }: ProcessInput, pid: number): Living {
+		const output = outputs.of(child);
 		const survivor = survivors.find((each) => each.child === child);
-		if (!survivor) {
-			admit({ type: 'child.exited', child, ...unknownEnd(pid) });
-			return null;
-		}
-		const { pidfd } = survivor;
-		if (pidfd !== null) onEnd(pidfd, () => ended(unknownEnd(pid)));
-		return { child, pid, pidfd, output: outputs.of(child) };
+		const alive = keep({ child, pid, pidfd: survivor?.pidfd ?? null, output, group: null });
+		if (isLingering) watchGroup(alive);
+		else if (!survivor) ended(unknownEnd(pid));
+		else if (survivor.pidfd !== null) onEnd(survivor.pidfd, () => ended(unknownEnd(pid)));
+		return alive;
+	}
+
+	function keep(alive: Living): Living {
+		living.set(alive.pid, alive);
+		return alive;
 	}
 
 	/** Logs a child's last words and tells its end. Orphans that were given to us as PID 1 are nobody's business. */
 	function ended(exit: Exit) {
 		const gone = living.get(exit.pid);
 		if (!gone) return;
-		living.delete(exit.pid);
 		gone.output?.finish();
-		admit({ type: 'child.exited', child: gone.child, ...exit });
+		const left = isGroup(exit.pid) ? othersInGroup(exit.pid) : [];
+		if (left.length === 0) living.delete(exit.pid);
+		admit({ type: 'child.exited', child: gone.child, ...exit, left });
+		if (left.length > 0) watchGroup(gone);
 	}
 
-	return { actor, ended };
+	/** Waits until nobody is left of a group whose leader has left. */
+	function watchGroup(gone: Living) {
+		const group = new Map<number, number>();
+		gone.group = group;
+		for (const pid of othersInGroup(gone.pid)) {
+			const pidfd = openPidfd(pid, lookUp(pid)?.startTime ?? 0);
+			if (pidfd !== null) group.set(pid, pidfd);
+		}
+		if (group.size === 0) {
+			living.delete(gone.pid);
+			admit({ type: 'group.gone', child: gone.child });
+		}
+		for (const [pid, pidfd] of group) {
+			onEnd(pidfd, () => {
+				group.delete(pid);
+				// Others may have been started meanwhile.
+				if (group.size === 0) watchGroup(gone);
+			});
+		}
+	}
+
+	/** Of a child that was to come up: its pid, if it is stopped. */
+	function stoppedPid(child: number): number | null {
+		for (const alive of living.values()) {
+			if (alive.child === child) return lookUp(alive.pid)?.isStopped ? alive.pid : null;
+		}
+		return null;
+	}
+
+	return { actor, ended, stoppedPid };
+}
+
+/**
+ * To a child; to all of its process group where it is to be killed, or has left it behind. A process that is stopped
+ * does not see a signal that shall end it before it is told to continue.
+ */
+function send({ pid, pidfd, group }: Living, signal: string) {
+	for (const name of signal === 'KILL' ? ['KILL'] : [signal, 'CONT']) {
+		if (group) for (const other of group.values()) signalPidfd(other, name);
+		else if (name === 'KILL') killGroup(pid, pidfd);
+		else if (pidfd === null) signalProcess(pid, name);
+		else signalPidfd(pidfd, name);
+	}
+}
+
+/** While the leader is held, and not reaped, its number is nobody else's. */
+function killGroup(pid: number, pidfd: number | null) {
+	signalGroup(pid, 'KILL');
+	if (pidfd !== null) signalPidfd(pidfd, 'KILL');
 }
 
 /** A pipe for what a child prints: the end we read, its inode, and what the child gets. @throws {SyscallError} */

@@ -5,7 +5,7 @@ import type { OnReadOpts, Socket, SocketConstructorOpts } from 'node:net';
 import { array, number, object, string } from 'valibot';
 import type { Log } from '../log/log.ts';
 import type { Sink } from '../log/sink.ts';
-import type { Inheritance } from '../upgrade/inheritance.ts';
+import { type Inheritance, part } from '../upgrade/inheritance.ts';
 
 /** A pipe that is read, as it can be handed over to another program. */
 export interface OpenPipe {
@@ -24,8 +24,9 @@ export interface Output {
 	finish: () => void;
 }
 
-const schema = () =>
-	array(object({ fd: number(), child: number(), pid: number(), generation: number(), unfinished: string() }));
+const outputsPart = part('outputs', () =>
+	array(object({ fd: number(), child: number(), pid: number(), generation: number(), unfinished: string() })),
+);
 
 /** A longer line is passed on in pieces of this many bytes. */
 const longestLine = 64 * 1024;
@@ -124,8 +125,8 @@ export function outputsOf({ sink, log, inheritance }: OutputsOptions) {
 		paused.clear();
 	}
 
-	for (const pipe of inheritance.take('outputs', schema) ?? []) open(pipe);
-	inheritance.leave('outputs', () => {
+	for (const pipe of inheritance.take(outputsPart) ?? []) open(pipe);
+	inheritance.leave(outputsPart, () => {
 		const state = [...readers].map(({ describe }) => describe());
 		return { state, fds: state.map(({ fd }) => fd) };
 	});

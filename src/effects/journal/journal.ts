@@ -1,9 +1,10 @@
 /** The journal: every fact as one JSON line, appended in one write before anybody acts on it. */
 import { closeSync, fstatSync, ftruncateSync, renameSync, unlinkSync, writeSync } from 'node:fs';
+import { nullable, number } from 'valibot';
 import type { Fact } from '../../machines/facts.ts';
 import { evolve, type Roster, stateOf } from '../../machines/roster.ts';
 import { wordsOf } from '../os/words.ts';
-import type { Inheritance } from '../upgrade/inheritance.ts';
+import { type Inheritance, part } from '../upgrade/inheritance.ts';
 import { createPrivate, lock } from './file.ts';
 import type { Header, JournalLine } from './lines.ts';
 
@@ -16,13 +17,16 @@ export interface Journal {
 	isDurable: boolean;
 }
 
+/** Its fd, or null where it is in memory. */
+export const journalPart = part('journal', () => nullable(number()));
+
 /** A journal that has grown past this is replaced by what it amounts to. */
 const compactAt = 1024 * 1024;
 
 /** A journal in memory: what is kept is what the facts amount to, so it does not grow with time. */
 export function memoryJournal(start: Roster | null, inheritance: Inheritance): Journal {
 	let roster = start;
-	inheritance.leave('journal', () => ({ state: null, fds: [] }));
+	inheritance.leave(journalPart, () => ({ state: null, fds: [] }));
 	return {
 		record: (fact) => {
 			roster = evolve(roster, fact);
@@ -51,7 +55,7 @@ export function fileJournal({ path, fd: opened, header, start, report, inheritan
 	let nextCompaction = compactAt;
 	let isBroken = false;
 	let hasHeader = false;
-	inheritance.leave('journal', () => ({ state: fd, fds: [fd] }));
+	inheritance.leave(journalPart, () => ({ state: fd, fds: [fd] }));
 	attempt(() => {
 		append(header);
 		hasHeader = true;

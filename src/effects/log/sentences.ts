@@ -16,7 +16,9 @@ export function sentenceOf(fact: Fact, before: Roster | null, command: string | 
 	const everybody = () => pids(before?.children ?? []);
 	switch (fact.type) {
 		case 'generation.started':
-			if (fact.asked === 'start' && !before?.queued) return null;
+			if (fact.asked === 'start' && !before?.queued) {
+				return fact.generation === 1 ? null : info(`Starting generation ${fact.generation}`);
+			}
 			return info(
 				before?.queued
 					? `Starting generation ${fact.generation}, asked for in the meantime`
@@ -40,6 +42,12 @@ export function sentenceOf(fact: Fact, before: Roster | null, command: string | 
 		}
 		case 'service.lost':
 			return error(`No generation serves any more; waiting for ${everybody()} to leave`);
+		case 'stop.undone':
+			return info(`A start ends the stop that an earlier supervisor had begun; ${everybody()} will leave`);
+		case 'child.stopped':
+			return warning(`${fact.pid} is stopped, so it is not up; its wait begins again`);
+		case 'child.abandoned':
+			return null;
 		case 'stop.begun':
 			return info(`${requests[fact.request]}: stopping; sending SIG${fact.signal} to ${everybody()}`);
 		case 'signal.forwarded':
@@ -60,7 +68,9 @@ export function sentenceOf(fact: Fact, before: Roster | null, command: string | 
 			return warning(`${pid} is still alive ${before?.plan.kill} ms after it was told to leave; killing it`);
 		}
 		case 'child.exited':
-			return info(`${fact.pid} ${howItEnded(fact)}`);
+			return info(
+				`${fact.pid} ${howItEnded(fact)}${fact.left.length > 0 ? `; of its process group ${fact.left.join(', ')} live on` : ''}`,
+			);
 		case 'upgrade.begun':
 			return info('Upgrade: checking the new program');
 		case 'upgrade.refused':

@@ -12,6 +12,16 @@ export function signalProcess(pid: number, signal: string): boolean {
 	return isThere(() => call('kill', pid, signalNumber(signal) ?? 0));
 }
 
+/** Sends a signal to all of a process group; false when there is nobody in it. @throws {SyscallError} */
+export function signalGroup(group: number, signal: string): boolean {
+	return signalProcess(-group, signal);
+}
+
+/** Whether anybody is in a process group. */
+export function isGroup(group: number): boolean {
+	return isThere(() => call('kill', -group, 0));
+}
+
 /** Runs a system call on a process; false when it says that there is none. @throws {SyscallError} */
 export function isThere(work: () => void): boolean {
 	try {

@@ -9,6 +9,8 @@ export interface ProcessStat {
 	parent: number;
 	/** It still runs, as a zombie does not. */
 	isAlive: boolean;
+	/** It was stopped by a signal and does not run. */
+	isStopped: boolean;
 }
 
 /** From /proc/PID/stat, fields 3, 4, 5 and 22 (proc(5)); null when there is no such process. */
@@ -21,10 +23,20 @@ export function lookUp(pid: number): ProcessStat | null {
 			group: Number(fields[2]),
 			parent: Number(fields[1]),
 			isAlive: !['Z', 'X'].includes(fields[0] ?? ''),
+			isStopped: fields[0] === 'T',
 		};
 	} catch {
 		return null;
 	}
+}
+
+/** Who lives in a process group, besides its leader. */
+export function othersInGroup(group: number): number[] {
+	return allPids().filter((pid) => {
+		if (pid === group) return false;
+		const found = lookUp(pid);
+		return found?.group === group && found.isAlive;
+	});
 }
 
 /** All processes there are. */

@@ -1,9 +1,13 @@
 /** OS signals as a stream. */
+import { readSync } from 'node:fs';
+import { constants } from 'node:os';
 import { Observable } from 'rxjs';
-import type { Happening } from '../../machines/facts.ts';
+import type { Happening, Request } from '../../machines/facts.ts';
+import { call, libc } from './libc.ts';
+import { filesOf } from './proc.ts';
 
 /** Signals that came before there was anybody to tell: the launcher catches them from its first statement on. */
-declare const earlySignals: { stop: () => (typeof handled)[number][] } | undefined;
+declare const earlySignals: { stop: () => (typeof handled)[number][]; wasDebuggerClosed: () => boolean } | undefined;
 
 const handled = ['HUP', 'TERM', 'INT', 'QUIT', 'USR1', 'USR2'] as const;
 
@@ -14,6 +18,7 @@ export function signals(): Observable<Happening> {
 			(name) => [`SIG${name}` as const, () => subscriber.next({ type: `signal.${name}` })] as const,
 		);
 		for (const [name, handler] of handlers) process.on(name, handler);
+		unblock(constants.signals.SIGUSR1);
 		for (const name of releaseSignals()) subscriber.next({ type: `signal.${name}` });
 		return () => {
 			for (const [name, handler] of handlers) process.off(name, handler);
@@ -21,7 +26,66 @@ export function signals(): Observable<Happening> {
 	});
 }
 
+/** A Node that is told not to open its debugger on SIGUSR1 leaves that signal blocked, for handlers too. */
+function unblock(number: number) {
+	const set = Buffer.alloc(128);
+	const SIG_UNBLOCK = 1;
+	call('sigaddset', set, number);
+	libc('pthread_sigmask')(SIG_UNBLOCK, set, null);
+}
+
 /** Gives the signals back to their default actions, as far as nobody listens. @returns those that have come so far */
 export function releaseSignals(): (typeof handled)[number][] {
 	return typeof earlySignals === 'undefined' ? [] : earlySignals.stop();
+}
+
+/** Whether a SIGUSR1 that came too early had opened Node's debugger, which was closed then. */
+export function wasDebuggerClosed(): boolean {
+	return typeof earlySignals === 'undefined' ? false : earlySignals.wasDebuggerClosed();
+}
+
+/**
+ * Ignores what would end or stop a supervisor and asks for nothing it knows: timers and limits that somebody set
+ * before exec(2), real-time signals, and a terminal's job control, as a stopped supervisor is deaf. docs/socketmaster.1.md
+ * has the table.
+ */
+export function ignoreOtherSignals(): void {
+	const ignored = ['ALRM', 'VTALRM', 'PROF', 'IO', 'PWR', 'STKFLT', 'XCPU', 'TSTP', 'TTIN', 'TTOU'] as const;
+	const [firstRealTime, lastRealTime, SIG_IGN] = [34, 64, 1];
+	for (const name of ignored) libc('signal')(constants.signals[`SIG${name}`], SIG_IGN);
+	for (let number = firstRealTime; number <= lastRealTime; number += 1) libc('signal')(number, SIG_IGN);
+}
+
+/**
+ * Signals that have come and that no turn of the event loop has told of, and none will: they are taken out of the
+ * pipe by which libuv's handlers tell its loop (uv__signal_msg_t in libuv's src/unix/signal.c: a pointer and the
+ * signal's number). Requests for an upgrade are left out.
+ */
+export function unreadSignals(): Request[] {
+	const fd = signalPipe();
+	if (fd === null) return [];
+	const messages = Buffer.alloc(64 * 1024);
+	const length = readIfAny(fd, messages);
+	const found: Request[] = [];
+	for (let offset = 0; offset + 16 <= length; offset += 16) {
+		const number = messages.readInt32LE(offset + 8);
+		const name = (['HUP', 'TERM', 'INT', 'QUIT'] as const).find((name) => constants.signals[`SIG${name}`] === number);
+		if (name) found.push({ type: `signal.${name}` });
+	}
+	return found;
+}
+
+/** The pipe of which this process holds both ends; the lower fd is the one that is read. */
+function signalPipe(): number | null {
+	const pipes = filesOf(process.pid).filter(({ file }) => file.startsWith('pipe:'));
+	const own = pipes.filter(({ file }) => pipes.filter((other) => other.file === file).length === 2);
+	return own.length > 0 ? Math.min(...own.map(({ fd }) => fd)) : null;
+}
+
+function readIfAny(fd: number, buffer: Buffer): number {
+	try {
+		return readSync(fd, buffer);
+	} catch {
+		return 0;
+	}
 }

@@ -8,10 +8,10 @@ import { bootClock } from './clock.ts';
 const longest = 2 ** 31 - 1;
 
 /**
- * Tells `timer.elapsed` when the wait is over, at once when it was over already, never when it is for ever.
+ * Tells `timer.elapsed` (or that a child which was to come up is found stopped) when the wait is over, at once when it was over already, never when it is for ever.
  * It is counted on a clock that is never set, so that it goes on where it was after an upgrade or a crash.
  */
-export function timerActor(admit: (happening: Happening) => void) {
+export function timerActor(admit: (happening: Happening) => void, stoppedPid: (child: number) => number | null) {
 	return fromCallback<EventObject, TimerInput>(({ input: { child, timer, millis, since } }) => {
 		if (millis === null) return;
 		const passed = since === null ? 0 : bootClock() - since;
@@ -22,7 +22,10 @@ export function timerActor(admit: (happening: Happening) => void) {
 			left -= turn;
 			pending = setTimeout(left > 0 ? wait : elapsed, turn);
 		};
-		const elapsed = () => admit({ type: 'timer.elapsed', child, timer });
+		const elapsed = () => {
+			const pid = timer === 'boot' ? stoppedPid(child) : null;
+			admit(pid === null ? { type: 'timer.elapsed', child, timer } : { type: 'child.stopped', child, pid });
+		};
 		wait();
 		return () => clearTimeout(pending);
 	});

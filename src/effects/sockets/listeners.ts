@@ -2,13 +2,13 @@
 import { closeSync } from 'node:fs';
 import { array, nullable, number, object, string } from 'valibot';
 import { StartError } from '../startError.ts';
-import type { Inheritance } from '../upgrade/inheritance.ts';
+import { type Inheritance, part } from '../upgrade/inheritance.ts';
 import { closeListener, type Listener, openListener, takeListener } from './listener.ts';
 import { storeListeners, takeStored } from './store.ts';
 
 export const fileSchema = () => nullable(object({ path: string(), dev: number(), ino: number() }));
 
-const schema = () => array(object({ uri: string(), fd: number(), file: fileSchema() }));
+const listenersPart = part('listeners', () => array(object({ uri: string(), fd: number(), file: fileSchema() })));
 
 export interface ListenersOptions {
 	uris: string[];
@@ -32,9 +32,9 @@ export interface Listeners {
  * @throws {StartError}
  */
 export function openListeners({ inheritance, ...options }: ListenersOptions): Listeners {
-	const inherited = inheritance.take('listeners', schema);
+	const inherited = inheritance.take(listenersPart);
 	const all = inherited ? inherited.map(({ uri, fd, file }) => takeListener(uri, fd, file)) : openAll(options);
-	inheritance.leave('listeners', () => ({
+	inheritance.leave(listenersPart, () => ({
 		state: all.map(({ uri, fd, file }) => ({ uri, fd, file })),
 		fds: all.map(({ fd }) => fd),
 	}));
@@ -45,12 +45,15 @@ function openAll({ uris, recovered, deniedPids, say }: Omit<ListenersOptions, 'i
 	const listeners: Listener[] = [];
 	const opened: Listener[] = [];
 	const spare = new Set(recovered);
+	// The original's last release hands its socket to its successor so. It is none of a child's business.
+	const { SOCKETMASTER_FD } = process.env;
+	delete process.env.SOCKETMASTER_FD;
 	try {
 		for (const [index, uri] of uris.entries()) {
 			say(`Listening on ${uri}`);
 			const kept = [...spare].find((listener) => listener.uri === uri) ?? takeStored(process.env, uri, index);
 			if (kept) spare.delete(kept);
-			const listener = kept ?? openOrInherit(uri, index, deniedPids);
+			const listener = kept ?? openOrInherit(uri, index === 0 ? SOCKETMASTER_FD : undefined, deniedPids);
 			if (/:0*$/.test(uri)) say(`Bound to ${listener.address}`);
 			listeners.push(listener);
 			if (!kept) opened.push(listener);
@@ -65,17 +68,12 @@ function openAll({ uris, recovered, deniedPids, say }: Omit<ListenersOptions, 'i
 	return listeners;
 }
 
-/** The original's last release hands its socket to its successor by SOCKETMASTER_FD. @throws {StartError} */
-function openOrInherit(uri: string, index: number, deniedPids: number[]): Listener {
-	const { SOCKETMASTER_FD } = process.env;
+/** @param fd names an inherited socket to use instead. @throws {StartError} */
+function openOrInherit(uri: string, fd: string | undefined, deniedPids: number[]): Listener {
 	const holders = deniedPids.length > 0 ? `; children of an earlier supervisor hold it: ${deniedPids.join(', ')}` : '';
 	return StartError.unless(
 		'Unable to open socket',
-		() => {
-			if (index > 0 || !SOCKETMASTER_FD) return openListener(uri);
-			delete process.env.SOCKETMASTER_FD;
-			return { ...openListener(`fd://${SOCKETMASTER_FD}`), uri };
-		},
+		() => (fd ? { ...openListener(`fd://${fd}`), uri } : openListener(uri)),
 		holders,
 	);
 }

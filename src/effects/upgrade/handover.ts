@@ -1,14 +1,24 @@
 /** One program becomes the next: the same pid, the same children, the same sockets. */
-import { closeSync, readFileSync, writeSync } from 'node:fs';
-import { number, object, record, safeParse, string, unknown } from 'valibot';
+import { closeSync, readFileSync } from 'node:fs';
+import { array, number, object, picklist, record, safeParse, string, unknown } from 'valibot';
+import type { Request } from '../../machines/facts.ts';
 import { setKept } from '../os/descriptors.ts';
 import { call, stringArray } from '../os/libc.ts';
+import { unreadSignals } from '../os/signals.ts';
 import type { Inheritance } from './inheritance.ts';
+import { append, newMemory, takeMemory } from './memory.ts';
 
 /** Counted up when a program could misread what another one hands over. */
 export const handoverFormat = 2;
 
 const variable = 'SOCKETMASTER_HANDOVER';
+
+export interface Handover {
+	/** What each effect left, by its name. */
+	states: Record<string, unknown>;
+	/** Signals that came too late for the program before. */
+	signals: Request[];
+}
 
 /**
  * Replaces this program by another in the same process. Does not return.
@@ -16,16 +26,16 @@ const variable = 'SOCKETMASTER_HANDOVER';
  */
 export function becomeProgram(inheritance: Inheritance, path: string, argv: string[]): never {
 	const { states, fds } = inheritance.collect();
-	const memory = call('memfd_create', 'socketmaster', 0);
+	const memory = newMemory(`${JSON.stringify({ format: handoverFormat, pid: process.pid, states })}\n`);
 	// Node has marked what it inherited close-on-exec, 0 to 2 too.
-	const kept = [0, 1, 2, ...fds];
+	const kept = [0, 1, 2, memory, ...fds];
+	const env = { ...process.env, [variable]: String(memory) };
+	const args = stringArray(argv);
+	const environment = stringArray(Object.entries(env).map(([key, value]) => `${key}=${value}`));
 	try {
-		const text = Buffer.from(JSON.stringify({ format: handoverFormat, states }));
-		for (let rest = text; rest.length > 0; ) rest = rest.subarray(writeSync(memory, rest));
-		const env = { ...process.env, [variable]: String(memory) };
-		const args = stringArray(argv);
-		const environment = stringArray(Object.entries(env).map(([key, value]) => `${key}=${value}`));
 		for (const fd of kept) setKept(fd, true);
+		// The last thing before execve(2): what comes later meets a program that is starting.
+		append(memory, JSON.stringify(unreadSignals()));
 		call('execve', path, args.pointers, environment.pointers);
 		throw new Error('execve returned');
 	} catch (error) {
@@ -36,16 +46,19 @@ export function becomeProgram(inheritance: Inheritance, path: string, argv: stri
 }
 
 /** What the program before this one in the same process has left, once; null for a first program. @throws {Error} */
-export function takeHandover(): Record<string, unknown> | null {
-	const fd = process.env[variable];
-	delete process.env[variable];
-	if (fd === undefined) return null;
-	const text = readFileSync(`/proc/self/fd/${fd}`, 'utf8');
-	closeSync(Number(fd));
-	const schema = object({ format: number(), states: record(string(), unknown()) });
-	const { success, output } = safeParse(schema, JSON.parse(text));
-	if (!success || output.format !== handoverFormat) throw new Error('the handover makes no sense');
-	return output.states;
+export function takeHandover(): Handover | null {
+	const text = takeMemory(variable);
+	if (text === null) return null;
+	const [handed = '', signals = ''] = text.split('\n');
+	const schema = object({
+		handed: object({ format: number(), pid: number(), states: record(string(), unknown()) }),
+		signals: array(object({ type: picklist(['signal.HUP', 'signal.TERM', 'signal.INT', 'signal.QUIT']) })),
+	});
+	const { success, output } = safeParse(schema, { handed: JSON.parse(handed), signals: JSON.parse(signals) });
+	if (!success || output.handed.format !== handoverFormat || output.handed.pid !== process.pid) {
+		throw new Error('what the program before has left makes no sense');
+	}
+	return { states: output.handed.states, signals: output.signals };
 }
 
 /** The words this process was started with, its program's name first. */

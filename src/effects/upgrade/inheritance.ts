@@ -1,38 +1,59 @@
 /** What one program leaves to the next in the same process: each effect leaves, and takes, its own part. */
 import { type GenericSchema, safeParse } from 'valibot';
 
+/** A part by its name, and what makes sense as one. */
+export interface Part<T> {
+	name: string;
+	schema: () => GenericSchema<unknown, T>;
+}
+
 /** What an effect leaves: plain JSON, and the fds that have to stay open for it. */
-export interface Part {
+interface Left {
 	state: unknown;
 	fds: number[];
 }
 
 export interface Inheritance {
-	/** What the program before has left under this name; null in a first program. @throws {Error} when it makes no sense */
-	take: <T>(name: string, schema: () => GenericSchema<unknown, T>) => T | null;
-	/** What is left under this name: asked for at the moment of the upgrade. */
-	leave: (name: string, describe: () => Part) => void;
+	/** What the program before has left; null in a first program. @throws {Error} when it makes no sense */
+	take: <T>(part: Part<T>) => T | null;
+	/** What is left: asked for at the moment of the upgrade. */
+	leave: (part: Part<unknown>, describe: () => Left) => void;
 	/** All parts, as they are now. */
 	collect: () => { states: Record<string, unknown>; fds: number[] };
 }
 
+const parts: Part<unknown>[] = [];
+
+/** Declares a part. What is declared is looked at when a new program checks itself, too. */
+export function part<T>(name: string, schema: Part<T>['schema']): Part<T> {
+	const declared = { name, schema };
+	parts.push(declared);
+	return declared;
+}
+
 /** @param left what the program before has left, by name; null in a first program */
 export function inheritanceOf(left: Record<string, unknown> | null): Inheritance {
-	const parts = new Map<string, () => Part>();
+	const descriptions = new Map<string, () => Left>();
 	return {
-		take: (name, schema) => {
-			if (left === null) return null;
-			const { success, output } = safeParse(schema(), left[name]);
-			if (!success) throw new Error(`what the program before has left as ${name} makes no sense`);
-			return output;
-		},
-		leave: (name, describe) => parts.set(name, describe),
+		take: (part) => (left === null ? null : decode(part, left)),
+		leave: ({ name }, describe) => descriptions.set(name, describe),
 		collect: () => {
-			const described = [...parts].map(([name, describe]) => ({ name, ...describe() }));
+			const described = [...descriptions].map(([name, describe]) => ({ name, ...describe() }));
 			return {
 				states: Object.fromEntries(described.map(({ name, state }) => [name, state])),
 				fds: described.flatMap(({ fds }) => fds),
 			};
 		},
 	};
+}
+
+/** Whether this program understands all that would be left to it. @throws {Error} */
+export function checkParts(states: Record<string, unknown>): void {
+	for (const part of parts) decode(part, states);
+}
+
+function decode<T>({ name, schema }: Part<T>, states: Record<string, unknown>): T {
+	const { success, output } = safeParse(schema(), states[name]);
+	if (!success) throw new Error(`what the program before leaves as ${name} makes no sense`);
+	return output as T;
 }

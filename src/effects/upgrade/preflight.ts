@@ -1,41 +1,52 @@
 /** The new program checks itself before the present one makes room for it. */
 import { closeSync, readSync } from 'node:fs';
 import type { Observable } from 'rxjs';
+import { number, object, record, safeParse, string, unknown } from 'valibot';
 import { type EventObject, fromCallback } from 'xstate';
 import type { Happening } from '../../machines/facts.ts';
 import { howItEnded } from '../log/sentences.ts';
 import { closeAll, makePipe, reopenForReading } from '../os/descriptors.ts';
+import { newRun } from '../os/identity.ts';
 import { signalProcess } from '../os/kill.ts';
 import { type SpawnSpec, spawnProcess } from '../os/spawn.ts';
 import type { Exit } from '../os/wait.ts';
 import { handoverFormat } from './handover.ts';
+import { checkParts, type Inheritance } from './inheritance.ts';
+import { newMemory, takeMemory } from './memory.ts';
 
 /** How long the new program may take to check itself, in milliseconds. */
 const patience = 10_000;
 
-/** Tells a program to check everything and start nothing; its value is the format that will be handed over. */
-export const preflightVariable = 'SOCKETMASTER_PREFLIGHT';
+const variable = 'SOCKETMASTER_PREFLIGHT';
 
 export interface PreflightOptions {
 	admit: (happening: Happening) => void;
 	/** All processes that are reaped. */
 	exits: Observable<Exit>;
+	inheritance: Inheritance;
 	/** The new program with the present arguments. @throws {Error} when it is not to be found */
 	program: () => Pick<SpawnSpec, 'path' | 'args' | 'directory'>;
 }
 
-/** Runs the new program once and tells whether it is sound, with its own words where it is not. */
-export function preflightActor({ admit, exits, program }: PreflightOptions) {
+/**
+ * Runs the new program once and tells whether it is sound, with its own words where it is not. It is given what would
+ * be handed over, and has to answer with the token in it: a program that is empty, or cut off, ends in silence.
+ */
+export function preflightActor({ admit, exits, inheritance, program }: PreflightOptions) {
 	return fromCallback<EventObject, void>(() => {
 		const refuse = (reason: string) => admit({ type: 'upgrade.refused', reason });
-		let ends: number[] = [];
+		let fds: number[] = [];
 		try {
-			ends = makePipe();
-			const [read = -1, write = -1] = ends;
-			const env = { ...process.env, [preflightVariable]: String(handoverFormat) };
-			const pid = spawnProcess({ ...program(), env, fds: [0, write, write], user: null });
+			const token = newRun();
+			const { states } = inheritance.collect();
+			const offer = newMemory(JSON.stringify({ format: handoverFormat, token, states }));
+			fds = [offer];
+			const [read, write] = makePipe();
+			fds.push(read, write);
+			const env = { ...process.env, [variable]: '3' };
+			const pid = spawnProcess({ ...program(), env, fds: [0, write, write, offer], user: null });
 			const output = reopenForReading(read);
-			closeAll(ends);
+			closeAll(fds);
 			let isLate = false;
 			const limit = setTimeout(() => {
 				isLate = true;
@@ -47,14 +58,45 @@ export function preflightActor({ admit, exits, program }: PreflightOptions) {
 				clearTimeout(limit);
 				const said = readAll(output);
 				if (isLate) refuse(`the new program took over ${patience / 1000} s to check itself`);
-				else if (exit.status === 0) admit({ type: 'upgrade.verified' });
-				else refuse(`the new program says: ${said || howItEnded(exit)}`);
+				else if (exit.status === 0 && said.endsWith(token)) admit({ type: 'upgrade.verified' });
+				else refuse(`the new program says: ${said || `nothing (${howItEnded(exit)})`}`);
 			});
+			return () => {
+				if (subscription.closed) return;
+				subscription.unsubscribe();
+				clearTimeout(limit);
+				closeSync(output);
+				signalProcess(pid, 'KILL');
+			};
 		} catch (error) {
-			closeAll(ends);
+			closeAll(fds);
 			refuse((error as Error).message);
 		}
+		return;
 	});
+}
+
+/**
+ * In the new program: checks what it is offered, where it is asked to.
+ * @param check what else can be wrong with it; throws
+ * @returns what it answers, and whether it is sound; null when nobody asks
+ */
+export function answerPreflight(check: () => void): { answer: string; isSound: boolean } | null {
+	const text = takeMemory(variable);
+	if (text === null) return null;
+	try {
+		const schema = object({ format: number(), token: string(), states: record(string(), unknown()) });
+		const { success, output } = safeParse(schema, JSON.parse(text));
+		if (!success || output.format !== handoverFormat) {
+			const { format } = JSON.parse(text);
+			throw new Error(`it takes over format ${handoverFormat}, and would be given format ${format}`);
+		}
+		check();
+		checkParts(output.states);
+		return { answer: output.token, isSound: true };
+	} catch (error) {
+		return { answer: (error as Error).message, isSound: false };
+	}
 }
 
 /** The last words in a pipe whose writer is gone, on one line. */

@@ -108,6 +108,7 @@ describe('a spawned process', () => {
 			group: pid,
 			parent: process.pid,
 			isAlive: true,
+			isStopped: false,
 		});
 		expect(signalProcess(pid, 'KILL')).toBe(true);
 		await exitOf(pid);

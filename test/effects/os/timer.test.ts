@@ -6,7 +6,7 @@ import type { Happening } from '../../../src/machines/facts.ts';
 
 describe('a timer', () => {
 	const start = (millis: number | null, admit: (happening: Happening) => void, since: number | null = null) => {
-		const machine = setup({ actors: { timer: timerActor(admit) } }).createMachine({
+		const machine = setup({ actors: { timer: timerActor(admit, () => null) } }).createMachine({
 			initial: 'waiting',
 			states: {
 				waiting: {

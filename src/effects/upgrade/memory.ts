@@ -1,0 +1,32 @@
+/** A file in memory that only one program can have left to another. */
+import { closeSync, readFileSync, writeSync } from 'node:fs';
+import { call } from '../os/libc.ts';
+import { fileOf } from '../os/proc.ts';
+
+const name = 'socketmaster';
+
+/** A memfd, close-on-exec unless it is given on. @throws {SyscallError} */
+export function newMemory(text: string): number {
+	const closeOnExec = 1;
+	const fd = call('memfd_create', name, closeOnExec);
+	append(fd, text);
+	return fd;
+}
+
+/** Adds to it. */
+export function append(fd: number, text: string): void {
+	for (let rest = Buffer.from(text); rest.length > 0; ) rest = rest.subarray(writeSync(fd, rest));
+}
+
+/**
+ * The text in the file that an environment variable names by its fd, once: file and variable are gone then. Null
+ * where the variable is not set, or names no such file: then somebody else has set it.
+ */
+export function takeMemory(variable: string): string | null {
+	const fd = Number(process.env[variable]);
+	delete process.env[variable];
+	if (!Number.isInteger(fd) || fileOf('self', fd) !== `/memfd:${name} (deleted)`) return null;
+	const text = readFileSync(`/proc/self/fd/${fd}`, 'utf8');
+	closeSync(fd);
+	return text;
+}

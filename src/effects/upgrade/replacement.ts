@@ -1,0 +1,69 @@
+/** How this program makes room for the next. */
+import { type EventObject, fromCallback } from 'xstate';
+import type { Happening } from '../../machines/facts.ts';
+import type { Outputs } from '../children/output.ts';
+import type { Sink } from '../log/sink.ts';
+import { findCommand } from '../os/command.ts';
+import type { SpawnSpec } from '../os/spawn.ts';
+import { becomeProgram, commandLine } from './handover.ts';
+import type { Inheritance } from './inheritance.ts';
+
+/** How long a log that nobody reads may hold it up, in milliseconds. */
+const patience = 5000;
+
+export interface ReplacementOptions {
+	inheritance: Inheritance;
+	outputs: Outputs;
+	sink: Sink;
+	/** The directory that a relative path of the program is meant in, by its logical path. */
+	directory: string;
+}
+
+/**
+ * Stops reading, waits until all that was read is written, and becomes the next program.
+ * @returns only when that can't be done: why not. Nothing has changed then, but that nothing is read
+ */
+export async function replaceProgram({ inheritance, outputs, sink, directory }: ReplacementOptions): Promise<Error> {
+	try {
+		do {
+			outputs.hold();
+			if (!(await sink.flush(patience))) throw new Error('nobody reads the log');
+		} while (!sink.isIdle());
+		followDirectory(directory);
+		const { path, args } = nextProgram(directory);
+		return becomeProgram(inheritance, path, [commandLine()[0] ?? path, ...args]);
+	} catch (error) {
+		return error as Error;
+	}
+}
+
+/** The handover as an actor; what it tells is that it failed. */
+export function handoverActor(admit: (happening: Happening) => void, options: ReplacementOptions) {
+	return fromCallback<EventObject, void>(() => {
+		void replaceProgram(options).then(({ message }) => {
+			options.outputs.resume();
+			admit({ type: 'upgrade.failed', reason: message });
+		});
+	});
+}
+
+/** The program that this one was started as, found anew, with its arguments. @throws {Error} */
+export function nextProgram(directory: string): Pick<SpawnSpec, 'path' | 'args' | 'directory'> {
+	const [name = '', ...args] = commandLine();
+	return { path: findCommand(name, process.env.PATH ?? ''), args: [...withoutDebugger(args), ...args], directory };
+}
+
+/** On a Node that knows how, the next program is not to open a debugger on SIGUSR1 before it can listen. */
+function withoutDebugger(args: string[]): string[] {
+	const flag = '--disable-sigusr1';
+	return process.allowedNodeEnvironmentFlags.has(flag) && !args.includes(flag) ? [flag] : [];
+}
+
+/** Where the directory is gone we stay: the program is looked for there. */
+function followDirectory(directory: string) {
+	try {
+		process.chdir(directory);
+	} catch {
+		// It has no other name.
+	}
+}
