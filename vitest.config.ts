@@ -1,7 +1,11 @@
 import { defineConfig } from 'vitest/config';
 
 export default defineConfig({
-	define: { SOCKETMASTER_VERSION: '"0.0.0-test"', SOCKETMASTER_FAULTS: 'false' },
+	define: {
+		SOCKETMASTER_VERSION: '"0.0.0-test"',
+		SOCKETMASTER_FAULTS: 'false',
+		SOCKETMASTER_DIST: JSON.stringify(`${import.meta.dirname}/dist`),
+	},
 	test: {
 		include: ['test/**/*.test.ts'],
 		globalSetup: 'test/support/build.ts',

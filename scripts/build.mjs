@@ -22,8 +22,7 @@ const rxjs = createRequire(import.meta.url)
 	.replace('dist/cjs', 'dist/esm');
 
 rmSync(dist, { recursive: true, force: true });
-const { outputFiles } = await build({
-	entryPoints: [`${root}src/cli/main.ts`],
+const common = {
 	bundle: true,
 	minify: true,
 	platform: 'node',
@@ -39,6 +38,10 @@ const { outputFiles } = await build({
 		SOCKETMASTER_FAULTS: String(hasFaults),
 	},
 	legalComments: 'none',
+};
+const { outputFiles } = await build({
+	...common,
+	entryPoints: [`${root}src/cli/main.ts`],
 	banner: { js: '(function (require, __filename, earlySignals) {' },
 	footer: { js: '})' },
 	write: false,
@@ -48,6 +51,7 @@ const { outputFiles } = await build({
 const { contents } = outputFiles[0];
 const mark = createHash('sha256').update(contents).digest('hex').slice(0, 16);
 mkdirSync(dist, { recursive: true });
+await build({ ...common, entryPoints: [`${root}src/cli/asUser.ts`], outfile: `${dist}/as-user.cjs` });
 writeFileSync(`${dist}/socketmaster.cjs`, `/*${mark}*/${Buffer.from(contents)}`);
 
 const directory = mkdtempSync(join(tmpdir(), 'socketmaster-build-'));

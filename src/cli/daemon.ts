@@ -126,15 +126,15 @@ function supervise({ options, plan, origin, inheritance, path, user, log, sink }
 			args: options.args,
 			env: childEnv(),
 			directory,
-			user,
 			run,
 			listeners: listeners.all.map(({ fd }) => fd),
 		},
+		user,
 		isDurable: journal.isDurable,
 		inheritance,
 		recovered: origin.survivors,
 	});
-	const replacement = { inheritance, outputs, sink, directory };
+	const replacement = { inheritance, outputs, sink, directory, isSettled: children.isSettled };
 	const fault = faultHandler({ log, sink, replace: () => replaceProgram(replacement) });
 	for (const event of ['uncaughtException', 'unhandledRejection']) process.on(event, fault.meet);
 	inheritance.leave(supervisorPart, () => {

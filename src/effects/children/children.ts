@@ -1,19 +1,30 @@
 /** Child processes as actors: each one spawned or adopted, signalled, read and missed. */
-import { constants, fstatSync, openSync } from 'node:fs';
+import { constants, fchownSync, fstatSync, openSync } from 'node:fs';
 import { array, nullable, number, object } from 'valibot';
 import { fromCallback } from 'xstate';
 import type { ProcessCommand, ProcessInput } from '../../machines/child.ts';
 import type { Happening } from '../../machines/facts.ts';
 import type { Log } from '../log/log.ts';
+import { type Birth, spawnAsUser } from '../os/asUser.ts';
 import { closeAll, makePipe } from '../os/descriptors.ts';
 import { isGroup, signalGroup, signalProcess } from '../os/kill.ts';
 import { SyscallError } from '../os/libc.ts';
 import { onEnd, openPidfd, signalPidfd } from '../os/pidfd.ts';
 import { lookUp, othersInGroup } from '../os/proc.ts';
 import { type SpawnSpec, spawnProcess } from '../os/spawn.ts';
+import type { User } from '../os/user.ts';
 import type { Exit } from '../os/wait.ts';
 import { type Inheritance, part } from '../upgrade/inheritance.ts';
 import type { Output, Outputs } from './output.ts';
+
+/** A child whose process is not its program yet. */
+interface Expected {
+	child: number;
+	generation: number;
+	/** The end of its pipe that we read, and the inode. */
+	read: number;
+	inode: number;
+}
 
 interface Living {
 	child: number;
@@ -39,6 +50,8 @@ export interface ChildrenOptions {
 	outputs: Outputs;
 	/** How to start a child. */
 	spec: Omit<SpawnSpec, 'fds'> & { listeners: number[]; run: string };
+	/** Whose processes they are to be; null is ours. */
+	user: User | null;
 	/** Children keep both ends of their pipe: without a supervisor they fill it and wait, and are not killed by SIGPIPE. */
 	isDurable: boolean;
 	inheritance: Inheritance;
@@ -47,9 +60,11 @@ export interface ChildrenOptions {
 }
 
 /** The children of one supervisor: the actor that makes them, and what becomes of them when they end. */
-export function childrenOf({ admit, log, outputs, spec, isDurable, inheritance, recovered }: ChildrenOptions) {
+export function childrenOf({ admit, log, outputs, spec, user, isDurable, inheritance, recovered }: ChildrenOptions) {
 	const survivors = inheritance.take(childrenPart) ?? recovered;
 	const living = new Map<number, Living>();
+	/** Processes that are about to become another user's, and what is to be done when they have, or can't. */
+	const births = new Map<number, () => void>();
 	inheritance.leave(childrenPart, () => {
 		const present = [...living.values()].filter(({ group }) => group === null);
 		const state = present.map(({ child, pid, pidfd }) => ({ child, pid, pidfd }));
@@ -57,34 +72,62 @@ export function childrenOf({ admit, log, outputs, spec, isDurable, inheritance, 
 	});
 
 	const actor = fromCallback<ProcessCommand, ProcessInput>(({ input, receive }) => {
-		const alive = input.adopted ? adopt(input, input.adopted) : spawn(input);
-		if (!alive) return;
+		if (input.adopted) adopt(input, input.adopted);
+		else spawn(input);
 		receive(({ signal }) => {
-			if (living.get(alive.pid) !== alive) return;
-			try {
-				send(alive, signal);
-			} catch (error) {
-				log.say('error', `Could not send SIG${signal} to ${alive.pid}: ${(error as Error).message}`);
+			for (const alive of living.values()) {
+				if (alive.child !== input.child) continue;
+				try {
+					send(alive, signal);
+				} catch (error) {
+					log.say('error', `Could not send SIG${signal} to ${alive.pid}: ${(error as Error).message}`);
+				}
 			}
 		});
 	});
 
+	/** @returns null where there is no process, or none that is the child's program yet */
 	function spawn({ child, generation }: ProcessInput): Living | null {
 		let pipe: ReturnType<typeof childPipe> | undefined;
 		let pid: number;
+		const mark = { SOCKETMASTER_CHILD: String(child), SOCKETMASTER_RUN: spec.run };
 		try {
-			pipe = childPipe(isDurable);
+			pipe = childPipe(isDurable, user);
 			const fds = [0, pipe.output, pipe.output, ...spec.listeners];
-			pid = spawnProcess({ ...spec, env: childEnvironment(spec, child), fds });
+			const whole = { ...spec, env: { ...spec.env, ...socketVariables(spec.listeners), ...mark }, fds };
+			if (user) {
+				awaitBirth(spawnAsUser(whole, user, mark), { child, generation, read: pipe.read, inode: pipe.inode });
+				closeAll([pipe.output]);
+				return null;
+			}
+			pid = spawnProcess(whole);
 		} catch (error) {
 			if (pipe) closeAll([pipe.read, pipe.output]);
 			admit({ type: 'child.spawnFailed', child, reason: whyNot(spec.path, error) });
 			return null;
 		}
 		closeAll([pipe.output]);
-		admit({ type: 'child.spawned', child, pid, startTime: lookUp(pid)?.startTime ?? 0, pipe: pipe.inode });
-		const output = outputs.open({ fd: pipe.read, child, pid, generation, unfinished: '' });
+		return spawned(pid, { child, generation, read: pipe.read, inode: pipe.inode });
+	}
+
+	/** The process is the child's program. */
+	function spawned(pid: number, { child, generation, read, inode }: Expected): Living {
+		admit({ type: 'child.spawned', child, pid, startTime: lookUp(pid)?.startTime ?? 0, pipe: inode });
+		const output = outputs.open({ fd: read, child, pid, generation, unfinished: '' });
 		return keep({ child, pid, pidfd: null, output, group: null });
+	}
+
+	/** Another user's process is the child's program only when it has changed its credentials and become it. */
+	function awaitBirth(birth: Birth, expected: Expected) {
+		const { pid } = birth;
+		births.set(pid, () => {
+			births.delete(pid);
+			const error = birth.outcome();
+			if (error === null) return void spawned(pid, expected);
+			closeAll([expected.read]);
+			admit({ type: 'child.spawnFailed', child: expected.child, reason: whyNot(spec.path, error) });
+		});
+		birth.onKnown(() => births.get(pid)?.());
 	}
 
 	function adopt({ child, isLingering }: ProcessInput, pid: number): Living {
@@ -104,6 +147,7 @@ export function childrenOf({ admit, log, outputs, spec, isDurable, inheritance, 
 
 	/** Logs a child's last words and tells its end. Orphans that were given to us as PID 1 are nobody's business. */
 	function ended(exit: Exit) {
+		births.get(exit.pid)?.();
 		const gone = living.get(exit.pid);
 		if (!gone) return;
 		gone.output?.finish();
@@ -142,7 +186,7 @@ export function childrenOf({ admit, log, outputs, spec, isDurable, inheritance, 
 		return null;
 	}
 
-	return { actor, ended, stoppedPid };
+	return { actor, ended, stoppedPid, isSettled: () => births.size === 0 };
 }
 
 /**
@@ -165,10 +209,12 @@ function killGroup(pid: number, pidfd: number | null) {
 }
 
 /** A pipe for what a child prints: the end we read, its inode, and what the child gets. @throws {SyscallError} */
-function childPipe(isDurable: boolean) {
+function childPipe(isDurable: boolean, user: User | null) {
 	const [read, write] = makePipe();
 	try {
 		const inode = fstatSync(read).ino;
+		// So that it can open /dev/stderr.
+		if (user) fchownSync(write, user.uid, user.gid);
 		if (!isDurable) return { read, inode, output: write };
 		const output = openSync(`/proc/self/fd/${write}`, constants.O_RDWR);
 		closeAll([write]);
@@ -184,14 +230,13 @@ function unknownEnd(pid: number): Exit {
 	return { pid, code: null, signal: null, status: 1 };
 }
 
-/** The supervisor's own environment and what tells a child of its sockets and of itself. */
-function childEnvironment({ env, listeners, run }: ChildrenOptions['spec'], child: number) {
-	const fds = listeners.map((_, index) => 3 + index).join(' ');
-	return { ...env, EINHORN_FDS: fds, SOCKETMASTER_CHILD: String(child), SOCKETMASTER_RUN: run };
+/** What tells a child of its sockets. */
+function socketVariables(listeners: number[]) {
+	return { EINHORN_FDS: listeners.map((_, index) => 3 + index).join(' ') };
 }
 
 function whyNot(path: string, error: unknown): string {
 	if (!(error instanceof SyscallError)) return (error as Error).message;
-	const what = error.syscall === 'posix_spawn' || error.syscall.startsWith('sys') ? `fork/exec ${path}` : error.syscall;
+	const what = ['posix_spawn', 'execve'].includes(error.syscall) ? `fork/exec ${path}` : error.syscall;
 	return `${what}: ${error.message}`;
 }

@@ -21,9 +21,9 @@ export function moveUp(fd: number): number {
 	}
 }
 
-/** The same file under a second number above those that children get, close-on-exec. @throws {SyscallError} */
-export function copyUp(fd: number): number {
-	return call('fcntl', fd, constants.F_DUPFD_CLOEXEC, firstOwn);
+/** The same file under a second number above those that children get (`above` or more), close-on-exec. @throws {SyscallError} */
+export function copyUp(fd: number, above = firstOwn): number {
+	return call('fcntl', fd, constants.F_DUPFD_CLOEXEC, Math.max(above, firstOwn));
 }
 
 /** Opens a pipe that somebody writes to a second time, for reading: O_NONBLOCK on it is then nobody else's. */

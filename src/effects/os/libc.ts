@@ -134,13 +134,15 @@ export function bytesAt(address: bigint, length: number): Buffer {
 }
 
 /** A char *[] with its strings, NULL-terminated, in one block each. Keep both as long as C may read them. */
-export function stringArray(strings: string[]): { pointers: BigUint64Array; block: Buffer } {
-	const block = Buffer.from(strings.map((string) => `${string}\0`).join(''));
+export function stringArray(strings: (string | Buffer)[]): { pointers: BigUint64Array; block: Buffer } {
+	const end = Buffer.from([0]);
+	const parts = strings.map((string) => Buffer.from(string as string));
+	const block = Buffer.concat(parts.flatMap((part) => [part, end]));
 	const pointers = new BigUint64Array(strings.length + 1);
 	let address = BigInt(koffi.address(block));
-	strings.forEach((string, index) => {
+	parts.forEach((part, index) => {
 		pointers[index] = address;
-		address += BigInt(Buffer.byteLength(string) + 1);
+		address += BigInt(part.length + 1);
 	});
 	return { pointers, block };
 }
@@ -151,6 +153,15 @@ export function stringArray(strings: string[]): { pointers: BigUint64Array; bloc
  */
 export function poll(fd: number, readable: () => void): { close: () => void } {
 	return koffi.node.poll(fd, { readable: true }, readable);
+}
+
+/** Tells once when an fd has something to read, or its writer is gone. @returns how to wait no more */
+export function onceReadable(fd: number, readable: () => void): () => void {
+	const handle = poll(fd, () => {
+		handle.close();
+		readable();
+	});
+	return () => handle.close();
 }
 
 /** Tells once when an fd takes something again. */
@@ -191,5 +202,7 @@ export const constants = {
 	O_NONBLOCK: 0o4000,
 	O_CLOEXEC: 0o2000000,
 	WNOHANG: 1,
+	/** What a shell says of a program that it found and could not run. */
+	EXIT_NOT_EXECUTED: 126,
 	CLOCK_BOOTTIME: 7,
 } as const;

@@ -1,25 +1,27 @@
 /** Processes, spawned with posix_spawn. */
 import { statSync } from 'node:fs';
+import { closeAll, copyUp } from './descriptors.ts';
 import { call, callReturningError, libc, stringArray } from './libc.ts';
-import { asUser, type User } from './user.ts';
 
 export interface SpawnSpec {
 	/** The executable's path, as it was resolved. */
 	path: string;
 	/** argv from 1 on; argv[0] is the path. */
-	args: string[];
-	env: Record<string, string | undefined>;
+	args: (string | Buffer)[];
+	env: Variables;
 	/** What the child gets as its fds 0, 1, 2, 3, ... */
 	fds: number[];
 	/** The directory to start in, by its logical path. */
 	directory: string;
-	user: User | null;
 }
+
+/** An environment; bytes stand for what is no UTF-8. */
+export type Variables = Record<string, string | Buffer | undefined>;
 
 /**
  * Starts a program in a process group of its own, with an empty signal mask and default dispositions.
- * File actions run in order, so a target must not be the source of a later one: sources that are to become
- * 3 and more lie above all targets (descriptors.ts).
+ * File actions run in order, so no target may be the source of a later one: sources among the targets are copied
+ * above them for that time.
  * @returns its pid
  * @throws {SyscallError} also for what only shows at exec, as ENOENT or ENOEXEC
  */
@@ -29,9 +31,13 @@ export function spawnProcess(spec: SpawnSpec): number {
 	const attributes = Buffer.alloc(512);
 	const pid = Buffer.alloc(4);
 	const argv = stringArray([spec.path, ...spec.args]);
-	const envp = stringArray(
-		Object.entries(spec.env).flatMap(([key, value]) => (value === undefined ? [] : `${key}=${value}`)),
-	);
+	const envp = stringArray(variablesOf(spec.env));
+	const copies: number[] = [];
+	const sourceOf = (from: number, to: number) => {
+		if (from === to || from >= spec.fds.length) return from;
+		copies.push(copyUp(from, spec.fds.length));
+		return copies.at(-1);
+	};
 	callReturningError('posix_spawn_file_actions_init', actions);
 	callReturningError('posix_spawnattr_init', attributes);
 	try {
@@ -39,18 +45,24 @@ export function spawnProcess(spec: SpawnSpec): number {
 			callReturningError('posix_spawn_file_actions_addchdir_np', actions, spec.directory);
 		}
 		spec.fds.forEach((from, to) => {
-			callReturningError('posix_spawn_file_actions_adddup2', actions, from, to);
+			callReturningError('posix_spawn_file_actions_adddup2', actions, sourceOf(from, to), to);
 		});
 		setAttributes(attributes);
-		const spawn = () =>
-			callReturningError('posix_spawn', pid, spec.path, actions, attributes, argv.pointers, envp.pointers);
-		if (spec.user) asUser(spec.user, spawn);
-		else spawn();
+		callReturningError('posix_spawn', pid, spec.path, actions, attributes, argv.pointers, envp.pointers);
 		return pid.readInt32LE();
 	} finally {
+		closeAll(copies);
 		libc('posix_spawn_file_actions_destroy')(actions);
 		libc('posix_spawnattr_destroy')(attributes);
 	}
+}
+
+/** `NAME=value` of each that has a value. */
+export function variablesOf(variables: Variables): (string | Buffer)[] {
+	return Object.entries(variables).flatMap(([name, value]) => {
+		if (value === undefined) return [];
+		return typeof value === 'string' ? `${name}=${value}` : Buffer.concat([Buffer.from(`${name}=`), value]);
+	});
 }
 
 function setAttributes(attributes: Buffer) {

@@ -1,5 +1,5 @@
 /** The user that -user names. */
-import { bytesAt, call, callReturningError, libc } from './libc.ts';
+import { bytesAt, callReturningError, libc } from './libc.ts';
 
 export interface User {
 	name: string;
@@ -30,47 +30,4 @@ function groupsOf(name: string, gid: number): number[] {
 		if (libc('getgrouplist')(name, gid, groups, count) < 0) continue;
 		return Array.from({ length: count.readInt32LE() }, (_, index) => groups.readUInt32LE(index * 4));
 	}
-}
-
-/** System call numbers: these three differ by architecture. */
-const numbers =
-	process.arch === 'x64'
-		? { setgroups: 116, setresuid: 117, setresgid: 119 }
-		: { setgroups: 159, setresuid: 147, setresgid: 149 };
-
-const keep = -1;
-const PR_CAP_AMBIENT = 47;
-const PR_CAP_AMBIENT_CLEAR_ALL = 4;
-
-/**
- * Runs `work` with the calling thread being the user, and root again after it. Credentials belong to
- * threads on Linux (credentials(7)), so nothing else in the process changes; root stays the saved uid,
- * which exec takes away. If root can't be had back the process ends: it must not go on as somebody else.
- * @throws {SyscallError} when the process is not root
- */
-export function asUser<T>(user: User, work: () => T): T {
-	const own = { uid: process.geteuid?.() ?? 0, gid: process.getegid?.() ?? 0, groups: process.getgroups?.() ?? [] };
-	try {
-		setGroups(user.groups);
-		call('prctl', PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
-		call('syscall', numbers.setresgid, user.gid, user.gid, 0, null);
-		call('syscall', numbers.setresuid, user.uid, user.uid, 0, null);
-		return work();
-	} finally {
-		try {
-			call('syscall', numbers.setresuid, own.uid, own.uid, keep, null);
-			call('syscall', numbers.setresgid, own.gid, own.gid, keep, null);
-			setGroups(own.groups);
-		} catch {
-			if (process.geteuid?.() !== own.uid || process.getegid?.() !== own.gid) process.abort();
-		}
-	}
-}
-
-function setGroups(groups: number[]) {
-	const bytes = Buffer.alloc(Math.max(4, groups.length * 4));
-	groups.forEach((group, index) => {
-		bytes.writeUInt32LE(group, index * 4);
-	});
-	call('syscallWithPointer', numbers.setgroups, groups.length, bytes, 0, 0);
 }

@@ -1,5 +1,5 @@
 /** A file in memory that only one program can have left to another. */
-import { closeSync, readFileSync, writeSync } from 'node:fs';
+import { closeSync, fstatSync, readSync, writeSync } from 'node:fs';
 import { call } from '../os/libc.ts';
 import { fileOf } from '../os/proc.ts';
 
@@ -14,8 +14,15 @@ export function newMemory(text: string): number {
 }
 
 /** Adds to it. */
-export function append(fd: number, text: string): void {
+export function append(fd: number, text: string | Buffer): void {
 	for (let rest = Buffer.from(text); rest.length > 0; ) rest = rest.subarray(writeSync(fd, rest));
+}
+
+/** All that is in it, from the beginning. */
+export function readWhole(fd: number): Buffer {
+	const bytes = Buffer.alloc(fstatSync(fd).size);
+	readSync(fd, bytes, 0, bytes.length, 0);
+	return bytes;
 }
 
 /**
@@ -26,7 +33,7 @@ export function takeMemory(variable: string): string | null {
 	const fd = Number(process.env[variable]);
 	delete process.env[variable];
 	if (!Number.isInteger(fd) || fileOf('self', fd) !== `/memfd:${name} (deleted)`) return null;
-	const text = readFileSync(`/proc/self/fd/${fd}`, 'utf8');
+	const text = readWhole(fd).toString();
 	closeSync(fd);
 	return text;
 }

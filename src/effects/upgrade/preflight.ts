@@ -44,7 +44,7 @@ export function preflightActor({ admit, exits, inheritance, program }: Preflight
 			const [read, write] = makePipe();
 			fds.push(read, write);
 			const env = { ...process.env, [variable]: '3' };
-			const pid = spawnProcess({ ...program(), env, fds: [0, write, write, offer], user: null });
+			const pid = spawnProcess({ ...program(), env, fds: [0, write, write, offer] });
 			const output = reopenForReading(read);
 			closeAll(fds);
 			let isLate = false;

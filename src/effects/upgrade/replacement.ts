@@ -1,12 +1,15 @@
 /** How this program makes room for the next. */
+import { setTimeout } from 'node:timers/promises';
 import { type EventObject, fromCallback } from 'xstate';
 import type { Happening } from '../../machines/facts.ts';
 import type { Outputs } from '../children/output.ts';
 import type { Sink } from '../log/sink.ts';
 import { findCommand } from '../os/command.ts';
-import type { SpawnSpec } from '../os/spawn.ts';
 import { becomeProgram, commandLine } from './handover.ts';
 import type { Inheritance } from './inheritance.ts';
+
+/** How long until it is asked again whether all children have their processes, in milliseconds. */
+const settling = 5;
 
 /** How long a log that nobody reads may hold it up, in milliseconds. */
 const patience = 5000;
@@ -17,18 +20,27 @@ export interface ReplacementOptions {
 	sink: Sink;
 	/** The directory that a relative path of the program is meant in, by its logical path. */
 	directory: string;
+	/** Whether every child has its process. */
+	isSettled: () => boolean;
 }
 
 /**
  * Stops reading, waits until all that was read is written, and becomes the next program.
  * @returns only when that can't be done: why not. Nothing has changed then, but that nothing is read
  */
-export async function replaceProgram({ inheritance, outputs, sink, directory }: ReplacementOptions): Promise<Error> {
+export async function replaceProgram({
+	inheritance,
+	outputs,
+	sink,
+	directory,
+	isSettled,
+}: ReplacementOptions): Promise<Error> {
 	try {
 		do {
 			outputs.hold();
 			if (!(await sink.flush(patience))) throw new Error('nobody reads the log');
-		} while (!sink.isIdle());
+			if (!isSettled()) await setTimeout(settling);
+		} while (!sink.isIdle() || !isSettled());
 		followDirectory(directory);
 		const { path, args } = nextProgram(directory);
 		return becomeProgram(inheritance, path, [commandLine()[0] ?? path, ...args]);
@@ -48,7 +60,7 @@ export function handoverActor(admit: (happening: Happening) => void, options: Re
 }
 
 /** The program that this one was started as, found anew, with its arguments. @throws {Error} */
-export function nextProgram(directory: string): Pick<SpawnSpec, 'path' | 'args' | 'directory'> {
+export function nextProgram(directory: string): { path: string; args: string[]; directory: string } {
 	const [name = '', ...args] = commandLine();
 	return { path: findCommand(name, process.env.PATH ?? ''), args: [...withoutDebugger(args), ...args], directory };
 }

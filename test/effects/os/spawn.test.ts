@@ -3,11 +3,12 @@ import { mkdirSync, readFileSync, readSync, symlinkSync, unlinkSync } from 'node
 import { join } from 'node:path';
 import { filter, firstValueFrom, ReplaySubject } from 'rxjs';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { spawnAsUser } from '../../../src/effects/os/asUser.ts';
 import { closeAll, makePipe, sealDescriptors } from '../../../src/effects/os/descriptors.ts';
 import { signalNumber, signalProcess } from '../../../src/effects/os/kill.ts';
 import { lookUp } from '../../../src/effects/os/proc.ts';
 import { logicalDirectory, type SpawnSpec, spawnProcess } from '../../../src/effects/os/spawn.ts';
-import { findUser } from '../../../src/effects/os/user.ts';
+import { findUser, type User } from '../../../src/effects/os/user.ts';
 import { type Exit, exits, reap } from '../../../src/effects/os/wait.ts';
 import { isRoot, scratch } from '../../support/program.ts';
 
@@ -21,17 +22,17 @@ beforeAll(() => {
 const exitOf = (pid: number) => firstValueFrom(reaped.pipe(filter((exit) => exit.pid === pid)));
 
 /** Runs a shell script with a pipe as its output. */
-async function sh(script: string, changes: Partial<SpawnSpec> = {}) {
+async function sh(script: string, changes: Partial<SpawnSpec> = {}, user: User | null = null) {
 	const [read, write] = makePipe();
-	const pid = spawnProcess({
+	const spec = {
 		path: '/bin/sh',
 		args: ['-c', script],
 		env: { PATH: process.env.PATH },
 		fds: [0, write, write],
 		directory: process.cwd(),
-		user: null,
 		...changes,
-	});
+	};
+	const pid = user ? spawnAsUser(spec, user, {}).pid : spawnProcess(spec);
 	closeAll([write]);
 	const exit = await exitOf(pid);
 	const buffer = Buffer.alloc(65536);
@@ -70,7 +71,7 @@ describe('a spawned process', () => {
 
 	it('leaves no zombie, also when many end at once', async () => {
 		const pids = Array.from({ length: 50 }, () =>
-			spawnProcess({ path: '/bin/true', args: [], env: {}, fds: [0, 1, 2], directory: '/', user: null }),
+			spawnProcess({ path: '/bin/true', args: [], env: {}, fds: [0, 1, 2], directory: '/' }),
 		);
 		await Promise.all(pids.map(exitOf));
 		expect(pids.filter((pid) => lookUp(pid))).toEqual([]);
@@ -97,12 +98,12 @@ describe('a spawned process', () => {
 		['/etc', 'permission denied', 'EACCES'],
 		['/etc/passwd', 'permission denied', 'EACCES'],
 	])('cannot be %s', (path, message, code) => {
-		const spawn = () => spawnProcess({ path, args: [], env: {}, fds: [0, 1, 2], directory: '/', user: null });
+		const spawn = () => spawnProcess({ path, args: [], env: {}, fds: [0, 1, 2], directory: '/' });
 		expect(spawn).toThrow(expect.objectContaining({ message, code, syscall: 'posix_spawn' }));
 	});
 
 	it('is known by its start time, and no longer when it is gone', async () => {
-		const pid = spawnProcess({ path: '/bin/sleep', args: ['60'], env: {}, fds: [0, 1, 2], directory: '/', user: null });
+		const pid = spawnProcess({ path: '/bin/sleep', args: ['60'], env: {}, fds: [0, 1, 2], directory: '/' });
 		expect(lookUp(pid)).toEqual({
 			startTime: Number(readFileSync(`/proc/${pid}/stat`, 'utf8').split(' ')[21]),
 			group: pid,
@@ -142,14 +143,16 @@ describe.runIf(isRoot)('a process of another user', () => {
 
 	it('has the user’s uid, gid and groups', async () => {
 		const user = findUser(name);
-		const { output } = await sh('id -u; id -g; id -nG', { user });
+		const { output } = await sh('id -u; id -g; id -nG', {}, user);
 		expect(output).toBe(`${user.uid}\n${user.gid}\n${name} smextra\n`);
 	});
 
 	it('has no capability left, and no way back', async () => {
-		const { output } = await sh('grep -E "^(Uid|Gid|CapInh|CapPrm|CapEff|CapAmb)" /proc/self/status', {
-			user: findUser(name),
-		});
+		const { output } = await sh(
+			'grep -E "^(Uid|Gid|CapInh|CapPrm|CapEff|CapAmb)" /proc/self/status',
+			{},
+			findUser(name),
+		);
 		const { uid, gid } = findUser(name);
 		const none = '0000000000000000';
 		expect(output).toBe(
@@ -164,20 +167,40 @@ describe.runIf(isRoot)('a process of another user', () => {
 	it('can neither signal its parent nor read what is root’s', async () => {
 		const { output } = await sh(
 			`kill -0 ${process.pid} 2>/dev/null || echo no signal; cat /etc/shadow 2>/dev/null || echo no secret`,
-			{
-				user: findUser(name),
-			},
+			{},
+			findUser(name),
 		);
 		expect(output).toBe('no signal\nno secret\n');
+	});
+
+	it('starts with default signals, an empty mask, its arguments to the byte, and no fd but its own', async () => {
+		const args = [
+			'-c',
+			'printf "%s|" "$@" "$A"; ls /proc/self/fd | tr "\\n" " "; grep -E "Sig(Blk|Ign)" /proc/self/status',
+			'0',
+			'two words',
+			'$x',
+			'',
+			Buffer.from([0xff, 0xfe]),
+		];
+		const { output } = await sh('', { args, env: { PATH: process.env.PATH, A: Buffer.from([0x80]) } }, findUser(name));
+		expect(output.slice(0, 27)).toBe('two words|$x||\ufffd\ufffd|\ufffd|0 1 2 3 ');
+		expect(output.match(/SigBlk:\t(\w+)/)?.[1]).toBe('0'.repeat(16));
+		expect(BigInt(`0x${output.match(/SigIgn:\t(\w+)/)?.[1]}`) & 0x7fffffffn).toBe(0n);
+	});
+
+	it('that can’t become its program says by which error', async () => {
+		const spec = { path: '/nonexistent', args: [], env: {}, fds: [0, 1, 2], directory: '/' };
+		const birth = spawnAsUser(spec, findUser(name), {});
+		await new Promise<void>((resolve) => birth.onKnown(resolve));
+		expect(birth.outcome()).toMatchObject({ code: 'ENOENT', syscall: 'execve' });
+		await exitOf(birth.pid);
 	});
 
 	it('leaves its parent as it was', async () => {
 		const credentials = () => readFileSync('/proc/self/status', 'utf8').match(/^(Uid|Gid|Groups|Cap\w+):.*$/gm);
 		const before = credentials();
-		await sh('true', { user: findUser(name) });
-		expect(() =>
-			spawnProcess({ path: '/nonexistent', args: [], env: {}, fds: [], directory: '/', user: findUser(name) }),
-		).toThrow();
+		await sh('true', {}, findUser(name));
 		expect(credentials()).toEqual(before);
 	});
 
