@@ -6,16 +6,18 @@ import { outputsOf } from '../effects/children/output.ts';
 import { type Door, openDoor } from '../effects/door.ts';
 import { faultHandler, faultVariable, mayFail } from '../effects/fault.ts';
 import { jsonLog, type Log, textLog } from '../effects/log/log.ts';
+import { drainReminder } from '../effects/log/reminder.ts';
 import { sentenceOf } from '../effects/log/sentences.ts';
 import { openSink, type Sink } from '../effects/log/sink.ts';
 import { syslogWriter } from '../effects/log/syslog.ts';
-import { fdWriter } from '../effects/log/writer.ts';
+import { fdWriter, isJournalStream } from '../effects/log/writer.ts';
 import { managerVariables, tellManager } from '../effects/manager.ts';
+import { commandLine, ownVariables } from '../effects/os/bytes.ts';
 import { findCommand } from '../effects/os/command.ts';
 import { sealDescriptors } from '../effects/os/descriptors.ts';
 import { libc } from '../effects/os/libc.ts';
 import { ignoreOtherSignals, signals, wasDebuggerClosed } from '../effects/os/signals.ts';
-import { logicalDirectory } from '../effects/os/spawn.ts';
+import { logicalDirectory, type Variables } from '../effects/os/spawn.ts';
 import { timerActor } from '../effects/os/timer.ts';
 import { findUser, type User } from '../effects/os/user.ts';
 import { exits } from '../effects/os/wait.ts';
@@ -79,7 +81,8 @@ function openLog(options: Options): { sink: Sink; log: Log } {
 	const stallAt = journalPath(options) === null ? 256 * 1024 : 0;
 	try {
 		const sink = openSink(syslog ? syslogWriter() : fdWriter(2), stallAt);
-		const log = json ? jsonLog(sink) : textLog(sink, { isStamped: !syslog });
+		const isJournal = !syslog && isJournalStream(2, process.env);
+		const log = json ? jsonLog(sink) : textLog(sink, syslog ? 'none' : isJournal ? 'level' : 'stamp');
 		sink.onDropped((lines) => log.say('warn', `${lines} log lines were dropped: nobody took them`));
 		return { sink, log };
 	} catch (error) {
@@ -107,6 +110,8 @@ function supervise({ options, plan, origin, inheritance, path, user, log, sink }
 	const outputs = outputsOf({ sink, log, inheritance });
 	const reaped = exits().pipe(share());
 
+	const reminder = drainReminder(log, journal.roster);
+
 	/** The way of a fact out of the door: recorded, then told. */
 	function record(fact: Fact) {
 		const before = journal.roster();
@@ -114,6 +119,7 @@ function supervise({ options, plan, origin, inheritance, path, user, log, sink }
 		const sentence = sentenceOf(fact, before, command);
 		if (sentence) log.say(sentence.level, sentence.text);
 		tellManager(fact, process.env);
+		reminder.note(fact);
 	}
 
 	const door = openDoor({ record, deliver: (happening) => deliver(supervisor, happening), after: origin.seq });
@@ -123,7 +129,7 @@ function supervise({ options, plan, origin, inheritance, path, user, log, sink }
 		outputs,
 		spec: {
 			path,
-			args: options.args,
+			args: options.args.length > 0 ? commandLine().slice(-options.args.length) : [],
 			env: childEnv(),
 			directory,
 			run,
@@ -174,6 +180,8 @@ function supervise({ options, plan, origin, inheritance, path, user, log, sink }
 		});
 		supervisor.start();
 		for (const pipe of origin.pipes) outputs.open(pipe);
+		if (origin.roster && listeners.haveChanged)
+			log.say('info', 'The listeners have changed: the children are replaced at once');
 		begin(origin, plan, door);
 		// Only now, so that children which ended in between are known by their names.
 		signals().subscribe(door.admit);
@@ -183,11 +191,13 @@ function supervise({ options, plan, origin, inheritance, path, user, log, sink }
 }
 
 /** The first facts of a life: it starts, or goes on with what an earlier one had not answered yet. */
-function begin({ by, roster, signals }: Origin, plan: Plan, { admit }: Door) {
+function begin({ by, roster, signals, listeners }: Origin, plan: Plan, { admit }: Door) {
 	const { pid } = process;
 	if (roster === null) admit({ type: 'supervisor.started', pid, plan });
 	else admit({ type: 'supervisor.recovered', pid, by, roster: { ...roster, unanswered: null } });
 	if (roster?.unanswered && !isStop(roster.unanswered, by)) admit({ type: roster.unanswered });
+	// Whoever runs already has other sockets: nobody would accept on the new ones.
+	else if (listeners.haveChanged && roster?.stopSignal === null) admit({ type: 'rotate.requested' });
 	for (const signal of signals) admit(signal);
 }
 
@@ -197,7 +207,7 @@ function isStop(request: Request['type'], by: Origin['by']): boolean {
 }
 
 /** What the manager told us, and how we fared, is not for the children: a STOPPING=1 would stop the service. */
-function childEnv(): NodeJS.ProcessEnv {
+function childEnv(): Variables {
 	const none = Object.fromEntries([...managerVariables, faultVariable].map((name) => [name, undefined]));
-	return { ...process.env, ...none };
+	return { ...ownVariables(), ...none };
 }

@@ -1,5 +1,5 @@
 /** The command line: words in Go's style, as the original takes them, to options. */
-import { signalNumber } from '../effects/os/kill.ts';
+import { signalName } from '../effects/os/kill.ts';
 
 export interface Options {
 	listen: string[];
@@ -124,7 +124,7 @@ function checked(name: string, { type }: Flag, value: string): string {
 		if (/^(0|f|F|false|FALSE|False)$/.test(value)) return 'false';
 		throw new UsageError(`invalid boolean value "${value}" for -${name}: parse error`);
 	}
-	if (name === 'signal' && signalNumber(bareSignal(value)) === null) {
+	if (name === 'signal' && signalName(value) === null) {
 		throw new UsageError(`invalid value "${value}" for flag -signal: no such signal`);
 	}
 	return value;
@@ -140,11 +140,6 @@ function parseGoInt(text: string): number | null {
 	return Math.abs(number) > 2 ** 63 ? null : number;
 }
 
-/** `TERM` for TERM, term, SIGTERM. */
-function bareSignal(name: string): string {
-	return name.toUpperCase().replace(/^SIG/, '');
-}
-
 function toOptions(values: Values, args: string[]): Options {
 	const text = (name: string) => values[name]?.[0] ?? flags[name]?.default ?? '';
 	return {
@@ -153,7 +148,7 @@ function toOptions(values: Values, args: string[]): Options {
 		start: Number(text('start')),
 		syslog: text('syslog') === 'true',
 		user: text('user'),
-		signal: bareSignal(text('signal')),
+		signal: signalName(text('signal')) ?? 'HUP',
 		kill: Number(text('kill')),
 		json: text('json') === 'true',
 		journal: text('journal'),

@@ -62,6 +62,11 @@ export function originOf({ options, plan, inheritance, signals, log }: OriginOpt
 		deniedPids: found.denied,
 		say: (text) => log.say('info', text),
 	});
+	if (found.denied.length > 0) {
+		listeners.close();
+		const pids = found.denied.join(', ');
+		throw new StartError(`Unable to start: children ${pids} of an earlier supervisor live on and can't be taken over`);
+	}
 	const { run, seq } = inherited ?? { run: found.run ?? newRun(), seq: found.seq };
 	const left = inherited?.roster ?? (found.roster && { ...found.roster, plan });
 	// With nobody left to go on with it is a start.
@@ -142,9 +147,10 @@ function findPrevious(path: string, log: Log): Found {
 }
 
 function recoverFrom(path: string, header: Header | null, roster: Roster | null, log: Log): Partial<Found> {
-	if (!header || !roster || stateOf(roster) === 'stopped') return {};
+	if (!header || !roster) return {};
 	const found = recover(header, roster);
 	if (found === null) return {};
+	if ('orphaned' in found) return found.orphaned;
 	if ('denied' in found) {
 		log.say('error', `Children ${found.denied.join(', ')} of an earlier supervisor can't be taken over: ${found.why}`);
 		return { denied: found.denied };

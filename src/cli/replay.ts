@@ -86,7 +86,7 @@ function isBeyond({ seq, at }: Checkpoint | Fact, until: string | undefined): bo
 
 function asText(line: Checkpoint | Fact, { before, after, commands }: Step, says: string | undefined): string {
 	const { seq, at } = line;
-	const head = `${new Date(at).toISOString()} ${String(seq).padStart(6)}  `;
+	const head = `${localTime(at)} ${String(seq).padStart(6)}  `;
 	const then = [...(says === undefined ? [] : [`say "${says}"`]), ...commands.map(commandText)];
 	const rest = then.map((text) => `\n${' '.repeat(33)}=> ${text}`).join('');
 	if (!('checkpoint' in line) && isDecision(line)) return `${head}  decided ${factText(line)}${rest}`;
@@ -97,9 +97,17 @@ function asText(line: Checkpoint | Fact, { before, after, commands }: Step, says
 	return `${head}${what.padEnd(44)} ${way}  ${children.join(' ')}`.trimEnd() + rest;
 }
 
+/** As the log has it, and with the distance to UTC: `2026-11-23T14:01:02.003+01:00`. */
+function localTime(at: number): string {
+	const minutes = -new Date(at).getTimezoneOffset();
+	const two = (number: number) => String(Math.floor(Math.abs(number))).padStart(2, '0');
+	const zone = `${minutes < 0 ? '-' : '+'}${two(minutes / 60)}:${two(minutes % 60)}`;
+	return new Date(at + minutes * 60_000).toISOString().replace('Z', zone);
+}
+
 function factText({ type, seq: _seq, at: _at, clock: _clock, ...fields }: Fact): string {
 	const plain = Object.entries(fields).filter(
-		([, value]) => value !== null && (typeof value !== 'object' || Array.isArray(value)),
+		([, value]) => value !== null && (typeof value !== 'object' || (Array.isArray(value) && value.length > 0)),
 	);
 	return [type, ...plain.map(([key, value]) => `${key}=${value}`)].join(' ');
 }

@@ -45,7 +45,7 @@ describe('replay', () => {
 			' decided child.spawning child=1 generation=1',
 			'timer.elapsed child=1 timer=boot starting -> running 1:serving',
 			' decided child.ready child=1',
-			' decided generation.promoted generation=1 replaced=',
+			' decided generation.promoted generation=1',
 			'signal.HUP running -> rotating 1:serving 2:spawning',
 			' => spawn child 2 of generation 2',
 			' decided generation.started generation=2 asked=SIGHUP',

@@ -17,7 +17,7 @@ import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { load } from '../support/load.ts';
 import { randomFrom, storiesOf } from '../support/log.ts';
-import { fdsOf } from '../support/proc.ts';
+import { fdsOf, until, untilBlocked } from '../support/proc.ts';
 import { environment, executable, fixture, isRoot, kill, type Program, run, scratch } from '../support/program.ts';
 
 const kills = 100;
@@ -180,20 +180,69 @@ describe('kill -9', () => {
 		expect((await self.ended()).status).toBe(0);
 	});
 
-	it('in a stop: the stop goes on', async () => {
+	it('in a stop: a start is a wish to serve, so who was told to leave leaves, and a new generation starts', async () => {
 		const self = await lives(
 			['-start=50'],
-			shell('trap "sleep 1; exit 0" TERM; echo up; while :; do sleep 0.02; done'),
+			shell('trap "echo told; sleep 1; exit 0" TERM; echo up; while :; do sleep 0.02; done'),
 		);
 		self.start();
 		await self.logged(/Generation 1 is up/);
 		self.signal('SIGTERM');
-		await self.logged(/SIGTERM: stopping/);
+		await self.logged(/\] told$/);
 		await self.kill();
 		self.start();
+		await self.logged(/A start ends the stop that an earlier supervisor had begun; \d+ will leave$/);
+		await self.logged(/Generation 2 is up/);
+		await self.logged(/exit status unknown$/);
+		expect(self.text().match(/\] told$/gm)).toHaveLength(1);
+		self.signal('SIGTERM');
 		expect((await self.ended()).status).toBe(0);
-		expect(self.text()).toMatch(/Recovered from/);
-		expect(self.text().match(/Starting/g)).toHaveLength(1);
+	});
+
+	it('when the next start listens elsewhere: the children are replaced at once, and the old path is gone', async () => {
+		const [old, next] = [join(scratch(), 'old.sock'), join(scratch(), 'new.sock')];
+		const self = await lives(['-start=50'], shell(patient));
+		self.start([`-listen=unix://${old}`]);
+		await self.logged(/Generation 1 is up/);
+		await self.kill();
+		self.start([`-listen=unix://${next}`]);
+		await self.logged(/The listeners have changed: the children are replaced at once$/);
+		await self.logged(/Generation 2 is up/);
+		expect([existsSync(old), existsSync(next)]).toEqual([false, true]);
+		await self.logged(/exit status unknown$/);
+	});
+
+	it('of a server that prints to its stderr alone: that is taken over', async () => {
+		const self = await lives(
+			['-start=50'],
+			shell('exec >/dev/null; trap "exit 0" TERM; while :; do echo "some words to fill a pipe with" >&2; done'),
+		);
+		self.start();
+		await self.logged(/Generation 1 is up/);
+		await self.kill();
+		const [child = 0] = pidsIn(readFileSync(self.journal, 'utf8'));
+		await untilBlocked(child);
+		self.start();
+		const before = (await self.logged(/Recovered from/)).index ?? 0;
+		await until('more of it', () => self.text().length > before + 300_000);
+		self.signal('SIGTERM');
+		expect((await self.ended()).status).toBe(0);
+		expect(self.text()).not.toContain('prints elsewhere');
+	});
+
+	it('and the death of a master leave its workers reading nothing: what they print is taken over', async () => {
+		const worker = 'trap "" HUP TERM; while :; do echo "a worker, filling the pipe"; done';
+		const self = await lives(['-start=50'], shell(`(${worker}) & echo "worker $!"; wait`));
+		self.start();
+		const [, pid] = await self.logged(/\] worker (\d+)$/);
+		await self.logged(/Generation 1 is up/);
+		await self.kill();
+		for (const child of pidsIn(readFileSync(self.journal, 'utf8'))) kill(child, 'SIGKILL');
+		onTestFinished(() => void kill(Number(pid), 'SIGKILL'));
+		await untilBlocked(Number(pid));
+		const before = self.text().length;
+		self.start();
+		await until('more of it', () => self.text().length > before + 300_000);
 	});
 
 	it('while a child prints: not a line is missing that was printed without a supervisor', async () => {
@@ -352,6 +401,9 @@ describe('a journal', () => {
 	});
 
 	it.each([
+		'{"seq":99,"at":1,"checkpoint":null}',
+		'{}',
+		'{"seq":99,"at":1,"type":"supervisor.recovered","pid":1,"by":"start","roster":{"children":null}}',
 		'no JSON at all',
 		'{"seq":99,"at":1,"type":"child.married","child":1}',
 		'{"seq":99,"at":1,"type":"child.exited","child":"x"}',
@@ -363,6 +415,51 @@ describe('a journal', () => {
 		await self.logged(new RegExp(`line ${number} is no fact( of a known shape)?; it was read up to there$`));
 		await self.logged(/Recovered from/);
 		expect(readFileSync(`${self.journal}.bad`, 'utf8')).toBe(`${line}\n`);
+	});
+
+	it('whose first fact comes before the start is read up to there', async () => {
+		const self = await lives(['-start=50'], shell(patient));
+		const header = '{"journal":2,"program":"x","boot":"b","run":"r","pid":1,"startTime":1,"args":[],"listeners":[]}';
+		writeFileSync(self.journal, `${header}\n{"seq":1,"at":1,"type":"signal.HUP"}\n`);
+		self.start();
+		await self.logged(/line 2 is a fact before the start; it was read up to there$/);
+		await self.logged(/Generation 1 is up/);
+	});
+
+	it('with bytes that are no UTF-8, and a torn tail, is cut where it was understood', async () => {
+		const self = await killed();
+		const sound = readFileSync(self.journal);
+		appendFileSync(self.journal, Buffer.concat([Buffer.from([0xff, 0xfe, 0x80, 10]), Buffer.from('{"seq":9')]));
+		self.start();
+		await self.logged(/Recovered from/);
+		expect(readFileSync(self.journal).subarray(0, sound.length)).toEqual(sound);
+		expect(readFileSync(self.journal).includes(0)).toBe(false);
+		expect(spawnSync(executable, ['replay', self.journal]).status).toBe(0);
+	});
+
+	it('that can’t be compacted goes on growing, with one line in the log', async () => {
+		const self = await killed();
+		mkdirSync(`${self.journal}.new`);
+		const last = JSON.parse(readFileSync(self.journal, 'utf8').trim().split('\n').at(-1) ?? '');
+		let text = '';
+		for (let seq = last.seq + 1; text.length < 1024 * 1024; seq += 1) {
+			text += `${JSON.stringify({ seq, at: last.at, type: 'upgrade.refused', reason: 'x'.repeat(900) })}\n`;
+		}
+		appendFileSync(self.journal, text);
+		self.start();
+		await self.logged(/Recovered from/);
+		for (let count = 2; count <= 6; count += 1) {
+			self.signal('SIGHUP');
+			await self.logged(new RegExp(`Generation ${count} is up`));
+		}
+		await self.logged(/exit status (unknown|0)$/, 5);
+		self.signal('SIGTERM');
+		await self.ended();
+		expect(self.text().match(/can't be compacted: .*; it goes on growing$/gm)).toHaveLength(1);
+		expect(self.text()).not.toMatch(/can't be written/);
+		const replayed = spawnSync(executable, ['replay', self.journal], { encoding: 'utf8', maxBuffer: 1 << 26 });
+		expect(replayed).toMatchObject({ status: 0, stderr: '' });
+		expect(replayed.stdout).not.toContain('facts are missing');
 	});
 
 	it('that is empty is a fresh start', async () => {
@@ -397,6 +494,22 @@ describe('a journal', () => {
 			'has a newer format',
 			(path) => writeFileSync(path, '{"journal":9,"run":"x"}\n'),
 			/^Unable to use journal .*: its format 9 is newer than this program, which knows 2$/,
+		],
+		[
+			'belongs to somebody else',
+			(path) => {
+				writeFileSync(path, '{"journal":2}\n');
+				chownSync(path, 65534, 65534);
+			},
+			/^Unable to open journal .*: it belongs to another user \(uid 65534\)$/,
+		],
+		[
+			'others may write to',
+			(path) => {
+				writeFileSync(path, '{"journal":2}\n');
+				chmodSync(path, 0o620);
+			},
+			/^Unable to open journal .*: others may write to it$/,
 		],
 		['is a directory', (path) => mkdirSync(path), /^Unable to open journal .*: illegal operation on a directory$/],
 	];
@@ -508,6 +621,13 @@ describe('without the right to', () => {
 			`Unable to open socket listen tcp 127.0.0.1:${self.port}: bind: address already in use; children of an earlier supervisor hold it: ${child}`,
 		]);
 		expect(kill(child, 0)).toBe(true);
+		// A socket that is inherited can be opened all the same: that is no reason for a second set of children.
+		const script = `import os, socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); s.listen(); os.dup2(s.fileno(), 9); os.execvp("setpriv", ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "${executable}", "-listen=fd://9", "-journal=${self.journal}", "-command=/bin/sleep", "--", "60"])`;
+		const inherited = run(['-c', script], { command: 'python3' });
+		expect((await inherited.ended).status).toBe(1);
+		expect(inherited.lines().at(-1)).toBe(
+			`Unable to start: children ${child} of an earlier supervisor live on and can't be taken over`,
+		);
 	});
 });
 

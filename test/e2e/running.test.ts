@@ -264,6 +264,7 @@ describe('a log that nobody reads', () => {
 		});
 		await program.logged(/^Starting/);
 		program.process.stderr?.pause();
+		await untilChildren(program.pid, 1);
 		const child = childrenOf(program.pid)[0] ?? 0;
 		await untilBlocked(child);
 		program.signal('SIGHUP');
@@ -281,6 +282,7 @@ describe('a log that nobody reads', () => {
 		});
 		await program.logged(/^Starting/);
 		program.process.stderr?.pause();
+		await untilChildren(program.pid, 1);
 		await untilBlocked(childrenOf(program.pid)[0] ?? 0);
 		program.signal('SIGTERM');
 		await once(program.process, 'exit');

@@ -135,7 +135,7 @@ export function childrenOf({ admit, log, outputs, spec, user, isDurable, inherit
 		const survivor = survivors.find((each) => each.child === child);
 		const alive = keep({ child, pid, pidfd: survivor?.pidfd ?? null, output, group: null });
 		if (isLingering) watchGroup(alive);
-		else if (!survivor) ended(unknownEnd(pid));
+		else if (!survivor || isReaped(survivor)) ended(unknownEnd(pid));
 		else if (survivor.pidfd !== null) onEnd(survivor.pidfd, () => ended(unknownEnd(pid)));
 		return alive;
 	}
@@ -225,6 +225,11 @@ function childPipe(isDurable: boolean, user: User | null) {
 	}
 }
 
+/** A child of ours that an earlier program has reaped, and not told of. */
+function isReaped({ pid, pidfd }: Survivor): boolean {
+	return pidfd === null && lookUp(pid)?.parent !== process.pid;
+}
+
 /** Only a parent learns how a process ended. */
 function unknownEnd(pid: number): Exit {
 	return { pid, code: null, signal: null, status: 1 };
@@ -238,5 +243,6 @@ function socketVariables(listeners: number[]) {
 function whyNot(path: string, error: unknown): string {
 	if (!(error instanceof SyscallError)) return (error as Error).message;
 	const what = ['posix_spawn', 'execve'].includes(error.syscall) ? `fork/exec ${path}` : error.syscall;
-	return `${what}: ${error.message}`;
+	const hint = error.code === 'EPERM' && process.geteuid?.() !== 0 ? ' (-user takes root)' : '';
+	return `${what}: ${error.message}${hint}`;
 }

@@ -5,6 +5,7 @@ import type { OnReadOpts, Socket, SocketConstructorOpts } from 'node:net';
 import { array, number, object, string } from 'valibot';
 import type { Log } from '../log/log.ts';
 import type { Sink } from '../log/sink.ts';
+import { call, constants } from '../os/libc.ts';
 import { type Inheritance, part } from '../upgrade/inheritance.ts';
 
 /** A pipe that is read, as it can be handed over to another program. */
@@ -20,7 +21,10 @@ export interface OpenPipe {
 }
 
 export interface Output {
-	/** Reads what is in the pipe now, to the last byte, and ends the last line: its writer is gone. */
+	/**
+	 * Reads what is in the pipe now, to the last byte, and ends the last line: its writer is gone. What others still
+	 * write to it is read like any output.
+	 */
 	finish: () => void;
 }
 
@@ -65,7 +69,6 @@ export function outputsOf({ sink, log, inheritance }: OutputsOptions) {
 	/** Reads a pipe from now on. */
 	function open({ fd, child, pid, generation, unfinished }: OpenPipe): Output {
 		const lines = newLines(log.child(pid, generation), unfinished);
-		let isOpen = true;
 		const options: SocketConstructorOpts & { onread: OnReadOpts } = {
 			fd,
 			readable: true,
@@ -86,17 +89,18 @@ export function outputsOf({ sink, log, inheritance }: OutputsOptions) {
 		readers.add(reader);
 		socket.on('error', () => socket.destroy());
 		socket.on('close', () => {
-			isOpen = false;
 			readers.delete(reader);
 			paused.delete(socket);
 			lines.end();
 		});
 
+		/** A socket that is destroyed has read to the end of the file, and its fd may be another file's by now. */
 		function finish() {
-			while (isOpen) {
-				const length = readNow(fd);
+			for (let left = socket.destroyed ? 0 : unreadIn(fd); left > 0; ) {
+				const length = readNow(fd, Math.min(left, buffer.length));
 				if (length === 0) break;
 				lines.add(buffer, length);
+				left -= length;
 			}
 			lines.end();
 		}
@@ -141,12 +145,19 @@ function newSocket(options: SocketConstructorOpts): Socket {
 }
 
 /** Zero at the end of the file, and while there is nothing to read: libuv has made the fd non-blocking. */
-function readNow(fd: number): number {
+function readNow(fd: number, most: number): number {
 	try {
-		return readSync(fd, buffer);
+		return readSync(fd, buffer, 0, most, null);
 	} catch {
 		return 0;
 	}
+}
+
+/** How many bytes are in a pipe. */
+function unreadIn(fd: number): number {
+	const count = Buffer.alloc(4);
+	call('ioctl', fd, constants.FIONREAD, count);
+	return count.readInt32LE();
 }
 
 /** Chunks in, whole lines out: as many of them at a time as a chunk holds. */

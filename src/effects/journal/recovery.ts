@@ -1,15 +1,15 @@
 /** After a supervisor was killed: its children, its sockets and its pipes, found again by its journal. */
-import { closeSync, fstatSync } from 'node:fs';
+import { closeSync } from 'node:fs';
 import { evolve, type Roster, type RosterChild } from '../../machines/roster.ts';
 import type { Survivor } from '../children/children.ts';
 import type { OpenPipe } from '../children/output.ts';
-import { moveUp, reopenForReading } from '../os/descriptors.ts';
 import { bootId } from '../os/identity.ts';
 import { SyscallError } from '../os/libc.ts';
-import { openPidfd, takeFd } from '../os/pidfd.ts';
-import { allPids, environmentOf, fileOf, filesOf, lookUp } from '../os/proc.ts';
-import { isListening, type Listener, takeListener } from '../sockets/listener.ts';
+import { openPidfd, takeFdIfOpen } from '../os/pidfd.ts';
+import { allPids, environmentOf, fileOf, lookUp } from '../os/proc.ts';
+import type { Listener } from '../sockets/listener.ts';
 import type { Header, JournalContent } from './lines.ts';
+import { type Relative, relativesOf, takeListening, takePipes } from './relatives.ts';
 
 /** What the journal's facts amount to, and the number of the last one. */
 export function foldJournal({ lines }: JournalContent): { roster: Roster | null; seq: number } {
@@ -39,12 +39,17 @@ export interface Denied {
 	why: string;
 }
 
+/** Only what children of children have kept. */
+export interface Orphaned {
+	orphaned: { pipes: OpenPipe[]; listeners: Listener[] };
+}
+
 /**
  * Takes over what the last supervisor has left.
- * @returns null when there is nothing: another boot, no survivor, or a stop that was never undone
+ * @returns null when there is nothing
  * @throws {Error} when the last supervisor is still alive
  */
-export function recover(header: Header, folded: Roster): Recovered | Denied | null {
+export function recover(header: Header, folded: Roster): Recovered | Denied | Orphaned | null {
 	if (header.boot === '' || header.boot !== bootId()) return null;
 	const last = lookUp(header.pid);
 	if (header.pid !== process.pid && last?.isAlive && last.startTime === header.startTime) {
@@ -57,17 +62,17 @@ export function recover(header: Header, folded: Roster): Recovered | Denied | nu
 		const pidfd = pid !== null && startTime !== null ? openPidfd(pid, startTime) : null;
 		if (pidfd !== null) held.push({ ...child, pid: pid ?? 0, pidfd });
 	}
-	if (held.length === 0) return null;
-	const pipes: OpenPipe[] = [];
+	const relatives = relativesOf(header.run);
+	if (held.length === 0) return takeOrphaned(header, relatives);
+	let pipes: OpenPipe[] = [];
 	try {
-		const remarks: string[] = [];
-		for (const survivor of held) {
-			const pipe = takePipe(survivor);
-			if (pipe) pipes.push(pipe);
-			else remarks.push(`The output of ${survivor.pid} can't be taken over: it prints elsewhere`);
-		}
+		for (const { pidfd } of held) requireRight(pidfd);
+		pipes = takePipes(relatives, roster);
+		const remarks = held
+			.filter(({ child }) => !pipes.some((pipe) => pipe.child === child))
+			.map(({ pid }) => `The output of ${pid} can't be taken over: it prints elsewhere`);
 		const survivors = held.map(({ child, pid, pidfd }) => ({ child, pid, pidfd }));
-		const listeners = header.listeners.flatMap((listener) => takeListening(listener, survivors) ?? []);
+		const listeners = header.listeners.flatMap((listener) => takeListening(listener, relatives) ?? []);
 		return { roster, survivors, pipes, listeners, remarks };
 	} catch (error) {
 		if (!(error instanceof SyscallError)) throw error;
@@ -108,41 +113,18 @@ function findSpawned(run: string, child: number) {
 	return null;
 }
 
-/** The pipe that a child prints to, by its fd 1. @throws {SyscallError} without the right to */
-function takePipe({ child, pid, pidfd, generation, pipe }: RosterChild & { pid: number; pidfd: number }) {
-	const stdout = takeFdIfOpen(pidfd, 1);
-	if (stdout === null) return null;
-	try {
-		const stat = fstatSync(stdout);
-		if (!stat.isFIFO() || stat.ino !== pipe) return null;
-		return { fd: reopenForReading(stdout), child, pid, generation, unfinished: '' };
-	} finally {
-		closeSync(stdout);
-	}
+/** /proc shows nothing of who can't be traced, without a word; this says so. @throws {SyscallError} */
+function requireRight(pidfd: number) {
+	const stdin = takeFdIfOpen(pidfd, 0);
+	if (stdin !== null) closeSync(stdin);
 }
 
-/** Null when the process has no such fd, or is just ending. @throws {SyscallError} */
-function takeFdIfOpen(pidfd: number, fd: number): number | null {
+/** With no child left to go on with, what theirs print is read all the same, and the sockets they hold are ours. */
+function takeOrphaned({ listeners }: Header, relatives: Relative[]): Orphaned {
 	try {
-		return takeFd(pidfd, fd);
-	} catch (error) {
-		if (error instanceof SyscallError && ['EBADF', 'ESRCH'].includes(error.code)) return null;
-		throw error;
+		const pipes = takePipes(relatives, null);
+		return { orphaned: { pipes, listeners: listeners.flatMap((each) => takeListening(each, relatives) ?? []) } };
+	} catch {
+		return { orphaned: { pipes: [], listeners: [] } };
 	}
-}
-
-/** The listening socket of that inode, from whoever still holds it under whatever number. @throws {SyscallError} */
-function takeListening(wanted: Header['listeners'][number], survivors: Survivor[]): Listener | null {
-	for (const { pid, pidfd } of survivors) {
-		for (const { fd: number, file } of filesOf(pid)) {
-			if (file !== `socket:[${wanted.inode}]`) continue;
-			const taken = takeFdIfOpen(pidfd ?? -1, number);
-			if (taken === null) continue;
-			const fd = moveUp(taken);
-			const listener = takeListener(wanted.uri, fd, wanted.file);
-			if (isListening(fd) && listener.inode === wanted.inode && listener.address === wanted.address) return listener;
-			closeSync(fd);
-		}
-	}
-	return null;
 }

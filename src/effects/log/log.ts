@@ -9,11 +9,17 @@ export interface Log {
 	child: (pid: number, generation: number) => (lines: string) => void;
 }
 
-/** `[PID] ` and the line, behind `socketmaster[PID] YYYY/MM/DD HH:MM:SS ` unless the sink stamps lines itself. */
-export function textLog(sink: Sink, { isStamped }: { isStamped: boolean }): Log {
-	const stamp = isStamped ? newStamp() : () => '';
+/** What stands before each line: the original's stamp, nothing where the sink has its own, or a level for systemd's journal. */
+export type Prefix = 'stamp' | 'none' | 'level';
+
+const syslogLevels = { info: '<6>', warn: '<4>', error: '<3>' };
+
+/** `[PID] ` and the line, behind `socketmaster[PID] YYYY/MM/DD HH:MM:SS ` or what else is asked for. */
+export function textLog(sink: Sink, prefix: Prefix): Log {
+	const stamp = prefix === 'stamp' ? newStamp() : () => (prefix === 'level' ? syslogLevels.info : '');
+	const head = (level: Sentence['level']) => (prefix === 'level' ? syslogLevels[level] : stamp());
 	return {
-		say: (_, text) => sink.write(`${stamp()}${toBytes(text)}\n`),
+		say: (level, text) => sink.write(`${head(level)}${toBytes(text)}\n`),
 		child: (pid) => {
 			const mark = `[${pid}] `;
 			return (lines) => {

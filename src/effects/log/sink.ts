@@ -9,7 +9,7 @@ export interface Sink {
 	isIdle: () => boolean;
 	/** Told when a stall is over. */
 	onReady: (listener: () => void) => void;
-	/** Told how many lines had to be dropped in a stall, when it is over. */
+	/** Told how many lines were dropped, in a stall or because nobody could take them, when that is over. */
 	onDropped: (listener: (lines: number) => void) => void;
 	/** Resolves with true when all is written, with false when the patience (milliseconds) is at its end. */
 	flush: (patience: number) => Promise<boolean>;
@@ -18,8 +18,8 @@ export interface Sink {
 /** Above this many, lines are dropped and counted: only the supervisor's own and last words come in a stall. */
 const dropAt = 16 * 1024 * 1024;
 
-/** Writes whole lines and answers when they are out, or lost for good: the log is no reason to die. */
-export type Writer = (text: string, done: () => void) => void;
+/** Writes whole lines and answers when they are out, with how many were lost for good: the log is no reason to die. */
+export type Writer = (text: string, done: (lost: number) => void) => void;
 
 /**
  * A sink in front of a writer, which gets one text at a time.
@@ -51,9 +51,10 @@ export function openSink(write: Writer, stallAt: number): Sink {
 			waiting = [];
 			let isSync = true;
 			let isDone = false;
-			write(text, () => {
+			write(text, (lost) => {
 				isDone = true;
-				written(text.length);
+				dropped += lost;
+				written(text.length, lost);
 				if (!isSync) next();
 			});
 			isSync = false;
@@ -64,14 +65,19 @@ export function openSink(write: Writer, stallAt: number): Sink {
 		flushed = [];
 	}
 
-	function written(bytes: number) {
+	function written(bytes: number, lost: number) {
 		const wasStalled = waitingBytes > stallAt;
 		waitingBytes -= bytes;
-		if (!wasStalled || waitingBytes > stallAt) return;
-		const lost = dropped;
+		const isStalled = waitingBytes > stallAt;
+		if (!isStalled && lost === 0) tellDropped();
+		if (wasStalled && !isStalled) for (const listener of readyListeners) listener();
+	}
+
+	/** Told when something is taken again, not while it is lost. */
+	function tellDropped() {
+		const count = dropped;
 		dropped = 0;
-		if (lost > 0) for (const listener of droppedListeners) listener(lost);
-		for (const listener of readyListeners) listener();
+		if (count > 0) for (const listener of droppedListeners) listener(count);
 	}
 
 	return {

@@ -38,7 +38,7 @@ export function syslogWriter(): Writer {
 				goOnAfter(error as SyscallError);
 				return;
 			}
-			done();
+			done(0);
 		}
 
 		function goOnAfter({ code }: SyscallError) {

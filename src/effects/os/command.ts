@@ -17,10 +17,10 @@ export function findCommand(command: string, searchPath: string): string {
 }
 
 function whyNotExecutable(path: string): string | null {
-	const stat = statSync(path, { throwIfNoEntry: false });
-	if (!stat) return `stat ${path}: no such file or directory`;
-	if (stat.isDirectory()) return 'permission denied';
 	try {
+		const stat = statSync(path, { throwIfNoEntry: false });
+		if (!stat) return `stat ${path}: no such file or directory`;
+		if (stat.isDirectory()) return 'permission denied';
 		accessSync(path, constants.X_OK);
 		return (stat.mode & 0o111) === 0 ? 'permission denied' : null;
 	} catch {

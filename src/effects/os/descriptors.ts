@@ -1,9 +1,12 @@
 /** File descriptors: made, moved, marked and closed. */
 import { closeSync, constants as fs, openSync } from 'node:fs';
-import { call, constants, libc } from './libc.ts';
+import { call, constants, libc, SyscallError } from './libc.ts';
 
 /** Children get their sockets from fd 3 on; the sockets that the supervisor holds lie from here on. */
 const firstOwn = 64;
+
+/** After stdin, stdout and stderr. */
+const firstFree = 3;
 
 /** A pipe: `[read end, write end]`, both close-on-exec and blocking. @throws {SyscallError} */
 export function makePipe(): [number, number] {
@@ -23,7 +26,13 @@ export function moveUp(fd: number): number {
 
 /** The same file under a second number above those that children get (`above` or more), close-on-exec. @throws {SyscallError} */
 export function copyUp(fd: number, above = firstOwn): number {
-	return call('fcntl', fd, constants.F_DUPFD_CLOEXEC, Math.max(above, firstOwn));
+	try {
+		return call('fcntl', fd, constants.F_DUPFD_CLOEXEC, Math.max(above, firstOwn));
+	} catch (error) {
+		// So many are not allowed (RLIMIT_NOFILE): anywhere is right, as a spawn parts sources and targets itself.
+		if (!(error instanceof SyscallError) || error.code !== 'EINVAL') throw error;
+		return call('fcntl', fd, constants.F_DUPFD_CLOEXEC, Math.min(above, firstFree));
+	}
 }
 
 /** Opens a pipe that somebody writes to a second time, for reading: O_NONBLOCK on it is then nobody else's. */

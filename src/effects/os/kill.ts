@@ -7,6 +7,14 @@ export function signalNumber(name: string): number | null {
 	return (constants.signals as Record<string, number>)[`SIG${name}`] ?? null;
 }
 
+/** `TERM` for TERM, term, SIGTERM and 15; null for what is no signal. */
+export function signalName(text: string): string | null {
+	const bare = text.toUpperCase().replace(/^SIG/, '');
+	if (signalNumber(bare) !== null) return bare;
+	const found = Object.entries(constants.signals).find(([, number]) => String(number) === text);
+	return found ? found[0].slice('SIG'.length) : null;
+}
+
 /** Sends a signal by its name without SIG; false when there is no such process. @throws {SyscallError} */
 export function signalProcess(pid: number, signal: string): boolean {
 	return isThere(() => call('kill', pid, signalNumber(signal) ?? 0));

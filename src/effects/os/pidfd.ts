@@ -1,7 +1,7 @@
 /** Processes that are not our children, held by pidfd: a number that is used again is another pidfd. */
 import { closeSync } from 'node:fs';
 import { isThere, signalNumber } from './kill.ts';
-import { call, poll } from './libc.ts';
+import { call, poll, SyscallError } from './libc.ts';
 import { lookUp } from './proc.ts';
 
 /** The same on every architecture. */
@@ -22,8 +22,18 @@ export function openPidfd(pid: number, startTime: number): number | null {
 }
 
 /** A duplicate of another process's fd, close-on-exec. @throws {SyscallError} EPERM without the right to trace it */
-export function takeFd(pidfd: number, fd: number): number {
+function takeFd(pidfd: number, fd: number): number {
 	return call('syscall', numbers.pidfdGetfd, pidfd, fd, 0, null);
+}
+
+/** The same; null when the process has no such fd, or is just ending. @throws {SyscallError} */
+export function takeFdIfOpen(pidfd: number, fd: number): number | null {
+	try {
+		return takeFd(pidfd, fd);
+	} catch (error) {
+		if (error instanceof SyscallError && ['EBADF', 'ESRCH'].includes(error.code)) return null;
+		throw error;
+	}
 }
 
 /** Sends a signal by its name without SIG; nothing when the process is gone. @throws {SyscallError} */

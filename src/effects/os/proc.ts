@@ -39,9 +39,13 @@ export function othersInGroup(group: number): number[] {
 	});
 }
 
-/** All processes there are. */
+/** All processes there are; none where there is no /proc. */
 export function allPids(): number[] {
-	return readdirSync('/proc').flatMap((name) => (/^\d+$/.test(name) ? Number(name) : []));
+	try {
+		return readdirSync('/proc').flatMap((name) => (/^\d+$/.test(name) ? Number(name) : []));
+	} catch {
+		return [];
+	}
 }
 
 /** Its variables, as `NAME=value`; characters are bytes. Empty when it is gone or not ours to look at. */

@@ -96,10 +96,29 @@ export function boundAddress(fd: number): string {
 	const length = Buffer.alloc(4);
 	length.writeUInt32LE(bytes.length);
 	call('getsockname', fd, bytes, length);
-	const family = bytes.readUInt16LE();
-	if (family === constants.AF_INET) return `${bytes.subarray(4, 8).join('.')}:${bytes.readUInt16BE(2)}`;
-	if (family === constants.AF_INET6) return `[${v6Text(bytes.subarray(8, 24))}]:${bytes.readUInt16BE(2)}`;
-	return bytes.toString('utf8', 2, length.readUInt32LE()).replace(/\0.*$/s, '');
+	return textOf(bytes.subarray(0, length.readUInt32LE()));
+}
+
+/** What a socket for the URI would be bound to, where that can be told: null for what is no address. */
+export function addressOfUri(uri: string): string | null {
+	try {
+		const { scheme, host, path } = splitUri(uri);
+		if (scheme === 'unix') return host + path;
+		if (scheme !== 'tcp' && scheme !== 'tcp4' && scheme !== 'tcp6') return null;
+		const { host: name, port } = splitHostPort(host);
+		const [address] = resolve(name, port, scheme);
+		return address ? textOf(address.bytes) : null;
+	} catch {
+		return null;
+	}
+}
+
+/** struct sockaddr_in, sockaddr_in6 or sockaddr_un as text. */
+function textOf(address: Buffer): string {
+	const family = address.readUInt16LE();
+	if (family === constants.AF_INET) return `${address.subarray(4, 8).join('.')}:${address.readUInt16BE(2)}`;
+	if (family === constants.AF_INET6) return `[${v6Text(address.subarray(8, 24))}]:${address.readUInt16BE(2)}`;
+	return address.toString('utf8', 2).replace(/\0.*$/s, '');
 }
 
 function v6Text(bytes: Buffer): string {

@@ -1,5 +1,6 @@
 /** A -listen URI becomes a listening file descriptor. */
-import { closeSync, fstatSync, lstatSync, readFileSync, unlinkSync } from 'node:fs';
+import { closeSync, fstatSync, lstatSync, openSync, readFileSync, unlinkSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { copyUp, moveUp } from '../os/descriptors.ts';
 import { call, constants, errno, SyscallError } from '../os/libc.ts';
 import { fileOf } from '../os/proc.ts';
@@ -49,8 +50,8 @@ export function closeListener({ fd, file }: Listener): void {
 	closeSync(fd);
 	if (!file) return;
 	try {
-		const { dev, ino } = lstatSync(file.path);
-		if (dev === file.dev && ino === file.ino) unlinkSync(file.path);
+		const stat = lstatSync(file.path);
+		if (stat.isSocket() && stat.dev === file.dev && stat.ino === file.ino) unlinkSync(file.path);
 	} catch {
 		// Somebody else removed it: nothing of ours is left.
 	}
@@ -116,13 +117,15 @@ function setOption(fd: number, level: number, name: number, value: number) {
 
 function openUnix(uri: string, path: string): Listener {
 	const bytes = unixAddress(path);
-	const describe = (error: unknown) => listenError('unix', path, error);
 	const fd = newSocket(constants.AF_UNIX);
+	const release = lockFolder(path);
 	try {
 		try {
 			call('bind', fd, bytes, bytes.length);
 		} catch (error) {
-			if (!(error instanceof SyscallError && error.errno === errno('EADDRINUSE') && isAbandoned(path))) throw error;
+			if (!(error instanceof SyscallError && error.code === 'EADDRINUSE')) throw error;
+			if (lstatSync(path).isDirectory()) throw new SyscallError('bind', errno('EISDIR'));
+			if (!isAbandoned(path)) throw error;
 			unlinkSync(path);
 			call('bind', fd, bytes, bytes.length);
 		}
@@ -131,13 +134,30 @@ function openUnix(uri: string, path: string): Listener {
 		return takeListener(uri, fd, { path, dev, ino });
 	} catch (error) {
 		closeSync(fd);
-		throw describe(error);
+		throw listenError('unix', path, error);
+	} finally {
+		release();
+	}
+}
+
+/**
+ * Waits until no other starter is between looking at a path and binding it, in the same folder. @returns how to let go
+ */
+function lockFolder(path: string): () => void {
+	const LOCK_EX = 2;
+	try {
+		const fd = openSync(dirname(path), constants.O_CLOEXEC);
+		call('flock', fd, LOCK_EX);
+		return () => closeSync(fd);
+	} catch {
+		// It can't be read, or is on a file system without locks: then nobody else's can either.
+		return () => {};
 	}
 }
 
 /** A socket file nobody listens on: its maker died without removing it. */
 function isAbandoned(path: string): boolean {
-	if (!lstatSync(path).isSocket()) return false;
+	if (!lstatSync(path).isSocket() || isBound(path)) return false;
 	const probe = call(
 		'socket',
 		constants.AF_UNIX,
@@ -152,6 +172,15 @@ function isAbandoned(path: string): boolean {
 		return error instanceof SyscallError && error.errno === errno('ECONNREFUSED');
 	} finally {
 		closeSync(probe);
+	}
+}
+
+/** Whether a living socket is bound to the path, listening or not (/proc/net/unix has the path in its last column). */
+function isBound(path: string): boolean {
+	try {
+		return readFileSync('/proc/net/unix', 'utf8').includes(` ${path}\n`);
+	} catch {
+		return false;
 	}
 }
 

@@ -1,10 +1,9 @@
 /** The listening sockets of one supervisor: opened, taken back, handed on, closed. */
-import { closeSync } from 'node:fs';
 import { array, nullable, number, object, string } from 'valibot';
 import { StartError } from '../startError.ts';
 import { type Inheritance, part } from '../upgrade/inheritance.ts';
 import { closeListener, type Listener, openListener, takeListener } from './listener.ts';
-import { storeListeners, takeStored } from './store.ts';
+import { storedListeners, storeListeners } from './store.ts';
 
 export const fileSchema = () => nullable(object({ path: string(), dev: number(), ino: number() }));
 
@@ -22,6 +21,8 @@ export interface ListenersOptions {
 
 export interface Listeners {
 	all: Listener[];
+	/** Children that run already have others. */
+	haveChanged: boolean;
 	/** Closes them, and removes the paths that were made. */
 	close: () => void;
 }
@@ -34,16 +35,21 @@ export interface Listeners {
 export function openListeners({ inheritance, ...options }: ListenersOptions): Listeners {
 	const inherited = inheritance.take(listenersPart);
 	const all = inherited ? inherited.map(({ uri, fd, file }) => takeListener(uri, fd, file)) : openAll(options);
+	const { recovered } = options;
+	const haveChanged =
+		recovered.length > 0 &&
+		(all.length !== recovered.length || all.some(({ inode }, index) => inode !== recovered[index]?.inode));
 	inheritance.leave(listenersPart, () => ({
 		state: all.map(({ uri, fd, file }) => ({ uri, fd, file })),
 		fds: all.map(({ fd }) => fd),
 	}));
-	return { all, close: () => all.forEach(closeListener) };
+	return { all, haveChanged, close: () => all.forEach(closeListener) };
 }
 
 function openAll({ uris, recovered, deniedPids, say }: Omit<ListenersOptions, 'inheritance'>): Listener[] {
 	const listeners: Listener[] = [];
 	const opened: Listener[] = [];
+	const stored = storedListeners(process.env);
 	const spare = new Set(recovered);
 	// The original's last release hands its socket to its successor so. It is none of a child's business.
 	const { SOCKETMASTER_FD } = process.env;
@@ -51,8 +57,10 @@ function openAll({ uris, recovered, deniedPids, say }: Omit<ListenersOptions, 'i
 	try {
 		for (const [index, uri] of uris.entries()) {
 			say(`Listening on ${uri}`);
-			const kept = [...spare].find((listener) => listener.uri === uri) ?? takeStored(process.env, uri, index);
+			const kept = [...spare].find((listener) => listener.uri === uri) ?? stored.take(uri, index);
 			if (kept) spare.delete(kept);
+			if (listeners.some(({ fd }) => uri === `fd://${fd}`))
+				throw new StartError(`Unable to open socket ${uri.replace('://', ' ')}: bad file descriptor`);
 			const listener = kept ?? openOrInherit(uri, index === 0 ? SOCKETMASTER_FD : undefined, deniedPids);
 			if (/:0*$/.test(uri)) say(`Bound to ${listener.address}`);
 			listeners.push(listener);
@@ -63,7 +71,9 @@ function openAll({ uris, recovered, deniedPids, say }: Omit<ListenersOptions, 'i
 		opened.forEach(closeListener);
 		throw error;
 	}
-	for (const { fd } of spare) closeSync(fd);
+	// Whose path nobody is to be reached by any more: it goes too.
+	for (const listener of spare) closeListener(listener);
+	stored.dropRest();
 	storeListeners(process.env, listeners);
 	return listeners;
 }

@@ -1,10 +1,12 @@
 /** One program becomes the next: the same pid, the same children, the same sockets. */
-import { closeSync, readFileSync } from 'node:fs';
+import { closeSync } from 'node:fs';
 import { array, number, object, picklist, record, safeParse, string, unknown } from 'valibot';
 import type { Request } from '../../machines/facts.ts';
+import { ownVariables } from '../os/bytes.ts';
 import { setKept } from '../os/descriptors.ts';
 import { call, stringArray } from '../os/libc.ts';
 import { unreadSignals } from '../os/signals.ts';
+import { variablesOf } from '../os/spawn.ts';
 import type { Inheritance } from './inheritance.ts';
 import { append, newMemory, takeMemory } from './memory.ts';
 
@@ -24,14 +26,13 @@ export interface Handover {
  * Replaces this program by another in the same process. Does not return.
  * @throws {SyscallError} when that can't be done; then nothing has changed
  */
-export function becomeProgram(inheritance: Inheritance, path: string, argv: string[]): never {
+export function becomeProgram(inheritance: Inheritance, path: string, argv: (string | Buffer)[]): never {
 	const { states, fds } = inheritance.collect();
 	const memory = newMemory(`${JSON.stringify({ format: handoverFormat, pid: process.pid, states })}\n`);
 	// Node has marked what it inherited close-on-exec, 0 to 2 too.
 	const kept = [0, 1, 2, memory, ...fds];
-	const env = { ...process.env, [variable]: String(memory) };
 	const args = stringArray(argv);
-	const environment = stringArray(Object.entries(env).map(([key, value]) => `${key}=${value}`));
+	const environment = stringArray(variablesOf({ ...ownVariables(), [variable]: String(memory) }));
 	try {
 		for (const fd of kept) setKept(fd, true);
 		// The last thing before execve(2): what comes later meets a program that is starting.
@@ -59,9 +60,4 @@ export function takeHandover(): Handover | null {
 		throw new Error('what the program before has left makes no sense');
 	}
 	return { states: output.handed.states, signals: output.signals };
-}
-
-/** The words this process was started with, its program's name first. */
-export function commandLine(): string[] {
-	return readFileSync('/proc/self/cmdline', 'utf8').split('\0').slice(0, -1);
 }

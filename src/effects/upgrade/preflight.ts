@@ -5,6 +5,7 @@ import { number, object, record, safeParse, string, unknown } from 'valibot';
 import { type EventObject, fromCallback } from 'xstate';
 import type { Happening } from '../../machines/facts.ts';
 import { howItEnded } from '../log/sentences.ts';
+import { ownVariables } from '../os/bytes.ts';
 import { closeAll, makePipe, reopenForReading } from '../os/descriptors.ts';
 import { newRun } from '../os/identity.ts';
 import { signalProcess } from '../os/kill.ts';
@@ -43,7 +44,7 @@ export function preflightActor({ admit, exits, inheritance, program }: Preflight
 			fds = [offer];
 			const [read, write] = makePipe();
 			fds.push(read, write);
-			const env = { ...process.env, [variable]: '3' };
+			const env = { ...ownVariables(), [variable]: '3' };
 			const pid = spawnProcess({ ...program(), env, fds: [0, write, write, offer] });
 			const output = reopenForReading(read);
 			closeAll(fds);

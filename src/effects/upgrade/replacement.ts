@@ -4,8 +4,10 @@ import { type EventObject, fromCallback } from 'xstate';
 import type { Happening } from '../../machines/facts.ts';
 import type { Outputs } from '../children/output.ts';
 import type { Sink } from '../log/sink.ts';
+import { commandLine } from '../os/bytes.ts';
 import { findCommand } from '../os/command.ts';
-import { becomeProgram, commandLine } from './handover.ts';
+import type { SpawnSpec } from '../os/spawn.ts';
+import { becomeProgram } from './handover.ts';
 import type { Inheritance } from './inheritance.ts';
 
 /** How long until it is asked again whether all children have their processes, in milliseconds. */
@@ -60,13 +62,17 @@ export function handoverActor(admit: (happening: Happening) => void, options: Re
 }
 
 /** The program that this one was started as, found anew, with its arguments. @throws {Error} */
-export function nextProgram(directory: string): { path: string; args: string[]; directory: string } {
+export function nextProgram(directory: string): Pick<SpawnSpec, 'path' | 'args' | 'directory'> {
 	const [name = '', ...args] = commandLine();
-	return { path: findCommand(name, process.env.PATH ?? ''), args: [...withoutDebugger(args), ...args], directory };
+	return {
+		path: findCommand(String(name), process.env.PATH ?? ''),
+		args: [...withoutDebugger(args), ...args],
+		directory,
+	};
 }
 
 /** On a Node that knows how, the next program is not to open a debugger on SIGUSR1 before it can listen. */
-function withoutDebugger(args: string[]): string[] {
+function withoutDebugger(args: (string | Buffer)[]): string[] {
 	const flag = '--disable-sigusr1';
 	return process.allowedNodeEnvironmentFlags.has(flag) && !args.includes(flag) ? [flag] : [];
 }

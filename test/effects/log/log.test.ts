@@ -6,19 +6,19 @@ import { openSink } from '../../../src/effects/log/sink.ts';
 /** A sink whose writer is done when the test says so. */
 function heldSink(stallAt = 10) {
 	const written: string[] = [];
-	const pending: (() => void)[] = [];
+	const pending: ((lost: number) => void)[] = [];
 	const sink = openSink((text, done) => {
 		written.push(text);
 		pending.push(done);
 	}, stallAt);
-	return { sink, written, release: () => pending.shift()?.() };
+	return { sink, written, release: (lost = 0) => pending.shift()?.(lost) };
 }
 
 function memorySink() {
 	let text = '';
 	const sink = openSink((more, done) => {
 		text += more;
-		done();
+		done(0);
 	}, 1000);
 	return { sink, text: () => text };
 }
@@ -59,6 +59,18 @@ describe('a sink', () => {
 		expect(dropped).toEqual([2]);
 	});
 
+	it('tells how many lines a writer had lost when one is taken again', () => {
+		const { sink, release } = heldSink();
+		const dropped: number[] = [];
+		sink.onDropped((lines) => dropped.push(lines));
+		sink.write('lost\n');
+		release(1);
+		expect(dropped).toEqual([]);
+		sink.write('taken\n');
+		release();
+		expect(dropped).toEqual([1]);
+	});
+
 	it('is flushed when all is written, or when patience ends', async () => {
 		const { sink, release } = heldSink();
 		expect(await sink.flush(1000)).toBe(true);
@@ -73,7 +85,7 @@ describe('a sink', () => {
 describe('a log', () => {
 	it('as text has the prefix, the time, and the pid of a child before each line', () => {
 		const { sink, text } = memorySink();
-		const log = textLog(sink, { isStamped: true });
+		const log = textLog(sink, 'stamp');
 		log.say('info', 'hello');
 		log.child(7, 1)('one\ntwo');
 		const stamp = `socketmaster\\[${process.pid}\\] \\d{4}/\\d\\d/\\d\\d \\d\\d:\\d\\d:\\d\\d `;
@@ -82,8 +94,17 @@ describe('a log', () => {
 
 	it('for syslog has no stamp of its own', () => {
 		const { sink, text } = memorySink();
-		textLog(sink, { isStamped: false }).child(7, 1)('one\n\ntwo');
+		textLog(sink, 'none').child(7, 1)('one\n\ntwo');
 		expect(text()).toBe('[7] one\n[7] \n[7] two\n');
+	});
+
+	it('for systemd’s journal has a level before each line, and no stamp', () => {
+		const { sink, text } = memorySink();
+		const log = textLog(sink, 'level');
+		log.child(7, 1)('one\ntwo');
+		log.say('warn', 'careful');
+		log.say('error', 'bad');
+		expect(text()).toBe('<6>[7] one\n<6>[7] two\n<4>careful\n<3>bad\n');
 	});
 
 	it('as JSON has one object a line, with levels', () => {

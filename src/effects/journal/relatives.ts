@@ -1,0 +1,85 @@
+/** The children of a killed supervisor, and theirs: what they hold of its sockets, and what they print to. */
+import { closeSync, readFileSync } from 'node:fs';
+import type { Roster } from '../../machines/roster.ts';
+import type { OpenPipe } from '../children/output.ts';
+import { moveUp, reopenForReading } from '../os/descriptors.ts';
+import { openPidfd, takeFdIfOpen } from '../os/pidfd.ts';
+import { allPids, environmentOf, filesOf, lookUp } from '../os/proc.ts';
+import { isListening, type Listener, takeListener } from '../sockets/listener.ts';
+import type { Header } from './lines.ts';
+
+/** A process that carries the name of a run: a child of its supervisor, or of such a child. */
+export interface Relative {
+	pid: number;
+	/** The number of the child that it is, or comes from. */
+	child: number;
+}
+
+/** All of them that we may look at. */
+export function relativesOf(run: string): Relative[] {
+	return allPids().flatMap((pid) => {
+		const environment = environmentOf(pid);
+		if (!environment.includes(`SOCKETMASTER_RUN=${run}`)) return [];
+		const child = environment.find((entry) => entry.startsWith('SOCKETMASTER_CHILD='))?.split('=')[1];
+		return [{ pid, child: Number(child) }];
+	});
+}
+
+/**
+ * The pipes that they print to, each once: under whatever number, and whether their leader still lives or not. A child's
+ * pipe is known by being open for reading and writing (fdinfo, proc(5)): hardly any other is.
+ * @throws {SyscallError} without the right to
+ */
+export function takePipes(relatives: Relative[], roster: Roster | null): OpenPipe[] {
+	const found = new Map<string, OpenPipe>();
+	for (const { pid, child } of relatives) {
+		for (const { fd, file } of filesOf(pid)) {
+			if (found.has(file) || !file.startsWith('pipe:') || !isForBoth(pid, fd)) continue;
+			const leader = roster?.children.find((each) => each.child === child);
+			const taken = takeFrom(pid, fd);
+			if (taken === null) continue;
+			const read = reopenForReading(taken);
+			closeSync(taken);
+			const generation = leader?.generation ?? 0;
+			found.set(file, { fd: read, child, pid: leader?.pid ?? pid, generation, unfinished: '' });
+		}
+	}
+	return [...found.values()];
+}
+
+/** The listening socket of that inode, from whoever holds it under whatever number. @throws {SyscallError} */
+export function takeListening(wanted: Header['listeners'][number], relatives: Relative[]): Listener | null {
+	for (const { pid } of relatives) {
+		for (const { fd: number, file } of filesOf(pid)) {
+			if (file !== `socket:[${wanted.inode}]`) continue;
+			const taken = takeFrom(pid, number);
+			if (taken === null) continue;
+			const fd = moveUp(taken);
+			const listener = takeListener(wanted.uri, fd, wanted.file);
+			if (isListening(fd) && listener.inode === wanted.inode && listener.address === wanted.address) return listener;
+			closeSync(fd);
+		}
+	}
+	return null;
+}
+
+function isForBoth(pid: number, fd: number): boolean {
+	const O_RDWR = 2;
+	try {
+		const flags = readFileSync(`/proc/${pid}/fdinfo/${fd}`, 'latin1').match(/flags:\s*(\d+)/)?.[1] ?? '0';
+		return (Number.parseInt(flags, 8) & 3) === O_RDWR;
+	} catch {
+		return false;
+	}
+}
+
+/** A duplicate of its fd; null when the process is just ending, or closing it. @throws {SyscallError} */
+function takeFrom(pid: number, fd: number): number | null {
+	const pidfd = openPidfd(pid, lookUp(pid)?.startTime ?? 0);
+	if (pidfd === null) return null;
+	try {
+		return takeFdIfOpen(pidfd, fd);
+	} finally {
+		closeSync(pidfd);
+	}
+}

@@ -1,0 +1,58 @@
+/** Who still drains: old generations must not pile up in silence. */
+import type { Fact } from '../../machines/facts.ts';
+import type { Roster } from '../../machines/roster.ts';
+import { bootClock } from '../os/clock.ts';
+import type { Log } from './log.ts';
+
+const [second, minute, hour] = [1000, 60_000, 3_600_000];
+
+/** Says, 10 s, a minute, and then every hour after a child was told to leave, that it has not. */
+export function drainReminder(log: Pick<Log, 'say'>, roster: () => Roster | null) {
+	let pending: NodeJS.Timeout | null = null;
+	let seen = bootClock();
+
+	/** Looks at a fact: only one that has somebody leave needs a timer. */
+	function note({ type }: Fact) {
+		if (pending === null && (type === 'child.signalled' || type === 'supervisor.recovered')) wait();
+	}
+
+	function wait() {
+		const now = bootClock();
+		const next = Math.min(...draining().map(({ clock }) => dueAfter(now - clock) - (now - clock)));
+		if (next === Number.POSITIVE_INFINITY) return;
+		pending = setTimeout(remind, next);
+		pending.unref();
+	}
+
+	function remind() {
+		pending = null;
+		const now = bootClock();
+		const due = draining().filter(({ clock }) => dueAfter(seen - clock) <= now - clock);
+		seen = now;
+		if (due.length > 0) {
+			const names = due.map(({ pid, clock }) => `${pid} (told ${duration(now - clock)} ago)`);
+			log.say('warn', `Still draining: ${names.join(', ')}`);
+		}
+		wait();
+	}
+
+	function draining() {
+		return (roster()?.children ?? []).flatMap(({ phase, pid, clock }) =>
+			phase === 'draining' && clock !== null ? [{ pid, clock }] : [],
+		);
+	}
+
+	return { note };
+}
+
+/** The next point in a drain, in milliseconds from its beginning, at which it is spoken of. */
+function dueAfter(passed: number): number {
+	if (passed < 10 * second) return 10 * second;
+	if (passed < minute) return minute;
+	return (Math.floor(passed / hour) + 1) * hour;
+}
+
+function duration(millis: number): string {
+	if (millis < minute) return `${Math.round(millis / second)} s`;
+	return millis < hour ? `${Math.round(millis / minute)} min` : `${Math.round(millis / hour)} h`;
+}
