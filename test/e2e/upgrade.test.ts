@@ -1,22 +1,13 @@
 /** The supervisor replaces itself, under load, again and again. */
 import { execFileSync } from 'node:child_process';
-import {
-	chmodSync,
-	cpSync,
-	existsSync,
-	mkdirSync,
-	openSync,
-	readFileSync,
-	statSync,
-	symlinkSync,
-	writeFileSync,
-} from 'node:fs';
+import { chmodSync, existsSync, openSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { install } from '../support/install.ts';
 import { load } from '../support/load.ts';
 import { counting, storiesOf } from '../support/log.ts';
 import { childrenOf, fdsOf, memoryOf, until } from '../support/proc.ts';
-import { environment, executable, fixture, kill, root, run, scratch } from '../support/program.ts';
+import { environment, executable, fixture, kill, run, scratch } from '../support/program.ts';
 
 const upgrades = 100;
 
@@ -230,16 +221,30 @@ describe('SIGUSR2', () => {
 		program.signal('SIGUSR2');
 		await program.logged(/^SIGUSR2 refused: already stopping$/);
 	});
-});
 
-/** An installation of its own: the launcher, the bundle with another version, and the modules it needs. */
-function install(folder: string, version: string) {
-	mkdirSync(folder);
-	for (const name of ['bin', 'dist']) cpSync(join(root, name), join(folder, name), { recursive: true });
-	symlinkSync(join(root, 'node_modules'), join(folder, 'node_modules'));
-	const bundle = join(folder, 'dist/socketmaster.cjs');
-	const { version: built } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
-	const mark = version.padEnd(16, '.');
-	const code = readFileSync(bundle, 'utf8').replace(/^\/\*\w{16}/, `/*${mark}`);
-	writeFileSync(bundle, code.replaceAll(JSON.stringify(built), JSON.stringify(version)));
-}
+	it('is refused when the new program is empty or cut off anywhere, and never ends in silence', async () => {
+		const folder = scratch();
+		const app = join(folder, 'app');
+		install(app, '1.1.1');
+		const program = run(['-listen=tcp://127.0.0.1:0', '-start=50', '-command=/bin/sleep', '60'], {
+			command: join(app, 'bin/socketmaster'),
+		});
+		await program.logged(/^Generation 1 is up/);
+		const files = ['bin/socketmaster', 'dist/socketmaster.cjs'].map((name) => {
+			const path = join(app, name);
+			return { path, whole: readFileSync(path) };
+		});
+		let refusals = 0;
+		for (const { path, whole } of files) {
+			for (const share of [0, 0.01, 0.1, 0.3, 0.5, 0.7, 0.9, 0.99]) {
+				writeFileSync(path, whole.subarray(0, Math.floor(whole.length * share)));
+				program.signal('SIGUSR2');
+				refusals += 1;
+				await program.logged(/^Upgrade refused: .*; nothing has changed$/, refusals);
+			}
+			writeFileSync(path, whole);
+		}
+		program.signal('SIGUSR2');
+		await program.logged(/^Upgraded to version 1\.1\.1$/);
+	});
+});

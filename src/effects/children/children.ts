@@ -86,8 +86,7 @@ export function childrenOf({ admit, log, outputs, spec, user, isDurable, inherit
 		});
 	});
 
-	/** @returns null where there is no process, or none that is the child's program yet */
-	function spawn({ child, generation }: ProcessInput): Living | null {
+	function spawn({ child, generation }: ProcessInput) {
 		let pipe: ReturnType<typeof childPipe> | undefined;
 		let pid: number;
 		const mark = { SOCKETMASTER_CHILD: String(child), SOCKETMASTER_RUN: spec.run };
@@ -98,23 +97,24 @@ export function childrenOf({ admit, log, outputs, spec, user, isDurable, inherit
 			if (user) {
 				awaitBirth(spawnAsUser(whole, user, mark), { child, generation, read: pipe.read, inode: pipe.inode });
 				closeAll([pipe.output]);
-				return null;
+				return;
 			}
 			pid = spawnProcess(whole);
 		} catch (error) {
 			if (pipe) closeAll([pipe.read, pipe.output]);
 			admit({ type: 'child.spawnFailed', child, reason: whyNot(spec.path, error) });
-			return null;
+			return;
 		}
 		closeAll([pipe.output]);
-		return spawned(pid, { child, generation, read: pipe.read, inode: pipe.inode });
+		spawned(pid, { child, generation, read: pipe.read, inode: pipe.inode });
 	}
 
 	/** The process is the child's program. */
-	function spawned(pid: number, { child, generation, read, inode }: Expected): Living {
-		admit({ type: 'child.spawned', child, pid, startTime: lookUp(pid)?.startTime ?? 0, pipe: inode });
+	function spawned(pid: number, { child, generation, read, inode }: Expected) {
 		const output = outputs.open({ fd: read, child, pid, generation, unfinished: '' });
-		return keep({ child, pid, pidfd: null, output, group: null });
+		// Known before it is told: what follows may be a signal to it.
+		keep({ child, pid, pidfd: null, output, group: null });
+		admit({ type: 'child.spawned', child, pid, startTime: lookUp(pid)?.startTime ?? 0, pipe: inode });
 	}
 
 	/** Another user's process is the child's program only when it has changed its credentials and become it. */
@@ -123,7 +123,7 @@ export function childrenOf({ admit, log, outputs, spec, user, isDurable, inherit
 		births.set(pid, () => {
 			births.delete(pid);
 			const error = birth.outcome();
-			if (error === null) return void spawned(pid, expected);
+			if (error === null) return spawned(pid, expected);
 			closeAll([expected.read]);
 			admit({ type: 'child.spawnFailed', child: expected.child, reason: whyNot(spec.path, error) });
 		});

@@ -15,9 +15,16 @@ export function signalName(text: string): string | null {
 	return found ? found[0].slice('SIG'.length) : null;
 }
 
+/** @throws {Error} for what is no signal: sent as 0 it would be nothing, without a word */
+export function requireSignal(name: string): number {
+	const number = signalNumber(name);
+	if (number === null) throw new Error(`no such signal: ${name}`);
+	return number;
+}
+
 /** Sends a signal by its name without SIG; false when there is no such process. @throws {SyscallError} */
 export function signalProcess(pid: number, signal: string): boolean {
-	return isThere(() => call('kill', pid, signalNumber(signal) ?? 0));
+	return isThere(() => call('kill', pid, requireSignal(signal)));
 }
 
 /** Sends a signal to all of a process group; false when there is nobody in it. @throws {SyscallError} */

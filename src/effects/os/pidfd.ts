@@ -1,6 +1,6 @@
 /** Processes that are not our children, held by pidfd: a number that is used again is another pidfd. */
 import { closeSync } from 'node:fs';
-import { isThere, signalNumber } from './kill.ts';
+import { isThere, requireSignal } from './kill.ts';
 import { call, poll, SyscallError } from './libc.ts';
 import { lookUp } from './proc.ts';
 
@@ -38,7 +38,7 @@ export function takeFdIfOpen(pidfd: number, fd: number): number | null {
 
 /** Sends a signal by its name without SIG; nothing when the process is gone. @throws {SyscallError} */
 export function signalPidfd(pidfd: number, signal: string): void {
-	isThere(() => call('syscall', numbers.pidfdSendSignal, pidfd, signalNumber(signal) ?? 0, 0, null));
+	isThere(() => call('syscall', numbers.pidfdSendSignal, pidfd, requireSignal(signal), 0, null));
 }
 
 /** Waits for the process to end, in the event loop; closes the pidfd then. */

@@ -1,0 +1,420 @@
+/** Each of these was seen to end badly once. */
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import {
+	chmodSync,
+	existsSync,
+	mkdirSync,
+	openSync,
+	readdirSync,
+	readFileSync,
+	statSync,
+	writeFileSync,
+} from 'node:fs';
+import { connect } from 'node:net';
+import { join } from 'node:path';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { installFaulty } from '../support/install.ts';
+import { childrenOf, until } from '../support/proc.ts';
+import { environment, executable, fixture, isRoot, kill, type Program, run, scratch } from '../support/program.ts';
+
+const quick = ['-listen=tcp://127.0.0.1:0', '-start=50'];
+
+function sh(script: string, flags: string[] = [], options = {}): Program {
+	return run([...quick, ...flags, '-command=/bin/sh', '--', '-c', script], options);
+}
+
+const patient = 'trap "exit 0" HUP TERM; echo up; while :; do sleep 0.02; done';
+
+describe('SIGUSR1 while the program starts', () => {
+	it('leaves no debugger open, whenever it comes', async () => {
+		const delays = Array.from({ length: 20 }, (_, index) => index * 3);
+		let debuggers = 0;
+		for (const delay of delays) {
+			const program = sh(patient);
+			await new Promise((resolve) => setTimeout(resolve, delay));
+			program.signal('SIGUSR1');
+			// Where it comes before Node has begun it kills, as it would any program.
+			const isUp = await program.logged(/^Generation 1 is up/).then(
+				() => true,
+				() => false,
+			);
+			const address = program.stderr().match(/ws:\/\/127\.0\.0\.1:(\d+)/)?.[1];
+			if (!isUp || !address) continue;
+			debuggers += 1;
+			await program.logged(/^A SIGUSR1 came too early and opened the debugger of Node; it was closed$/);
+			expect(await reaches(Number(address))).toBe(false);
+			await program.logged(/^Upgrade: checking/);
+			program.signal('SIGTERM');
+			await program.ended;
+		}
+		if (process.allowedNodeEnvironmentFlags.has('--disable-sigusr1')) expect(debuggers).toBe(0);
+	});
+});
+
+function reaches(port: number): Promise<boolean> {
+	return new Promise((resolve) => {
+		const socket = connect(port, '127.0.0.1');
+		socket.on('connect', () => resolve(true)).on('error', () => resolve(false));
+		socket.on('connect', () => socket.destroy());
+	});
+}
+
+describe.runIf(isRoot)('a child of another user', () => {
+	const spawns = 500;
+
+	it(`can't kill the supervisor, by process or by thread, while it spawns ${spawns} others`, async () => {
+		const attack = `if [ "$SOCKETMASTER_CHILD" -le 2 ]; then exec python3 ${fixture('attacker.py')} $PPID 100; fi; exec sleep 100`;
+		const program = sh(attack, ['-user=nobody', '-start=0', '-kill=1', '-signal=CONT']);
+		await program.logged(/\] attacking$/);
+		for (let count = 2; count <= spawns; count += 1) {
+			program.signal('SIGHUP');
+			await program.logged(new RegExp(`^Generation ${count} is up`));
+		}
+		program.signal('SIGTERM');
+		expect((await program.ended).status).toBe(0);
+	}, 240_000);
+
+	it('can open /dev/stderr', async () => {
+		const program = sh('echo reopened > /dev/stderr', ['-user=nobody']);
+		await program.logged(/\] reopened$/);
+	});
+
+	it('that can’t be its program says so in the original’s words', async () => {
+		const program = run([...quick, '-user=nobody', `-command=${fixture('noshebang')}`]);
+		expect((await program.ended).status).toBe(1);
+		expect(program.lines().at(-1)).toBe(`Could not start process fork/exec ${fixture('noshebang')}: exec format error`);
+	});
+
+	it('has a pid only when it is its program: SIGTERM reaches it as soon as it is', async () => {
+		const program = sh('trap "echo told; exit 0" TERM; while :; do sleep 0.02; done', ['-user=nobody']);
+		await program.logged(/^Starting/);
+		program.signal('SIGTERM');
+		expect((await program.ended).status).toBe(0);
+	});
+});
+
+describe('variables set from outside', () => {
+	it('that one program sets for the next are ignored, and do not reach a child', async () => {
+		const env = environment({
+			SOCKETMASTER_PREFLIGHT: '1',
+			SOCKETMASTER_HANDOVER: '2',
+			SOCKETMASTER_FAULT: '1',
+		});
+		const program = sh('env | grep -E "SOCKETMASTER_(P|H|FA|FD)"; echo done', [], { env });
+		expect((await program.ended).status).toBe(0);
+		expect(program.lines().filter((line) => /^\[\d+\] /.test(line))).toEqual([expect.stringMatching(/\] done$/)]);
+	});
+
+	it('SOCKETMASTER_FD names a socket, or is an error in words; it never reaches a child', async () => {
+		const program = sh('true', [], { env: environment({ SOCKETMASTER_FD: '99' }) });
+		expect((await program.ended).status).toBe(1);
+		expect(program.lines().at(-1)).toBe('Unable to open socket fd 99: bad file descriptor');
+	});
+
+	it('of another supervisor mean no journal: its directory is not ours', async () => {
+		const folder = scratch();
+		const env = environment({ RUNTIME_DIRECTORY: folder, SOCKETMASTER_RUN: 'another' });
+		await sh('true', [], { env }).ended;
+		expect(readdirSync(folder)).toEqual([]);
+	});
+
+	it('that are no UTF-8, and such arguments, arrive to the byte', async () => {
+		const script = `import os, sys; os.environb[b"RAW"] = b"a\\xff"; os.execv("${executable}", [b"socketmaster", b"-listen=tcp://127.0.0.1:0", b"-start=0", b"-command=/bin/sh", b"--", b"-c", b"printf '%s' \\"$RAW|$1\\" | od -An -tx1", b"x", b"\\xfe\\x80"])`;
+		const program = run(['-c', script], { command: 'python3' });
+		await program.logged(/\] {2}61 ff 7c fe 80$/);
+	});
+});
+
+describe('an exception inside', () => {
+	const faulty = installFaulty(join(scratchOnce(), 'app'));
+	const start = (fault: string, again = '', script = patient) =>
+		run([...quick, '-command=/bin/sh', '--', '-c', script], {
+			command: faulty,
+			env: environment({ SOCKETMASTER_FAULT_AT: fault, SOCKETMASTER_FAULT_AGAIN: again || undefined }),
+		});
+
+	it.each(['generation.promoted', 'child.signalled', 'child.ready'])(
+		'at the decision %s is said once, the supervisor replaces itself, and signals are obeyed',
+		async (fault) => {
+			const program = start(fault);
+			if (fault === 'child.signalled') {
+				await program.logged(/^Generation 1 is up/);
+				program.signal('SIGHUP');
+			}
+			await program.logged(/^Internal error: Error: a fault at/);
+			await program.logged(/^Upgraded to version/);
+			const [first] = program.stderr().match(/\[\d+\] up/g) ?? [];
+			program.signal('SIGHUP');
+			await program.logged(/exit status 0$/);
+			program.signal('SIGTERM');
+			expect((await program.ended).status).toBe(0);
+			expect(program.stderr().match(/Internal error/g)).toHaveLength(1);
+			expect(first).toBeDefined();
+		},
+	);
+
+	it('that happens again within a minute ends the supervisor as a crash does, and leaves the children alone', async () => {
+		const program = start('stop.begun', 'again');
+		const [, child = ''] = await program.logged(/^\[(\d+)\] up$/);
+		await program.logged(/^Generation 1 is up/);
+		program.signal('SIGTERM');
+		await program.logged(/^Upgraded to version/);
+		program.signal('SIGTERM');
+		const { signal } = await program.ended;
+		expect(signal).toBe('SIGKILL');
+		expect(program.stderr()).toMatch(/The supervisor kills itself: it happened within a minute of another one/);
+		expect(kill(Number(child), 'SIGKILL')).toBe(true);
+	});
+});
+
+/** For what a whole block of tests shares. */
+function scratchOnce(): string {
+	return execFileSync('mktemp', ['-d', '/tmp/socketmaster-faults-XXXXXX'], { encoding: 'utf8' }).trim();
+}
+
+describe('a log whose reader dies', () => {
+	it('gets no line any more, and no other file does', async () => {
+		const folder = scratch();
+		const journal = join(folder, 'journal');
+		const program = sh(
+			'trap "exit 0" HUP TERM; while echo words that belong to the log alone; do sleep 0.01; done',
+			[`-journal=${journal}`],
+			{ stdio: ['ignore', 'pipe', 'pipe'] },
+		);
+		await program.logged(/^Generation 1 is up/);
+		program.process.stderr?.destroy();
+		for (let count = 2; count <= 6; count += 1) {
+			program.signal('SIGHUP');
+			await until(`generation ${count}`, () =>
+				readFileSync(journal, 'utf8').includes(`"generation.promoted","generation":${count}`),
+			);
+		}
+		program.signal('SIGTERM');
+		await once(program.process, 'exit');
+		expect(program.process.exitCode).toBe(0);
+		expect(readFileSync(journal, 'utf8')).not.toMatch(/^[^{]/m);
+		expect(spawnSync(executable, ['replay', journal]).status).toBe(0);
+	});
+
+	it('or whose disk is full loses lines that are counted', async () => {
+		const fd = openSync('/dev/full', 'w');
+		const program = sh('echo one; echo two', [], { stdio: ['ignore', 'ignore', fd] });
+		expect((await program.ended).status).toBe(0);
+	});
+});
+
+describe('an orphan that prints without end', () => {
+	it('holds nobody up: the exit is told at once, signals are obeyed, and it waits for a log that is slow', async () => {
+		const log = join(scratch(), 'log');
+		const fd = openSync(log, 'w');
+		const text = () => readFileSync(log, 'latin1');
+		const script =
+			'if [ "$SOCKETMASTER_CHILD" = 1 ]; then (trap "" HUP TERM; yes orphaned | head -c 100000000; exec sleep 100) & sleep 0.3; exit 0; fi; trap "exit 0" HUP TERM; echo up; while :; do sleep 0.02; done';
+		const program = run([...quick, '-start=100', '-command=/bin/sh', '--', '-c', script], {
+			stdio: ['ignore', 'ignore', fd],
+		});
+		await until('the first generation', () => text().includes('Generation 1 is up'));
+		program.signal('SIGHUP');
+		await until('the end of the first child', () =>
+			/exit status 0; of its process group [\d, ]+ live on$/m.test(text()),
+		);
+		const [, orphans = ''] = text().match(/of its process group ([\d, ]+) live on$/m) ?? [];
+		onTestFinished(() => {
+			for (const orphan of orphans.split(', ')) kill(Number(orphan), 'SIGKILL');
+		});
+		program.signal('SIGTERM');
+		expect((await program.ended).status).toBe(0);
+		expect(text()).not.toContain('were dropped');
+	});
+});
+
+describe('a process group', () => {
+	const master = 'trap "" TERM HUP; sh -c "trap \\"\\" TERM HUP; echo worker \\$\\$; while :; do sleep 0.02; done" & ';
+
+	it('of a child that does not leave is killed whole by -kill', async () => {
+		const program = sh(`${master} while :; do sleep 0.02; done`, ['-kill=200']);
+		const [, worker = ''] = await program.logged(/\] worker (\d+)$/);
+		await program.logged(/^Generation 1 is up/);
+		program.signal('SIGTERM');
+		expect((await program.ended).status).toBe(0);
+		await until('the worker is gone', () => !kill(Number(worker), 0));
+	});
+
+	it('that outlives its leader is named, and killed when -kill says', async () => {
+		const program = sh(`${master} trap "exit 0" TERM; echo up; while :; do sleep 0.02; done`, ['-kill=300']);
+		const [, worker = ''] = await program.logged(/\] worker (\d+)$/);
+		await program.logged(/^Generation 1 is up/);
+		program.signal('SIGTERM');
+		await program.logged(new RegExp(`exit status 0; of its process group .*\\b${worker}\\b.* live on$`));
+		await program.logged(/is still alive 300 ms after it was told to leave; killing it$/);
+		expect((await program.ended).status).toBe(0);
+		await until('the worker is gone', () => !kill(Number(worker), 0));
+	});
+
+	it('that outlives its leader is named, and left alone without -kill', async () => {
+		const program = sh(`${master} trap "exit 0" TERM; echo up; while :; do sleep 0.02; done`);
+		const [, worker = ''] = await program.logged(/\] worker (\d+)$/);
+		onTestFinished(() => void kill(Number(worker), 'SIGKILL'));
+		await program.logged(/^Generation 1 is up/);
+		program.signal('SIGTERM');
+		expect((await program.ended).status).toBe(0);
+		expect(program.lines().at(-1)).toContain(`${worker}`);
+		expect(kill(Number(worker), 0)).toBe(true);
+	});
+});
+
+describe('a child that is stopped', () => {
+	it('when its wait is over is not up, and SIGTERM ends it all the same', async () => {
+		const program = sh('kill -STOP $$; echo continued; exit 0');
+		await program.logged(/^\d+ is stopped, so it is not up; its wait begins again$/);
+		program.signal('SIGTERM');
+		expect((await program.ended).status).toBe(0);
+		expect(program.stderr()).not.toContain('Generation 1 is up');
+	});
+});
+
+describe('signals that ask for nothing', () => {
+	it.each(['SIGALRM', 'SIGVTALRM', 'SIGPROF', 'SIGIO', 'SIGPWR', 'SIGXCPU', 'SIGTSTP', 'SIGTTIN', 'SIGTTOU'] as const)(
+		'%s neither ends nor stops the supervisor',
+		async (name) => {
+			const program = sh(patient);
+			await program.logged(/^Generation 1 is up/);
+			program.signal(name);
+			program.signal('SIGHUP');
+			await program.logged(/^Generation 2 is up/);
+		},
+	);
+});
+
+describe('a log in systemd’s journal', () => {
+	it('has a level before each line, and no stamp', async () => {
+		const file = join(scratch(), 'log');
+		const fd = openSync(file, 'w');
+		const { dev, ino } = statSync(file);
+		const env = environment({ JOURNAL_STREAM: `${dev}:${ino}` });
+		const program = sh('echo hello', [], { env, stdio: ['ignore', 'ignore', fd] });
+		await program.ended;
+		const lines = readFileSync(file, 'utf8').trim().split('\n');
+		expect(lines.every((line) => /^<6>(?!socketmaster)/.test(line))).toBe(true);
+		expect(lines).toContainEqual(expect.stringMatching(/^<6>\[\d+\] hello$/));
+	});
+});
+
+describe('scarcity', () => {
+	it('of fds does not keep it from starting', async () => {
+		const script = `ulimit -n 60; exec ${executable} ${quick.join(' ')} -command=/bin/sh -- -c '${patient}'`;
+		const program = run(['-c', script], { command: 'bash' });
+		await program.logged(/^Generation 1 is up/);
+		program.signal('SIGHUP');
+		await program.logged(/^Generation 2 is up/);
+	});
+
+	it.runIf(isRoot)('of /proc does not keep it from starting', async () => {
+		const script = `mount -t tmpfs none /proc && exec ${executable} ${quick.join(' ')} -command=/bin/sh -- -c '${patient}'`;
+		const program = run(['--mount', 'sh', '-c', script], { command: 'unshare' });
+		await program.logged(/^Generation 1 is up/);
+		program.signal('SIGHUP');
+		await program.logged(/^Generation 2 is up/);
+	});
+
+	it('of threads in the pool does not stop the log after a recovery', async () => {
+		const journal = join(scratch(), 'journal');
+		const log = join(scratch(), 'log');
+		const env = environment({ UV_THREADPOOL_SIZE: '1' });
+		const start = () => sh(patient, [`-journal=${journal}`], { env, stdio: ['ignore', 'ignore', openSync(log, 'a')] });
+		const first = start();
+		await until('a start', () => existsSync(log) && readFileSync(log, 'utf8').includes('Generation 1 is up'));
+		first.signal('SIGKILL');
+		await first.ended;
+		const second = start();
+		await until('a recovery', () => readFileSync(log, 'utf8').includes('Recovered from'));
+		second.signal('SIGHUP');
+		await until('a rotation', () => readFileSync(log, 'utf8').includes('Generation 2 is up'));
+		second.signal('SIGTERM');
+		await second.ended;
+	});
+});
+
+describe('many listeners', () => {
+	it('arrive each at its number, also more than there is room for below 64', async () => {
+		const count = 70;
+		const listen = Array.from({ length: count }, () => '-listen=tcp://127.0.0.1:0');
+		const program = run([
+			...listen,
+			'-start=0',
+			'-command=/bin/sh',
+			'--',
+			'-c',
+			'readlink /proc/self/fd/* | grep -c socket:; readlink /proc/$$/fd/3 /proc/$$/fd/72',
+		]);
+		expect((await program.ended).status).toBe(0);
+		const printed = program.lines().flatMap((line) => line.match(/^\[\d+\] (.*)$/)?.[1] ?? []);
+		expect(printed[0]).toBe(String(count));
+		expect(new Set(printed.slice(1)).size).toBe(2);
+	});
+});
+
+describe('words', () => {
+	it('of a search in $PATH name what is wrong, and a directory that can’t be read ends no search', async () => {
+		const folder = scratch();
+		mkdirSync(join(folder, 'locked'));
+		writeFileSync(join(folder, 'locked/file'), '');
+		chmodSync(join(folder, 'locked'), 0);
+		const env = environment({ PATH: `${folder}/locked/file:${folder}/locked:/usr/bin:/bin` });
+		const program = run([...quick, '-command=true'], { env: { ...env, PATH: env.PATH }, command: process.execPath });
+		await program.ended.catch(() => {});
+		const found = run(['-listen=tcp://127.0.0.1:0', '-start=0', '-command=true'], { env });
+		expect((await found.ended).status).toBe(0);
+	});
+
+	it('for a signal may be its number', async () => {
+		const program = sh('trap "echo got TERM; exit 0" TERM; echo up; while :; do sleep 0.02; done', ['-signal=15']);
+		await program.logged(/^Generation 1 is up/);
+		program.signal('SIGHUP');
+		await program.logged(/; sending SIGTERM to \d+$/);
+		await program.logged(/got TERM$/);
+	});
+
+	it('say who still drains, 10 s after', async () => {
+		const program = sh('trap "" HUP; trap "exit 0" TERM; echo up; while :; do sleep 0.02; done');
+		await program.logged(/^Generation 1 is up/);
+		program.signal('SIGHUP');
+		const [, child] = await program.logged(/^Generation 2 is up .*; sending SIGHUP to (\d+)$/);
+		await program.logged(new RegExp(`^Still draining: ${child} \\(told 10 s ago\\)$`));
+	});
+});
+
+describe('a UNIX path', () => {
+	it('that a living process has bound, and does not listen on yet, is not replaced', async () => {
+		const path = join(scratch(), 'a.sock');
+		const script = `import socket, sys; s = socket.socket(socket.AF_UNIX); s.bind("${path}"); print("bound", flush=True); sys.stdin.read()`;
+		const owner = spawn('python3', ['-c', script], { stdio: ['pipe', 'pipe', 'inherit'] });
+		onTestFinished(() => void owner.kill());
+		await once(owner.stdout, 'data');
+		const program = run([`-listen=unix://${path}`, '-command=/bin/true']);
+		expect((await program.ended).status).toBe(1);
+		expect(program.lines().at(-1)).toBe(`Unable to open socket listen unix ${path}: bind: address already in use`);
+	});
+
+	it('that ten starters replace at once belongs to one of them, and is served', async () => {
+		const path = join(scratch(), 'a.sock');
+		execFileSync('python3', ['-c', `import socket; socket.socket(socket.AF_UNIX).bind("${path}")`]);
+		const programs = Array.from({ length: 10 }, () =>
+			run([`-listen=unix://${path}`, '-start=0', '-command=/bin/sh', '--', '-c', patient]),
+		);
+		const won = await Promise.all(
+			programs.map((program) =>
+				program.logged(/^Generation 1 is up/).then(
+					() => true,
+					() => false,
+				),
+			),
+		);
+		expect(won.filter(Boolean)).toHaveLength(1);
+		const inode = readFileSync('/proc/net/unix', 'utf8').match(new RegExp(`(\\d+) ${path}\n`))?.[1];
+		const winner = programs[won.indexOf(true)];
+		const [child = 0] = childrenOf(winner?.pid ?? 0);
+		expect(execFileSync('readlink', [`/proc/${child}/fd/3`], { encoding: 'utf8' })).toBe(`socket:[${inode}]\n`);
+	});
+});
