@@ -210,14 +210,14 @@ describe('an orphan that prints without end', () => {
 		const fd = openSync(log, 'w');
 		const text = () => readFileSync(log, 'latin1');
 		const script =
-			'if [ "$SOCKETMASTER_CHILD" = 1 ]; then (trap "" HUP TERM; yes orphaned | head -c 100000000; exec sleep 100) & sleep 0.3; exit 0; fi; trap "exit 0" HUP TERM; echo up; while :; do sleep 0.02; done';
+			'if [ "$SOCKETMASTER_CHILD" = 1 ]; then (trap "" HUP TERM; yes orphaned | head -c 20000000; exec sleep 100) & sleep 0.3; exit 0; fi; trap "exit 0" HUP TERM; echo up; while :; do sleep 0.02; done';
 		const program = run([...quick, '-start=100', '-command=/bin/sh', '--', '-c', script], {
 			stdio: ['ignore', 'ignore', fd],
 		});
 		await until('the first generation', () => text().includes('Generation 1 is up'));
 		program.signal('SIGHUP');
 		await until('the end of the first child', () =>
-			/exit status 0; of its process group [\d, ]+ live on$/m.test(text()),
+			/signal: hangup; of its process group [\d, ]+ live on$/m.test(text()),
 		);
 		const [, orphans = ''] = text().match(/of its process group ([\d, ]+) live on$/m) ?? [];
 		onTestFinished(() => {
@@ -226,6 +226,8 @@ describe('an orphan that prints without end', () => {
 		program.signal('SIGTERM');
 		expect((await program.ended).status).toBe(0);
 		expect(text()).not.toContain('were dropped');
+		// No line of it was cut in two by the end of its leader.
+		expect(text()).not.toMatch(/\] $/m);
 	});
 });
 

@@ -150,8 +150,8 @@ export function childrenOf({ admit, log, outputs, spec, user, isDurable, inherit
 		births.get(exit.pid)?.();
 		const gone = living.get(exit.pid);
 		if (!gone) return;
-		gone.output?.finish();
 		const left = isGroup(exit.pid) ? othersInGroup(exit.pid) : [];
+		gone.output?.finish(left.length > 0);
 		if (left.length === 0) living.delete(exit.pid);
 		admit({ type: 'child.exited', child: gone.child, ...exit, left });
 		if (left.length > 0) watchGroup(gone);

@@ -22,10 +22,10 @@ export interface OpenPipe {
 
 export interface Output {
 	/**
-	 * Reads what is in the pipe now, to the last byte, and ends the last line: its writer is gone. What others still
-	 * write to it is read like any output.
+	 * Reads what is in the pipe now, to the last byte: its child is gone. Where nobody else writes to it the last line
+	 * ends; what others still write is read like any output.
 	 */
-	finish: () => void;
+	finish: (isWritten: boolean) => void;
 }
 
 const outputsPart = part('outputs', () =>
@@ -95,14 +95,14 @@ export function outputsOf({ sink, log, inheritance }: OutputsOptions) {
 		});
 
 		/** A socket that is destroyed has read to the end of the file, and its fd may be another file's by now. */
-		function finish() {
+		function finish(isWritten: boolean) {
 			for (let left = socket.destroyed ? 0 : unreadIn(fd); left > 0; ) {
 				const length = readNow(fd, Math.min(left, buffer.length));
 				if (length === 0) break;
 				lines.add(buffer, length);
 				left -= length;
 			}
-			lines.end();
+			if (!isWritten) lines.end();
 		}
 
 		return reader.output;

@@ -61,7 +61,7 @@ describe('an output', () => {
 	it('is read to the last byte when it is finished, without waiting', () => {
 		const { write, lines, output } = open(never);
 		writeSync(write, 'one\ntwo\nthree');
-		output.finish();
+		output.finish(false);
 		expect(lines).toEqual(['one', 'two', 'three']);
 	});
 
