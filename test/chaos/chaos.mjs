@@ -1,0 +1,272 @@
+/**
+ * A server under load, and at random all that can befall its supervisor: deploys, broken ones, upgrades, kill -9 and a
+ * start, processes stopped for a while, a log that nobody reads, a disk that is full, fds that are scarce. At the end
+ * no request has failed, no line is missing but what docs/recovery.md allows, and nothing is left over.
+ * Usage: npm run chaos [-- -minutes=N -seed=S]
+ */
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import {
+	closeSync,
+	constants,
+	existsSync,
+	mkdtempSync,
+	openSync,
+	readdirSync,
+	readFileSync,
+	rmSync,
+	statSync,
+	writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+
+const options = Object.fromEntries(process.argv.slice(2).map((word) => word.replace(/^-+/, '').split('=')));
+const minutes = Number(options.minutes ?? 1);
+const seed = Number(options.seed ?? Date.now() % 1_000_000);
+const root = fileURLToPath(new URL('../..', import.meta.url));
+const isRoot = process.getuid() === 0;
+
+const folder = mkdtempSync(join(tmpdir(), 'socketmaster-chaos-'));
+const [disk, fifo, log, broken, socket] = ['disk', 'fifo', 'log', 'broken', 'app.sock'].map((name) =>
+	join(folder, name),
+);
+const journal = join(disk, 'journal');
+const env = { ...process.env, NODE_EXTRA_CA_CERTS: undefined, CHATTY: '5', BROKEN: broken };
+
+/** mulberry32 */
+let state = seed;
+function random() {
+	state = (state + 0x6d2b79f5) | 0;
+	let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
+	mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+	return ((mixed ^ (mixed >>> 14)) >>> 0) / 4294967296;
+}
+
+const wait = (millis) => new Promise((resolve) => setTimeout(resolve, millis));
+const problems = [];
+const counts = {};
+
+async function until(what, condition, seconds = 20) {
+	for (const end = Date.now() + seconds * 1000; Date.now() < end; ) {
+		if (condition()) return true;
+		await wait(10);
+	}
+	problems.push(`${what} did not come true in ${seconds} s`);
+	return false;
+}
+
+execFileSync('mkdir', [disk]);
+if (isRoot) execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=8m', 'none', disk]);
+execFileSync('mkfifo', [fifo]);
+// Held open for both, so that neither a reader nor a writer that is gone ends it.
+const pipe = openSync(fifo, constants.O_RDWR);
+const reader = spawn('sh', ['-c', `exec cat "${fifo}" > "${log}"`], { stdio: 'ignore' });
+const text = () => (existsSync(log) ? readFileSync(log, 'latin1') : '');
+
+let supervisor;
+let kills = 0;
+
+function start() {
+	const args = [
+		`-listen=unix://${socket}`,
+		`-journal=${journal}`,
+		'-start=150',
+		`-command=${join(root, 'test/fixtures/app.sh')}`,
+	];
+	supervisor = spawn(join(root, 'bin/socketmaster'), args, { stdio: ['ignore', 'ignore', pipe], env });
+	supervisor.ended = once(supervisor, 'exit');
+}
+
+/** It obeys: a rotation that is asked for is answered in the journal. */
+async function serves(what) {
+	const before = promotions();
+	supervisor.kill('SIGHUP');
+	await until(`a rotation ${what}`, () => promotions() > before);
+}
+
+function promotions() {
+	return (text().match(/Generation \d+ is up/g) ?? []).length;
+}
+
+const actions = {
+	rotate: () => supervisor.kill('SIGHUP'),
+	rotateTwice: () => {
+		supervisor.kill('SIGHUP');
+		supervisor.kill('SIGHUP');
+	},
+	async broken() {
+		writeFileSync(broken, '');
+		const before = (text().match(/given up/g) ?? []).length;
+		supervisor.kill('SIGHUP');
+		await until('a broken version is given up', () => (text().match(/given up/g) ?? []).length > before);
+		rmSync(broken);
+	},
+	async upgrade() {
+		const before = (text().match(/Upgraded to|Upgrade (refused|failed)/g) ?? []).length;
+		supervisor.kill('SIGUSR2');
+		await until('an upgrade', () => (text().match(/Upgraded to|Upgrade (refused|failed)/g) ?? []).length > before);
+	},
+	async kill() {
+		kills += 1;
+		supervisor.kill('SIGKILL');
+		await supervisor.ended;
+		await wait(random() * 100);
+		const before = (text().match(/Recovered from/g) ?? []).length;
+		start();
+		await until('a recovery', () => (text().match(/Recovered from/g) ?? []).length > before);
+	},
+	async stopSupervisor() {
+		supervisor.kill('SIGSTOP');
+		supervisor.kill('SIGHUP');
+		await wait(random() * 500);
+		supervisor.kill('SIGCONT');
+	},
+	async stopChildren() {
+		const children = childrenOfRun();
+		for (const pid of children) send(pid, 'SIGSTOP');
+		await wait(random() * 300);
+		for (const pid of children) send(pid, 'SIGCONT');
+	},
+	async stallLog() {
+		reader.kill('SIGSTOP');
+		supervisor.kill('SIGHUP');
+		await wait(200 + random() * 1500);
+		reader.kill('SIGCONT');
+	},
+	async fillDisk() {
+		if (!isRoot) return;
+		spawnSync('sh', ['-c', `cat /dev/zero > ${disk}/filler 2>/dev/null`]);
+		supervisor.kill('SIGHUP');
+		await wait(random() * 800);
+		rmSync(join(disk, 'filler'));
+	},
+	async scarceFds() {
+		const used = readdirSync(`/proc/${supervisor.pid}/fd`).length;
+		const limit = (count) => spawnSync('prlimit', ['--pid', String(supervisor.pid), `--nofile=${count}:`]);
+		limit(used);
+		supervisor.kill('SIGHUP');
+		await wait(random() * 500);
+		limit(1024);
+	},
+};
+
+function send(pid, signal) {
+	try {
+		process.kill(pid, signal);
+	} catch {
+		// It has ended.
+	}
+}
+
+/** All processes that carry the run's name in their environment: the children, and theirs. */
+function childrenOfRun() {
+	const run = readFileSync(journal, 'latin1').match(/"run":"([^"]+)"/)?.[1];
+	return readdirSync('/proc').flatMap((name) => {
+		if (!/^\d+$/.test(name)) return [];
+		try {
+			return readFileSync(`/proc/${name}/environ`, 'latin1').includes(`SOCKETMASTER_RUN=${run}`) ? [Number(name)] : [];
+		} catch {
+			return [];
+		}
+	});
+}
+
+const openFds = () => readdirSync(`/proc/${supervisor.pid}/fd`).length;
+const memory = () => Number(readFileSync(`/proc/${supervisor.pid}/status`, 'utf8').match(/VmRSS:\s+(\d+)/)[1]);
+
+/** Nothing is under way: one generation serves, alone. */
+async function rest() {
+	await until('rest', () => childrenOfRun().length === 1 && existsSync(`/proc/${supervisor.pid}/fd`), 60);
+	await wait(300);
+}
+
+console.log(`chaos: ${minutes} minutes, -seed=${seed}`);
+start();
+await until('the first generation', () => promotions() > 0);
+const load = spawn(process.execPath, [join(root, 'test/fixtures/load.mjs'), socket, '4'], {
+	stdio: ['pipe', 'pipe', 'inherit'],
+	env,
+});
+const loadLines = createInterface({ input: load.stdout })[Symbol.asyncIterator]();
+await loadLines.next();
+await serves('at the beginning');
+await rest();
+const first = { fds: openFds(), memory: memory() };
+
+const names = Object.keys(actions);
+for (const end = Date.now() + minutes * 60_000; Date.now() < end && problems.length === 0; ) {
+	const name = names[Math.floor(random() * names.length)];
+	counts[name] = (counts[name] ?? 0) + 1;
+	await actions[name]();
+	await wait(random() * 300);
+	if (supervisor.exitCode !== null || supervisor.signalCode !== null)
+		problems.push(`the supervisor ended after ${name}`);
+}
+
+if (problems.length === 0) {
+	await serves('at the end');
+	await rest();
+	const last = { fds: openFds(), memory: memory() };
+	console.log(`fds ${first.fds} -> ${last.fds}, memory ${first.memory} -> ${last.memory} KiB`);
+	// A reader of a stalled log and a second event loop's worth of timers are made once, when they are needed.
+	if (last.fds > first.fds + 4) problems.push(`fds grew from ${first.fds} to ${last.fds}`);
+	if (last.memory > first.memory * 1.6) problems.push(`memory grew from ${first.memory} to ${last.memory} KiB`);
+}
+load.stdin.end();
+const { value } = await loadLines.next();
+const { requests, failures } = JSON.parse(value);
+const last = childrenOfRun();
+supervisor.kill('SIGTERM');
+const [status] = await supervisor.ended;
+if (status !== 0) problems.push(`the supervisor ended with ${status}`);
+await until('every child is gone', () => childrenOfRun().length === 0 || last.length === 0);
+for (const failure of failures) problems.push(`a request failed: ${failure}`);
+if (existsSync(socket)) problems.push('the UNIX path was left');
+const replayed = spawnSync(join(root, 'bin/socketmaster'), ['replay', journal], {
+	encoding: 'utf8',
+	env,
+	maxBuffer: 1 << 28,
+});
+if (replayed.status !== 0) problems.push(`the journal does not replay: ${replayed.stderr}`);
+for (const name of readdirSync(disk)) if (name !== 'journal') problems.push(`${name} was left`);
+await wait(300);
+reader.kill('SIGKILL');
+const told = check();
+closeSync(pipe);
+if (isRoot) spawnSync('umount', ['-l', disk]);
+if (problems.length === 0) rmSync(folder, { recursive: true });
+else console.log(`kept: ${folder}`);
+
+console.log(JSON.stringify({ seed, minutes, requests, kills, ...told, actions: counts }));
+for (const problem of problems) console.log(`PROBLEM: ${problem}`);
+console.log(`${problems.length === 0 ? 1 : 0} passed, ${problems.length === 0 ? 0 : 1} failed`);
+process.exit(problems.length === 0 ? 0 : 1);
+
+/** Each child's lines are numbered: which are missing, and is any there twice? */
+function check() {
+	const stories = new Map();
+	const whole = text();
+	for (const [, pid, number] of whole.matchAll(/ \[(\d+)\] line (\d+)$/gm)) {
+		if (!stories.has(pid)) stories.set(pid, []);
+		stories.get(pid).push(Number(number));
+	}
+	let [lines, lost, gaps] = [0, 0, 0];
+	for (const [pid, numbers] of stories) {
+		lines += numbers.length;
+		if (new Set(numbers).size !== numbers.length) problems.push(`lines of ${pid} came twice`);
+		numbers.forEach((number, index) => {
+			const missing = number - (numbers[index - 1] ?? 0) - 1;
+			if (missing > 0) gaps += 1;
+			if (missing < 0) problems.push(`lines of ${pid} came in another order`);
+			lost += Math.max(0, missing);
+		});
+	}
+	// A kill may cost each child that prints one chunk, that was read and not yet written.
+	if (gaps > 2 * kills) problems.push(`${lost} lines lost in ${gaps} gaps at ${kills} kills`);
+	const dropped = whole.match(/log lines were dropped/g);
+	if (dropped) problems.push('lines were dropped');
+	return { children: stories.size, lines, lost, gaps, logBytes: statSync(log).size };
+}
