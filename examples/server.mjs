@@ -13,9 +13,10 @@ function leave() {
 	if (isLeaving) return;
 	isLeaving = true;
 	// close() would cut kept connections that are idle; a request may be on its way on one of them.
+	const closeIdle = server.closeIdleConnections.bind(server);
 	server.closeIdleConnections = () => {};
 	server.close(() => process.exit(0));
-	setTimeout(() => server.closeAllConnections(), 5000).unref();
+	setTimeout(closeIdle, 5000).unref();
 }
 
 process.on('SIGHUP', leave);

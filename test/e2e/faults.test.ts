@@ -217,9 +217,9 @@ describe('an orphan that prints without end', () => {
 		await until('the first generation', () => text().includes('Generation 1 is up'));
 		program.signal('SIGHUP');
 		await until('the end of the first child', () =>
-			/signal: hangup; of its process group [\d, ]+ live on$/m.test(text()),
+			/signal: hangup; processes [\d, ]+ of its group live on$/m.test(text()),
 		);
-		const [, orphans = ''] = text().match(/of its process group ([\d, ]+) live on$/m) ?? [];
+		const [, orphans = ''] = text().match(/processes ([\d, ]+) of its group live on$/m) ?? [];
 		onTestFinished(() => {
 			for (const orphan of orphans.split(', ')) kill(Number(orphan), 'SIGKILL');
 		});
@@ -248,7 +248,7 @@ describe('a process group', () => {
 		const [, worker = ''] = await program.logged(/\] worker (\d+)$/);
 		await program.logged(/^Generation 1 is up/);
 		program.signal('SIGTERM');
-		await program.logged(new RegExp(`exit status 0; of its process group .*\\b${worker}\\b.* live on$`));
+		await program.logged(new RegExp(`exit status 0; process.*\\b${worker}\\b.* of its group lives? on$`));
 		await program.logged(/is still alive 300 ms after it was told to leave; killing it$/);
 		expect((await program.ended).status).toBe(0);
 		await until('the worker is gone', () => !kill(Number(worker), 0));

@@ -230,6 +230,21 @@ describe('kill -9', () => {
 		expect(self.text()).not.toContain('prints elsewhere');
 	});
 
+	it('of a server that sets its process title, over its environment: it is taken over all the same', async () => {
+		const title = `$0 = "x" x 5000; $SIG{TERM} = $SIG{HUP} = sub { exit 0 }; $| = 1; print "up\\n"; sleep 1 while 1`;
+		const self = await lives(['-start=50'], ['-command=/usr/bin/perl', '--', '-e', title]);
+		self.start();
+		await self.logged(/Generation 1 is up/);
+		await self.kill();
+		const [child = 0] = pidsIn(readFileSync(self.journal, 'utf8'));
+		expect(readFileSync(`/proc/${child}/environ`, 'latin1')).not.toContain('SOCKETMASTER_RUN');
+		self.start();
+		await self.logged(/Recovered from/);
+		self.signal('SIGHUP');
+		await self.logged(/Generation 2 is up/);
+		expect(self.text()).not.toContain('prints elsewhere');
+	});
+
 	it('and the death of a master leave its workers reading nothing: what they print is taken over', async () => {
 		const worker = 'trap "" HUP TERM; while :; do echo "a worker, filling the pipe"; done';
 		const self = await lives(['-start=50'], shell(`(${worker}) & echo "worker $!"; wait`));

@@ -214,7 +214,7 @@ function childPipe(isDurable: boolean, user: User | null) {
 	try {
 		const inode = fstatSync(read).ino;
 		// So that it can open /dev/stderr.
-		if (user) fchownSync(write, user.uid, user.gid);
+		if (user && process.geteuid?.() === 0) fchownSync(write, user.uid, user.gid);
 		if (!isDurable) return { read, inode, output: write };
 		const output = openSync(`/proc/self/fd/${write}`, constants.O_RDWR);
 		closeAll([write]);

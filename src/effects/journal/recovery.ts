@@ -62,7 +62,7 @@ export function recover(header: Header, folded: Roster): Recovered | Denied | Or
 		const pidfd = pid !== null && startTime !== null ? openPidfd(pid, startTime) : null;
 		if (pidfd !== null) held.push({ ...child, pid: pid ?? 0, pidfd });
 	}
-	const relatives = relativesOf(header.run);
+	const relatives = relativesOf(header.run, held);
 	if (held.length === 0) return takeOrphaned(header, relatives);
 	let pipes: OpenPipe[] = [];
 	try {

@@ -8,16 +8,22 @@ import { allPids, environmentOf, filesOf, lookUp } from '../os/proc.ts';
 import { isListening, type Listener, takeListener } from '../sockets/listener.ts';
 import type { Header } from './lines.ts';
 
-/** A process that carries the name of a run: a child of its supervisor, or of such a child. */
+/** A child of a supervisor, or of such a child. */
 export interface Relative {
 	pid: number;
 	/** The number of the child that it is, or comes from. */
 	child: number;
 }
 
-/** All of them that we may look at. */
-export function relativesOf(run: string): Relative[] {
+/**
+ * All of them that we may look at: the survivors and who is in their process groups, and others by their environment,
+ * which a server that sets its process title may have written over.
+ */
+export function relativesOf(run: string, survivors: Relative[]): Relative[] {
+	const leaders = new Map(survivors.map(({ pid, child }) => [pid, child]));
 	return allPids().flatMap((pid) => {
+		const led = leaders.get(lookUp(pid)?.group ?? 0);
+		if (led !== undefined) return [{ pid, child: led }];
 		const environment = environmentOf(pid);
 		if (!environment.includes(`SOCKETMASTER_RUN=${run}`)) return [];
 		const child = environment.find((entry) => entry.startsWith('SOCKETMASTER_CHILD='))?.split('=')[1];

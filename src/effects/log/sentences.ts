@@ -68,9 +68,7 @@ export function sentenceOf(fact: Fact, before: Roster | null, command: string | 
 			return warning(`${pid} is still alive ${before?.plan.kill} ms after it was told to leave; killing it`);
 		}
 		case 'child.exited':
-			return info(
-				`${fact.pid} ${howItEnded(fact)}${fact.left.length > 0 ? `; of its process group ${fact.left.join(', ')} live on` : ''}`,
-			);
+			return info(`${fact.pid} ${howItEnded(fact)}${whoIsLeft(fact.left)}`);
 		case 'upgrade.begun':
 			return info('Upgrade: checking the new program');
 		case 'upgrade.refused':
@@ -86,6 +84,13 @@ export function sentenceOf(fact: Fact, before: Roster | null, command: string | 
 export function howItEnded({ code, signal }: { code: number | null; signal: string | null }): string {
 	if (signal !== null) return `signal: ${signal}`;
 	return code === null ? 'exit status unknown' : `exit status ${code}`;
+}
+
+function whoIsLeft(left: number[]): string {
+	if (left.length === 0) return '';
+	return left.length === 1
+		? `; process ${left[0]} of its group lives on`
+		: `; processes ${left.join(', ')} of its group live on`;
 }
 
 const askers = { start: 'Start', SIGHUP: 'SIGHUP', rotate: 'A rotation request' };
