@@ -1,9 +1,10 @@
 /**
  * A second, small executable: changes its own credentials and becomes the program that fd `order` names. It says the
  * number of the error on fd `answer` where it can't; that one is closed by execve(2).
- * Started by effects/os/asUser.ts: node as-user.cjs ORDER ANSWER
+ * Started by effects/os/asUser.ts: node as-user.cjs ORDER ANSWER; without the two it says which format it takes.
  */
-import { becomeUser } from '../effects/os/becomeUser.ts';
+import { becomeUser, orderFormat } from '../effects/os/becomeUser.ts';
 
 const [order, answer] = process.argv.slice(2).map(Number);
 if (order !== undefined && answer !== undefined) becomeUser(order, answer);
+else process.stdout.write(orderFormat);

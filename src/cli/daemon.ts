@@ -12,6 +12,7 @@ import { openSink, type Sink } from '../effects/log/sink.ts';
 import { syslogWriter } from '../effects/log/syslog.ts';
 import { fdWriter, isJournalStream } from '../effects/log/writer.ts';
 import { managerVariables, tellManager } from '../effects/manager.ts';
+import { checkAsUser } from '../effects/os/asUser.ts';
 import { commandLine, ownVariables } from '../effects/os/bytes.ts';
 import { findCommand } from '../effects/os/command.ts';
 import { sealDescriptors } from '../effects/os/descriptors.ts';
@@ -69,6 +70,13 @@ export function checkOptions({ command, user }: Options): { path: string; user: 
 	};
 }
 
+/** What else can be wrong with a program that is to take over. @throws {Error} */
+export function checkInstallation(options: Options): void {
+	const { user } = checkOptions(options);
+	if (options.json) jsonLog({ write: () => {} });
+	if (user) checkAsUser();
+}
+
 /** A thread that still writes to a log nobody reads would hold up exit(3), so _exit(2) it is then. */
 async function end(sink: Sink, status: number): Promise<never> {
 	if (!(await sink.flush(patience))) libc('_exit')(status);
@@ -86,7 +94,8 @@ function openLog(options: Options): { sink: Sink; log: Log } {
 		sink.onDropped((lines) => log.say('warn', `${lines} log lines were dropped: nobody took them`));
 		return { sink, log };
 	} catch (error) {
-		process.stderr.write(`Unable to open syslog /dev/log: ${(error as Error).message}\n`);
+		const [words] = (error as Error).message.split('\n');
+		process.stderr.write(`Unable to open ${syslog ? 'syslog /dev/log' : 'the log'}: ${words}\n`);
 		process.exit(1);
 	}
 }
@@ -110,19 +119,27 @@ function supervise({ options, plan, origin, inheritance, path, user, log, sink }
 	const outputs = outputsOf({ sink, log, inheritance });
 	const reaped = exits().pipe(share());
 
+	/** What was asked for when the statecharts had failed: that is not what they failed on. */
+	let late: Request['type'] | null = null;
 	const reminder = drainReminder(log, journal.roster);
 
 	/** The way of a fact out of the door: recorded, then told. */
 	function record(fact: Fact) {
 		const before = journal.roster();
 		journal.record(fact);
+		if (fault.wasMet() && isRequest(fact)) late = fact.type;
 		const sentence = sentenceOf(fact, before, command);
 		if (sentence) log.say(sentence.level, sentence.text);
 		tellManager(fact, process.env);
 		reminder.note(fact);
 	}
 
-	const door = openDoor({ record, deliver: (happening) => deliver(supervisor, happening), after: origin.seq });
+	const door = openDoor({
+		record,
+		deliver: (happening) => deliver(supervisor, happening),
+		rest: journal.rest,
+		after: origin.seq,
+	});
 	const children = childrenOf({
 		admit: door.admit,
 		log,
@@ -145,10 +162,12 @@ function supervise({ options, plan, origin, inheritance, path, user, log, sink }
 	for (const event of ['uncaughtException', 'unhandledRejection']) process.on(event, fault.meet);
 	inheritance.leave(supervisorPart, () => {
 		const roster = journal.roster();
-		return {
-			state: { run, seq: door.last(), roster: roster && fault.wasMet() ? withoutUnfinished(roster) : roster },
-			fds: [],
+		const state = {
+			run,
+			seq: door.last(),
+			roster: roster && fault.wasMet() ? { ...withoutUnfinished(roster), unanswered: late } : roster,
 		};
+		return { state, fds: [] };
 	});
 	const supervisor = createActor(
 		supervisorIn({
@@ -180,9 +199,7 @@ function supervise({ options, plan, origin, inheritance, path, user, log, sink }
 		});
 		supervisor.start();
 		for (const pipe of origin.pipes) outputs.open(pipe);
-		if (origin.roster && listeners.haveChanged)
-			log.say('info', 'The listeners have changed: the children are replaced at once');
-		begin(origin, plan, door);
+		begin(origin, plan, log, door);
 		// Only now, so that children which ended in between are known by their names.
 		signals().subscribe(door.admit);
 		if (wasDebuggerClosed()) log.say('warn', 'A SIGUSR1 came too early and opened the debugger of Node; it was closed');
@@ -191,14 +208,22 @@ function supervise({ options, plan, origin, inheritance, path, user, log, sink }
 }
 
 /** The first facts of a life: it starts, or goes on with what an earlier one had not answered yet. */
-function begin({ by, roster, signals, listeners }: Origin, plan: Plan, { admit }: Door) {
+function begin({ by, roster, signals, listeners }: Origin, plan: Plan, log: Log, { admit }: Door) {
 	const { pid } = process;
 	if (roster === null) admit({ type: 'supervisor.started', pid, plan });
 	else admit({ type: 'supervisor.recovered', pid, by, roster: { ...roster, unanswered: null } });
 	if (roster?.unanswered && !isStop(roster.unanswered, by)) admit({ type: roster.unanswered });
 	// Whoever runs already has other sockets: nobody would accept on the new ones.
-	else if (listeners.haveChanged && roster?.stopSignal === null) admit({ type: 'rotate.requested' });
+	if (roster?.stopSignal === null && listeners.haveChanged) {
+		log.say('info', 'The listeners have changed: the children are replaced at once');
+		admit({ type: 'rotate.requested' });
+	}
 	for (const signal of signals) admit(signal);
+}
+
+/** A request that the statecharts answer, and the roster keeps until they have. */
+function isRequest(fact: Fact): fact is Fact & Request {
+	return /^(signal\.(HUP|TERM|INT|QUIT)|(rotate|stop)\.requested)$/.test(fact.type);
 }
 
 /** A start is a wish to serve: a stop that was asked for and not begun is not begun then. */

@@ -2,7 +2,7 @@
 import { printer } from '../effects/log/printer.ts';
 import { releaseSignals } from '../effects/os/signals.ts';
 import { answerPreflight } from '../effects/upgrade/preflight.ts';
-import { checkOptions, runDaemon } from './daemon.ts';
+import { checkInstallation, runDaemon } from './daemon.ts';
 import { readCommandLine } from './flags.ts';
 import { runReplay } from './replay.ts';
 import { version } from './version.ts';
@@ -16,7 +16,7 @@ if (words[0] === 'replay') {
 function supervise() {
 	const request = readCommandLine(words, version);
 	if ('print' in request) return finish(request.print, request.to === 'stdout' ? 1 : 2, request.status);
-	const checked = answerPreflight(() => checkOptions(request.run));
+	const checked = answerPreflight(() => checkInstallation(request.run));
 	if (checked) return finish(`${checked.answer}\n`, 2, checked.isSound ? 0 : 1);
 	void runDaemon(request.run);
 }

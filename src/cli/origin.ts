@@ -150,7 +150,13 @@ function recoverFrom(path: string, header: Header | null, roster: Roster | null,
 	if (!header || !roster) return {};
 	const found = recover(header, roster);
 	if (found === null) return {};
-	if ('orphaned' in found) return found.orphaned;
+	if ('orphaned' in found) {
+		log.say(
+			'warn',
+			`Processes ${found.pids.join(', ')} of an earlier supervisor live on, and are no child that it knew`,
+		);
+		return found.orphaned;
+	}
 	if ('denied' in found) {
 		log.say('error', `Children ${found.denied.join(', ')} of an earlier supervisor can't be taken over: ${found.why}`);
 		return { denied: found.denied };

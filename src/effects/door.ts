@@ -17,6 +17,8 @@ export interface DoorOptions {
 	record: (fact: Fact) => void;
 	/** Has the statecharts live through a happening. */
 	deliver: (happening: HappeningFact) => void;
+	/** Told when all happenings are done with. */
+	rest?: () => void;
 	/** The number of the last fact of an earlier life. */
 	after?: number;
 	/** Milliseconds since 1970. */
@@ -27,7 +29,7 @@ export interface DoorOptions {
  * Facts are recorded the moment they come. Happenings are delivered one at a time: what an effect tells while
  * the charts still act on one waits for its turn, so that a replay meets the same facts in the same states.
  */
-export function openDoor({ record, deliver, after = 0, now = Date.now }: DoorOptions): Door {
+export function openDoor({ record, deliver, rest = () => {}, after = 0, now = Date.now }: DoorOptions): Door {
 	const waiting: HappeningFact[] = [];
 	let seq = after;
 	let isDelivering = false;
@@ -48,6 +50,7 @@ export function openDoor({ record, deliver, after = 0, now = Date.now }: DoorOpt
 		} finally {
 			isDelivering = false;
 		}
+		rest();
 	}
 
 	return { admit, decide: (decision) => void number(decision), last: () => seq };

@@ -67,6 +67,9 @@ export type ChildHappening = FactOf<
 type Adoption = Extract<ChildOrder, { type: 'adopt' }>;
 type Forward = Extract<ChildOrder, { type: 'forward' }>;
 
+/** A child that is stopped is not looked at more often than this, in milliseconds. */
+const shortestAgain = 1000;
+
 interface Farewell {
 	signal: string;
 	reason: SignalReason;
@@ -74,6 +77,8 @@ interface Farewell {
 
 interface ChildContext extends ChildInput {
 	adopted: RosterChild | null;
+	/** It was found stopped when it was to be up. */
+	wasStopped: boolean;
 	/** How it is to be told to leave as soon as it has a pid. */
 	farewell: Farewell;
 	/** Signals to pass on as soon as it has a pid. */
@@ -104,6 +109,8 @@ const base = setup({
 	},
 	guards: {
 		isAdoptedIn: ({ event }, phase: Phase) => event.type === 'adopt' && event.as.phase === phase,
+		isAdoptedLingeringInTime: ({ context, event }) =>
+			event.type === 'adopt' && event.as.phase === 'lingering' && context.plan.kill > 0,
 		leavesOthers: ({ event }) => event.type === 'child.exited' && event.left.length > 0,
 		leavesOthersInTime: ({ context, event }) =>
 			event.type === 'child.exited' && event.left.length > 0 && context.plan.kill > 0,
@@ -135,7 +142,7 @@ type Enqueue = Parameters<Parameters<typeof base.enqueueActions>[0]>[0]['enqueue
 export const childMachine = base
 	.extend({
 		actions: {
-			forgetAdopted: base.assign({ adopted: null }),
+			keepStopped: base.assign({ adopted: null, wasStopped: true }),
 			keepAdopted: base.assign({ adopted: ({ event }) => (event as Adoption).as }),
 			obey: base.enqueueActions(({ enqueue, context, event }) => {
 				signal(enqueue, context, farewellOf(event as FarewellOrder));
@@ -164,6 +171,7 @@ export const childMachine = base
 		context: ({ input }) => ({
 			...input,
 			adopted: null,
+			wasStopped: false,
 			farewell: { signal: input.plan.drain, reason: 'drain' },
 			forwards: [],
 			status: null,
@@ -179,7 +187,8 @@ export const childMachine = base
 						{ guard: isAdopted('serving'), target: 'alive.staying.serving', actions: 'keepAdopted' },
 						{ guard: isAdopted('draining'), target: 'alive.leaving.draining', actions: 'keepAdopted' },
 						{ guard: isAdopted('killing'), target: 'alive.leaving.killing', actions: 'keepAdopted' },
-						{ guard: isAdopted('lingering'), target: 'alive.leaving.lingering', actions: 'keepAdopted' },
+						{ guard: 'isAdoptedLingeringInTime', target: 'alive.leaving.lingering', actions: 'keepAdopted' },
+						{ target: 'exited', actions: { type: 'decide', params: decisions.abandoned } },
 					],
 				},
 			},
@@ -237,10 +246,10 @@ export const childMachine = base
 								invoke: {
 									id: 'boot',
 									src: 'timer',
-									input: ({ context: { child, plan, adopted } }) => ({
+									input: ({ context: { child, plan, adopted, wasStopped } }) => ({
 										child,
 										timer: 'boot',
-										millis: Math.max(0, plan.start),
+										millis: Math.max(wasStopped ? shortestAgain : 0, plan.start),
 										since: adopted?.clock ?? null,
 									}),
 								},
@@ -253,7 +262,7 @@ export const childMachine = base
 									'child.stopped': {
 										target: 'booting',
 										reenter: true,
-										actions: 'forgetAdopted',
+										actions: 'keepStopped',
 										description: 'waited for once more',
 									},
 								},

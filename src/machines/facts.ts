@@ -115,6 +115,7 @@ export function stamped(what: Happening | Decision, seq: number, at: number, clo
 	const isWaitedFrom =
 		what.type === 'child.spawned' ||
 		what.type === 'child.signalled' ||
+		what.type === 'child.stopped' ||
 		(what.type === 'child.exited' && what.left.length > 0);
 	return isWaitedFrom ? { seq, at, ...what, clock: clock() } : { seq, at, ...what };
 }

@@ -77,6 +77,8 @@ export function evolve(roster: Roster | null, fact: Fact): Roster {
 			const { pid, startTime, pipe, at, clock = null } = fact;
 			return withChild(roster, fact.child, { pid, startTime, pipe, phase: 'booting', since: at, clock });
 		}
+		case 'child.stopped':
+			return withChild(roster, fact.child, { since: fact.at, clock: fact.clock ?? null });
 		case 'child.ready':
 			return withChild(roster, fact.child, { phase: 'serving', since: fact.at, clock: null });
 		case 'child.signalled':

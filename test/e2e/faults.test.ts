@@ -75,6 +75,12 @@ describe.runIf(isRoot)('a child of another user', () => {
 		expect((await program.ended).status).toBe(0);
 	}, 240_000);
 
+	it('has no terminal of its supervisor, which it could type into', () => {
+		const script = `${executable} ${quick.join(' ')} -user=nobody -command=/bin/sh -- -c 'readlink /proc/self/fd/0; trap "exit 0" INT TERM; while :; do sleep 0.02; done'`;
+		const { stdout } = spawnSync('python3', [fixture('terminal.py'), script], { encoding: 'utf8', env: environment() });
+		expect(stdout).toMatch(/\] \/dev\/null/);
+	});
+
 	it('can open /dev/stderr', async () => {
 		const program = sh('echo reopened > /dev/stderr', ['-user=nobody']);
 		await program.logged(/\] reopened$/);
@@ -243,6 +249,15 @@ describe('a process group', () => {
 		await until('the worker is gone', () => !kill(Number(worker), 0));
 	});
 
+	it('that a child has left is none: -kill ends the child all the same', async () => {
+		const script =
+			'import os, signal, time\nsignal.signal(15, signal.SIG_IGN)\npid = os.fork()\nif pid == 0:\n    os.setpgid(0, 0)\n    time.sleep(100)\ntime.sleep(0.2)\nos.setpgid(0, pid)\nprint("escaped", flush=True)\ntime.sleep(100)';
+		const program = run([...quick, '-kill=200', '-command=python3', '--', '-c', script]);
+		await program.logged(/\] escaped$/);
+		program.signal('SIGTERM');
+		expect((await program.ended).status).toBe(0);
+	});
+
 	it('that outlives its leader is named, and killed when -kill says', async () => {
 		const program = sh(`${master} trap "exit 0" TERM; echo up; while :; do sleep 0.02; done`, ['-kill=300']);
 		const [, worker = ''] = await program.logged(/\] worker (\d+)$/);
@@ -335,6 +350,28 @@ describe('scarcity', () => {
 		await until('a rotation', () => readFileSync(log, 'utf8').includes('Generation 2 is up'));
 		second.signal('SIGTERM');
 		await second.ended;
+	});
+});
+
+describe('a listening socket that a child has shut down', () => {
+	it('listens again at the next spawn', async () => {
+		const script =
+			'import os, socket, time\ns = socket.socket(fileno=3)\nif os.environ["SOCKETMASTER_CHILD"] == "1":\n    s.shutdown(2)\nprint("up", flush=True)\ntime.sleep(100)';
+		const program = run([...quick, '-signal=TERM', '-command=python3', '--', '-c', script]);
+		const [, port = ''] = await program.logged(/^Bound to .*:(\d+)$/);
+		await program.logged(/^Generation 1 is up/);
+		expect(await reaches(Number(port))).toBe(false);
+		program.signal('SIGHUP');
+		await program.logged(/^A child had shut down the listening socket .*; it listens again$/);
+		await program.logged(/^Generation 2 is up/);
+		expect(await reaches(Number(port))).toBe(true);
+	});
+});
+
+describe('what a manager says it has kept', () => {
+	it('and has not is no reason to fail', async () => {
+		const script = `LISTEN_PID=$$ LISTEN_FDNAMES=socketmaster-0 LISTEN_FDS=1 exec ${executable} ${quick.join(' ')} -command=/bin/true`;
+		expect((await run(['-c', script], { command: 'sh' }).ended).status).toBe(0);
 	});
 });
 

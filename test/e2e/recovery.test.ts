@@ -419,6 +419,7 @@ describe('a journal', () => {
 		'{"seq":99,"at":1,"checkpoint":null}',
 		'{}',
 		'{"seq":99,"at":1,"type":"supervisor.recovered","pid":1,"by":"start","roster":{"children":null}}',
+		'{"seq":99,"at":1,"type":"constructor"}',
 		'no JSON at all',
 		'{"seq":99,"at":1,"type":"child.married","child":1}',
 		'{"seq":99,"at":1,"type":"child.exited","child":"x"}',

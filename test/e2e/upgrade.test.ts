@@ -7,7 +7,7 @@ import { install } from '../support/install.ts';
 import { load } from '../support/load.ts';
 import { counting, storiesOf } from '../support/log.ts';
 import { childrenOf, fdsOf, memoryOf, until } from '../support/proc.ts';
-import { environment, executable, fixture, kill, run, scratch } from '../support/program.ts';
+import { environment, executable, fixture, isRoot, kill, run, scratch } from '../support/program.ts';
 
 const upgrades = 100;
 
@@ -246,5 +246,41 @@ describe('SIGUSR2', () => {
 		}
 		program.signal('SIGUSR2');
 		await program.logged(/^Upgraded to version 1\.1\.1$/);
+	});
+
+	it.runIf(isRoot)('is refused when a part of the new program is missing that this one will need', async () => {
+		const app = join(scratch(), 'app');
+		install(app, '1.1.1');
+		const program = run(['-listen=tcp://127.0.0.1:0', '-start=50', '-user=nobody', '-command=/bin/sleep', '60'], {
+			command: join(app, 'bin/socketmaster'),
+		});
+		await program.logged(/^Generation 1 is up/);
+		writeFileSync(join(app, 'dist/as-user.cjs'), '');
+		program.signal('SIGUSR2');
+		await program.logged(/^Upgrade refused: .*as-user.cjs is not sound; nothing has changed$/);
+	});
+
+	it('that fails at the very last moment leaves a supervisor that obeys', async () => {
+		const folder = scratch();
+		const node = join(folder, 'node');
+		const wrapper = `#!/bin/sh
+{
+	[ -n "$SOCKETMASTER_PREFLIGHT" ] && printf 'no program any more' > "$0"
+	exec ${process.execPath} "$@"
+}
+`;
+		writeFileSync(node, wrapper, { mode: 0o755 });
+		// Its own words name the wrapper, so that this is what it is replaced by.
+		const script = `exec -a ${node} ${process.execPath} ${executable} -listen=tcp://127.0.0.1:0 -start=50 -command=/bin/sh -- -c 'trap "exit 0" HUP TERM; echo up; while :; do sleep 0.02; done'`;
+		const program = run(['-c', script], { command: 'bash' });
+		await program.logged(/^Generation 1 is up/);
+		program.signal('SIGUSR2');
+		await program.logged(/^Upgrade failed: exec format error; nothing has changed$/);
+		for (let generation = 2; generation <= 4; generation += 1) {
+			program.signal('SIGHUP');
+			await program.logged(new RegExp(`^Generation ${generation} is up`));
+		}
+		program.signal('SIGTERM');
+		expect((await program.ended).status).toBe(0);
 	});
 });

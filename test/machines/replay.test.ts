@@ -195,6 +195,21 @@ describe('after a supervisor was killed', () => {
 		expect(simulation.commands).toContainEqual({ type: 'wait', child: 1, timer: 'kill', millis: 500, since: 99_900 });
 	});
 
+	it('a process group that was waited for is left alone where -kill is no longer given', () => {
+		const simulation = recovered({
+			serving: 2,
+			lastGeneration: 2,
+			lastChild: 2,
+			children: [
+				{ ...old, phase: 'lingering', clock: 99_000 },
+				{ ...candidate, phase: 'serving', clock: null },
+			],
+		});
+		expect(simulation.decided()).toEqual(['adopt 2']);
+		expect(simulation.decisions()).toEqual(['child.abandoned']);
+		expect(simulation.state()).toBe('running');
+	});
+
 	it('a stop goes on in an upgrade, also to those it had not reached', () => {
 		const simulation = recovered({ stopSignal: 'INT' }, 'upgrade');
 		expect(simulation.state()).toBe('stopping');

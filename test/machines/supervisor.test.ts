@@ -377,6 +377,13 @@ describe('a child that is stopped when its wait is over', () => {
 		expect(simulation.state()).toBe('rotating');
 		expect(simulation.up(2).state()).toBe('draining');
 	});
+
+	it('is looked at once a second at the most', () => {
+		const simulation = rotating({ start: 0 });
+		simulation.commands.splice(0);
+		simulation.tell({ type: 'child.stopped', child: 2, pid: 102 });
+		expect(simulation.commands).toEqual([{ type: 'wait', child: 2, timer: 'boot', millis: 1000, since: null }]);
+	});
 });
 
 describe('the exit status', () => {

@@ -1,5 +1,6 @@
 /** Child processes as actors: each one spawned or adopted, signalled, read and missed. */
 import { constants, fchownSync, fstatSync, openSync } from 'node:fs';
+import { isatty } from 'node:tty';
 import { array, nullable, number, object } from 'valibot';
 import { fromCallback } from 'xstate';
 import type { ProcessCommand, ProcessInput } from '../../machines/child.ts';
@@ -8,14 +9,20 @@ import type { Log } from '../log/log.ts';
 import { type Birth, spawnAsUser } from '../os/asUser.ts';
 import { closeAll, makePipe } from '../os/descriptors.ts';
 import { isGroup, signalGroup, signalProcess } from '../os/kill.ts';
-import { SyscallError } from '../os/libc.ts';
+import { call, SyscallError } from '../os/libc.ts';
 import { onEnd, openPidfd, signalPidfd } from '../os/pidfd.ts';
-import { lookUp, othersInGroup } from '../os/proc.ts';
+import { environmentOf, lookUp, othersInGroup } from '../os/proc.ts';
 import { type SpawnSpec, spawnProcess } from '../os/spawn.ts';
 import type { User } from '../os/user.ts';
 import type { Exit } from '../os/wait.ts';
+import { wordsOf } from '../os/words.ts';
+import { boundAddress } from '../sockets/address.ts';
+import { backlog, isListening } from '../sockets/listener.ts';
 import { type Inheritance, part } from '../upgrade/inheritance.ts';
 import type { Output, Outputs } from './output.ts';
+
+/** How long a process may take to become another user's program, in milliseconds; 22 are usual. */
+const longestBirth = 5000;
 
 /** A child whose process is not its program yet. */
 interface Expected {
@@ -71,6 +78,9 @@ export function childrenOf({ admit, log, outputs, spec, user, isDurable, inherit
 		return { state, fds: state.flatMap(({ pidfd }) => pidfd ?? []) };
 	});
 
+	// Who holds a terminal can type into it (TIOCSTI, ioctl_tty(2)): another user's child does not get ours.
+	const stdin = user && isatty(0) ? openSync('/dev/null', constants.O_RDONLY) : 0;
+
 	const actor = fromCallback<ProcessCommand, ProcessInput>(({ input, receive }) => {
 		if (input.adopted) adopt(input, input.adopted);
 		else spawn(input);
@@ -92,7 +102,8 @@ export function childrenOf({ admit, log, outputs, spec, user, isDurable, inherit
 		const mark = { SOCKETMASTER_CHILD: String(child), SOCKETMASTER_RUN: spec.run };
 		try {
 			pipe = childPipe(isDurable, user);
-			const fds = [0, pipe.output, pipe.output, ...spec.listeners];
+			reviveListeners();
+			const fds = [stdin, pipe.output, pipe.output, ...spec.listeners];
 			const whole = { ...spec, env: { ...spec.env, ...socketVariables(spec.listeners), ...mark }, fds };
 			if (user) {
 				awaitBirth(spawnAsUser(whole, user, mark), { child, generation, read: pipe.read, inode: pipe.inode });
@@ -109,6 +120,15 @@ export function childrenOf({ admit, log, outputs, spec, user, isDurable, inherit
 		spawned(pid, { child, generation, read: pipe.read, inode: pipe.inode });
 	}
 
+	/** A child may have shut a socket down, for all that share it: listen(2) brings one of TCP back. */
+	function reviveListeners() {
+		for (const fd of spec.listeners) {
+			if (isListening(fd)) continue;
+			call('listen', fd, backlog());
+			log.say('warn', `A child had shut down the listening socket ${boundAddress(fd)}; it listens again`);
+		}
+	}
+
 	/** The process is the child's program. */
 	function spawned(pid: number, { child, generation, read, inode }: Expected) {
 		const output = outputs.open({ fd: read, child, pid, generation, unfinished: '' });
@@ -120,8 +140,11 @@ export function childrenOf({ admit, log, outputs, spec, user, isDurable, inherit
 	/** Another user's process is the child's program only when it has changed its credentials and become it. */
 	function awaitBirth(birth: Birth, expected: Expected) {
 		const { pid } = birth;
+		// Another process of that user may stop it meanwhile.
+		const limit = setTimeout(signalProcess, longestBirth, pid, 'KILL');
 		births.set(pid, () => {
 			births.delete(pid);
+			clearTimeout(limit);
 			const error = birth.outcome();
 			if (error === null) return spawned(pid, expected);
 			closeAll([expected.read]);
@@ -134,7 +157,7 @@ export function childrenOf({ admit, log, outputs, spec, user, isDurable, inherit
 		const output = outputs.of(child);
 		const survivor = survivors.find((each) => each.child === child);
 		const alive = keep({ child, pid, pidfd: survivor?.pidfd ?? null, output, group: null });
-		if (isLingering) watchGroup(alive);
+		if (isLingering) watchGroup(alive, isRelative);
 		else if (!survivor || isReaped(survivor)) ended(unknownEnd(pid));
 		else if (survivor.pidfd !== null) onEnd(survivor.pidfd, () => ended(unknownEnd(pid)));
 		return alive;
@@ -158,10 +181,10 @@ export function childrenOf({ admit, log, outputs, spec, user, isDurable, inherit
 	}
 
 	/** Waits until nobody is left of a group whose leader has left. */
-	function watchGroup(gone: Living) {
+	function watchGroup(gone: Living, belongs: (pid: number) => boolean = () => true) {
 		const group = new Map<number, number>();
 		gone.group = group;
-		for (const pid of othersInGroup(gone.pid)) {
+		for (const pid of othersInGroup(gone.pid).filter(belongs)) {
 			const pidfd = openPidfd(pid, lookUp(pid)?.startTime ?? 0);
 			if (pidfd !== null) group.set(pid, pidfd);
 		}
@@ -176,6 +199,11 @@ export function childrenOf({ admit, log, outputs, spec, user, isDurable, inherit
 				if (group.size === 0) watchGroup(gone);
 			});
 		}
+	}
+
+	/** After a crash the number of a group that is gone may be another one's: its members have to say whose they are. */
+	function isRelative(pid: number): boolean {
+		return environmentOf(pid).includes(`SOCKETMASTER_RUN=${spec.run}`);
 	}
 
 	/** Of a child that was to come up: its pid, if it is stopped. */
@@ -202,10 +230,11 @@ function send({ pid, pidfd, group }: Living, signal: string) {
 	}
 }
 
-/** While the leader is held, and not reaped, its number is nobody else's. */
+/** The leader itself too: it may have left the group that it was to lead. */
 function killGroup(pid: number, pidfd: number | null) {
 	signalGroup(pid, 'KILL');
-	if (pidfd !== null) signalPidfd(pidfd, 'KILL');
+	if (pidfd === null) signalProcess(pid, 'KILL');
+	else signalPidfd(pidfd, 'KILL');
 }
 
 /** A pipe for what a child prints: the end we read, its inode, and what the child gets. @throws {SyscallError} */
@@ -241,7 +270,7 @@ function socketVariables(listeners: number[]) {
 }
 
 function whyNot(path: string, error: unknown): string {
-	if (!(error instanceof SyscallError)) return (error as Error).message;
+	if (!(error instanceof SyscallError)) return wordsOf(error);
 	const what = ['posix_spawn', 'execve'].includes(error.syscall) ? `fork/exec ${path}` : error.syscall;
 	const hint = error.code === 'EPERM' && process.geteuid?.() !== 0 ? ' (-user takes root)' : '';
 	return `${what}: ${error.message}${hint}`;

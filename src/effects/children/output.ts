@@ -32,7 +32,7 @@ const outputsPart = part('outputs', () =>
 	array(object({ fd: number(), child: number(), pid: number(), generation: number(), unfinished: string() })),
 );
 
-/** A longer line is passed on in pieces of this many bytes. */
+/** A longer line is passed on in pieces of about this many bytes. */
 const longestLine = 64 * 1024;
 
 /** All pipes are read into this one: a chunk is done with before the next is read. */
@@ -163,15 +163,21 @@ function unreadIn(fd: number): number {
 /** Chunks in, whole lines out: as many of them at a time as a chunk holds. */
 function newLines(log: (lines: string) => void, begun: string) {
 	let rest = begun;
+	let wasCut = false;
 
 	function add(chunk: Buffer, length: number) {
 		const end = chunk.lastIndexOf(10, length - 1);
 		if (end < 0) {
 			rest += chunk.toString('latin1', 0, length);
-			if (rest.length >= longestLine) flush();
+			wasCut = rest.length >= longestLine;
+			if (wasCut) flush();
 			return;
 		}
-		log(rest + chunk.toString('latin1', 0, end));
+		const whole = rest + chunk.toString('latin1', 0, end);
+		// The newline of a line that was passed on already is no line of its own.
+		if (!wasCut) log(whole);
+		else if (whole !== '') log(whole.startsWith('\n') ? whole.slice(1) : whole);
+		wasCut = false;
 		rest = chunk.toString('latin1', end + 1, length);
 	}
 

@@ -11,6 +11,8 @@ import type { Header, JournalLine } from './lines.ts';
 export interface Journal {
 	/** Appends a fact. Never throws: a disk that fails is reported once, and supervision goes on. */
 	record: (fact: Fact) => void;
+	/** To be called when no step is under way: what is compacted then is whole. */
+	rest: () => void;
 	/** What the facts so far amount to. */
 	roster: () => Roster | null;
 	/** It is in a file, and outlives the supervisor. */
@@ -31,6 +33,7 @@ export function memoryJournal(start: Roster | null, inheritance: Inheritance): J
 		record: (fact) => {
 			roster = evolve(roster, fact);
 		},
+		rest: () => {},
 		roster: () => roster,
 		isDurable: false,
 	};
@@ -53,6 +56,7 @@ export function fileJournal({ path, fd: opened, header, start, report, inheritan
 	let roster = start;
 	let size = fstatSync(fd).size;
 	let nextCompaction = compactAt;
+	let last: Fact | null = null;
 	let isBroken = false;
 	let hasHeader = false;
 	inheritance.leave(journalPart, () => ({ state: fd, fds: [fd] }));
@@ -85,7 +89,11 @@ export function fileJournal({ path, fd: opened, header, start, report, inheritan
 			}
 			append(fact);
 		});
-		if (size > nextCompaction && roster.unanswered === null && stateOf(roster) === 'running') compact(roster, fact);
+		last = fact;
+	}
+
+	function rest() {
+		if (size > nextCompaction && roster && last && stateOf(roster) === 'running') compact(roster, last);
 	}
 
 	function attempt(work: () => void) {
@@ -128,5 +136,5 @@ export function fileJournal({ path, fd: opened, header, start, report, inheritan
 		}
 	}
 
-	return { record, roster: () => roster, isDurable: true };
+	return { record, rest, roster: () => roster, isDurable: true };
 }

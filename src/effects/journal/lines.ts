@@ -84,6 +84,8 @@ export function readJournal(bytes: Buffer): JournalContent {
 export function lineReader() {
 	const schemas = newSchemas();
 	let hasStarted = false;
+	const factSchema = (type: unknown) =>
+		Object.hasOwn(schemas.facts, String(type)) ? schemas.facts[type as FactType] : undefined;
 
 	return (raw: string, number: number): JournalLine | string => {
 		const line = parse(raw);
@@ -97,7 +99,7 @@ export function lineReader() {
 		if (!line || header) return `line ${number} is no fact`;
 		hasStarted ||= 'checkpoint' in line || line.type === 'supervisor.started' || line.type === 'supervisor.recovered';
 		if (!hasStarted) return `line ${number} is a fact before the start`;
-		const schema = 'checkpoint' in line ? schemas.checkpoint : schemas.facts[line.type as FactType];
+		const schema = 'checkpoint' in line ? schemas.checkpoint : factSchema(line.type);
 		if (!schema) return `line ${number} is no fact`;
 		const { success, output } = safeParse(schema as GenericSchema<unknown, Checkpoint | Fact>, line);
 		return success ? output : `line ${number} is no fact of a known shape`;
@@ -178,7 +180,7 @@ function newSchemas() {
 			left: array(number()),
 			clock: optional(number()),
 		}),
-		'child.stopped': fact('child.stopped', { child: number(), pid: number() }),
+		'child.stopped': fact('child.stopped', { child: number(), pid: number(), clock: number() }),
 		'group.gone': fact('group.gone', { child: number() }),
 		'timer.elapsed': fact('timer.elapsed', { child: number(), timer: picklist(['boot', 'kill']) }),
 		'upgrade.verified': fact('upgrade.verified', {}),

@@ -3,13 +3,14 @@ import { closeSync } from 'node:fs';
 import { evolve, type Roster, type RosterChild } from '../../machines/roster.ts';
 import type { Survivor } from '../children/children.ts';
 import type { OpenPipe } from '../children/output.ts';
+import { bootClock } from '../os/clock.ts';
 import { bootId } from '../os/identity.ts';
 import { SyscallError } from '../os/libc.ts';
 import { openPidfd, takeFdIfOpen } from '../os/pidfd.ts';
 import { allPids, environmentOf, fileOf, lookUp } from '../os/proc.ts';
 import type { Listener } from '../sockets/listener.ts';
 import type { Header, JournalContent } from './lines.ts';
-import { type Relative, relativesOf, takeListening, takePipes } from './relatives.ts';
+import { nobody, type Relative, relativesOf, takeListening, takePipes } from './relatives.ts';
 
 /** What the journal's facts amount to, and the number of the last one. */
 export function foldJournal({ lines }: JournalContent): { roster: Roster | null; seq: number } {
@@ -42,6 +43,8 @@ export interface Denied {
 /** Only what children of children have kept. */
 export interface Orphaned {
 	orphaned: { pipes: OpenPipe[]; listeners: Listener[] };
+	/** Who they are. */
+	pids: number[];
 }
 
 /**
@@ -67,7 +70,7 @@ export function recover(header: Header, folded: Roster): Recovered | Denied | Or
 	let pipes: OpenPipe[] = [];
 	try {
 		for (const { pidfd } of held) requireRight(pidfd);
-		pipes = takePipes(relatives, roster);
+		pipes = takePipes(relatives, roster.children);
 		const remarks = held
 			.filter(({ child }) => !pipes.some((pipe) => pipe.child === child))
 			.map(({ pid }) => `The output of ${pid} can't be taken over: it prints elsewhere`);
@@ -85,9 +88,10 @@ export function recover(header: Header, folded: Roster): Recovered | Denied | Or
 
 /** Children that were about to be spawned are looked for among all processes; whoever is not found never was. */
 function withUnrecorded(roster: Roster, run: string): Roster {
+	const pipes = new Set(roster.children.map(({ pipe }) => pipe));
 	const children = roster.children.flatMap((child): RosterChild[] => {
 		if (child.pid !== null) return [child];
-		const found = findSpawned(run, child.child);
+		const found = findSpawned(run, child, pipes);
 		if (!found) return [];
 		return [{ ...child, ...found, phase: 'booting' }];
 	});
@@ -99,15 +103,23 @@ function withUnrecorded(roster: Roster, run: string): Roster {
 		: { ...roster, children };
 }
 
+/** A clock tick of /proc, and how far the clock of the wall may have been set meanwhile, in milliseconds. */
+const [tick, slack] = [10, 2000];
+
 /** A child leads its process group, its own children do not: their environment alone would not tell them apart. */
-function findSpawned(run: string, child: number) {
+function findSpawned(run: string, { child, since }: RosterChild, known: Set<number | null>) {
 	const wanted = [`SOCKETMASTER_RUN=${run}`, `SOCKETMASTER_CHILD=${child}`];
+	const earliest = bootClock() - (Date.now() - since) - slack;
 	for (const pid of allPids()) {
 		const stat = lookUp(pid);
 		if (stat?.group !== pid) continue;
 		const environment = environmentOf(pid);
 		if (!wanted.every((entry) => environment.includes(entry))) continue;
+		// A child of the child may lead a group too.
+		if (environmentOf(stat.parent).includes(`SOCKETMASTER_RUN=${run}`)) continue;
 		const pipe = Number(fileOf(pid, 1)?.match(/^pipe:\[(\d+)\]$/)?.[1] ?? 0);
+		// Another child may have left one that says it is this child: before its time, or with that one's pipe.
+		if (known.has(pipe) || stat.startTime * tick < earliest) continue;
 		return { pid, startTime: stat.startTime, pipe };
 	}
 	return null;
@@ -120,11 +132,14 @@ function requireRight(pidfd: number) {
 }
 
 /** With no child left to go on with, what theirs print is read all the same, and the sockets they hold are ours. */
-function takeOrphaned({ listeners }: Header, relatives: Relative[]): Orphaned {
+function takeOrphaned({ listeners }: Header, relatives: Relative[]): Orphaned | null {
+	if (relatives.length === 0) return null;
+	const pids = relatives.map(({ pid }) => pid);
 	try {
-		const pipes = takePipes(relatives, null);
-		return { orphaned: { pipes, listeners: listeners.flatMap((each) => takeListening(each, relatives) ?? []) } };
+		// Their children's numbers are used again.
+		const pipes = takePipes(relatives, []).map((pipe) => ({ ...pipe, child: nobody }));
+		return { orphaned: { pipes, listeners: listeners.flatMap((each) => takeListening(each, relatives) ?? []) }, pids };
 	} catch {
-		return { orphaned: { pipes: [], listeners: [] } };
+		return { orphaned: { pipes: [], listeners: [] }, pids };
 	}
 }

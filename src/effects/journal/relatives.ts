@@ -1,12 +1,15 @@
 /** The children of a killed supervisor, and theirs: what they hold of its sockets, and what they print to. */
 import { closeSync, readFileSync } from 'node:fs';
-import type { Roster } from '../../machines/roster.ts';
+import type { RosterChild } from '../../machines/roster.ts';
 import type { OpenPipe } from '../children/output.ts';
 import { moveUp, reopenForReading } from '../os/descriptors.ts';
 import { openPidfd, takeFdIfOpen } from '../os/pidfd.ts';
 import { allPids, environmentOf, filesOf, lookUp } from '../os/proc.ts';
 import { isListening, type Listener, takeListener } from '../sockets/listener.ts';
 import type { Header } from './lines.ts';
+
+/** The number of no child. */
+export const nobody = 0;
 
 /** A child of a supervisor, or of such a child. */
 export interface Relative {
@@ -27,21 +30,22 @@ export function relativesOf(run: string, survivors: Relative[]): Relative[] {
 		const environment = environmentOf(pid);
 		if (!environment.includes(`SOCKETMASTER_RUN=${run}`)) return [];
 		const child = environment.find((entry) => entry.startsWith('SOCKETMASTER_CHILD='))?.split('=')[1];
-		return [{ pid, child: Number(child) }];
+		return [{ pid, child: /^\d+$/.test(child ?? '') ? Number(child) : nobody }];
 	});
 }
 
 /**
- * The pipes that they print to, each once: under whatever number, and whether their leader still lives or not. A child's
- * pipe is known by being open for reading and writing (fdinfo, proc(5)): hardly any other is.
+ * The pipes that they print to, each once, under whatever number: of a child that is known the one of its record, and of
+ * those whose child is gone the one on fd 1 or 2 of which they hold both ends (hardly any other is like that).
  * @throws {SyscallError} without the right to
  */
-export function takePipes(relatives: Relative[], roster: Roster | null): OpenPipe[] {
+export function takePipes(relatives: Relative[], children: RosterChild[]): OpenPipe[] {
 	const found = new Map<string, OpenPipe>();
 	for (const { pid, child } of relatives) {
+		const leader = children.find((each) => each.child === child);
 		for (const { fd, file } of filesOf(pid)) {
-			if (found.has(file) || !file.startsWith('pipe:') || !isForBoth(pid, fd)) continue;
-			const leader = roster?.children.find((each) => each.child === child);
+			const isIts = leader ? file === `pipe:[${leader.pipe}]` : isOutput(pid, fd, file);
+			if (!isIts || found.has(file)) continue;
 			const taken = takeFrom(pid, fd);
 			if (taken === null) continue;
 			const read = reopenForReading(taken);
@@ -69,8 +73,9 @@ export function takeListening(wanted: Header['listeners'][number], relatives: Re
 	return null;
 }
 
-function isForBoth(pid: number, fd: number): boolean {
+function isOutput(pid: number, fd: number, file: string): boolean {
 	const O_RDWR = 2;
+	if ((fd !== 1 && fd !== 2) || !file.startsWith('pipe:')) return false;
 	try {
 		const flags = readFileSync(`/proc/${pid}/fdinfo/${fd}`, 'latin1').match(/flags:\s*(\d+)/)?.[1] ?? '0';
 		return (Number.parseInt(flags, 8) & 3) === O_RDWR;

@@ -31,7 +31,7 @@ export function textLog(sink: Sink, prefix: Prefix): Log {
 }
 
 /** One pino object a line: `msg` and, of what a child printed, its pid as `child` and its `generation`. */
-export function jsonLog(sink: Sink): Log {
+export function jsonLog(sink: Pick<Sink, 'write'>): Log {
 	// Loaded by name only when asked for: a plain run starts without it.
 	const { pino } = createRequire(import.meta.url)('pino') as typeof import('pino');
 	const logger = pino({ base: { pid: process.pid } }, { write: (line: string) => sink.write(toBytes(line)) });

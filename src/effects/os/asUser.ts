@@ -3,9 +3,11 @@
  * spawned is Node with this program's smallest part (src/cli/asUser.ts), which changes its own credentials and becomes
  * the program.
  */
-import { closeSync, readSync } from 'node:fs';
+import { closeSync, existsSync, readSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { append, newMemory } from '../upgrade/memory.ts';
+import { orderFormat } from './becomeUser.ts';
 import { closeAll, makePipe } from './descriptors.ts';
 import { onceReadable, SyscallError } from './libc.ts';
 import { type SpawnSpec, spawnProcess, variablesOf } from './spawn.ts';
@@ -15,6 +17,16 @@ import type { User } from './user.ts';
 declare const SOCKETMASTER_DIST: string;
 
 const dist = typeof SOCKETMASTER_DIST === 'undefined' ? dirname(import.meta.url) : SOCKETMASTER_DIST;
+
+/** The Node that runs, also where another one has been installed in its place. */
+const ownProgram = '/proc/self/exe';
+
+/** Whether what is needed for it is installed, and speaks as we do. @throws {Error} */
+export function checkAsUser(): void {
+	const { execFileSync } = createRequire(import.meta.url)('node:child_process') as typeof import('node:child_process');
+	const said = execFileSync(process.execPath, [join(dist, 'as-user.cjs')], { encoding: 'utf8', stdio: 'pipe' });
+	if (said !== orderFormat) throw new Error('as-user.cjs is not sound');
+}
 
 /** How it went: null where it became the program. */
 export type Outcome = SyscallError | null;
@@ -45,7 +57,7 @@ export function spawnAsUser(spec: SpawnSpec, user: User, mark: Record<string, st
 		const flags = process.allowedNodeEnvironmentFlags.has('--disable-sigusr1') ? ['--disable-sigusr1'] : [];
 		const first = spec.fds.length;
 		const pid = spawnProcess({
-			path: process.execPath,
+			path: existsSync(ownProgram) ? ownProgram : process.execPath,
 			args: [...flags, join(dist, 'as-user.cjs'), String(first), String(first + 1)],
 			env: mark,
 			fds: [...spec.fds, order, write],
@@ -83,6 +95,6 @@ function birthOf(pid: number, answer: number): Birth {
 
 /** Everything the process needs, parted by NUL, which no argument and no variable can hold. */
 function orderOf({ path, args, env }: SpawnSpec, { uid, gid, groups }: User): Buffer {
-	const fields = [`${uid}`, `${gid}`, groups.join(), path, `${args.length}`, ...args, ...variablesOf(env)];
+	const fields = [orderFormat, `${uid}`, `${gid}`, groups.join(), path, `${args.length}`, ...args, ...variablesOf(env)];
 	return Buffer.concat(fields.flatMap((field) => [Buffer.from(field as string), Buffer.from([0])]));
 }

@@ -13,11 +13,15 @@ const numbers =
 const [PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL] = [47, 4];
 const [SIG_DFL, SIG_SETMASK] = [0, 2];
 
+/** Counted up when another version of this file could misread what it is told. */
+export const orderFormat = '1';
+
 /** Does not return. @param order a file with everything, parted by NUL; the program's own fds lie below it. @param answer a pipe for what goes wrong */
 export function becomeUser(order: number, answer: number): never {
 	try {
-		const [uid, gid, groups, path, count, ...rest] = fieldsOf(readWhole(order));
+		const [format, uid, gid, groups, path, count, ...rest] = fieldsOf(readWhole(order));
 		closeSync(order);
+		if (format?.toString() !== orderFormat) throw new SyscallError('execve', errno('EPROTO'));
 		setKept(answer, false);
 		// Node has marked what it inherited close-on-exec, 0 to 2 too.
 		for (let fd = 0; fd < order; fd += 1) setKept(fd, true);

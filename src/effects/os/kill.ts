@@ -34,7 +34,13 @@ export function signalGroup(group: number, signal: string): boolean {
 
 /** Whether anybody is in a process group. */
 export function isGroup(group: number): boolean {
-	return isThere(() => call('kill', -group, 0));
+	try {
+		return isThere(() => call('kill', -group, 0));
+	} catch (error) {
+		// Somebody is there, and is another user's.
+		if (error instanceof SyscallError && error.code === 'EPERM') return true;
+		throw error;
+	}
 }
 
 /** Runs a system call on a process; false when it says that there is none. @throws {SyscallError} */

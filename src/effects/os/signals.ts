@@ -1,5 +1,5 @@
 /** OS signals as a stream. */
-import { readSync } from 'node:fs';
+import { readFileSync, readSync } from 'node:fs';
 import { constants } from 'node:os';
 import { Observable } from 'rxjs';
 import type { Happening, Request } from '../../machines/facts.ts';
@@ -62,24 +62,48 @@ export function ignoreOtherSignals(): void {
  * signal's number). Requests for an upgrade are left out.
  */
 export function unreadSignals(): Request[] {
-	const fd = signalPipe();
-	if (fd === null) return [];
-	const messages = Buffer.alloc(64 * 1024);
-	const length = readIfAny(fd, messages);
 	const found: Request[] = [];
-	for (let offset = 0; offset + 16 <= length; offset += 16) {
-		const number = messages.readInt32LE(offset + 8);
-		const name = (['HUP', 'TERM', 'INT', 'QUIT'] as const).find((name) => constants.signals[`SIG${name}`] === number);
-		if (name) found.push({ type: `signal.${name}` });
+	for (const fd of loopPipes()) {
+		const messages = Buffer.alloc(64 * 1024);
+		const length = readIfAny(fd, messages);
+		for (let offset = 0; offset + 16 <= length; offset += 16) {
+			const number = messages.readInt32LE(offset + 8);
+			const name = obeyed.find((name) => constants.signals[`SIG${name}`] === number);
+			if (name) found.push({ type: `signal.${name}` });
+		}
 	}
 	return found;
 }
 
-/** The pipe of which this process holds both ends; the lower fd is the one that is read. */
-function signalPipe(): number | null {
+/** Tells of signals that were taken out of the pipe, where it was for nothing. */
+export function tellAgain(unread: Request[]): void {
+	for (const { type } of unread) {
+		const name = `SIG${type.slice('signal.'.length)}` as NodeJS.Signals;
+		process.emit(name, name);
+	}
+}
+
+const obeyed = ['HUP', 'TERM', 'INT', 'QUIT'] as const;
+
+/**
+ * The ends to read of the pipes of which this process holds both, and that block nobody: those of event loops. The one
+ * that blocks is libuv's lock around its handlers.
+ */
+function loopPipes(): number[] {
 	const pipes = filesOf(process.pid).filter(({ file }) => file.startsWith('pipe:'));
 	const own = pipes.filter(({ file }) => pipes.filter((other) => other.file === file).length === 2);
-	return own.length > 0 ? Math.min(...own.map(({ fd }) => fd)) : null;
+	return own.filter(({ fd }) => isReadWithoutBlocking(fd)).map(({ fd }) => fd);
+}
+
+function isReadWithoutBlocking(fd: number): boolean {
+	const [O_ACCMODE, O_NONBLOCK] = [3, 0o4000];
+	try {
+		const text = readFileSync(`/proc/self/fdinfo/${fd}`, 'latin1').match(/flags:\s*(\d+)/)?.[1] ?? '1';
+		const flags = Number.parseInt(text, 8);
+		return (flags & O_ACCMODE) === 0 && (flags & O_NONBLOCK) !== 0;
+	} catch {
+		return false;
+	}
 }
 
 function readIfAny(fd: number, buffer: Buffer): number {

@@ -1,5 +1,5 @@
 /** The user that -user names. */
-import { bytesAt, callReturningError, libc } from './libc.ts';
+import { callReturningError, libc } from './libc.ts';
 
 export interface User {
 	name: string;
@@ -18,7 +18,7 @@ export function findUser(name: string): User {
 	const found = result.readBigUInt64LE();
 	if (found === 0n) throw new Error(`unknown user ${name}`);
 	// struct passwd: two pointers, then uid and gid.
-	const [uid, gid] = [bytesAt(found, 24).readUInt32LE(16), bytesAt(found, 24).readUInt32LE(20)];
+	const [uid, gid] = [passwd.readUInt32LE(16), passwd.readUInt32LE(20)];
 	return { name, uid, gid, groups: groupsOf(name, gid) };
 }
 

@@ -141,17 +141,29 @@ function openUnix(uri: string, path: string): Listener {
 }
 
 /**
- * Waits until no other starter is between looking at a path and binding it, in the same folder. @returns how to let go
+ * Waits until no other starter is between looking at a path and binding it, in the same folder: for half a second at the
+ * most, as anybody may lock a folder that he can read. @returns how to let go
  */
 function lockFolder(path: string): () => void {
-	const LOCK_EX = 2;
+	const [LOCK_EX, LOCK_NB, tries, pause] = [2, 4, 25, 20];
 	try {
 		const fd = openSync(dirname(path), constants.O_CLOEXEC);
-		call('flock', fd, LOCK_EX);
+		for (let count = 0; count < tries && !isLocked(fd, LOCK_EX | LOCK_NB); count += 1) {
+			Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, pause);
+		}
 		return () => closeSync(fd);
 	} catch {
 		// It can't be read, or is on a file system without locks: then nobody else's can either.
 		return () => {};
+	}
+}
+
+function isLocked(fd: number, operation: number): boolean {
+	try {
+		call('flock', fd, operation);
+		return true;
+	} catch {
+		return false;
 	}
 }
 

@@ -2,8 +2,9 @@
 import { closeSync } from 'node:fs';
 import { moveUp } from '../os/descriptors.ts';
 import { sendDatagram } from '../os/message.ts';
+import { fileOf } from '../os/proc.ts';
 import { addressOfUri } from './address.ts';
-import { type Listener, takeListener } from './listener.ts';
+import { isListening, type Listener, takeListener } from './listener.ts';
 
 const prefix = 'socketmaster-';
 
@@ -48,9 +49,11 @@ function isForUs({ LISTEN_PID }: NodeJS.ProcessEnv): boolean {
 	return Number(LISTEN_PID) === process.pid;
 }
 
-function readStored({ LISTEN_FDNAMES = '' }: NodeJS.ProcessEnv): Stored[] {
-	return LISTEN_FDNAMES.split(':').flatMap((name, place) => {
-		if (!name.startsWith(prefix)) return [];
+function readStored({ LISTEN_FDNAMES = '', LISTEN_FDS }: NodeJS.ProcessEnv): Stored[] {
+	const names = LISTEN_FDNAMES.split(':').slice(0, Number(LISTEN_FDS) || 0);
+	return names.flatMap((name, place) => {
+		const isSocket = fileOf('self', 3 + place)?.startsWith('socket:');
+		if (!name.startsWith(prefix) || !isSocket || !isListening(3 + place)) return [];
 		return [{ name, listener: takeListener('', moveUp(3 + place)) }];
 	});
 }

@@ -5,7 +5,7 @@ import type { Request } from '../../machines/facts.ts';
 import { ownVariables } from '../os/bytes.ts';
 import { setKept } from '../os/descriptors.ts';
 import { call, stringArray } from '../os/libc.ts';
-import { unreadSignals } from '../os/signals.ts';
+import { tellAgain, unreadSignals } from '../os/signals.ts';
 import { variablesOf } from '../os/spawn.ts';
 import type { Inheritance } from './inheritance.ts';
 import { append, newMemory, takeMemory } from './memory.ts';
@@ -33,15 +33,18 @@ export function becomeProgram(inheritance: Inheritance, path: string, argv: (str
 	const kept = [0, 1, 2, memory, ...fds];
 	const args = stringArray(argv);
 	const environment = stringArray(variablesOf({ ...ownVariables(), [variable]: String(memory) }));
+	let unread: Request[] = [];
 	try {
 		for (const fd of kept) setKept(fd, true);
 		// The last thing before execve(2): what comes later meets a program that is starting.
-		append(memory, JSON.stringify(unreadSignals()));
+		unread = unreadSignals();
+		append(memory, JSON.stringify(unread));
 		call('execve', path, args.pointers, environment.pointers);
 		throw new Error('execve returned');
 	} catch (error) {
-		for (const fd of kept) setKept(fd, false);
+		for (const fd of fds) setKept(fd, false);
 		closeSync(memory);
+		tellAgain(unread);
 		throw error;
 	}
 }

@@ -41,7 +41,10 @@ export async function replaceProgram({
 		do {
 			outputs.hold();
 			if (!(await sink.flush(patience))) throw new Error('nobody reads the log');
-			if (!isSettled()) await setTimeout(settling);
+			for (let waited = 0; !isSettled(); waited += settling) {
+				if (waited >= patience) throw new Error('a child has not become its program');
+				await setTimeout(settling);
+			}
 		} while (!sink.isIdle() || !isSettled());
 		followDirectory(directory);
 		const { path, args } = nextProgram(directory);

@@ -1,0 +1,51 @@
+#!/usr/bin/env bash
+# Runs a script where a real systemd is PID 1, and nothing outside is touched: namespaces of its own, a throw-away overlay
+# of /, tmpfs on /run and /tmp. The script's folder is /mnt in there.
+# Usage: systemd.sh SCRIPT [ARGUMENT]...   Needs root, util-linux, and Debian's systemd and dbus.
+set -euo pipefail
+
+boot() {
+	local top=$1 folder=$2
+	mount --make-rprivate /
+	mount -t tmpfs tmpfs "$top"
+	mkdir "$top"/{upper,work,root}
+	mount -t overlay overlay -o "lowerdir=/,upperdir=$top/upper,workdir=$top/work" "$top/root"
+	cd "$top/root"
+	mount -t proc proc proc
+	mount -t sysfs sysfs sys
+	mount -t cgroup2 cgroup2 sys/fs/cgroup
+	mount --rbind /dev dev
+	mount -t tmpfs tmpfs run
+	mount -t tmpfs tmpfs tmp
+	mkdir -p run/systemd/system run/lock old
+	mount --bind "$folder" mnt
+	pivot_root . old
+	umount -l /old
+	container=lxc exec /lib/systemd/systemd --system --unit=multi-user.target </dev/null >/run/console.log 2>&1
+}
+
+if [ "${1:-}" = --boot ]; then
+	shift
+	boot "$@"
+fi
+
+script=$(realpath "$1")
+shift
+top=$(mktemp -d /var/tmp/socketmaster-systemd.XXXXXX)
+unshare --fork --pid --mount --uts --ipc --kill-child=KILL "$0" --boot "$top" "$(dirname "$script")" &
+outer=$!
+trap 'kill -KILL $outer 2>/dev/null || true; wait $outer 2>/dev/null || true; rmdir "$top" 2>/dev/null || true' EXIT
+for _ in $(seq 150); do
+	inner=$(pgrep -P $outer || true)
+	if [ -n "$inner" ] && [ "$(cat "/proc/$inner/comm" 2>/dev/null)" = systemd ]; then
+		inside=(nsenter -t "$inner" -m -p -u -i --wd=/)
+		case $("${inside[@]}" systemctl is-system-running 2>/dev/null || true) in running | degraded)
+			"${inside[@]}" bash "/mnt/$(basename "$script")" "$@"
+			exit
+			;;
+		esac
+	fi
+	sleep 0.2
+done
+echo 'systemd did not come up' >&2
+exit 1
