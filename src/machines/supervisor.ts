@@ -80,6 +80,12 @@ export const supervisorMachine = supervisorSetup.createMachine({
 							'startGeneration',
 						],
 					},
+					{
+						guard: 'isCandidateUnborn',
+						target: 'alive.settling',
+						actions: ['adopt', 'dismissOthers', 'beginAgain'],
+						description: 'it was killed before there was a process',
+					},
 					{ guard: 'wasStarting', target: 'alive.starting', actions: ['adopt', 'dismissOthers'] },
 					{ guard: 'wasRotating', target: 'alive.rotating', actions: ['adopt', 'dismissOthers'] },
 					{ target: 'alive.settling', actions: ['adopt', 'dismissOthers'] },

@@ -54,6 +54,11 @@ const base = setup({
 		wasStopping: ({ event }) =>
 			event.type === 'supervisor.recovered' && event.by === 'upgrade' && event.roster.stopSignal !== null,
 		hadBegunToStop: ({ event }) => event.type === 'supervisor.recovered' && event.roster.stopSignal !== null,
+		isCandidateUnborn: ({ event }) => {
+			if (event.type !== 'supervisor.recovered') return false;
+			const { candidate, children } = event.roster;
+			return candidate !== null && !children.some(({ generation }) => generation === candidate);
+		},
 		wasStarting: ({ event }) =>
 			event.type === 'supervisor.recovered' && event.roster.serving === 0 && event.roster.candidate !== null,
 		wasRotating: ({ event }) => event.type === 'supervisor.recovered' && event.roster.candidate !== null,
@@ -67,6 +72,7 @@ export const supervisorSetup = base.extend({
 		passOnToUpgrade: sendTo('upgrade', ({ event }) => event as FactOf<'signal.USR1' | 'signal.USR2'>),
 		keepQueued: base.assign({ queued: ({ event }) => askerOf(event) }),
 		keepStop: base.assign({ stopSignal: ({ event }) => stopSignalOf(event), queued: null }),
+		beginAgain: base.assign(({ context: { queued, asked } }) => ({ candidate: null, queued: queued ?? asked })),
 		undoStop: base.assign({ stopSignal: null, serving: 0, candidate: null, queued: null }),
 		keepPlan: base.assign({ plan: ({ event }) => (event as FactOf<'supervisor.started'>).plan }),
 		noteStatus: base.assign({

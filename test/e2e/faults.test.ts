@@ -76,7 +76,7 @@ describe.runIf(isRoot)('a child of another user', () => {
 	}, 240_000);
 
 	it('has no terminal of its supervisor, which it could type into', () => {
-		const script = `${executable} ${quick.join(' ')} -user=nobody -command=/bin/sh -- -c 'readlink /proc/self/fd/0; trap "exit 0" INT TERM; while :; do sleep 0.02; done'`;
+		const script = `${executable} ${quick.join(' ')} -user=nobody -command=/bin/sh -- -c 'readlink /proc/self/fd/0; echo up; trap "exit 0" INT TERM; while :; do sleep 0.02; done'`;
 		const { stdout } = spawnSync('python3', [fixture('terminal.py'), script], { encoding: 'utf8', env: environment() });
 		expect(stdout).toMatch(/\] \/dev\/null/);
 	});

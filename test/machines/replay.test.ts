@@ -195,6 +195,15 @@ describe('after a supervisor was killed', () => {
 		expect(simulation.commands).toContainEqual({ type: 'wait', child: 1, timer: 'kill', millis: 500, since: 99_900 });
 	});
 
+	it('a rotation that had not come to a process begins again', () => {
+		const simulation = recovered({ candidate: 2, lastGeneration: 2, asked: 'SIGHUP' });
+		expect(simulation.decided()).toEqual(['adopt 1', 'spawn 2']);
+		expect(simulation.history).toContainEqual(
+			expect.objectContaining({ type: 'generation.started', generation: 3, asked: 'SIGHUP' }),
+		);
+		expect(simulation.spawned(2).up(2).state()).toBe('draining');
+	});
+
 	it('a process group that was waited for is left alone where -kill is no longer given', () => {
 		const simulation = recovered({
 			serving: 2,

@@ -95,12 +95,7 @@ function withUnrecorded(roster: Roster, run: string): Roster {
 		if (!found) return [];
 		return [{ ...child, ...found, phase: 'booting' }];
 	});
-	const isCandidateGone = !children.some(({ generation }) => generation === roster.candidate);
-	const wasLost = children.length < roster.children.length && isCandidateGone;
-	// A rotation that had not come to a process begins again.
-	return wasLost
-		? { ...roster, children, candidate: null, queued: roster.stopSignal === null ? (roster.queued ?? 'start') : null }
-		: { ...roster, children };
+	return { ...roster, children };
 }
 
 /** A clock tick of /proc, and how far the clock of the wall may have been set meanwhile, in milliseconds. */
