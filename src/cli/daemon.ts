@@ -2,7 +2,7 @@
 import { share } from 'rxjs';
 import { createActor } from 'xstate';
 import { childrenOf } from '../effects/children/children.ts';
-import { outputsOf } from '../effects/children/output.ts';
+import { type Outputs, outputsOf } from '../effects/children/output.ts';
 import { type Door, openDoor } from '../effects/door.ts';
 import { faultHandler, faultVariable, mayFail } from '../effects/fault.ts';
 import { jsonLog, type Log, textLog } from '../effects/log/log.ts';
@@ -120,14 +120,14 @@ function supervise({ options, plan, origin, inheritance, path, user, log, sink }
 	const reaped = exits().pipe(share());
 
 	/** What was asked for when the statecharts had failed: that is not what they failed on. */
-	let late: Request['type'] | null = null;
+	const late: Request[] = [];
 	const reminder = drainReminder(log, journal.roster);
 
 	/** The way of a fact out of the door: recorded, then told. */
 	function record(fact: Fact) {
 		const before = journal.roster();
 		journal.record(fact);
-		if (fault.wasMet() && isRequest(fact)) late = fact.type;
+		if (fault.wasMet() && isRequest(fact)) late.push({ type: fact.type });
 		const sentence = sentenceOf(fact, before, command);
 		if (sentence) log.say(sentence.level, sentence.text);
 		tellManager(fact, process.env);
@@ -150,8 +150,8 @@ function supervise({ options, plan, origin, inheritance, path, user, log, sink }
 			env: childEnv(),
 			directory,
 			run,
-			listeners: listeners.all.map(({ fd }) => fd),
 		},
+		listeners: listeners.all,
 		user,
 		isDurable: journal.isDurable,
 		inheritance,
@@ -162,12 +162,10 @@ function supervise({ options, plan, origin, inheritance, path, user, log, sink }
 	for (const event of ['uncaughtException', 'unhandledRejection']) process.on(event, fault.meet);
 	inheritance.leave(supervisorPart, () => {
 		const roster = journal.roster();
-		const state = {
-			run,
-			seq: door.last(),
-			roster: roster && fault.wasMet() ? { ...withoutUnfinished(roster), unanswered: late } : roster,
+		return {
+			state: { run, seq: door.last(), roster: roster && fault.wasMet() ? withoutUnfinished(roster) : roster, late },
+			fds: [],
 		};
-		return { state, fds: [] };
 	});
 	const supervisor = createActor(
 		supervisorIn({
@@ -193,6 +191,7 @@ function supervise({ options, plan, origin, inheritance, path, user, log, sink }
 		supervisor.subscribe({
 			complete: () => {
 				clearInterval(presence);
+				if (journal.isDurable) abandonQuietly(outputs);
 				resolve(supervisor.getSnapshot().output?.status ?? 1);
 			},
 			error: fault.meet,
@@ -205,6 +204,15 @@ function supervise({ options, plan, origin, inheritance, path, user, log, sink }
 		if (wasDebuggerClosed()) log.say('warn', 'A SIGUSR1 came too early and opened the debugger of Node; it was closed');
 		reaped.subscribe(children.ended);
 	});
+}
+
+/** Without the right to it they are left as they are. */
+function abandonQuietly({ abandon }: Outputs) {
+	try {
+		abandon();
+	} catch {
+		// It takes the right to trace them.
+	}
 }
 
 /** The first facts of a life: it starts, or goes on with what an earlier one had not answered yet. */

@@ -1,10 +1,10 @@
 /** Where a supervisor comes from: it starts anew, in the place of one that was killed, or of one that made room. */
-import { number, object, string } from 'valibot';
+import { array, number, object, string } from 'valibot';
 import type { Survivor } from '../effects/children/children.ts';
 import type { OpenPipe } from '../effects/children/output.ts';
 import { openJournal, readSound } from '../effects/journal/file.ts';
 import { fileJournal, type Journal, journalPart, memoryJournal } from '../effects/journal/journal.ts';
-import { format, type Header, rosterSchema } from '../effects/journal/lines.ts';
+import { format, type Header, requestSchema, rosterSchema } from '../effects/journal/lines.ts';
 import { foldJournal, recover } from '../effects/journal/recovery.ts';
 import type { Log } from '../effects/log/log.ts';
 import { closeAll } from '../effects/os/descriptors.ts';
@@ -46,7 +46,7 @@ export interface OriginOptions {
 }
 
 export const supervisorPart = part('supervisor', () =>
-	object({ run: string(), seq: number(), roster: rosterSchema() }),
+	object({ run: string(), seq: number(), roster: rosterSchema(), late: array(requestSchema()) }),
 );
 
 /** @throws {StartError} */
@@ -58,7 +58,8 @@ export function originOf({ options, plan, inheritance, signals, log }: OriginOpt
 	const listeners = openListeners({
 		uris: options.listen,
 		inheritance,
-		recovered: found.listeners,
+		recovered: found.roster ? found.listeners : null,
+		orphaned: found.roster ? [] : found.listeners,
 		deniedPids: found.denied,
 		say: (text) => log.say('info', text),
 	});
@@ -88,7 +89,7 @@ export function originOf({ options, plan, inheritance, signals, log }: OriginOpt
 		seq,
 		by: inherited ? 'upgrade' : 'start',
 		roster,
-		signals,
+		signals: [...(inherited?.late ?? []), ...signals],
 		listeners,
 		survivors: found.survivors,
 		pipes: found.pipes,

@@ -142,6 +142,13 @@ const actions = {
 		supervisor.kill('SIGHUP');
 		await wait(random() * 800);
 		rmSync(join(disk, 'filler'));
+		// A kill before the journal is written again finds too little: docs/journal.md says so.
+		await until('the journal is written again', () => {
+			const [broken, whole] = [/can't be written/g, /is written again/g].map(
+				(words) => (text().match(words) ?? []).length,
+			);
+			return whole >= broken;
+		});
 	},
 	async scarceFds() {
 		const used = readdirSync(`/proc/${supervisor.pid}/fd`).length;

@@ -9,15 +9,14 @@ import type { Log } from '../log/log.ts';
 import { type Birth, spawnAsUser } from '../os/asUser.ts';
 import { closeAll, makePipe } from '../os/descriptors.ts';
 import { isGroup, signalGroup, signalProcess } from '../os/kill.ts';
-import { call, SyscallError } from '../os/libc.ts';
+import { SyscallError } from '../os/libc.ts';
 import { onEnd, openPidfd, signalPidfd } from '../os/pidfd.ts';
 import { environmentOf, lookUp, othersInGroup } from '../os/proc.ts';
 import { type SpawnSpec, spawnProcess } from '../os/spawn.ts';
 import type { User } from '../os/user.ts';
 import type { Exit } from '../os/wait.ts';
 import { wordsOf } from '../os/words.ts';
-import { boundAddress } from '../sockets/address.ts';
-import { backlog, isListening } from '../sockets/listener.ts';
+import { isListening, type Listener, reviveListener } from '../sockets/listener.ts';
 import { type Inheritance, part } from '../upgrade/inheritance.ts';
 import type { Output, Outputs } from './output.ts';
 
@@ -56,7 +55,9 @@ export interface ChildrenOptions {
 	log: Pick<Log, 'say'>;
 	outputs: Outputs;
 	/** How to start a child. */
-	spec: Omit<SpawnSpec, 'fds'> & { listeners: number[]; run: string };
+	spec: Omit<SpawnSpec, 'fds'> & { run: string };
+	/** What they get as fd 3 and up. */
+	listeners: Listener[];
 	/** Whose processes they are to be; null is ours. */
 	user: User | null;
 	/** Children keep both ends of their pipe: without a supervisor they fill it and wait, and are not killed by SIGPIPE. */
@@ -67,7 +68,17 @@ export interface ChildrenOptions {
 }
 
 /** The children of one supervisor: the actor that makes them, and what becomes of them when they end. */
-export function childrenOf({ admit, log, outputs, spec, user, isDurable, inheritance, recovered }: ChildrenOptions) {
+export function childrenOf({
+	admit,
+	log,
+	outputs,
+	spec,
+	listeners,
+	user,
+	isDurable,
+	inheritance,
+	recovered,
+}: ChildrenOptions) {
 	const survivors = inheritance.take(childrenPart) ?? recovered;
 	const living = new Map<number, Living>();
 	/** Processes that are about to become another user's, and what is to be done when they have, or can't. */
@@ -78,7 +89,8 @@ export function childrenOf({ admit, log, outputs, spec, user, isDurable, inherit
 		return { state, fds: state.flatMap(({ pidfd }) => pidfd ?? []) };
 	});
 
-	// Who holds a terminal can type into it (TIOCSTI, ioctl_tty(2)): another user's child does not get ours.
+	// Who has a terminal can type into it (TIOCSTI, ioctl_tty(2)): another user's child, which leads a session of its own,
+	// does not get ours.
 	const stdin = user && isatty(0) ? openSync('/dev/null', constants.O_RDONLY) : 0;
 
 	const actor = fromCallback<ProcessCommand, ProcessInput>(({ input, receive }) => {
@@ -103,8 +115,8 @@ export function childrenOf({ admit, log, outputs, spec, user, isDurable, inherit
 		try {
 			pipe = childPipe(isDurable, user);
 			reviveListeners();
-			const fds = [stdin, pipe.output, pipe.output, ...spec.listeners];
-			const whole = { ...spec, env: { ...spec.env, ...socketVariables(spec.listeners), ...mark }, fds };
+			const fds = [stdin, pipe.output, pipe.output, ...listeners.map(({ fd }) => fd)];
+			const whole = { ...spec, env: { ...spec.env, ...socketVariables(listeners), ...mark }, fds };
 			if (user) {
 				awaitBirth(spawnAsUser(whole, user, mark), { child, generation, read: pipe.read, inode: pipe.inode });
 				closeAll([pipe.output]);
@@ -122,10 +134,10 @@ export function childrenOf({ admit, log, outputs, spec, user, isDurable, inherit
 
 	/** A child may have shut a socket down, for all that share it: listen(2) brings one of TCP back. */
 	function reviveListeners() {
-		for (const fd of spec.listeners) {
-			if (isListening(fd)) continue;
-			call('listen', fd, backlog());
-			log.say('warn', `A child had shut down the listening socket ${boundAddress(fd)}; it listens again`);
+		for (const listener of listeners) {
+			if (isListening(listener.fd)) continue;
+			reviveListener(listener);
+			log.say('warn', `A child had shut down the listening socket ${listener.address}; it listens again`);
 		}
 	}
 
@@ -232,9 +244,9 @@ function send({ pid, pidfd, group }: Living, signal: string) {
 
 /** The leader itself too: it may have left the group that it was to lead. */
 function killGroup(pid: number, pidfd: number | null) {
-	signalGroup(pid, 'KILL');
 	if (pidfd === null) signalProcess(pid, 'KILL');
 	else signalPidfd(pidfd, 'KILL');
+	signalGroup(pid, 'KILL');
 }
 
 /** A pipe for what a child prints: the end we read, its inode, and what the child gets. @throws {SyscallError} */
@@ -265,7 +277,7 @@ function unknownEnd(pid: number): Exit {
 }
 
 /** What tells a child of its sockets. */
-function socketVariables(listeners: number[]) {
+function socketVariables(listeners: Listener[]) {
 	return { EINHORN_FDS: listeners.map((_, index) => 3 + index).join(' ') };
 }
 

@@ -1,11 +1,14 @@
 /** What children print: from their pipes, line by line, to the log. */
-import { readSync } from 'node:fs';
+import { closeSync, fstatSync, readSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import type { OnReadOpts, Socket, SocketConstructorOpts } from 'node:net';
 import { array, number, object, string } from 'valibot';
 import type { Log } from '../log/log.ts';
 import type { Sink } from '../log/sink.ts';
+import { setNonBlocking } from '../os/descriptors.ts';
 import { call, constants } from '../os/libc.ts';
+import { takeFrom } from '../os/pidfd.ts';
+import { allPids, filesOf } from '../os/proc.ts';
 import { type Inheritance, part } from '../upgrade/inheritance.ts';
 
 /** A pipe that is read, as it can be handed over to another program. */
@@ -123,6 +126,23 @@ export function outputsOf({ sink, log, inheritance }: OutputsOptions) {
 		}
 	}
 
+	/**
+	 * Leaves the pipes that others still write to, for good: they hold both ends, so a pipe that nobody reads would
+	 * fill, and hang them. From now on it loses what it can't take.
+	 */
+	function abandon() {
+		const left = new Set([...readers].map(({ describe }) => `pipe:[${fstatSync(describe().fd).ino}]`));
+		if (left.size === 0) return;
+		for (const pid of allPids()) {
+			for (const { fd, file } of pid === process.pid ? [] : filesOf(pid)) {
+				const taken = left.has(file) ? takeFrom(pid, fd) : null;
+				if (taken === null) continue;
+				setNonBlocking(taken);
+				closeSync(taken);
+			}
+		}
+	}
+
 	function resume() {
 		isHeld = false;
 		for (const socket of paused) socket.resume();
@@ -135,7 +155,7 @@ export function outputsOf({ sink, log, inheritance }: OutputsOptions) {
 		return { state, fds: state.map(({ fd }) => fd) };
 	});
 
-	return { open, of, hold, resume };
+	return { open, of, hold, resume, abandon };
 }
 
 /** Loaded by name, when the first child runs already: a start is quicker so. */

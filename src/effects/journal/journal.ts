@@ -25,6 +25,9 @@ export const journalPart = part('journal', () => nullable(number()));
 /** A journal that has grown past this is replaced by what it amounts to. */
 const compactAt = 1024 * 1024;
 
+/** How long until a journal that could not be written is tried again, in milliseconds: at first, and at most. */
+const [shortestWait, longestWait] = [250, 30_000];
+
 /** A journal in memory: what is kept is what the facts amount to, so it does not grow with time. */
 export function memoryJournal(start: Roster | null, inheritance: Inheritance): Journal {
 	let roster = start;
@@ -80,16 +83,27 @@ export function fileJournal({ path, fd: opened, header, start, report, inheritan
 		const before = roster;
 		roster = evolve(roster, fact);
 		attempt(() => {
-			if (isBroken) {
-				if (!hasHeader) append(header);
-				hasHeader = true;
-				if (before) append({ checkpoint: before, seq: fact.seq - 1, at: fact.at, gap: true });
-				report(`The journal ${path} is written again; what happened in between is missing in it`);
-				isBroken = false;
-			}
+			if (isBroken) mend(before, fact.seq - 1, fact.at);
 			append(fact);
 		});
 		last = fact;
+	}
+
+	/** What could not be written is told by a checkpoint. */
+	function mend(checkpoint: Roster | null, seq: number, at: number) {
+		if (!hasHeader) append(header);
+		hasHeader = true;
+		if (checkpoint) append({ checkpoint, seq, at, gap: true });
+		report(`The journal ${path} is written again; what happened in between is missing in it`);
+		isBroken = false;
+	}
+
+	/** Without a fact that comes by it would stay unwritten, and a crash would find too little. */
+	function tryAgain(wait: number) {
+		setTimeout(() => {
+			if (isBroken && last) attempt(() => mend(roster, last?.seq ?? 0, last?.at ?? 0));
+			if (isBroken) tryAgain(Math.min(wait * 2, longestWait));
+		}, wait).unref();
 	}
 
 	function rest() {
@@ -101,6 +115,7 @@ export function fileJournal({ path, fd: opened, header, start, report, inheritan
 			work();
 		} catch (error) {
 			if (!isBroken) report(`The journal ${path} can't be written: ${wordsOf(error)}; supervision goes on without it`);
+			if (!isBroken) tryAgain(shortestWait);
 			isBroken = true;
 		}
 	}

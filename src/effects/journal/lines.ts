@@ -11,7 +11,7 @@ import {
 	safeParse,
 	string,
 } from 'valibot';
-import type { Fact, FactType } from '../../machines/facts.ts';
+import type { Fact, FactType, Request } from '../../machines/facts.ts';
 import type { Roster } from '../../machines/roster.ts';
 import type { Listener } from '../sockets/listener.ts';
 import { fileSchema } from '../sockets/listeners.ts';
@@ -119,6 +119,9 @@ const signals = ['signal.HUP', 'signal.TERM', 'signal.INT', 'signal.QUIT', 'sign
 const requests = [...signals, 'rotate.requested', 'stop.requested'] as const;
 const asker = () => picklist(['start', 'SIGHUP', 'rotate']);
 const plan = () => object({ start: number(), kill: number(), drain: string(), size: number() });
+
+/** What was asked for. */
+export const requestSchema = (): GenericSchema<unknown, Request> => object({ type: picklist(requests) });
 
 /** What facts amount to. */
 export const rosterSchema = (): GenericSchema<unknown, Roster> =>

@@ -3,7 +3,7 @@ import { closeSync, readFileSync } from 'node:fs';
 import type { RosterChild } from '../../machines/roster.ts';
 import type { OpenPipe } from '../children/output.ts';
 import { moveUp, reopenForReading } from '../os/descriptors.ts';
-import { openPidfd, takeFdIfOpen } from '../os/pidfd.ts';
+import { takeFrom } from '../os/pidfd.ts';
 import { allPids, environmentOf, filesOf, lookUp } from '../os/proc.ts';
 import { isListening, type Listener, takeListener } from '../sockets/listener.ts';
 import type { Header } from './lines.ts';
@@ -81,16 +81,5 @@ function isOutput(pid: number, fd: number, file: string): boolean {
 		return (Number.parseInt(flags, 8) & 3) === O_RDWR;
 	} catch {
 		return false;
-	}
-}
-
-/** A duplicate of its fd; null when the process is just ending, or closing it. @throws {SyscallError} */
-function takeFrom(pid: number, fd: number): number | null {
-	const pidfd = openPidfd(pid, lookUp(pid)?.startTime ?? 0);
-	if (pidfd === null) return null;
-	try {
-		return takeFdIfOpen(pidfd, fd);
-	} finally {
-		closeSync(pidfd);
 	}
 }

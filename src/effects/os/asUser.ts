@@ -62,6 +62,7 @@ export function spawnAsUser(spec: SpawnSpec, user: User, mark: Record<string, st
 			env: mark,
 			fds: [...spec.fds, order, write],
 			directory: spec.directory,
+			isSession: true,
 		});
 		closeAll([order, write]);
 		return birthOf(pid, read);

@@ -54,6 +54,11 @@ export function setKept(fd: number, isKept: boolean): void {
 	call('fcntl', fd, constants.F_SETFD, isKept ? 0 : constants.FD_CLOEXEC);
 }
 
+/** Lets nobody wait who writes to a file that takes no more: all who share the fd get EAGAIN instead. @throws {SyscallError} */
+export function setNonBlocking(fd: number): void {
+	call('fcntl', fd, constants.F_SETFL, call('fcntl', fd, constants.F_GETFL, 0) | constants.O_NONBLOCK);
+}
+
 /** Closes fds, also some that are closed already. */
 export function closeAll(fds: number[]): void {
 	for (const fd of fds) {

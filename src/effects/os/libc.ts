@@ -198,6 +198,8 @@ export const constants = {
 	IPPROTO_IPV6: 41,
 	IPV6_V6ONLY: 26,
 	F_SETFD: 2,
+	F_GETFL: 3,
+	F_SETFL: 4,
 	FD_CLOEXEC: 1,
 	F_DUPFD_CLOEXEC: 1030,
 	O_NONBLOCK: 0o4000,

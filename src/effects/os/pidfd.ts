@@ -36,6 +36,17 @@ export function takeFdIfOpen(pidfd: number, fd: number): number | null {
 	}
 }
 
+/** A duplicate of its fd; null when the process is just ending, or closing it. @throws {SyscallError} */
+export function takeFrom(pid: number, fd: number): number | null {
+	const pidfd = openPidfd(pid, lookUp(pid)?.startTime ?? 0);
+	if (pidfd === null) return null;
+	try {
+		return takeFdIfOpen(pidfd, fd);
+	} finally {
+		closeSync(pidfd);
+	}
+}
+
 /** Sends a signal by its name without SIG; nothing when the process is gone. @throws {SyscallError} */
 export function signalPidfd(pidfd: number, signal: string): void {
 	isThere(() => call('syscall', numbers.pidfdSendSignal, pidfd, requireSignal(signal), 0, null));

@@ -13,6 +13,8 @@ export interface SpawnSpec {
 	fds: number[];
 	/** The directory to start in, by its logical path. */
 	directory: string;
+	/** It leads a session of its own, too: then it has no terminal. */
+	isSession?: boolean;
 }
 
 /** An environment; bytes stand for what is no UTF-8. */
@@ -47,7 +49,7 @@ export function spawnProcess(spec: SpawnSpec): number {
 		spec.fds.forEach((from, to) => {
 			callReturningError('posix_spawn_file_actions_adddup2', actions, sourceOf(from, to), to);
 		});
-		setAttributes(attributes);
+		setAttributes(attributes, spec.isSession ?? false);
 		callReturningError('posix_spawn', pid, spec.path, actions, attributes, argv.pointers, envp.pointers);
 		return pid.readInt32LE();
 	} finally {
@@ -65,14 +67,14 @@ export function variablesOf(variables: Variables): (string | Buffer)[] {
 	});
 }
 
-function setAttributes(attributes: Buffer) {
-	const [SETPGROUP, SETSIGDEF, SETSIGMASK] = [2, 4, 8];
+function setAttributes(attributes: Buffer, isSession: boolean) {
+	const [SETPGROUP, SETSIGDEF, SETSIGMASK, SETSID] = [2, 4, 8, 128];
 	const all = Buffer.alloc(128);
 	call('sigfillset', all);
 	callReturningError('posix_spawnattr_setsigmask', attributes, Buffer.alloc(128));
 	callReturningError('posix_spawnattr_setsigdefault', attributes, all);
 	callReturningError('posix_spawnattr_setpgroup', attributes, 0);
-	callReturningError('posix_spawnattr_setflags', attributes, SETPGROUP | SETSIGDEF | SETSIGMASK);
+	callReturningError('posix_spawnattr_setflags', attributes, (isSession ? SETSID : SETPGROUP) | SETSIGDEF | SETSIGMASK);
 }
 
 /** A directory that went away, or is the one we are in, needs no chdir: the child inherits ours. */

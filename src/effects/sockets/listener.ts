@@ -207,6 +207,18 @@ function openInherited(uri: string, text: string): Listener {
 	return takeListener(uri, number > 2 ? moveUp(number) : copyUp(number));
 }
 
+/** Has a socket listen again that was shut down; one that was given a free port has lost it. @throws {SyscallError} */
+export function reviveListener({ fd, address }: Listener): void {
+	const { host, port } = splitHostPort(address);
+	const [at] = resolve(host, port, host.includes(':') ? 'tcp6' : 'tcp4');
+	try {
+		if (at) call('bind', fd, at.bytes, at.bytes.length);
+	} catch {
+		// It is bound still.
+	}
+	call('listen', fd, backlog());
+}
+
 /** Whether listen(2) was called on the socket. */
 export function isListening(fd: number): boolean {
 	try {

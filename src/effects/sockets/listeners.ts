@@ -12,8 +12,10 @@ const listenersPart = part('listeners', () => array(object({ uri: string(), fd: 
 export interface ListenersOptions {
 	uris: string[];
 	inheritance: Inheritance;
-	/** Taken from the children of a supervisor that was killed. */
-	recovered: Listener[];
+	/** Taken from the children of a supervisor that was killed, which are taken over; null where none is. */
+	recovered: Listener[] | null;
+	/** Taken from processes that are nobody's children. */
+	orphaned: Listener[];
 	/** Who else may hold an address that is in use. */
 	deniedPids: number[];
 	say: (text: string) => void;
@@ -37,7 +39,7 @@ export function openListeners({ inheritance, ...options }: ListenersOptions): Li
 	const all = inherited ? inherited.map(({ uri, fd, file }) => takeListener(uri, fd, file)) : openAll(options);
 	const { recovered } = options;
 	const haveChanged =
-		recovered.length > 0 &&
+		recovered !== null &&
 		(all.length !== recovered.length || all.some(({ inode }, index) => inode !== recovered[index]?.inode));
 	inheritance.leave(listenersPart, () => ({
 		state: all.map(({ uri, fd, file }) => ({ uri, fd, file })),
@@ -46,11 +48,11 @@ export function openListeners({ inheritance, ...options }: ListenersOptions): Li
 	return { all, haveChanged, close: () => all.forEach(closeListener) };
 }
 
-function openAll({ uris, recovered, deniedPids, say }: Omit<ListenersOptions, 'inheritance'>): Listener[] {
+function openAll({ uris, recovered, orphaned, deniedPids, say }: Omit<ListenersOptions, 'inheritance'>): Listener[] {
 	const listeners: Listener[] = [];
 	const opened: Listener[] = [];
 	const stored = storedListeners(process.env);
-	const spare = new Set(recovered);
+	const spare = new Set([...(recovered ?? []), ...orphaned]);
 	// The original's last release hands its socket to its successor so. It is none of a child's business.
 	const { SOCKETMASTER_FD } = process.env;
 	delete process.env.SOCKETMASTER_FD;
