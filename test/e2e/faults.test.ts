@@ -43,8 +43,9 @@ describe('SIGUSR1 while the program starts', () => {
 			if (!isUp || !address) continue;
 			debuggers += 1;
 			await program.logged(/^A SIGUSR1 came too early and opened the debugger of Node; it was closed$/);
-			expect(await reaches(Number(address))).toBe(false);
 			await program.logged(/^Upgrade: checking/);
+			await program.logged(/^Upgraded to version/);
+			expect(await reaches(Number(address))).toBe(false);
 			program.signal('SIGTERM');
 			await program.ended;
 		}
