@@ -1,5 +1,5 @@
 /** Each event in a sentence for operators. Those of states stand at the states. */
-import type { ChildNews, ChildOrder } from './child.ts';
+import type { ChildNews, ChildOrder } from './childSetup.ts';
 import type { FactType } from './facts.ts';
 import type { GenerationNews, GenerationOrder } from './generation.ts';
 

@@ -1,6 +1,7 @@
 /** The children that share a rotation: all of them up, one of them lost, all of them gone. */
 import { type ActorRefFrom, type DoneActorEvent, sendParent, setup } from 'xstate';
-import { type ChildNews, type ChildOrder, type ChildOutput, childMachine } from './child.ts';
+import { childMachine } from './child.ts';
+import type { ChildNews, ChildOrder, ChildOutput } from './childSetup.ts';
 import type { Plan } from './facts.ts';
 import type { RosterChild } from './roster.ts';
 

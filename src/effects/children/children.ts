@@ -3,7 +3,7 @@ import { constants, fchownSync, fstatSync, openSync } from 'node:fs';
 import { isatty } from 'node:tty';
 import { array, nullable, number, object } from 'valibot';
 import { fromCallback } from 'xstate';
-import type { ProcessCommand, ProcessInput } from '../../machines/child.ts';
+import type { ProcessCommand, ProcessInput } from '../../machines/childSetup.ts';
 import type { Happening } from '../../machines/facts.ts';
 import type { Log } from '../log/log.ts';
 import { type Birth, spawnAsUser } from '../os/asUser.ts';
