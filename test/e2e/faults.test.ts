@@ -5,15 +5,18 @@ import {
 	chmodSync,
 	existsSync,
 	mkdirSync,
+	mkdtempSync,
 	openSync,
 	readdirSync,
 	readFileSync,
+	rmSync,
 	statSync,
 	writeFileSync,
 } from 'node:fs';
 import { connect } from 'node:net';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { describe, expect, it, onTestFinished } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { installFaulty } from '../support/install.ts';
 import { childrenOf, until } from '../support/proc.ts';
 import { environment, executable, fixture, isRoot, kill, type Program, run, scratch } from '../support/program.ts';
@@ -134,7 +137,14 @@ describe('variables set from outside', () => {
 });
 
 describe('an exception inside', () => {
-	const faulty = installFaulty(join(scratchOnce(), 'app'));
+	let folder: string;
+	let faulty: string;
+	beforeAll(() => {
+		folder = mkdtempSync(join(tmpdir(), 'socketmaster-faults-'));
+		faulty = installFaulty(join(folder, 'app'));
+	});
+	afterAll(() => rmSync(folder, { recursive: true }));
+
 	const start = (fault: string, again = '', script = patient) =>
 		run([...quick, '-command=/bin/sh', '--', '-c', script], {
 			command: faulty,
@@ -174,11 +184,6 @@ describe('an exception inside', () => {
 		expect(kill(Number(child), 'SIGKILL')).toBe(true);
 	});
 });
-
-/** For what a whole block of tests shares. */
-function scratchOnce(): string {
-	return execFileSync('mktemp', ['-d', '/tmp/socketmaster-faults-XXXXXX'], { encoding: 'utf8' }).trim();
-}
 
 describe('a log whose reader dies', () => {
 	it('gets no line any more, and no other file does', async () => {
