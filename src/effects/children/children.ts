@@ -41,10 +41,12 @@ interface Living {
 	output: Output | null;
 	/** Others of its process group that outlive it, held by pidfd; null while it lives itself. */
 	group: Map<number, number> | null;
+	/** So was its group: who is in it still is just ending. */
+	wasKilled: boolean;
 }
 
 /** A process that an earlier program started. */
-export type Survivor = Omit<Living, 'output' | 'group'>;
+export type Survivor = Omit<Living, 'output' | 'group' | 'wasKilled'>;
 
 const childrenPart = part('children', () =>
 	array(object({ child: number(), pid: number(), pidfd: nullable(number()) })),
@@ -145,7 +147,7 @@ export function childrenOf({
 	function spawned(pid: number, { child, generation, read, inode }: Expected) {
 		const output = outputs.open({ fd: read, child, pid, generation, unfinished: '' });
 		// Known before it is told: what follows may be a signal to it.
-		keep({ child, pid, pidfd: null, output, group: null });
+		keep({ child, pid, pidfd: null, output, group: null, wasKilled: false });
 		admit({ type: 'child.spawned', child, pid, startTime: lookUp(pid)?.startTime ?? 0, pipe: inode });
 	}
 
@@ -168,7 +170,7 @@ export function childrenOf({
 	function adopt({ child, isLingering }: ProcessInput, pid: number): Living {
 		const output = outputs.of(child);
 		const survivor = survivors.find((each) => each.child === child);
-		const alive = keep({ child, pid, pidfd: survivor?.pidfd ?? null, output, group: null });
+		const alive = keep({ child, pid, pidfd: survivor?.pidfd ?? null, output, group: null, wasKilled: false });
 		if (isLingering) watchGroup(alive, isRelative);
 		else if (!survivor || isReaped(survivor)) ended(unknownEnd(pid));
 		else if (survivor.pidfd !== null) onEnd(survivor.pidfd, () => ended(unknownEnd(pid)));
@@ -185,7 +187,7 @@ export function childrenOf({
 		births.get(exit.pid)?.();
 		const gone = living.get(exit.pid);
 		if (!gone) return;
-		const left = isGroup(exit.pid) ? othersInGroup(exit.pid) : [];
+		const left = !gone.wasKilled && isGroup(exit.pid) ? othersInGroup(exit.pid) : [];
 		gone.output?.finish(left.length > 0);
 		if (left.length === 0) living.delete(exit.pid);
 		admit({ type: 'child.exited', child: gone.child, ...exit, left });
@@ -233,7 +235,9 @@ export function childrenOf({
  * To a child; to all of its process group where it is to be killed, or has left it behind. A process that is stopped
  * does not see a signal that shall end it before it is told to continue.
  */
-function send({ pid, pidfd, group }: Living, signal: string) {
+function send(alive: Living, signal: string) {
+	const { pid, pidfd, group } = alive;
+	alive.wasKilled ||= signal === 'KILL';
 	for (const name of signal === 'KILL' ? ['KILL'] : [signal, 'CONT']) {
 		if (group) for (const other of group.values()) signalPidfd(other, name);
 		else if (name === 'KILL') killGroup(pid, pidfd);
