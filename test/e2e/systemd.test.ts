@@ -11,7 +11,7 @@ if (!canBoot) console.log('The tests under systemd are left out: they take root,
 describe.runIf(canBoot)('under systemd', () => {
 	it('a service starts, reloads, is recovered when it is killed, restarts on another port, and stops in time', () => {
 		const args = [join(root, 'test/support/systemd.sh'), fixture('underSystemd.sh'), executable, process.execPath];
-		const { stdout, stderr, status } = spawnSync('bash', args, { encoding: 'utf8', timeout: 100_000 });
+		const { stdout, stderr, status } = spawnSync('bash', args, { cwd: root, encoding: 'utf8', timeout: 100_000 });
 		expect(stdout.trim().split('\n'), stderr).toEqual([
 			'enabled: yes',
 			'started: active',

@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
 # Runs a script where a real systemd is PID 1, and nothing outside is touched: namespaces of its own, a throw-away overlay
-# of /, tmpfs on /run and /tmp. The script's folder is /mnt in there.
+# of /, tmpfs on /run and /tmp. The script's folder is /mnt in there, and the working directory is where it was.
 # Usage: systemd.sh SCRIPT [ARGUMENT]...   Needs root, util-linux, and Debian's systemd and dbus.
 set -euo pipefail
 
 boot() {
-	local top=$1 folder=$2
+	local top=$1 folder=$2 here=$PWD
 	mount --make-rprivate /
+	mkdir -p "$top"
 	mount -t tmpfs tmpfs "$top"
 	mkdir "$top"/{upper,work,root}
 	mount -t overlay overlay -o "lowerdir=/,upperdir=$top/upper,workdir=$top/work" "$top/root"
@@ -17,7 +18,8 @@ boot() {
 	mount --rbind /dev dev
 	mount -t tmpfs tmpfs run
 	mount -t tmpfs tmpfs tmp
-	mkdir -p run/systemd/system run/lock old
+	mkdir -p run/systemd/system run/lock old ".$here"
+	mount --bind "$here" ".$here"
 	mount --bind "$folder" mnt
 	pivot_root . old
 	umount -l /old
@@ -38,7 +40,8 @@ trap 'kill -KILL $outer 2>/dev/null || true; wait $outer 2>/dev/null || true; rm
 for _ in $(seq 150); do
 	inner=$(pgrep -P $outer || true)
 	if [ -n "$inner" ] && [ "$(cat "/proc/$inner/comm" 2>/dev/null)" = systemd ]; then
-		inside=(nsenter -t "$inner" -m -p -u -i --wd=/)
+		# In a process group of its own: a script that kills its group kills nobody else.
+		inside=(setsid --wait nsenter -t "$inner" -m -p -u -i --wd=/)
 		case $("${inside[@]}" systemctl is-system-running 2>/dev/null || true) in running | degraded)
 			"${inside[@]}" bash "/mnt/$(basename "$script")" "$@"
 			exit
