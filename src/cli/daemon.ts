@@ -2,7 +2,7 @@
 import { share } from 'rxjs';
 import { createActor } from 'xstate';
 import { childrenOf } from '../effects/children/children.ts';
-import { type Outputs, outputsOf } from '../effects/children/output.ts';
+import { outputsOf } from '../effects/children/output.ts';
 import { type Door, openDoor } from '../effects/door.ts';
 import { faultHandler, faultVariable, mayFail } from '../effects/fault.ts';
 import { jsonLog, type Log, textLog } from '../effects/log/log.ts';
@@ -13,7 +13,7 @@ import { syslogWriter } from '../effects/log/syslog.ts';
 import { fdWriter, isJournalStream } from '../effects/log/writer.ts';
 import { managerVariables, tellManager } from '../effects/manager.ts';
 import { checkAsUser } from '../effects/os/asUser.ts';
-import { commandLine, ownVariables } from '../effects/os/bytes.ts';
+import { commandLine, flagValue, ownVariables } from '../effects/os/bytes.ts';
 import { findCommand } from '../effects/os/command.ts';
 import { sealDescriptors } from '../effects/os/descriptors.ts';
 import { libc } from '../effects/os/libc.ts';
@@ -62,10 +62,12 @@ export async function runDaemon(options: Options): Promise<never> {
 }
 
 /** What can be wrong with the flags, before anything is opened. @throws {StartError} */
-export function checkOptions({ command, user }: Options): { path: string; user: User | null } {
+export function checkOptions({ command, user }: Options): { path: string | Buffer; user: User | null } {
 	if (!command) throw new StartError('Command path is mandatory');
 	return {
-		path: StartError.unless('Could not find executable', () => findCommand(command, process.env.PATH ?? '')),
+		path: StartError.unless('Could not find executable', () =>
+			findCommand(flagValue('command', command), process.env.PATH ?? ''),
+		),
 		user: user ? StartError.unless('Unable to find user user:', () => findUser(user)) : null,
 	};
 }
@@ -105,7 +107,7 @@ interface Supervision {
 	plan: Plan;
 	origin: Origin;
 	inheritance: Inheritance;
-	path: string;
+	path: string | Buffer;
 	user: User | null;
 	log: Log;
 	sink: Sink;
@@ -191,7 +193,7 @@ function supervise({ options, plan, origin, inheritance, path, user, log, sink }
 		supervisor.subscribe({
 			complete: () => {
 				clearInterval(presence);
-				if (journal.isDurable) abandonQuietly(outputs);
+				if (journal.isDurable) outputs.abandon();
 				resolve(supervisor.getSnapshot().output?.status ?? 1);
 			},
 			error: fault.meet,
@@ -204,15 +206,6 @@ function supervise({ options, plan, origin, inheritance, path, user, log, sink }
 		if (wasDebuggerClosed()) log.say('warn', 'A SIGUSR1 came too early and opened the debugger of Node; it was closed');
 		reaped.subscribe(children.ended);
 	});
-}
-
-/** Without the right to it they are left as they are. */
-function abandonQuietly({ abandon }: Outputs) {
-	try {
-		abandon();
-	} catch {
-		// It takes the right to trace them.
-	}
 }
 
 /** The first facts of a life: it starts, or goes on with what an earlier one had not answered yet. */

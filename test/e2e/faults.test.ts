@@ -9,6 +9,7 @@ import {
 	openSync,
 	readdirSync,
 	readFileSync,
+	readlinkSync,
 	rmSync,
 	statSync,
 	writeFileSync,
@@ -134,6 +135,23 @@ describe('variables set from outside', () => {
 		const program = run(['-c', script], { command: 'python3' });
 		await program.logged(/\] {2}61 ff 7c fe 80$/);
 	});
+
+	it('and a path of the command that is none, by itself, through $PATH and as another user', async () => {
+		const folder = scratch();
+		chmodSync(folder, 0o755);
+		const name = Buffer.concat([Buffer.from(`${folder}/app-`), Buffer.from([0xff])]);
+		writeFileSync(name, '#!/bin/sh\nprintf "%s" "$0" | tail -c 5 | od -An -tx1\n', { mode: 0o755 });
+		const script = (words: string) =>
+			`import os; os.environ["PATH"] += ":${folder}"; os.execv("${executable}", [b"socketmaster", b"-listen=tcp://127.0.0.1:0", ${words}])`;
+		for (const words of [
+			`b"-command=${folder}/app-\\xff"`,
+			`b"-command", b"app-\\xff"`,
+			...(isRoot ? [`b"-user=nobody", b"--command=${folder}/app-\\xff"`] : []),
+		]) {
+			const program = run(['-c', script(words)], { command: 'python3' });
+			await program.logged(/\] {2}61 70 70 2d ff$/);
+		}
+	});
 });
 
 describe('an exception inside', () => {
@@ -170,6 +188,25 @@ describe('an exception inside', () => {
 			expect(first).toBeDefined();
 		},
 	);
+
+	it('when a child has a process already tells of a failed spawn when that process is gone, not before', async () => {
+		const mark = join(folder, 'mark');
+		const program = run([...quick, '-command=/bin/sh', '--', '-c', patient], {
+			command: faulty,
+			env: environment({ SOCKETMASTER_FAULT_AT: 'outputs.open', MARK: mark }),
+		});
+		await program.logged(/^Could not start process a fault at outputs.open$/);
+		const marked = readdirSync('/proc').filter((name) => {
+			try {
+				return readFileSync(`/proc/${name}/environ`, 'latin1').includes(`MARK=${mark}`);
+			} catch {
+				return false;
+			}
+		});
+		expect(marked.filter((name) => Number(name) !== program.pid)).toEqual([]);
+		expect((await program.ended).status).toBe(1);
+		expect(program.stderr()).not.toContain('Internal error');
+	});
 
 	it('that happens again within a minute ends the supervisor as a crash does, and leaves the children alone', async () => {
 		const program = start('stop.begun', 'again');
@@ -260,6 +297,46 @@ describe('a worker that outlives an ordinary stop', () => {
 		const before = counted();
 		// A pipe holds 64 KiB: these lines are more.
 		await until('it goes on', () => counted() > before + 5000);
+	});
+
+	it('also where its writes wait, as those of Node do; and who reads for it ends with it', async () => {
+		const folder = scratch();
+		const count = join(folder, 'count');
+		const worker = join(folder, 'worker.mjs');
+		writeFileSync(
+			worker,
+			`import { writeFileSync } from 'node:fs';
+			for (const name of ['SIGHUP', 'SIGTERM']) process.on(name, () => {});
+			let lines = 0;
+			setInterval(() => {
+				for (let each = 0; each < 500; each += 1) console.log('words to fill a pipe with');
+				writeFileSync('${count}', String((lines += 500)));
+			}, 1);`,
+		);
+		const program = sh(
+			`${process.execPath} ${worker} & echo worker $!; trap "exit 0" TERM; while :; do sleep 0.02; done`,
+			[`-journal=${folder}/journal`],
+		);
+		const [, pid = ''] = await program.logged(/\] worker (\d+)$/);
+		onTestFinished(() => void kill(Number(pid), 'SIGKILL'));
+		await until('it prints', () => existsSync(count));
+		const pipe = readlinkSync(`/proc/${pid}/fd/1`);
+		const holders = () =>
+			readdirSync('/proc').filter((name) => {
+				try {
+					return readlinkSync(`/proc/${name}/fd/0`) === pipe;
+				} catch {
+					return false;
+				}
+			});
+		program.signal('SIGTERM');
+		await once(program.process, 'exit');
+		const counted = () => Number(readFileSync(count, 'utf8') || 0);
+		const before = counted();
+		await until('it goes on', () => counted() > before + 20_000);
+		expect(holders()).toHaveLength(1);
+		kill(Number(pid), 'SIGKILL');
+		await until('nobody reads any more', () => holders().length === 0);
 	});
 });
 

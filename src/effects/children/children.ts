@@ -5,6 +5,7 @@ import { array, nullable, number, object } from 'valibot';
 import { fromCallback } from 'xstate';
 import type { ProcessCommand, ProcessInput } from '../../machines/childSetup.ts';
 import type { Happening } from '../../machines/facts.ts';
+import { mayFail } from '../fault.ts';
 import type { Log } from '../log/log.ts';
 import { type Birth, spawnAsUser } from '../os/asUser.ts';
 import { closeAll, makePipe } from '../os/descriptors.ts';
@@ -112,6 +113,7 @@ export function childrenOf({
 
 	function spawn({ child, generation }: ProcessInput) {
 		let pipe: ReturnType<typeof childPipe> | undefined;
+		let birth: Birth | null = null;
 		let pid: number;
 		const mark = { SOCKETMASTER_CHILD: String(child), SOCKETMASTER_RUN: spec.run };
 		try {
@@ -119,19 +121,17 @@ export function childrenOf({
 			reviveListeners();
 			const fds = [stdin, pipe.output, pipe.output, ...listeners.map(({ fd }) => fd)];
 			const whole = { ...spec, env: { ...spec.env, ...socketVariables(listeners), ...mark }, fds };
-			if (user) {
-				awaitBirth(spawnAsUser(whole, user, mark), { child, generation, read: pipe.read, inode: pipe.inode });
-				closeAll([pipe.output]);
-				return;
-			}
-			pid = spawnProcess(whole);
+			birth = user ? spawnAsUser(whole, user, mark) : null;
+			pid = birth?.pid ?? spawnProcess(whole);
 		} catch (error) {
 			if (pipe) closeAll([pipe.read, pipe.output]);
 			admit({ type: 'child.spawnFailed', child, reason: whyNot(spec.path, error) });
 			return;
 		}
 		closeAll([pipe.output]);
-		spawned(pid, { child, generation, read: pipe.read, inode: pipe.inode });
+		const expected = { child, generation, read: pipe.read, inode: pipe.inode };
+		if (birth) awaitBirth(birth, expected);
+		else spawned(pid, expected);
 	}
 
 	/** A child may have shut a socket down, for all that share it: listen(2) brings one of TCP back. */
@@ -145,10 +145,26 @@ export function childrenOf({
 
 	/** The process is the child's program. */
 	function spawned(pid: number, { child, generation, read, inode }: Expected) {
-		const output = outputs.open({ fd: read, child, pid, generation, unfinished: '' });
+		let output: Output;
+		try {
+			mayFail('outputs.open');
+			output = outputs.open({ fd: read, child, pid, generation, unfinished: '' });
+		} catch (error) {
+			return undo(pid, child, read, error);
+		}
 		// Known before it is told: what follows may be a signal to it.
 		keep({ child, pid, pidfd: null, output, group: null, wasKilled: false });
 		admit({ type: 'child.spawned', child, pid, startTime: lookUp(pid)?.startTime ?? 0, pipe: inode });
+	}
+
+	/** A process that can't be read from is none: it is told of as failed when it is gone. */
+	function undo(pid: number, child: number, read: number, error: unknown) {
+		closeAll([read]);
+		births.set(pid, () => {
+			births.delete(pid);
+			admit({ type: 'child.spawnFailed', child, reason: whyNot(spec.path, error) });
+		});
+		signalGroup(pid, 'KILL');
 	}
 
 	/** Another user's process is the child's program only when it has changed its credentials and become it. */
@@ -285,7 +301,7 @@ function socketVariables(listeners: Listener[]) {
 	return { EINHORN_FDS: listeners.map((_, index) => 3 + index).join(' ') };
 }
 
-function whyNot(path: string, error: unknown): string {
+function whyNot(path: string | Buffer, error: unknown): string {
 	if (!(error instanceof SyscallError)) return wordsOf(error);
 	const what = ['posix_spawn', 'execve'].includes(error.syscall) ? `fork/exec ${path}` : error.syscall;
 	const hint = error.code === 'EPERM' && process.geteuid?.() !== 0 ? ' (-user takes root)' : '';

@@ -1,14 +1,13 @@
 /** What children print: from their pipes, line by line, to the log. */
-import { closeSync, fstatSync, readSync } from 'node:fs';
+import { constants as fs, openSync, readSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import type { OnReadOpts, Socket, SocketConstructorOpts } from 'node:net';
 import { array, number, object, string } from 'valibot';
 import type { Log } from '../log/log.ts';
 import type { Sink } from '../log/sink.ts';
-import { setNonBlocking } from '../os/descriptors.ts';
+import { closeAll, reopenBlocking } from '../os/descriptors.ts';
 import { call, constants } from '../os/libc.ts';
-import { takeFrom } from '../os/pidfd.ts';
-import { allPids, filesOf } from '../os/proc.ts';
+import { spawnProcess } from '../os/spawn.ts';
 import { type Inheritance, part } from '../upgrade/inheritance.ts';
 
 /** A pipe that is read, as it can be handed over to another program. */
@@ -128,17 +127,21 @@ export function outputsOf({ sink, log, inheritance }: OutputsOptions) {
 
 	/**
 	 * Leaves the pipes that others still write to, for good: they hold both ends, so a pipe that nobody reads would
-	 * fill, and hang them. From now on it loses what it can't take.
+	 * fill, and hang them. From now on a process reads it that keeps nothing, and ends with the last of them.
 	 */
 	function abandon() {
-		const left = new Set([...readers].map(({ describe }) => `pipe:[${fstatSync(describe().fd).ino}]`));
-		if (left.size === 0) return;
-		for (const pid of allPids()) {
-			for (const { fd, file } of pid === process.pid ? [] : filesOf(pid)) {
-				const taken = left.has(file) ? takeFrom(pid, fd) : null;
-				if (taken === null) continue;
-				setNonBlocking(taken);
-				closeSync(taken);
+		for (const { describe } of readers) {
+			const { fd } = describe();
+			if (!isHeldByOthers(fd)) continue;
+			const fds: number[] = [];
+			try {
+				fds.push(reopenBlocking(fd), openSync('/dev/null', fs.O_WRONLY));
+				const [pipe = 0, nowhere = 0] = fds;
+				spawnProcess({ path: '/bin/cat', args: [], env: {}, fds: [pipe, nowhere, nowhere], directory: '/' });
+			} catch {
+				// Nothing can be said any more, and nothing is served any more.
+			} finally {
+				closeAll(fds);
 			}
 		}
 	}
@@ -170,6 +173,15 @@ function readNow(fd: number, most: number): number {
 		return readSync(fd, buffer, 0, most, null);
 	} catch {
 		return 0;
+	}
+}
+
+/** Where nobody does, a read finds the end of the file. */
+function isHeldByOthers(fd: number): boolean {
+	try {
+		return readSync(fd, buffer, 0, buffer.length, null) > 0;
+	} catch {
+		return true;
 	}
 }
 

@@ -2,7 +2,7 @@
 import { closeSync, writeSync } from 'node:fs';
 import { readWhole } from '../upgrade/memory.ts';
 import { setKept } from './descriptors.ts';
-import { call, constants, errno, libc, SyscallError, stringArray } from './libc.ts';
+import { call, constants, cString, errno, libc, SyscallError, stringArray } from './libc.ts';
 
 /** System call numbers: these three differ by architecture. */
 const numbers =
@@ -35,7 +35,7 @@ export function becomeUser(order: number, answer: number): never {
 		call('syscall', numbers.setresgid, number(gid), number(gid), number(gid), null);
 		call('syscall', numbers.setresuid, number(uid), number(uid), number(uid), null);
 		libc('pthread_sigmask')(SIG_SETMASK, Buffer.alloc(128), null);
-		call('execve', path?.toString() ?? '', argv.pointers, envp.pointers);
+		call('execve', cString(path ?? ''), argv.pointers, envp.pointers);
 		throw new SyscallError('execve', errno('EINVAL'));
 	} catch (error) {
 		writeSync(answer, String(error instanceof SyscallError ? error.errno : errno('EINVAL')));

@@ -19,6 +19,18 @@ export function ownVariables(): Variables {
 	return variables;
 }
 
+/** The value of a flag, as Node has decoded it: its bytes where it is no UTF-8. */
+export function flagValue(name: string, decoded: string): string | Buffer {
+	if (!decoded.includes('\ufffd')) return decoded;
+	for (const word of commandLine()) {
+		if (typeof word === 'string') continue;
+		const [assignment = ''] = new RegExp(`^--?${name}=`).exec(word.toString('latin1')) ?? [];
+		const value = word.subarray(assignment.length);
+		if (value.toString() === decoded) return value;
+	}
+	return decoded;
+}
+
 /** What is in a file whose fields end with NUL; null where there is no such file. */
 function fieldsOf(path: string): (string | Buffer)[] | null {
 	try {

@@ -2,7 +2,7 @@
 import { accessSync, constants, statSync } from 'node:fs';
 
 /** @returns the path as given when it has a slash, else the first match in $PATH. @throws {Error} with the words for the operator */
-export function findCommand(command: string, searchPath: string): string {
+export function findCommand(command: string | Buffer, searchPath: string): string | Buffer {
 	const refuse = (why: string) => new Error(`exec: "${command}": ${why}`);
 	if (command.includes('/')) {
 		const problem = whyNotExecutable(command);
@@ -10,13 +10,14 @@ export function findCommand(command: string, searchPath: string): string {
 		return command;
 	}
 	for (const directory of searchPath.split(':')) {
-		const path = `${directory || '.'}/${command}`;
+		const prefix = `${directory || '.'}/`;
+		const path = typeof command === 'string' ? prefix + command : Buffer.concat([Buffer.from(prefix), command]);
 		if (whyNotExecutable(path) === null) return path;
 	}
 	throw refuse('executable file not found in $PATH');
 }
 
-function whyNotExecutable(path: string): string | null {
+function whyNotExecutable(path: string | Buffer): string | null {
 	try {
 		const stat = statSync(path, { throwIfNoEntry: false });
 		if (!stat) return `stat ${path}: no such file or directory`;

@@ -40,6 +40,11 @@ export function reopenForReading(fd: number): number {
 	return openSync(`/proc/self/fd/${fd}`, fs.O_RDONLY | fs.O_NONBLOCK);
 }
 
+/** The same, for somebody who waits. */
+export function reopenBlocking(fd: number): number {
+	return openSync(`/proc/self/fd/${fd}`, fs.O_RDONLY);
+}
+
 /**
  * Marks every open fd close-on-exec, so that no child sees one it was not given. Node does so for the
  * fds below 16 or so that it was started with; a shell may well have opened others (close_range(2)).
@@ -52,11 +57,6 @@ export function sealDescriptors(): void {
 /** Whether an fd goes on in the program that execve(2) starts. @throws {SyscallError} */
 export function setKept(fd: number, isKept: boolean): void {
 	call('fcntl', fd, constants.F_SETFD, isKept ? 0 : constants.FD_CLOEXEC);
-}
-
-/** Lets nobody wait who writes to a file that takes no more: all who share the fd get EAGAIN instead. @throws {SyscallError} */
-export function setNonBlocking(fd: number): void {
-	call('fcntl', fd, constants.F_SETFL, call('fcntl', fd, constants.F_GETFL, 0) | constants.O_NONBLOCK);
 }
 
 /** Closes fds, also some that are closed already. */

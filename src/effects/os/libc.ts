@@ -46,7 +46,7 @@ const signatures = {
 	waitpid: 'int waitpid(int pid, void *status, int options)',
 	getpwnam_r: 'int getpwnam_r(const char *name, void *passwd, void *buffer, size_t size, void *result)',
 	getgrouplist: 'int getgrouplist(const char *user, uint32_t group, void *groups, void *count)',
-	posix_spawn: 'int posix_spawn(void *pid, const char *path, void *actions, void *attributes, void *argv, void *envp)',
+	posix_spawn: 'int posix_spawn(void *pid, void *path, void *actions, void *attributes, void *argv, void *envp)',
 	posix_spawn_file_actions_init: 'int posix_spawn_file_actions_init(void *actions)',
 	posix_spawn_file_actions_destroy: 'int posix_spawn_file_actions_destroy(void *actions)',
 	posix_spawn_file_actions_adddup2: 'int posix_spawn_file_actions_adddup2(void *actions, int from, int to)',
@@ -63,7 +63,7 @@ const signatures = {
 	syscall: 'long syscall(long number, long a, long b, long c, void *d)',
 	syscallWithPointer: 'long syscall(long number, long a, void *b, long c, long d)',
 	prctl: 'int prctl(int option, ulong a, ulong b, ulong c, ulong d)',
-	execve: 'int execve(const char *path, void *argv, void *envp)',
+	execve: 'int execve(void *path, void *argv, void *envp)',
 	memfd_create: 'int memfd_create(const char *name, uint flags)',
 	sendmsg: 'long sendmsg(int fd, void *message, int flags)',
 	send: 'long send(int fd, void *bytes, size_t length, int flags)',
@@ -132,6 +132,11 @@ function errorText(code: number): string {
 /** The bytes at an address, as a view: they change with the memory and must not outlive it. */
 export function bytesAt(address: bigint, length: number): Buffer {
 	return Buffer.from(koffi.view(address, length));
+}
+
+/** A text, or bytes that are no UTF-8, with the NUL that C ends it with. */
+export function cString(text: string | Buffer): Buffer {
+	return Buffer.concat([Buffer.from(text as string), Buffer.from([0])]);
 }
 
 /** A char *[] with its strings, NULL-terminated, in one block each. Keep both as long as C may read them. */

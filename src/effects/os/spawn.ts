@@ -1,11 +1,11 @@
 /** Processes, spawned with posix_spawn. */
 import { statSync } from 'node:fs';
 import { closeAll, copyUp } from './descriptors.ts';
-import { call, callReturningError, libc, stringArray } from './libc.ts';
+import { call, callReturningError, cString, libc, stringArray } from './libc.ts';
 
 export interface SpawnSpec {
 	/** The executable's path, as it was resolved. */
-	path: string;
+	path: string | Buffer;
 	/** argv from 1 on; argv[0] is the path. */
 	args: (string | Buffer)[];
 	env: Variables;
@@ -50,7 +50,7 @@ export function spawnProcess(spec: SpawnSpec): number {
 			callReturningError('posix_spawn_file_actions_adddup2', actions, sourceOf(from, to), to);
 		});
 		setAttributes(attributes, spec.isSession ?? false);
-		callReturningError('posix_spawn', pid, spec.path, actions, attributes, argv.pointers, envp.pointers);
+		callReturningError('posix_spawn', pid, cString(spec.path), actions, attributes, argv.pointers, envp.pointers);
 		return pid.readInt32LE();
 	} finally {
 		closeAll(copies);

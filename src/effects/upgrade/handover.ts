@@ -4,7 +4,7 @@ import { array, number, object, picklist, record, safeParse, string, unknown } f
 import type { Request } from '../../machines/facts.ts';
 import { ownVariables } from '../os/bytes.ts';
 import { setKept } from '../os/descriptors.ts';
-import { call, stringArray } from '../os/libc.ts';
+import { call, cString, stringArray } from '../os/libc.ts';
 import { tellAgain, unreadSignals } from '../os/signals.ts';
 import { variablesOf } from '../os/spawn.ts';
 import type { Inheritance } from './inheritance.ts';
@@ -26,7 +26,7 @@ export interface Handover {
  * Replaces this program by another in the same process. Does not return.
  * @throws {SyscallError} when that can't be done; then nothing has changed
  */
-export function becomeProgram(inheritance: Inheritance, path: string, argv: (string | Buffer)[]): never {
+export function becomeProgram(inheritance: Inheritance, path: string | Buffer, argv: (string | Buffer)[]): never {
 	const { states, fds } = inheritance.collect();
 	const memory = newMemory(`${JSON.stringify({ format: handoverFormat, pid: process.pid, states })}\n`);
 	// Node has marked what it inherited close-on-exec, 0 to 2 too.
@@ -39,7 +39,7 @@ export function becomeProgram(inheritance: Inheritance, path: string, argv: (str
 		// The last thing before execve(2): what comes later meets a program that is starting.
 		unread = unreadSignals();
 		append(memory, JSON.stringify(unread));
-		call('execve', path, args.pointers, environment.pointers);
+		call('execve', cString(path), args.pointers, environment.pointers);
 		throw new Error('execve returned');
 	} catch (error) {
 		for (const fd of fds) setKept(fd, false);

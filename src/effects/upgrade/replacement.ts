@@ -68,7 +68,7 @@ export function handoverActor(admit: (happening: Happening) => void, options: Re
 export function nextProgram(directory: string): Pick<SpawnSpec, 'path' | 'args' | 'directory'> {
 	const [name = '', ...args] = commandLine();
 	return {
-		path: findCommand(String(name), process.env.PATH ?? ''),
+		path: findCommand(name, process.env.PATH ?? ''),
 		args: [...withoutDebugger(args), ...args],
 		directory,
 	};
