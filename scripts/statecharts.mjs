@@ -1,32 +1,18 @@
-/** Draws docs/statecharts/*.svg from the machines. */
-import { mkdirSync, writeFileSync } from 'node:fs';
-import { instance } from '@viz-js/viz';
+/** Writes docs/statecharts from the machines: a picture and a page for each. */
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 
-const { outputFiles } = await build({
-	stdin: {
-		contents: `
-			export { childMachine } from './src/machines/child.ts';
-			export { generationMachine } from './src/machines/generation.ts';
-			export { supervisorMachine } from './src/machines/supervisor.ts';
-			export { upgradeMachine } from './src/machines/upgrade.ts';
-			export { toDot } from './src/machines/statechart.ts';`,
-		resolveDir: new URL('..', import.meta.url).pathname,
-	},
-	bundle: true,
-	format: 'esm',
-	platform: 'node',
-	write: false,
-});
-const source = Buffer.from(outputFiles[0].contents).toString('base64');
-const { childMachine, generationMachine, supervisorMachine, toDot, upgradeMachine } = await import(
-	`data:text/javascript;base64,${source}`
-);
-
-const viz = await instance();
-const folder = new URL('../docs/statecharts/', import.meta.url);
-mkdirSync(folder, { recursive: true });
-for (const machine of [supervisorMachine, generationMachine, childMachine, upgradeMachine]) {
-	const svg = viz.renderString(toDot(machine), { format: 'svg' });
-	writeFileSync(new URL(`${machine.id}.svg`, folder), svg);
+const root = fileURLToPath(new URL('..', import.meta.url));
+const scratch = mkdtempSync(`${root}node_modules/.statecharts-`);
+try {
+	const outfile = `${scratch}/files.mjs`;
+	const entryPoints = [`${root}scripts/charts/files.ts`];
+	await build({ entryPoints, outfile, bundle: true, format: 'esm', platform: 'node', external: ['elkjs'] });
+	const { chartFiles } = await import(outfile);
+	const files = await chartFiles(readFileSync(`${root}scripts/charts/chart.css`, 'utf8'));
+	mkdirSync(`${root}docs/statecharts`, { recursive: true });
+	for (const [name, text] of Object.entries(files)) writeFileSync(`${root}docs/statecharts/${name}`, text);
+} finally {
+	rmSync(scratch, { recursive: true });
 }

@@ -3,11 +3,11 @@ import sade from 'sade';
 import { type Checkpoint, lineReader } from '../effects/journal/lines.ts';
 import { linesOf } from '../effects/journal/tail.ts';
 import { printer } from '../effects/log/printer.ts';
-import { sentenceOf } from '../effects/log/sentences.ts';
 import { wordsOf } from '../effects/os/words.ts';
 import { type Fact, isDecision } from '../machines/facts.ts';
 import { createReplay, type Step } from '../machines/replay.ts';
 import { evolve, type Roster } from '../machines/roster.ts';
+import { sentenceOf } from '../machines/sentences.ts';
 import type { Command } from '../machines/world.ts';
 
 interface ReplayOptions {

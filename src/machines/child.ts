@@ -15,6 +15,7 @@ export const childMachine = childSetup.createMachine({
 	initial: 'beginning',
 	states: {
 		beginning: {
+			tags: 'passing',
 			description: 'It is about to learn whether there is a process already.',
 			on: {
 				spawn: { target: 'alive', actions: { type: 'decide', params: decisions.spawning } },
@@ -69,6 +70,7 @@ export const childMachine = childSetup.createMachine({
 					initial: 'spawning',
 					states: {
 						spawning: {
+							tags: 'coming',
 							description: 'It is being spawned and has no pid yet.',
 							on: {
 								'child.spawned': { target: 'booting', actions: 'passOnRemembered' },
@@ -78,6 +80,7 @@ export const childMachine = childSetup.createMachine({
 							},
 						},
 						booting: {
+							tags: 'coming',
 							description: 'It runs, and has not yet stayed alive for as long as -start asks.',
 							invoke: {
 								id: 'boot',
@@ -103,7 +106,7 @@ export const childMachine = childSetup.createMachine({
 								},
 							},
 						},
-						serving: { description: 'It is up.' },
+						serving: { tags: 'well', description: 'It is up.' },
 					},
 				},
 				leaving: {
@@ -126,6 +129,7 @@ export const childMachine = childSetup.createMachine({
 					initial: 'draining',
 					states: {
 						recalled: {
+							tags: 'leaving',
 							description: 'It is to leave as soon as it has a pid.',
 							on: {
 								'child.spawned': { target: 'draining', actions: ['bidFarewell', 'passOnRemembered'] },
@@ -134,6 +138,7 @@ export const childMachine = childSetup.createMachine({
 							},
 						},
 						draining: {
+							tags: 'leaving',
 							description: 'It finishes what it has begun, for as long as -kill allows.',
 							invoke: {
 								id: 'kill',
@@ -154,6 +159,7 @@ export const childMachine = childSetup.createMachine({
 							},
 						},
 						lingering: {
+							tags: 'leaving',
 							description: 'It has left, others of its process group have not: they may take as long as -kill allows.',
 							invoke: {
 								id: 'kill',
@@ -169,12 +175,12 @@ export const childMachine = childSetup.createMachine({
 								'timer.elapsed': { guard: 'isKillTimer', target: 'killing', actions: 'kill' },
 							},
 						},
-						killing: { description: 'It did not leave in time and was killed.' },
+						killing: { tags: 'ill', description: 'It did not leave in time and was killed.' },
 					},
 				},
 			},
 		},
-		exited: { type: 'final', description: 'It is gone.' },
+		exited: { type: 'final', tags: 'gone', description: 'It is gone.' },
 	},
 	output: ({ context: { child, status } }) => ({ child, status }),
 });

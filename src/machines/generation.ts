@@ -102,12 +102,13 @@ export const generationMachine = base
 		initial: 'beginning',
 		states: {
 			beginning: {
+				tags: 'passing',
 				description: 'Passed through at once: are there children already?',
 				always: [
 					{ guard: { type: 'isAdoptedAs', params: 'starting' }, target: 'alive.starting', actions: 'adoptChildren' },
 					{ guard: { type: 'isAdoptedAs', params: 'serving' }, target: 'alive.serving', actions: 'adoptChildren' },
 					{ guard: { type: 'isAdoptedAs', params: 'leaving' }, target: 'alive.leaving', actions: 'adoptChildren' },
-					{ target: 'alive', actions: 'spawnChildren' },
+					{ target: 'alive', actions: 'spawnChildren', description: 'there are none' },
 				],
 			},
 			alive: {
@@ -126,6 +127,7 @@ export const generationMachine = base
 				initial: 'starting',
 				states: {
 					starting: {
+						tags: 'coming',
 						description: 'Its children come up.',
 						on: {
 							childUp: { actions: 'noteUp' },
@@ -134,6 +136,7 @@ export const generationMachine = base
 						always: { guard: 'isUp', target: 'serving', actions: 'tellUp' },
 					},
 					hurt: {
+						tags: 'ill',
 						description:
 							'One of its children was lost before all were up: the supervisor says what becomes of the rest.',
 						on: {
@@ -141,11 +144,11 @@ export const generationMachine = base
 							carryOn: 'starting',
 						},
 					},
-					serving: { description: 'All of its children are up.' },
-					leaving: { description: 'Its children were told to leave.' },
+					serving: { tags: 'well', description: 'All of its children are up.' },
+					leaving: { tags: 'leaving', description: 'Its children were told to leave.' },
 				},
 			},
-			over: { type: 'final', description: 'Its last child is gone.' },
+			over: { type: 'final', tags: 'gone', description: 'Its last child is gone.' },
 		},
 		output: ({ context: { generation, status } }) => ({ generation, status }),
 	});

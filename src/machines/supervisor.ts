@@ -60,6 +60,7 @@ export const supervisorMachine = supervisorSetup.createMachine({
 	initial: 'beginning',
 	states: {
 		beginning: {
+			tags: 'passing',
 			description: 'It is about to learn whether it starts anew or goes on.',
 			on: {
 				'supervisor.started': {
@@ -118,18 +119,35 @@ export const supervisorMachine = supervisorSetup.createMachine({
 			initial: 'starting',
 			states: {
 				starting: {
+					tags: 'coming',
 					description: 'The first generation comes up; nobody serves yet.',
 					on: candidate,
 				},
+				settling: {
+					tags: 'passing',
+					description: 'Passed through at once: a rotation has ended, what comes next?',
+					always: [
+						{
+							guard: 'isQueued',
+							target: 'rotating',
+							actions: [{ type: 'decide', params: decisions.started }, 'startGeneration'],
+						},
+						{ guard: 'isNobodyLeaving', target: 'running' },
+						{ target: 'draining', description: 'others are leaving' },
+					],
+				},
 				running: {
+					tags: 'well',
 					description: 'One generation serves, and it is alone.',
 					on: rotation,
 				},
 				rotating: {
+					tags: 'coming',
 					description: 'A new generation comes up beside the one that serves.',
 					on: candidate,
 				},
 				draining: {
+					tags: 'leaving',
 					description: 'One generation serves, and older ones finish what they have begun.',
 					on: {
 						...rotation,
@@ -153,19 +171,8 @@ export const supervisorMachine = supervisorSetup.createMachine({
 					},
 					always: { guard: 'isNobodyLeaving', target: 'running' },
 				},
-				settling: {
-					description: 'Passed through at once: a rotation has ended, what comes next?',
-					always: [
-						{
-							guard: 'isQueued',
-							target: 'rotating',
-							actions: [{ type: 'decide', params: decisions.started }, 'startGeneration'],
-						},
-						{ guard: 'isNobodyLeaving', target: 'running' },
-						{ target: 'draining' },
-					],
-				},
 				stopping: {
+					tags: 'leaving',
 					description: 'Every child was told to leave, and all is over when the last one has.',
 					on: {
 						'signal.HUP': refusal,
@@ -176,7 +183,7 @@ export const supervisorMachine = supervisorSetup.createMachine({
 				},
 			},
 		},
-		stopped: { type: 'final', description: 'The last child is gone, and so is the supervisor.' },
+		stopped: { type: 'final', tags: 'gone', description: 'The last child is gone, and so is the supervisor.' },
 	},
 	output: ({ context }) => ({ status: context.stopSignal === null ? context.status : 0 }),
 });

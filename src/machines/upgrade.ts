@@ -25,16 +25,15 @@ const base = setup({
 
 const begin = { target: 'checking', actions: { type: 'decide', params: { type: 'upgrade.begun' } } } as const;
 
-const refuse = {
-	actions: {
-		type: 'decide',
-		params: ({ event }: { event: FactOf<'signal.USR1' | 'signal.USR2'> }): Decision => ({
-			type: 'request.refused',
-			request: event.type,
-			reason: 'upgrading',
-		}),
-	},
-} as const;
+const decisions = {
+	refused: ({ event }: { event: FactOf<'signal.USR1' | 'signal.USR2'> }): Decision => ({
+		type: 'request.refused',
+		request: event.type,
+		reason: 'upgrading',
+	}),
+};
+
+const refusal = { actions: { type: 'decide', params: decisions.refused } } as const;
 
 export const upgradeMachine = base.createMachine({
 	id: 'upgrade',
@@ -42,26 +41,29 @@ export const upgradeMachine = base.createMachine({
 	initial: 'idle',
 	states: {
 		idle: {
+			tags: 'resting',
 			description: 'Nobody asked for an upgrade.',
 			on: { 'signal.USR1': begin, 'signal.USR2': begin },
 		},
 		checking: {
+			tags: 'coming',
 			description: 'The new program checks itself, in a process of its own.',
 			invoke: { id: 'preflight', src: 'preflight' },
 			on: {
 				'upgrade.verified': 'handingOver',
 				'upgrade.refused': 'idle',
-				'signal.USR1': refuse,
-				'signal.USR2': refuse,
+				'signal.USR1': refusal,
+				'signal.USR2': refusal,
 			},
 		},
 		handingOver: {
+			tags: 'coming',
 			description: 'The log is written out, and the new program takes the place of this one.',
 			invoke: { id: 'handover', src: 'handover' },
 			on: {
 				'upgrade.failed': 'idle',
-				'signal.USR1': refuse,
-				'signal.USR2': refuse,
+				'signal.USR1': refusal,
+				'signal.USR2': refusal,
 			},
 		},
 	},

@@ -1,6 +1,5 @@
 /** The statecharts in a simulated world: happenings in, decisions and commands out, no process and no clock. */
 import { createActor } from 'xstate';
-import { sentenceOf } from '../../src/effects/log/sentences.ts';
 import {
 	type Decision,
 	type Fact,
@@ -11,6 +10,7 @@ import {
 	stamped,
 } from '../../src/machines/facts.ts';
 import { evolve, type Roster } from '../../src/machines/roster.ts';
+import { sentenceOf } from '../../src/machines/sentences.ts';
 import { type Command, deliver, inertWorld, leafOf, phasesOf, supervisorIn } from '../../src/machines/world.ts';
 
 export const plan: Plan = { start: 3000, kill: 0, drain: 'HUP', size: 1 };

@@ -4,7 +4,7 @@ import type { Observable } from 'rxjs';
 import { number, object, record, safeParse, string, unknown } from 'valibot';
 import { type EventObject, fromCallback } from 'xstate';
 import type { Happening } from '../../machines/facts.ts';
-import { howItEnded } from '../log/sentences.ts';
+import { howItEnded } from '../../machines/sentences.ts';
 import { ownVariables } from '../os/bytes.ts';
 import { closeAll, makePipe, reopenForReading } from '../os/descriptors.ts';
 import { newRun } from '../os/identity.ts';

@@ -1,6 +1,6 @@
 /** What the log says of a fact: a projection of facts, and of what was known before each. */
-import type { Fact, Request } from '../../machines/facts.ts';
-import { isLeaving, type Roster, type RosterChild } from '../../machines/roster.ts';
+import type { Fact, Request } from './facts.ts';
+import { isLeaving, type Roster, type RosterChild } from './roster.ts';
 
 export interface Sentence {
 	level: 'info' | 'warn' | 'error';
