@@ -1,5 +1,4 @@
 /** `socketmaster replay PATH`: the story that a journal tells. */
-import sade from 'sade';
 import { type Checkpoint, lineReader } from '../effects/journal/lines.ts';
 import { linesOf } from '../effects/journal/tail.ts';
 import { printer } from '../effects/log/printer.ts';
@@ -9,6 +8,7 @@ import { createReplay, type Step } from '../machines/replay.ts';
 import { evolve, type Roster } from '../machines/roster.ts';
 import { sentenceOf } from '../machines/sentences.ts';
 import type { Command } from '../machines/world.ts';
+import { readCommand } from './command.ts';
 
 interface ReplayOptions {
 	path: string;
@@ -17,32 +17,26 @@ interface ReplayOptions {
 	follow: boolean;
 }
 
-/** Reads the words after `replay`, prints the story and sets the exit status. */
+/** Reads the words from `replay` on, prints the story and sets the exit status. */
 export async function runReplay(words: string[], version: string): Promise<void> {
 	let asked: ReplayOptions | undefined;
-	sade('socketmaster')
-		.version(version)
-		.command('replay <path>')
-		.describe('Sends the facts of a journal through the statecharts and prints what happened.')
-		.option('--until', 'Stop after this fact: a number, or a time as 2026-11-22T13:30:00Z')
-		.option('--json', 'One JSON object a fact', false)
-		.option('--follow', 'Go on as the journal grows', false)
-		.action((path, { until, json, follow }) => {
-			asked = { path: String(path), until, json: json === true, follow: follow === true };
-		})
-		// Flags may be written with one dash here too.
-		.parse(['', '', 'replay', ...words.map((word) => word.replace(/^-(?=[a-z]{2})/, '--'))], {
-			boolean: ['json', 'follow'],
-			string: ['until', '_'],
-			unknown: (flag: string) => `flag provided but not defined: ${flag}`,
-		});
+	readCommand(words, version, { boolean: ['json', 'follow'], string: ['until', '_'] }, (program) =>
+		program
+			.command('replay <path>')
+			.describe('Sends the facts of a journal through the statecharts and prints what happened.')
+			.option('--until', 'Stop after this fact: a number, or a time as 2026-11-22T13:30:00Z')
+			.option('--json', 'One JSON object a fact', false)
+			.option('--follow', 'Go on as the journal grows', false)
+			.action((path, { until, json, follow }) => {
+				asked = { path: String(path), until, json: json === true, follow: follow === true };
+			}),
+	);
 	if (!asked) return;
-	const problem = isLimit(asked.until)
-		? await tellStory(asked)
-		: `invalid value "${asked.until}" for -until: no number and no time`;
+	const isUsage = !isLimit(asked.until);
+	const problem = isUsage ? `invalid value "${asked.until}" for -until: no number and no time` : await tellStory(asked);
 	if (problem === null) return;
 	process.stderr.write(`${problem}\n`);
-	process.exitCode = 1;
+	process.exitCode = isUsage ? 2 : 1;
 }
 
 function isLimit(until: string | undefined): boolean {
@@ -57,19 +51,23 @@ async function tellStory({ path, until, json, follow }: ReplayOptions): Promise<
 	let roster: Roster | null = null;
 	let number = 0;
 	try {
-		for await (const raw of linesOf(path, follow, out.flush)) {
-			number += 1;
-			const line = readLine(raw, number);
-			if (typeof line === 'string') return `${path}: ${line}; the story ends here`;
-			if ('journal' in line) continue;
-			if (isBeyond(line, until)) break;
-			const step = 'checkpoint' in line ? replay.restore(line.checkpoint, line.seq, line.at) : replay.tell(line);
-			if (step.difference) return `${path}: ${step.difference}`;
-			const says = 'checkpoint' in line ? null : sentenceOf(line, roster, null);
-			roster = 'checkpoint' in line ? line.checkpoint : evolve(roster, line);
-			out.print(
-				`${json ? JSON.stringify({ ...line, ...step, says: says?.text ?? null }) : asText(line, step, says?.text)}\n`,
-			);
+		for await (const raws of linesOf(path, { follow })) {
+			if (raws.length === 0) out.flush();
+			for (const raw of raws) {
+				number += 1;
+				const line = readLine(raw, number);
+				if (typeof line === 'string') return `${path}: ${line}; the story ends here`;
+				if ('journal' in line) continue;
+				if (isBeyond(line, until)) return null;
+				const step = 'checkpoint' in line ? replay.restore(line.checkpoint, line.seq, line.at) : replay.tell(line);
+				if (step.difference) return `${path}: ${step.difference}`;
+				const says = 'checkpoint' in line ? null : sentenceOf(line, roster, null);
+				roster = 'checkpoint' in line ? line.checkpoint : evolve(roster, line);
+				const { upon: _, ...shown } = step;
+				out.print(
+					`${json ? JSON.stringify({ ...line, ...shown, says: says?.text ?? null }) : asText(line, step, says?.text)}\n`,
+				);
+			}
 		}
 		return null;
 	} catch (error) {

@@ -1,5 +1,5 @@
 /** The same happenings through the same machines, with inert effects: do they decide what was decided? */
-import { createActor } from 'xstate';
+import { createActor, type InspectionEvent } from 'xstate';
 import { type Decision, type Fact, type HappeningFact, isDecision } from './facts.ts';
 import type { Roster } from './roster.ts';
 import { type Command, deliver, describeState, inertWorld, type Supervisor, supervisorIn } from './world.ts';
@@ -10,6 +10,8 @@ export interface Step {
 	before: string;
 	after: string;
 	commands: Command[];
+	/** Of a decision: the number of the happening that it was made upon. */
+	upon: number | null;
 	/** A sentence where the charts decide something else than was recorded. */
 	difference: string | null;
 }
@@ -17,9 +19,11 @@ export interface Step {
 /**
  * A supervisor that lives through recorded facts. Each life of the recorded one is a new chart. A happening
  * may have been recorded in the middle of a step, so decisions are compared in their own order.
+ * @param inspect is told what the charts do
  */
-export function createReplay() {
-	let decided: Decision[] = [];
+export function createReplay(inspect?: (event: InspectionEvent) => void) {
+	let decided: { decision: Decision; upon: number }[] = [];
+	let upon = 0;
 	let commands: Command[] = [];
 	let now = '';
 	let supervisor: Supervisor | null = null;
@@ -28,30 +32,32 @@ export function createReplay() {
 		supervisor?.stop();
 		decided = [];
 		const world = inertWorld(
-			(decision) => decided.push(decision),
+			(decision) => decided.push({ decision, upon }),
 			(command) => commands.push(command),
 		);
-		supervisor = createActor(supervisorIn(world)).start();
+		supervisor = createActor(supervisorIn(world), inspect ? { inspect } : {}).start();
 	}
 
 	/** Takes the next fact. */
 	function tell(fact: Fact): Step {
-		if (isDecision(fact)) return { before: now, after: now, commands: [], difference: compare(fact) };
+		if (isDecision(fact)) return { before: now, after: now, commands: [], ...compare(fact) };
 		const before = now;
 		commands = [];
+		upon = fact.seq;
 		if (fact.type === 'supervisor.started' || fact.type === 'supervisor.recovered') begin();
 		if (supervisor) {
 			deliver(supervisor, fact as HappeningFact);
 			now = describeState(supervisor);
 		}
-		return { before, after: now, commands, difference: null };
+		return { before, after: now, commands, upon: null, difference: null };
 	}
 
-	function compare({ seq, at: _, clock: __, ...recorded }: Fact & Decision): string | null {
+	function compare({ seq, at: _, clock: __, ...recorded }: Fact & Decision): Pick<Step, 'upon' | 'difference'> {
 		const own = decided.shift();
-		if (own && isSame(own, recorded)) return null;
-		const instead = own ? JSON.stringify(own) : 'nothing';
-		return `fact ${seq} is ${JSON.stringify(recorded)}, the statecharts decide ${instead}`;
+		if (own && isSame(own.decision, recorded)) return { upon: own.upon, difference: null };
+		const instead = own ? JSON.stringify(own.decision) : 'nothing';
+		const difference = `fact ${seq} is ${JSON.stringify(recorded)}, the statecharts decide ${instead}`;
+		return { upon: own?.upon ?? null, difference };
 	}
 
 	/** Goes on from what earlier facts amount to. */

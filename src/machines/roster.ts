@@ -117,12 +117,12 @@ export function stateOf(roster: Roster): string {
 
 /**
  * What can go on when the statecharts failed in the middle of a step: what had begun and has no process yet never was,
- * and what was asked for is not asked again, as it may be what they failed on.
+ * and the request that they had before them is not made again, as it may be what they failed on.
  */
 export function withoutUnfinished(roster: Roster): Roster {
 	const children = roster.children.filter(({ pid }) => pid !== null);
 	const hasCandidate = children.some(({ generation }) => generation === roster.candidate);
-	return { ...roster, children, candidate: hasCandidate ? roster.candidate : null, queued: null, unanswered: null };
+	return { ...roster, children, candidate: hasCandidate ? roster.candidate : null, unanswered: null };
 }
 
 /** A supervisor that has just been started. */

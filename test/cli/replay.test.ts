@@ -147,16 +147,16 @@ describe('replay', () => {
 	});
 
 	it.each([
-		[['/nonexistent'], '/nonexistent: no such file or directory\n'],
-		[['/tmp'], '/tmp: illegal operation on a directory\n'],
-		[['/etc/passwd'], '/etc/passwd: line 1 is no journal header\n'],
-		[['/etc/passwd', '-until=soon'], 'invalid value "soon" for -until: no number and no time\n'],
-	])('refuses %s in one sentence', (args, stderr) => {
-		expect(replay(...args)).toMatchObject({ status: 1, stdout: '', stderr });
+		[['/nonexistent'], 1, '/nonexistent: no such file or directory\n'],
+		[['/tmp'], 1, '/tmp: illegal operation on a directory\n'],
+		[['/etc/passwd'], 1, '/etc/passwd: line 1 is no journal header\n'],
+		[['/etc/passwd', '-until=soon'], 2, 'invalid value "soon" for -until: no number and no time\n'],
+	])('refuses %s with status %i and one sentence', (args, status, stderr) => {
+		expect(replay(...args)).toMatchObject({ status, stdout: '', stderr });
 	});
 
 	it('refuses what it does not know', () => {
-		expect(replay('/etc/passwd', '-foo')).toMatchObject({ status: 1, stderr: expect.stringContaining('-foo') });
-		expect(replay()).toMatchObject({ status: 1, stderr: expect.stringContaining('Insufficient arguments') });
+		expect(replay('/etc/passwd', '-foo')).toMatchObject({ status: 2, stderr: expect.stringContaining('-foo') });
+		expect(replay()).toMatchObject({ status: 2, stderr: expect.stringContaining('Insufficient arguments') });
 	});
 });

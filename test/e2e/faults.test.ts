@@ -14,7 +14,7 @@ import {
 	statSync,
 	writeFileSync,
 } from 'node:fs';
-import { connect } from 'node:net';
+import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
@@ -31,21 +31,56 @@ function sh(script: string, flags: string[] = [], options = {}): Program {
 const patient = 'trap "exit 0" HUP TERM; echo up; while :; do sleep 0.02; done';
 
 describe('SIGUSR1 while the program starts', () => {
-	it('leaves no debugger open, whenever it comes', async () => {
-		const delays = Array.from({ length: 20 }, (_, index) => index * 3);
-		let debuggers = 0;
+	const delays = Array.from({ length: 20 }, (_, index) => index * 3);
+
+	/** Where it comes before Node has begun it kills, as it would any program. */
+	const comesUp = (program: Program) =>
+		program.logged(/^Generation 1 is up/).then(
+			() => true,
+			() => false,
+		);
+
+	it('never opens a debugger, whenever it comes', async () => {
 		for (const delay of delays) {
 			const program = sh(patient);
 			await new Promise((resolve) => setTimeout(resolve, delay));
 			program.signal('SIGUSR1');
-			// Where it comes before Node has begun it kills, as it would any program.
-			const isUp = await program.logged(/^Generation 1 is up/).then(
-				() => true,
-				() => false,
-			);
+			if (await comesUp(program)) program.signal('SIGTERM');
+			expect((await program.ended).stderr).not.toContain('ws://');
+		}
+	});
+
+	it('nor does a second one in an upgrade, nor a first one where a port for the debugger is named', async () => {
+		const program = sh(patient, [], { env: environment({ NODE_OPTIONS: '--inspect-port=127.0.0.1:9230' }) });
+		await program.logged(/^Generation 1 is up/);
+		for (let count = 1; count <= 5; count += 1) {
+			program.signal('SIGUSR2');
+			await program.logged(/^Upgrade: checking/, count);
+			await new Promise((resolve) => setTimeout(resolve, 40 + 30 * count));
+			program.signal('SIGUSR1');
+			// Before Node has begun again it kills.
+			if (
+				!(await program.logged(/^Upgraded to version/, count).then(
+					() => true,
+					() => false,
+				))
+			)
+				break;
+		}
+		program.signal('SIGTERM');
+		expect((await program.ended).stderr).not.toContain('ws://');
+	});
+
+	it('opens none for long where Node itself was told to start it', async () => {
+		for (const delay of delays) {
+			const program = run([executable, ...quick, '-command=/bin/sh', '--', '-c', patient], {
+				command: process.execPath,
+			});
+			await new Promise((resolve) => setTimeout(resolve, delay));
+			program.signal('SIGUSR1');
+			const isUp = await comesUp(program);
 			const address = program.stderr().match(/ws:\/\/127\.0\.0\.1:(\d+)/)?.[1];
 			if (!isUp || !address) continue;
-			debuggers += 1;
 			await program.logged(/^A SIGUSR1 came too early and opened the debugger of Node; it was closed$/);
 			await program.logged(/^Upgrade: checking/);
 			await program.logged(/^Upgraded to version/);
@@ -53,7 +88,6 @@ describe('SIGUSR1 while the program starts', () => {
 			program.signal('SIGTERM');
 			await program.ended;
 		}
-		if (process.allowedNodeEnvironmentFlags.has('--disable-sigusr1')) expect(debuggers).toBe(0);
 	});
 });
 
@@ -164,7 +198,7 @@ describe('an exception inside', () => {
 	afterAll(() => rmSync(folder, { recursive: true }));
 
 	const start = (fault: string, again = '', script = patient) =>
-		run([...quick, '-command=/bin/sh', '--', '-c', script], {
+		run(['-listen=tcp://127.0.0.1:0', '-start=300', '-command=/bin/sh', '--', '-c', script], {
 			command: faulty,
 			env: environment({ SOCKETMASTER_FAULT_AT: fault, SOCKETMASTER_FAULT_AGAIN: again || undefined }),
 		});
@@ -188,6 +222,18 @@ describe('an exception inside', () => {
 			expect(first).toBeDefined();
 		},
 	);
+
+	it('leaves a rotation that was promised before to follow', async () => {
+		const program = start('upgrade.begun');
+		await program.logged(/^Generation 1 is up/);
+		program.signal('SIGHUP');
+		await program.logged(/^SIGHUP: starting generation 2/);
+		program.signal('SIGHUP');
+		await program.logged(/one more rotation will follow$/);
+		program.signal('SIGUSR2');
+		await program.logged(/^Internal error/);
+		await program.logged(/^Generation 3 is up/);
+	});
 
 	it('when a child has a process already tells of a failed spawn when that process is gone, not before', async () => {
 		const mark = join(folder, 'mark');
@@ -372,6 +418,22 @@ describe('a process group', () => {
 		await until('the worker is gone', () => !kill(Number(worker), 0));
 	});
 
+	it.runIf(isRoot)('with somebody in it who can’t be signalled is killed but for him', async () => {
+		const other = 'import os, time; os.setuid(0); print("other", os.getpid(), flush=True); time.sleep(100)';
+		const script = `trap "" TERM HUP; python3 -c '${other}' & sh -c 'trap "" TERM HUP; echo worker $$; while :; do sleep 0.02; done' & wait; while :; do sleep 0.02; done`;
+		const caps = ['--inh-caps=+setuid', '--ambient-caps=+setuid'];
+		const words = ['--reuid=65534', '--regid=65534', '--clear-groups', ...caps, executable, ...quick, '-kill=300'];
+		const program = run([...words, '-command=/bin/sh', '--', '-c', script], { command: 'setpriv' });
+		const [, free = ''] = await program.logged(/\] other (\d+)$/);
+		const [, worker = ''] = await program.logged(/\] worker (\d+)$/);
+		onTestFinished(() => void kill(Number(free), 'SIGKILL'));
+		await program.logged(/^Generation 1 is up/);
+		program.signal('SIGTERM');
+		await program.logged(/killing it$/);
+		await until('the worker is gone', () => !kill(Number(worker), 0));
+		expect(kill(Number(free), 0)).toBe(true);
+	});
+
 	it('that outlives its leader is named, and left alone without -kill', async () => {
 		const program = sh(`${master} trap "exit 0" TERM; echo up; while :; do sleep 0.02; done`);
 		const [, worker = ''] = await program.logged(/\] worker (\d+)$/);
@@ -469,6 +531,56 @@ describe('a listening socket that a child has shut down', () => {
 		await program.logged(/^A child had shut down the listening socket .*; it listens again$/);
 		await program.logged(/^Generation 2 is up/);
 		expect(await reaches(Number(port))).toBe(true);
+	});
+
+	it('as its last act listens again when that child is gone', async () => {
+		const script =
+			'import signal, socket, sys\ns = socket.socket(fileno=3)\nsignal.signal(signal.SIGTERM, lambda *a: (s.shutdown(2), sys.exit()))\nprint("up", flush=True)\nwhile True: signal.pause()';
+		const program = run([...quick, '-start=300', '-signal=TERM', '-command=python3', '--', '-c', script]);
+		const [, port = ''] = await program.logged(/^Bound to .*:(\d+)$/);
+		await program.logged(/^Generation 1 is up/);
+		program.signal('SIGHUP');
+		await program.logged(/exit status 0$/);
+		await program.logged(/^A child had shut down the listening socket .*; it listens again$/);
+		expect(await reaches(Number(port))).toBe(true);
+	});
+
+	it('gets no other port when somebody else has taken its own: the spawn fails, and says so', async () => {
+		const script =
+			'import socket, time\ns = socket.socket(fileno=3)\ns.shutdown(2)\nprint("up", flush=True)\ntime.sleep(100)';
+		const program = run([...quick, '-signal=TERM', '-command=python3', '--', '-c', script]);
+		const [, port = ''] = await program.logged(/^Bound to .*:(\d+)$/);
+		await program.logged(/\] up$/);
+		await program.logged(/^Generation 1 is up/);
+		const other = createServer().listen(Number(port), '127.0.0.1');
+		onTestFinished(() => void other.close());
+		await once(other, 'listening');
+		program.signal('SIGHUP');
+		await program.logged(/^Could not start process bind: address already in use$/);
+		await program.logged(/^Generation 2 given up; generation 1 goes on serving$/);
+		expect(program.stderr()).not.toContain('it listens again');
+	});
+
+	it('of a UNIX path can’t be brought back, and the log says so', async () => {
+		const path = join(scratch(), 'socket');
+		const script =
+			'import socket, time\ns = socket.socket(fileno=3)\ns.shutdown(2)\nprint("up", flush=True)\ntime.sleep(100)';
+		const program = run([
+			`-listen=unix://${path}`,
+			'-start=50',
+			'-signal=TERM',
+			'-command=python3',
+			'--',
+			'-c',
+			script,
+		]);
+		await program.logged(/\] up$/);
+		await program.logged(/^Generation 1 is up/);
+		program.signal('SIGHUP');
+		await program.logged(
+			/^A child has shut down the listening socket .*: nobody can connect before a stop and a start$/,
+		);
+		await program.logged(/^Generation 2 is up/);
 	});
 });
 

@@ -11,6 +11,20 @@ import { environment, executable, fixture, isRoot, kill, run, scratch } from '..
 
 const upgrades = 100;
 
+describe('a SIGTERM in the moment when the new program is found sound', () => {
+	it('is obeyed, or ends the program while Node starts: it never vanishes', async () => {
+		for (let round = 0; round < 40; round += 1) {
+			const script = 'trap "exit 0" HUP TERM; echo up; while :; do sleep 0.02; done';
+			const program = run(['-listen=tcp://127.0.0.1:0', '-start=50', '-command=/bin/sh', '--', '-c', script]);
+			await program.logged(/\] up$/);
+			program.signal('SIGUSR1');
+			await program.logged(/^Generation 1 is up/);
+			program.signal('SIGTERM');
+			expect((await program.ended).status ?? 'killed').toEqual(expect.toBeOneOf([0, 'killed']));
+		}
+	});
+});
+
 describe('SIGUSR2', () => {
 	it(`${upgrades} times under load loses no request and no line, and leaks nothing`, async () => {
 		const journal = join(scratch(), 'journal');

@@ -1,17 +1,10 @@
 /** The statecharts in a simulated world: happenings in, decisions and commands out, no process and no clock. */
-import { createActor } from 'xstate';
-import {
-	type Decision,
-	type Fact,
-	type Happening,
-	type HappeningFact,
-	isDecision,
-	type Plan,
-	stamped,
-} from '../../src/machines/facts.ts';
-import { evolve, type Roster } from '../../src/machines/roster.ts';
+import { type Fact, type Happening, isDecision, type Plan } from '../../src/machines/facts.ts';
+import { imagined } from '../../src/machines/imagined.ts';
+import { endOf, imaginedPid } from '../../src/machines/possible.ts';
+import type { Roster } from '../../src/machines/roster.ts';
 import { sentenceOf } from '../../src/machines/sentences.ts';
-import { type Command, deliver, inertWorld, leafOf, phasesOf, supervisorIn } from '../../src/machines/world.ts';
+import { type Command, leafOf, phasesOf } from '../../src/machines/world.ts';
 
 export const plan: Plan = { start: 3000, kill: 0, drain: 'HUP', size: 1 };
 
@@ -25,61 +18,50 @@ export function simulate() {
 	const commands: Command[] = [];
 	const history: Fact[] = [];
 	let reports: string[] = [];
-	let roster: Roster | null = null;
-	let now = 1_000_000;
-
-	/** Numbers and times what happened or was decided, as the door does. */
-	function admit<T extends Happening | Decision>(what: T) {
-		const fact = stamped(what, history.length + 1, now, () => now - 900_000);
-		history.push(fact);
-		const sentence = sentenceOf(fact, roster, null);
-		if (sentence && !isNews.test(fact.type)) reports.push(sentence.text);
-		roster = evolve(roster, fact);
-		return fact;
-	}
-
-	const actor = createActor(supervisorIn(inertWorld(admit, (command) => commands.push(command)))).start();
+	const world = imagined({
+		seq: 0,
+		at: 1_000_000,
+		told: (fact, before) => {
+			history.push(fact);
+			const sentence = sentenceOf(fact, before, null);
+			if (sentence && !isNews.test(fact.type)) reports.push(sentence.text);
+		},
+		command: (command) => commands.push(command),
+	});
 
 	const simulation = {
 		/** What happened and what was decided. */
 		history,
 		/** Lets time pass, in milliseconds. */
 		wait(ms: number) {
-			now += ms;
+			world.wait(ms);
 			return simulation;
 		},
 		/** Sends happenings. */
 		tell(...happenings: Happening[]) {
-			for (const happening of happenings) deliver(actor, admit(happening) as HappeningFact);
+			for (const happening of happenings) world.tell(happening);
 			return simulation;
 		},
 		start: (changes: Partial<Plan> = {}) =>
 			simulation.tell({ type: 'supervisor.started', pid: 1, plan: { ...plan, ...changes } }),
+		/** It goes on from a roster, after an upgrade. */
+		recover: (roster: Roster) => simulation.tell({ type: 'supervisor.recovered', pid: 1, by: 'upgrade', roster }),
 		/** The child has a process: pid 100 plus its number. */
 		spawned: (child: number) =>
-			simulation.tell({ type: 'child.spawned', child, pid: 100 + child, startTime: child, pipe: child }),
+			simulation.tell({ type: 'child.spawned', child, pid: imaginedPid(child), startTime: child, pipe: child }),
 		/** The child's first wait is over. */
 		up: (child: number) => simulation.tell({ type: 'timer.elapsed', child, timer: 'boot' }),
-		exited: (child: number, code = 0) =>
-			simulation.tell({ type: 'child.exited', child, pid: 100 + child, code, signal: null, status: code, left: [] }),
+		exited: (child: number, code = 0) => simulation.tell(endOf({ child, pid: null }, { code })),
 		killed: (child: number, number: number) =>
-			simulation.tell({
-				type: 'child.exited',
-				child,
-				pid: 100 + child,
-				code: null,
-				signal: `signal ${number}`,
-				status: 128 + number,
-				left: [],
-			}),
+			simulation.tell(endOf({ child, pid: null }, { signal: `signal ${number}`, number })),
 		signal: (name: 'HUP' | 'TERM' | 'INT' | 'QUIT') => simulation.tell({ type: `signal.${name}` }),
-		state: () => leafOf(actor.getSnapshot().value),
-		status: () => actor.getSnapshot().output?.status,
-		context: () => actor.getSnapshot().context,
+		state: () => leafOf(world.supervisor().getSnapshot().value),
+		status: () => world.supervisor().getSnapshot().output?.status,
+		context: () => world.supervisor().getSnapshot().context,
 		/** What the facts amount to. */
-		roster: () => roster,
+		roster: world.roster,
 		/** `2: 'draining'` and so on, of the children that live. */
-		phases: () => phasesOf(actor),
+		phases: () => phasesOf(world.supervisor()),
 		commands,
 		/** What was done since the last call, as short sentences. */
 		decided(): string[] {

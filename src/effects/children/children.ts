@@ -17,7 +17,7 @@ import { type SpawnSpec, spawnProcess } from '../os/spawn.ts';
 import type { User } from '../os/user.ts';
 import type { Exit } from '../os/wait.ts';
 import { wordsOf } from '../os/words.ts';
-import { isListening, type Listener, reviveListener } from '../sockets/listener.ts';
+import { isShutDown, type Listener, reviveListener } from '../sockets/listener.ts';
 import { type Inheritance, part } from '../upgrade/inheritance.ts';
 import type { Output, Outputs } from './output.ts';
 
@@ -86,6 +86,8 @@ export function childrenOf({
 	const living = new Map<number, Living>();
 	/** Processes that are about to become another user's, and what is to be done when they have, or can't. */
 	const births = new Map<number, () => void>();
+	/** UNIX sockets that a child has shut down. */
+	const lost = new Set<Listener>();
 	inheritance.leave(childrenPart, () => {
 		const present = [...living.values()].filter(({ group }) => group === null);
 		const state = present.map(({ child, pid, pidfd }) => ({ child, pid, pidfd }));
@@ -134,12 +136,33 @@ export function childrenOf({
 		else spawned(pid, expected);
 	}
 
-	/** A child may have shut a socket down, for all that share it: listen(2) brings one of TCP back. */
+	/** A child may have shut a socket down, for all that share it: listen(2) brings one of TCP back. @throws {SyscallError} */
 	function reviveListeners() {
 		for (const listener of listeners) {
-			if (isListening(listener.fd)) continue;
+			if (lost.has(listener) || !isShutDown(listener)) continue;
+			const { address, file } = listener;
+			if (file !== null) {
+				lost.add(listener);
+				log.say(
+					'error',
+					`A child has shut down the listening socket ${address}: nobody can connect before a stop and a start`,
+				);
+				continue;
+			}
 			reviveListener(listener);
-			log.say('warn', `A child had shut down the listening socket ${listener.address}; it listens again`);
+			log.say('warn', `A child had shut down the listening socket ${address}; it listens again`);
+		}
+	}
+
+	/** One that leaves may have done so as its last act. */
+	function reviveAfter() {
+		try {
+			reviveListeners();
+		} catch (error) {
+			log.say(
+				'error',
+				`A child has shut down a listening socket, and it can't listen again: ${(error as Error).message}`,
+			);
 		}
 	}
 
@@ -171,7 +194,10 @@ export function childrenOf({
 	function awaitBirth(birth: Birth, expected: Expected) {
 		const { pid } = birth;
 		// Another process of that user may stop it meanwhile.
-		const limit = setTimeout(signalProcess, longestBirth, pid, 'KILL');
+		const limit = setTimeout(() => {
+			log.say('error', `${pid} has not become ${spec.path} within ${longestBirth / 1000} s; killing it`);
+			signalProcess(pid, 'KILL');
+		}, longestBirth);
 		births.set(pid, () => {
 			births.delete(pid);
 			clearTimeout(limit);
@@ -203,6 +229,7 @@ export function childrenOf({
 		births.get(exit.pid)?.();
 		const gone = living.get(exit.pid);
 		if (!gone) return;
+		reviveAfter();
 		const left = !gone.wasKilled && isGroup(exit.pid) ? othersInGroup(exit.pid) : [];
 		gone.output?.finish(left.length > 0);
 		if (left.length === 0) living.delete(exit.pid);
@@ -254,19 +281,30 @@ export function childrenOf({
 function send(alive: Living, signal: string) {
 	const { pid, pidfd, group } = alive;
 	alive.wasKilled ||= signal === 'KILL';
+	const toLeader = (name: string) => (pidfd === null ? signalProcess(pid, name) : signalPidfd(pidfd, name));
+	const ways: (() => void)[] = [];
 	for (const name of signal === 'KILL' ? ['KILL'] : [signal, 'CONT']) {
-		if (group) for (const other of group.values()) signalPidfd(other, name);
-		else if (name === 'KILL') killGroup(pid, pidfd);
-		else if (pidfd === null) signalProcess(pid, name);
-		else signalPidfd(pidfd, name);
+		if (group) for (const other of group.values()) ways.push(() => signalPidfd(other, name));
+		else {
+			ways.push(() => toLeader(name));
+			// The leader may have left the group that it was to lead.
+			if (name === 'KILL') ways.push(() => signalGroup(pid, name));
+		}
 	}
+	allOf(ways);
 }
 
-/** The leader itself too: it may have left the group that it was to lead. */
-function killGroup(pid: number, pidfd: number | null) {
-	if (pidfd === null) signalProcess(pid, 'KILL');
-	else signalPidfd(pidfd, 'KILL');
-	signalGroup(pid, 'KILL');
+/** Does each, and then throws the first error: one that can't be signalled spares none of the others. */
+function allOf(ways: (() => void)[]) {
+	let first: unknown;
+	for (const way of ways) {
+		try {
+			way();
+		} catch (error) {
+			first ??= error;
+		}
+	}
+	if (first !== undefined) throw first;
 }
 
 /** A pipe for what a child prints: the end we read, its inode, and what the child gets. @throws {SyscallError} */

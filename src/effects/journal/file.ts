@@ -45,13 +45,27 @@ export function readSound(fd: number, path: string, bytes: Buffer): JournalConte
 	const content = readJournal(bytes);
 	const { soundLength } = content;
 	if (soundLength === bytes.length) return content;
-	if (bytes.includes(10, soundLength)) {
-		const bad = createPrivate(`${path}.bad`);
-		writeSync(bad, bytes, soundLength);
-		closeSync(bad);
+	if (bytes.includes(10, soundLength) && !keepBad(path, bytes.subarray(soundLength))) {
+		content.problems.push(`the rest could not be kept in ${path}.bad, and is lost`);
 	}
 	ftruncateSync(fd, soundLength);
 	return content;
+}
+
+/** Whether all of it could be kept: where the disk is full none is. */
+function keepBad(path: string, bytes: Buffer): boolean {
+	let bad: number | null = null;
+	try {
+		bad = createPrivate(`${path}.bad`);
+		for (let rest = bytes; rest.length > 0; ) rest = rest.subarray(writeSync(bad, rest));
+		return true;
+	} catch (error) {
+		if (bad !== null) rmSync(`${path}.bad`, { force: true });
+		if (!['ENOSPC', 'EDQUOT'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error;
+		return false;
+	} finally {
+		if (bad !== null) closeSync(bad);
+	}
 }
 
 /** A new file that nobody else could have put there, in the place of an old one. @throws {Error} */

@@ -14,7 +14,7 @@ import {
 import type { Fact, FactType, Request } from '../../machines/facts.ts';
 import type { Roster } from '../../machines/roster.ts';
 import type { Listener } from '../sockets/listener.ts';
-import { fileSchema } from '../sockets/listeners.ts';
+import { fileSchema } from '../sockets/madeFile.ts';
 
 /** Counted up when an older program could misread a newer file. */
 export const format = 2;

@@ -3,32 +3,44 @@ import { closeSync, existsSync, openSync, readSync, statSync, watch } from 'node
 import { dirname } from 'node:path';
 import { StringDecoder } from 'node:string_decoder';
 
+export interface TailOptions {
+	/** Goes on as the file grows, and with the file that takes its place. */
+	follow: boolean;
+	/** Ends it. */
+	signal?: AbortSignal;
+}
+
 /**
- * The whole lines of a file; with `follow`, also those that are still to come, and those of the file that
- * takes its place. `pause` is called before each wait. A torn last line is left out.
+ * The whole lines of a file, some at a time. An empty list says that for now there is no more. A torn last line is left
+ * out.
  */
-export async function* linesOf(path: string, follow: boolean, pause: () => void): AsyncGenerator<string> {
+export async function* linesOf(path: string, { follow, signal }: TailOptions): AsyncGenerator<string[], void, void> {
 	const buffer = Buffer.alloc(65536);
-	const changes = follow ? watchFile(path) : null;
 	let fd = openSync(path, 'r');
+	const changes = follow ? watchFile(path, signal) : null;
 	let decoder = new StringDecoder('utf8');
 	let rest = '';
-	for (;;) {
-		const length = readSync(fd, buffer, 0, buffer.length, null);
-		if (length > 0) {
-			const lines = (rest + decoder.write(buffer.subarray(0, length))).split('\n');
-			rest = lines.pop() ?? '';
-			yield* lines;
-			continue;
+	try {
+		while (!signal?.aborted) {
+			const length = readSync(fd, buffer, 0, buffer.length, null);
+			if (length > 0) {
+				const lines = (rest + decoder.write(buffer.subarray(0, length))).split('\n');
+				rest = lines.pop() ?? '';
+				if (lines.length > 0) yield lines;
+			} else if (!changes) return;
+			else if (existsSync(path) && !isSameFile(fd, path)) {
+				closeSync(fd);
+				fd = openSync(path, 'r');
+				decoder = new StringDecoder('utf8');
+				rest = '';
+			} else {
+				yield [];
+				await changes.next();
+			}
 		}
-		if (!changes) return;
-		pause();
-		await changes.next();
-		if (!existsSync(path) || isSameFile(fd, path)) continue;
+	} finally {
+		changes?.close();
 		closeSync(fd);
-		fd = openSync(path, 'r');
-		decoder = new StringDecoder('utf8');
-		rest = '';
 	}
 }
 
@@ -36,14 +48,18 @@ function isSameFile(fd: number, path: string): boolean {
 	return statSync(path).ino === statSync(`/proc/self/fd/${fd}`).ino;
 }
 
-/** Resolves for each change in the file's directory, by inotify. */
-function watchFile(path: string) {
+/** Resolves for each change in the file's directory, by inotify, and when it is all over. */
+function watchFile(path: string, signal: AbortSignal | undefined) {
 	let changed = () => {};
 	let hasChanged = false;
-	watch(dirname(path), () => {
+	const change = () => {
 		hasChanged = true;
 		changed();
-	});
+	};
+	const watcher = watch(dirname(path), change);
+	// The directory is gone: nothing will come.
+	watcher.on('error', () => {});
+	signal?.addEventListener('abort', change);
 	return {
 		next: () =>
 			new Promise<void>((resolve) => {
@@ -51,5 +67,6 @@ function watchFile(path: string) {
 				if (hasChanged) resolve();
 				hasChanged = false;
 			}),
+		close: () => watcher.close(),
 	};
 }

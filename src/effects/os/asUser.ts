@@ -8,6 +8,7 @@ import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { append, newMemory } from '../upgrade/memory.ts';
 import { orderFormat } from './becomeUser.ts';
+import { withoutDebugger } from './debugger.ts';
 import { closeAll, makePipe } from './descriptors.ts';
 import { onceReadable, SyscallError } from './libc.ts';
 import { type SpawnSpec, spawnProcess, variablesOf } from './spawn.ts';
@@ -54,11 +55,10 @@ export function spawnAsUser(spec: SpawnSpec, user: User, mark: Record<string, st
 		const ends = makePipe();
 		fds.push(...ends);
 		const [read, write] = ends;
-		const flags = process.allowedNodeEnvironmentFlags.has('--disable-sigusr1') ? ['--disable-sigusr1'] : [];
 		const first = spec.fds.length;
 		const pid = spawnProcess({
 			path: existsSync(ownProgram) ? ownProgram : process.execPath,
-			args: [...flags, join(dist, 'as-user.cjs'), String(first), String(first + 1)],
+			args: [...withoutDebugger(), join(dist, 'as-user.cjs'), String(first), String(first + 1)],
 			env: mark,
 			fds: [...spec.fds, order, write],
 			directory: spec.directory,

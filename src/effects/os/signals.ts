@@ -61,9 +61,9 @@ export function ignoreOtherSignals(): void {
  * pipe by which libuv's handlers tell its loop (uv__signal_msg_t in libuv's src/unix/signal.c: a pointer and the
  * signal's number). Requests for an upgrade are left out.
  */
-export function unreadSignals(): Request[] {
+export function unreadSignals(pipes = loopPipes()): Request[] {
 	const found: Request[] = [];
-	for (const fd of loopPipes()) {
+	for (const fd of pipes) {
 		const messages = Buffer.alloc(64 * 1024);
 		const length = readIfAny(fd, messages);
 		for (let offset = 0; offset + 16 <= length; offset += 16) {
@@ -73,6 +73,25 @@ export function unreadSignals(): Request[] {
 		}
 	}
 	return found;
+}
+
+/**
+ * Gives the signals that are obeyed back to the kernel: another thread would still run libuv's handler while execve(2) is
+ * under way, and what that writes nobody reads. Better that it ends the process, as it does while Node starts: somebody
+ * sees that. @returns how to take them again
+ */
+export function disownSignals(): () => void {
+	const [SIG_DFL, size] = [0, 256];
+	const before = obeyed.map((name) => {
+		const number = constants.signals[`SIG${name}`];
+		const action = Buffer.alloc(size);
+		call('sigaction', number, null, action);
+		libc('signal')(number, SIG_DFL);
+		return { number, action };
+	});
+	return () => {
+		for (const { number, action } of before) call('sigaction', number, action, null);
+	};
 }
 
 /** Tells of signals that were taken out of the pipe, where it was for nothing. */
@@ -89,7 +108,7 @@ const obeyed = ['HUP', 'TERM', 'INT', 'QUIT'] as const;
  * The ends to read of the pipes of which this process holds both, and that block nobody: those of event loops. The one
  * that blocks is libuv's lock around its handlers.
  */
-function loopPipes(): number[] {
+export function loopPipes(): number[] {
 	const pipes = filesOf(process.pid).filter(({ file }) => file.startsWith('pipe:'));
 	const own = pipes.filter(({ file }) => pipes.filter((other) => other.file === file).length === 2);
 	return own.filter(({ fd }) => isReadWithoutBlocking(fd)).map(({ fd }) => fd);

@@ -207,16 +207,28 @@ function openInherited(uri: string, text: string): Listener {
 	return takeListener(uri, number > 2 ? moveUp(number) : copyUp(number));
 }
 
-/** Has a socket listen again that was shut down; one that was given a free port has lost it. @throws {SyscallError} */
+/** Has a socket listen again that was shut down; one that was given a free port has lost it. @throws {SyscallError} also when somebody else has that port now */
 export function reviveListener({ fd, address }: Listener): void {
 	const { host, port } = splitHostPort(address);
 	const [at] = resolve(host, port, host.includes(':') ? 'tcp6' : 'tcp4');
 	try {
 		if (at) call('bind', fd, at.bytes, at.bytes.length);
-	} catch {
+	} catch (error) {
 		// It is bound still.
+		if (!(error instanceof SyscallError) || error.code !== 'EINVAL') throw error;
 	}
 	call('listen', fd, backlog());
+}
+
+/** Whether a child has shut the socket down, for all that share it: on a UNIX socket that can't be undone (poll(2)). */
+export function isShutDown({ fd, file }: Listener): boolean {
+	if (file === null) return !isListening(fd);
+	const [POLLHUP, POLLRDHUP] = [0x10, 0x2000];
+	const entry = Buffer.alloc(8);
+	entry.writeInt32LE(fd);
+	entry.writeInt16LE(POLLRDHUP, 4);
+	call('poll', entry, 1, 0);
+	return (entry.readInt16LE(6) & (POLLHUP | POLLRDHUP)) !== 0;
 }
 
 /** Whether listen(2) was called on the socket. */

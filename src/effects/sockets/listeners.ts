@@ -1,11 +1,10 @@
 /** The listening sockets of one supervisor: opened, taken back, handed on, closed. */
-import { array, nullable, number, object, string } from 'valibot';
+import { array, number, object, string } from 'valibot';
 import { StartError } from '../startError.ts';
 import { type Inheritance, part } from '../upgrade/inheritance.ts';
 import { closeListener, type Listener, openListener, takeListener } from './listener.ts';
+import { fileSchema } from './madeFile.ts';
 import { storedListeners, storeListeners } from './store.ts';
-
-export const fileSchema = () => nullable(object({ path: string(), dev: number(), ino: number() }));
 
 const listenersPart = part('listeners', () => array(object({ uri: string(), fd: number(), file: fileSchema() })));
 

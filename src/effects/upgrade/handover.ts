@@ -5,7 +5,7 @@ import type { Request } from '../../machines/facts.ts';
 import { ownVariables } from '../os/bytes.ts';
 import { setKept } from '../os/descriptors.ts';
 import { call, cString, stringArray } from '../os/libc.ts';
-import { tellAgain, unreadSignals } from '../os/signals.ts';
+import { disownSignals, loopPipes, tellAgain, unreadSignals } from '../os/signals.ts';
 import { variablesOf } from '../os/spawn.ts';
 import type { Inheritance } from './inheritance.ts';
 import { append, newMemory, takeMemory } from './memory.ts';
@@ -34,14 +34,18 @@ export function becomeProgram(inheritance: Inheritance, path: string | Buffer, a
 	const args = stringArray(argv);
 	const environment = stringArray(variablesOf({ ...ownVariables(), [variable]: String(memory) }));
 	let unread: Request[] = [];
+	let ownSignals = () => {};
 	try {
 		for (const fd of kept) setKept(fd, true);
 		// The last thing before execve(2): what comes later meets a program that is starting.
-		unread = unreadSignals();
+		const pipes = loopPipes();
+		ownSignals = disownSignals();
+		unread = unreadSignals(pipes);
 		append(memory, JSON.stringify(unread));
 		call('execve', cString(path), args.pointers, environment.pointers);
 		throw new Error('execve returned');
 	} catch (error) {
+		ownSignals();
 		for (const fd of fds) setKept(fd, false);
 		closeSync(memory);
 		tellAgain(unread);

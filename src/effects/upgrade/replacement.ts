@@ -1,11 +1,12 @@
 /** How this program makes room for the next. */
-import { setTimeout } from 'node:timers/promises';
+import { setImmediate, setTimeout } from 'node:timers/promises';
 import { type EventObject, fromCallback } from 'xstate';
 import type { Happening } from '../../machines/facts.ts';
 import type { Outputs } from '../children/output.ts';
 import type { Sink } from '../log/sink.ts';
 import { commandLine } from '../os/bytes.ts';
 import { findCommand } from '../os/command.ts';
+import { withoutDebugger } from '../os/debugger.ts';
 import type { SpawnSpec } from '../os/spawn.ts';
 import { becomeProgram } from './handover.ts';
 import type { Inheritance } from './inheritance.ts';
@@ -45,6 +46,9 @@ export async function replaceProgram({
 				if (waited >= patience) throw new Error('a child has not become its program');
 				await setTimeout(settling);
 			}
+			// libuv reads several signals at a time and tells of them one by one: what it still has in its hands is lost with
+			// it, and in this phase of its loop there is none.
+			await setImmediate();
 		} while (!sink.isIdle() || !isSettled());
 		followDirectory(directory);
 		const { path, args } = nextProgram(directory);
@@ -72,12 +76,6 @@ export function nextProgram(directory: string): Pick<SpawnSpec, 'path' | 'args' 
 		args: [...withoutDebugger(args), ...args],
 		directory,
 	};
-}
-
-/** On a Node that knows how, the next program is not to open a debugger on SIGUSR1 before it can listen. */
-function withoutDebugger(args: (string | Buffer)[]): string[] {
-	const flag = '--disable-sigusr1';
-	return process.allowedNodeEnvironmentFlags.has(flag) && !args.includes(flag) ? [flag] : [];
 }
 
 /** Where the directory is gone we stay: the program is looked for there. */

@@ -1,0 +1,53 @@
+/** A supervisor that is only imagined: happenings in, facts out, no process and no clock. */
+import { createActor } from 'xstate';
+import type { Decision, Fact, Happening, HappeningFact } from './facts.ts';
+import { stamped } from './facts.ts';
+import { evolve, type Roster } from './roster.ts';
+import { type Command, deliver, inertWorld, type Supervisor, supervisorIn } from './world.ts';
+
+export interface ImaginedOptions {
+	/** The number of the last fact before, and its time. */
+	seq: number;
+	/** Milliseconds since 1970. */
+	at: number;
+	/** Told of each fact, and of what all facts before amount to. */
+	told: (fact: Fact, before: Roster | null) => void;
+	/** Told of what the charts have done. */
+	command?: (command: Command) => void;
+}
+
+/** A supervisor that has not been told anything yet. */
+export function imagined({ seq, at, told, command = () => {} }: ImaginedOptions) {
+	let roster: Roster | null = null;
+	let supervisor = newLife();
+
+	function newLife(): Supervisor {
+		return createActor(supervisorIn(inertWorld(admit, command))).start();
+	}
+
+	/** Numbers and times what happened or was decided, as the door does. */
+	function admit<T extends Happening | Decision>(what: T): Fact {
+		seq += 1;
+		const fact = stamped(what, seq, at, () => at);
+		const before = roster;
+		roster = evolve(roster, fact);
+		told(fact, before);
+		return fact;
+	}
+
+	/** A start, or a recovery, begins a new life. */
+	function tell(happening: Happening) {
+		if (roster && (happening.type === 'supervisor.started' || happening.type === 'supervisor.recovered')) {
+			supervisor.stop();
+			supervisor = newLife();
+		}
+		deliver(supervisor, admit(happening) as HappeningFact);
+	}
+
+	/** Lets time pass, in milliseconds. */
+	function wait(millis: number) {
+		at += millis;
+	}
+
+	return { tell, wait, roster: () => roster, supervisor: () => supervisor, now: () => at };
+}

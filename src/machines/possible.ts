@@ -1,0 +1,111 @@
+/** What could happen next to a supervisor, as far as what is known of it tells. */
+import type { Fact, Happening } from './facts.ts';
+import type { Roster, RosterChild } from './roster.ts';
+
+export interface Possibility {
+	/** Whom it happens to: `the supervisor`, `child 2 (102)`. */
+	to: string;
+	/** What happens, in a few words. */
+	what: string;
+	happening: Happening;
+	/** How long it takes until then, in milliseconds. */
+	after: number;
+}
+
+/** The pid that an imagined child has. */
+export function imaginedPid(child: number): number {
+	return 100 + child;
+}
+
+/** How long anything takes where nobody waits for it, in milliseconds. */
+const moment = 250;
+
+/** @param upgrade the state of the supervisor's own replacement */
+export function possibleNext(roster: Roster, upgrade: string): Possibility[] {
+	const supervisor = (what: string, happening: Happening): Possibility => ({
+		to: 'the supervisor',
+		what,
+		happening,
+		after: moment,
+	});
+	return [
+		...roster.children.flatMap((child) => possibleFor(child, roster)),
+		supervisor('SIGHUP', { type: 'signal.HUP' }),
+		supervisor('SIGTERM', { type: 'signal.TERM' }),
+		supervisor('SIGINT', { type: 'signal.INT' }),
+		supervisor('SIGQUIT', { type: 'signal.QUIT' }),
+		...(upgrade === 'idle' ? [supervisor('SIGUSR2: an upgrade', { type: 'signal.USR2' })] : []),
+		...(upgrade === 'checking'
+			? [
+					supervisor('the new program is sound', { type: 'upgrade.verified' }),
+					supervisor('the new program is not sound', { type: 'upgrade.refused', reason: 'imagined' }),
+				]
+			: []),
+		...(upgrade === 'handingOver'
+			? [
+					supervisor('the new program takes over', { type: 'supervisor.recovered', pid: 1, by: 'upgrade', roster }),
+					supervisor('the new program can’t take over', { type: 'upgrade.failed', reason: 'imagined' }),
+				]
+			: []),
+		supervisor('it is killed, and recovers', { type: 'supervisor.recovered', pid: 1, by: 'start', roster }),
+	];
+}
+
+/** The child ends in this way. */
+export function endOf(
+	{ child, pid }: Pick<RosterChild, 'child' | 'pid'>,
+	how: { code: number } | { signal: string; number: number },
+	left: number[] = [],
+): Happening {
+	const base = { type: 'child.exited', child, pid: pid ?? imaginedPid(child), left } as const;
+	return 'code' in how
+		? { ...base, code: how.code, signal: null, status: how.code }
+		: { ...base, code: null, signal: how.signal, status: 128 + how.number };
+}
+
+function possibleFor(child: RosterChild, { plan }: Roster): Possibility[] {
+	const { child: number, pid, phase } = child;
+	const to = pid === null ? `child ${number}` : `child ${number} (${pid})`;
+	const one = (what: string, happening: Happening, after = moment): Possibility => ({ to, what, happening, after });
+	const ends = [
+		one('it exits with 0', endOf(child, { code: 0 })),
+		one('it exits with 1', endOf(child, { code: 1 })),
+		one('it is killed by SIGKILL', endOf(child, { signal: 'killed', number: 9 })),
+	];
+	const leaves = one('it exits, and leaves a worker', endOf(child, { code: 0 }, [9000 + number]));
+	const isUp = one('its wait is over: it is up', { type: 'timer.elapsed', child: number, timer: 'boot' }, plan.start);
+	const isLate = one('it has not left in time', { type: 'timer.elapsed', child: number, timer: 'kill' }, plan.kill);
+	const late = plan.kill > 0 ? [isLate] : [];
+	switch (phase) {
+		case 'spawning':
+			return [
+				one('it gets a process', {
+					type: 'child.spawned',
+					child: number,
+					pid: imaginedPid(number),
+					startTime: number,
+					pipe: number,
+				}),
+				one('it can’t be spawned', { type: 'child.spawnFailed', child: number, reason: 'imagined' }),
+			];
+		case 'booting':
+			return [
+				isUp,
+				...ends,
+				one('it is found stopped', { type: 'child.stopped', child: number, pid: pid ?? 0 }, plan.start),
+			];
+		case 'serving':
+			return [...ends, leaves];
+		case 'draining':
+			return [...ends, leaves, ...late];
+		case 'killing':
+			return ends.slice(2);
+		case 'lingering':
+			return [one('its worker is gone too', { type: 'group.gone', child: number }), ...late];
+	}
+}
+
+/** A fact as the happening that it was. */
+export function happeningOf({ seq: _, at: __, clock: ___, ...happening }: Fact): Happening {
+	return happening as Happening;
+}
