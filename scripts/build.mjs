@@ -4,7 +4,7 @@
  */
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -52,7 +52,36 @@ const { contents } = outputFiles[0];
 const mark = createHash('sha256').update(contents).digest('hex').slice(0, 16);
 mkdirSync(dist, { recursive: true });
 await build({ ...common, entryPoints: [`${root}src/cli/asUser.ts`], outfile: `${dist}/as-user.cjs` });
+if (!hasFaults) await buildInspector();
 writeFileSync(`${dist}/socketmaster.cjs`, `/*${mark}*/${Buffer.from(contents)}`);
+
+/** A program and a page of their own, so that a supervisor has nothing of them. */
+async function buildInspector() {
+	const page = `${root}src/inspector`;
+	const preact = (name) => fileURLToPath(import.meta.resolve(`preact/${name}`));
+	await build({ ...common, entryPoints: [`${root}src/cli/inspect.ts`], outfile: `${dist}/inspect.cjs` });
+	await build({
+		bundle: true,
+		minify: true,
+		splitting: true,
+		platform: 'browser',
+		target: 'es2022',
+		format: 'esm',
+		conditions: ['production'],
+		jsx: 'automatic',
+		jsxImportSource: 'preact',
+		// The virtual list is written for React.
+		alias: { react: preact('compat'), 'react-dom': preact('compat') },
+		loader: { '.svg': 'text' },
+		define: {
+			SOCKETMASTER_VERSION: JSON.stringify(version),
+		},
+		entryPoints: [`${page}/page.tsx`, `${page}/worker.ts`, `${page}/page.css`],
+		outdir: `${dist}/inspector`,
+		legalComments: 'eof',
+	});
+	for (const name of ['index.html', 'icon.svg']) copyFileSync(`${page}/${name}`, `${dist}/inspector/${name}`);
+}
 
 const directory = mkdtempSync(join(tmpdir(), 'socketmaster-build-'));
 try {

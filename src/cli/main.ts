@@ -1,5 +1,6 @@
 /** The executable. */
 import { printer } from '../effects/log/printer.ts';
+import { loadBeside } from '../effects/os/beside.ts';
 import { releaseSignals } from '../effects/os/signals.ts';
 import { answerPreflight } from '../effects/upgrade/preflight.ts';
 import { checkInstallation, runDaemon } from './daemon.ts';
@@ -8,10 +9,19 @@ import { runReplay } from './replay.ts';
 import { version } from './version.ts';
 
 const words = process.argv.slice(2);
-if (words[0] === 'replay') {
+const [command = ''] = words;
+if (command === 'replay') {
 	releaseSignals();
-	void runReplay(words.slice(1), version);
+	void runReplay(words, version);
+} else if (command === 'inspect' || command === 'simulate') {
+	releaseSignals();
+	void inspector().runInspector(words, version);
 } else supervise();
+
+/** A program of its own: a supervisor has nothing of it. */
+function inspector() {
+	return loadBeside('inspect.cjs') as typeof import('./inspect.ts');
+}
 
 function supervise() {
 	const request = readCommandLine(words, version);

@@ -4,7 +4,7 @@ import type { Survivor } from '../effects/children/children.ts';
 import type { OpenPipe } from '../effects/children/output.ts';
 import { openJournal, readSound } from '../effects/journal/file.ts';
 import { fileJournal, type Journal, journalPart, memoryJournal } from '../effects/journal/journal.ts';
-import { format, type Header, requestSchema, rosterSchema } from '../effects/journal/lines.ts';
+import { type Header, requestSchema, rosterSchema } from '../effects/journal/lines.ts';
 import { foldJournal, recover } from '../effects/journal/recovery.ts';
 import type { Log } from '../effects/log/log.ts';
 import { closeAll } from '../effects/os/descriptors.ts';
@@ -16,6 +16,7 @@ import { StartError } from '../effects/startError.ts';
 import { type Inheritance, part } from '../effects/upgrade/inheritance.ts';
 import type { Plan, Request } from '../machines/facts.ts';
 import { type Roster, stateOf } from '../machines/roster.ts';
+import { journalFormat } from '../machines/wire.ts';
 import type { Options } from './flags.ts';
 import { version } from './version.ts';
 
@@ -170,7 +171,7 @@ function recoverFrom(path: string, header: Header | null, roster: Roster | null,
 
 function headerOf(run: string, listeners: Listener[]): Header {
 	return {
-		journal: format,
+		journal: journalFormat,
 		program: version,
 		boot: bootId(),
 		run,

@@ -13,11 +13,9 @@ import {
 } from 'valibot';
 import type { Fact, FactType, Request } from '../../machines/facts.ts';
 import type { Roster } from '../../machines/roster.ts';
+import { journalFormat } from '../../machines/wire.ts';
 import type { Listener } from '../sockets/listener.ts';
 import { fileSchema } from '../sockets/madeFile.ts';
-
-/** Counted up when an older program could misread a newer file. */
-export const format = 2;
 
 export interface Header {
 	journal: number;
@@ -89,9 +87,9 @@ export function lineReader() {
 
 	return (raw: string, number: number): JournalLine | string => {
 		const line = parse(raw);
-		if (typeof line?.journal === 'number' && line.journal !== format) {
-			const age = line.journal > format ? 'newer' : 'older';
-			throw new Error(`its format ${line.journal} is ${age} than this program, which knows ${format}`);
+		if (typeof line?.journal === 'number' && line.journal !== journalFormat) {
+			const age = line.journal > journalFormat ? 'newer' : 'older';
+			throw new Error(`its format ${line.journal} is ${age} than this program, which knows ${journalFormat}`);
 		}
 		const header = line && 'journal' in line ? safeParse(schemas.header, line) : null;
 		if (header?.success) return header.output;

@@ -1,0 +1,116 @@
+/** Who is there, and where each stands. */
+import { chosenAt, nameOf } from './charts.tsx';
+import { chosen, index, story } from './store.ts';
+
+export function Actors() {
+	const standings = story().standingsAt(index.value);
+	const { lives } = story();
+	const looked = chosenAt(standings);
+	const leaf = (actor: string) => standings.get(actor)?.state.split('.').at(-1) ?? '';
+	const generations = [...standings.keys()].filter((actor) => actor.startsWith('generation.'));
+	return (
+		<section class="actors" aria-labelledby="actors-title">
+			<h2 id="actors-title">Actors</h2>
+			{standings.size === 0 && <p class="quiet">Nobody yet.</p>}
+			<ul class="tree">
+				{standings.has('supervisor') && (
+					<li>
+						<Actor actor="supervisor" state={leaf('supervisor')} />
+						<ul>
+							{standings.has('upgrade') && leaf('upgrade') !== 'idle' && (
+								<li>
+									<Actor actor="upgrade" state={leaf('upgrade')} />
+								</li>
+							)}
+							{generations.map((actor) => {
+								const generation = Number(actor.split('.')[1]);
+								const children = (lives.generations.get(generation)?.children ?? []).filter(({ child }) =>
+									standings.has(`child.${child}`),
+								);
+								return (
+									<li key={actor}>
+										<Actor
+											actor={actor}
+											state={leaf(actor)}
+											isChosen={looked.generation === generation}
+											choose={() => {
+												chosen.value = { generation, child: null };
+											}}
+										/>
+										<ul>
+											{children.slice(0, 200).map(({ child, pid }) => (
+												<li key={child}>
+													<Actor
+														actor={`child.${child}`}
+														pid={pid}
+														state={leaf(`child.${child}`)}
+														isChosen={looked.child === child}
+														choose={() => {
+															chosen.value = { generation, child };
+														}}
+													/>
+												</li>
+											))}
+										</ul>
+									</li>
+								);
+							})}
+						</ul>
+					</li>
+				)}
+			</ul>
+		</section>
+	);
+}
+
+interface ActorProps {
+	actor: string;
+	state: string;
+	pid?: number | null;
+	isChosen?: boolean;
+	choose?: () => void;
+}
+
+function Actor({ actor, state, pid, isChosen = false, choose }: ActorProps) {
+	const text = (
+		<>
+			<span class="who">{nameOf(actor)}</span>
+			{pid != null && <span class="quiet"> pid {pid}</span>} <span class={`badge ${toneOf(state)}`}>{state}</span>
+		</>
+	);
+	if (!choose) return <span class="actor">{text}</span>;
+	return (
+		<button type="button" class="actor" aria-pressed={isChosen} onClick={choose}>
+			{text}
+		</button>
+	);
+}
+
+/** The colour of a state, the same as in the charts; its name always stands beside it. */
+export function toneOf(state: string): string {
+	return tones[state] ?? 'resting';
+}
+
+const tones: Record<string, string> = {
+	starting: 'coming',
+	rotating: 'coming',
+	spawning: 'coming',
+	booting: 'coming',
+	checking: 'coming',
+	handingOver: 'coming',
+	running: 'well',
+	serving: 'well',
+	draining: 'leaving',
+	leaving: 'leaving',
+	recalled: 'leaving',
+	lingering: 'leaving',
+	stopping: 'leaving',
+	killing: 'ill',
+	hurt: 'ill',
+	givenUp: 'ill',
+	exited: 'gone',
+	over: 'gone',
+	stopped: 'gone',
+	gone: 'gone',
+	pending: 'coming',
+};

@@ -1,0 +1,86 @@
+/** What would happen: a supervisor that is imagined from a moment on, or from nothing. */
+import type { Fact, Happening, Plan } from '../machines/facts.ts';
+import { imagined } from '../machines/imagined.ts';
+import { happeningOf } from '../machines/possible.ts';
+import type { Roster } from '../machines/roster.ts';
+import { describeState, leafOf, phasesOf } from '../machines/world.ts';
+import { newReplayer } from './replayer.ts';
+import { newStory, type Story } from './story.ts';
+
+export interface Branch {
+	story: Story;
+	/** The number of the fact that it begins after; null for nothing. */
+	after: number | null;
+	/** What all facts before amount to; null for nothing. */
+	from: Roster | null;
+	/** Every happening that was told, with the time that passes before. */
+	told: { happening: Happening; after: number }[];
+	tell: (happening: Happening, after: number) => void;
+	/** Where the charts stand, as a test asks for it. */
+	state: () => string;
+	phases: () => Record<number, string>;
+	/** The same in one line. */
+	describe: () => string;
+	/** The state of the supervisor's own replacement. */
+	upgrade: () => string;
+	roster: () => Roster | null;
+}
+
+/** Imagines a supervisor from its start on. */
+export function branchFromNothing(plan: Plan, at: number): Branch {
+	const branch = newBranch(null, null, 0, at);
+	branch.tell({ type: 'supervisor.started', pid: 1, plan }, 0);
+	return branch;
+}
+
+/** Imagines what follows a moment of a story, after all that was decided upon what happened there. */
+export function branchFrom(story: Story, index: number): Branch {
+	const end = story.endOfStep(index);
+	const rest = restBefore(story, end);
+	const { seq, at } = story.entries[rest]?.fact ?? { seq: 0, at: 0 };
+	const branch = newBranch(story.entries[end]?.fact.seq ?? null, story.rosterAt(rest), seq, at);
+	branch.tell({ type: 'supervisor.recovered', pid: 1, by: 'upgrade', roster: branch.from as Roster }, 0);
+	// What happened since then happens again.
+	let before = at;
+	for (const { fact, kind } of story.entries.slice(rest + 1, end + 1)) {
+		if (kind !== 'happening') continue;
+		branch.tell(happeningOf(fact as Fact), fact.at - before);
+		before = fact.at;
+	}
+	return branch;
+}
+
+/** The last moment up to which everything was answered and every child had a process: a roster tells all of it. */
+function restBefore(story: Story, index: number): number {
+	for (let at = index; at > 0; at -= 1) {
+		if (story.endOfStep(at) !== at) continue;
+		const roster = story.rosterAt(at);
+		if (roster && roster.unanswered === null && roster.children.every(({ pid }) => pid !== null)) return at;
+	}
+	return index;
+}
+
+function newBranch(after: number | null, from: Roster | null, seq: number, at: number): Branch {
+	const story = newStory();
+	const replay = newReplayer();
+	const told: Branch['told'] = [];
+	// The charts are told of a happening only when it is a fact: what they decide is noted in its order.
+	const world = imagined({ seq, at, told: (fact) => story.append(replay(fact)) });
+	const { supervisor } = world;
+	return {
+		story,
+		after,
+		from,
+		told,
+		tell(happening, millis) {
+			told.push({ happening, after: millis });
+			world.wait(millis);
+			world.tell(happening);
+		},
+		state: () => leafOf(supervisor().getSnapshot().value),
+		phases: () => phasesOf(supervisor()),
+		describe: () => describeState(supervisor()),
+		upgrade: () => leafOf(supervisor().getSnapshot().children.upgrade?.getSnapshot().value ?? 'idle'),
+		roster: world.roster,
+	};
+}

@@ -1,0 +1,112 @@
+/** What was imagined, to keep: as a journal, and as a unit test in the project's own style. */
+import type { Happening, Plan } from '../machines/facts.ts';
+import { imaginedPid } from '../machines/possible.ts';
+import type { Roster } from '../machines/roster.ts';
+import { journalFormat } from '../machines/wire.ts';
+import type { Branch } from './branch.ts';
+
+/** A journal that `socketmaster replay` and `inspect` take. */
+export function journalOf({ story }: Branch, version: string): string {
+	const header = {
+		journal: journalFormat,
+		program: version,
+		boot: '',
+		run: 'imagined',
+		pid: 0,
+		startTime: 0,
+		args: [],
+		listeners: [],
+	};
+	return [header, ...story.entries.map(({ fact }) => fact)].map((line) => `${JSON.stringify(line)}\n`).join('');
+}
+
+/** A test for test/machines: it tells a simulation the same and expects the same of it. */
+export function testOf(branch: Branch): string {
+	const { story, told, from } = branch;
+	const decisions = story.entries.filter(({ kind }) => kind === 'decision').map(({ fact }) => fact.type);
+	return [
+		"import { expect, it } from 'vitest';",
+		...(from ? ["import type { Roster } from '../../src/machines/roster.ts';"] : []),
+		"import { simulate } from '../support/simulation.ts';",
+		'',
+		...(from ? [`/** As it was after fact ${branch.after}. */`, `const roster: Roster = ${literal(from)};`, ''] : []),
+		`it(${quoted(titleOf(branch))}, () => {`,
+		'\tconst simulation = simulate();',
+		...told.flatMap(({ happening, after }) => [
+			...(after > 0 ? [`\tsimulation.wait(${after});`] : []),
+			`\tsimulation${callOf(happening, from)};`,
+		]),
+		`\texpect(simulation.state()).toBe(${quoted(branch.state())});`,
+		`\texpect(simulation.phases()).toEqual(${literal(branch.phases(), '\t')});`,
+		`\texpect(simulation.decisions()).toEqual(${literal(decisions, '\t')});`,
+		'});',
+		'',
+	].join('\n');
+}
+
+function titleOf({ story, told, from, state }: Branch): string {
+	const first = story.standingsAt(story.endOfStep(0)).get('supervisor')?.state.split('.').at(-1);
+	const events = told.slice(1).map(({ happening }) => happening.type);
+	const said = events.length > 6 ? [...events.slice(0, 3), '…', ...events.slice(-2)] : events;
+	const begin = from ? `a supervisor that is ${first}` : 'a supervisor that has started';
+	return events.length === 0 ? `${begin} is ${state()}` : `${begin} is ${state()} after ${said.join(', ')}`;
+}
+
+/** The simulation's own word for a happening, where it has one that says the same. */
+function callOf(happening: Happening, from: Roster | null): string {
+	switch (happening.type) {
+		case 'supervisor.started':
+			return `.start(${literal(changesOf(happening.plan))})`;
+		case 'supervisor.recovered':
+			if (happening.roster === from) return '.recover(roster)';
+			break;
+		case 'signal.HUP':
+		case 'signal.TERM':
+		case 'signal.INT':
+		case 'signal.QUIT':
+			return `.signal(${quoted(happening.type.slice('signal.'.length))})`;
+		case 'child.spawned': {
+			const { child, pid, startTime, pipe } = happening;
+			if (pid === imaginedPid(child) && startTime === child && pipe === child) return `.spawned(${child})`;
+			break;
+		}
+		case 'timer.elapsed':
+			if (happening.timer === 'boot') return `.up(${happening.child})`;
+			break;
+		case 'child.exited': {
+			const { child, pid, code, signal, left, status } = happening;
+			if (pid === imaginedPid(child) && left.length === 0 && signal === null && status === code)
+				return `.exited(${child}, ${code})`;
+			break;
+		}
+	}
+	return `.tell(${literal(happening, '\t')})`;
+}
+
+/** What differs from the simulation's own plan. */
+function changesOf(plan: Plan): Partial<Plan> {
+	const preset: Plan = { start: 3000, kill: 0, drain: 'HUP', size: 1 };
+	return Object.fromEntries(Object.entries(plan).filter(([key, value]) => preset[key as keyof Plan] !== value));
+}
+
+function quoted(text: string): string {
+	return `'${text.replace(/[\\']/g, '\\$&').replace(/\n/g, '\\n')}'`;
+}
+
+/** A value as TypeScript is written here. */
+function literal(value: unknown, indent = ''): string {
+	if (typeof value === 'string') return quoted(value);
+	if (value === null || typeof value !== 'object') return String(value);
+	const inner = `${indent}\t`;
+	const isList = Array.isArray(value);
+	const parts = isList
+		? value.map((each) => literal(each, inner))
+		: Object.entries(value).map(
+				([key, each]) => `${/^[a-z]\w*$|^\d+$/i.test(key) ? key : quoted(key)}: ${literal(each, inner)}`,
+			);
+	const [open, close] = isList ? ['[', ']'] : ['{', '}'];
+	if (parts.length === 0) return open + close;
+	const line = isList ? `[${parts.join(', ')}]` : `{ ${parts.join(', ')} }`;
+	if (line.length + indent.length * 2 < 100 && !line.includes('\n')) return line;
+	return `${open}\n${parts.map((part) => `${inner}${part},\n`).join('')}${indent}${close}`;
+}

@@ -1,0 +1,300 @@
+/** The facts as a list, however long, and the one that is looked at. */
+import { computed, signal } from '@preact/signals';
+import { useVirtualizer } from '@tanstack/react-virtual';
+import { useEffect, useRef } from 'preact/hooks';
+import { nameOf, wordsOfState } from './charts.tsx';
+import { actorOf, type Entry } from './entry.ts';
+import { branch, goTo, index, story, total } from './store.ts';
+import { clockTime, date } from './times.ts';
+
+const rowHeight = 28;
+
+const text = signal('');
+const kind = signal<'' | Entry['kind']>('');
+const type = signal('');
+const actor = signal('');
+
+const isFiltered = computed(() => text.value !== '' || kind.value !== '' || type.value !== '' || actor.value !== '');
+
+/** What was found already is kept while the filter stays as it is and the story grows. */
+let found: { key: string; of: unknown; upTo: number; places: number[] } = { key: '', of: null, upTo: 0, places: [] };
+
+/** The places of the facts that are shown; null are all. */
+const places = computed<number[] | null>(() => {
+	const { entries } = story();
+	const length = total.value;
+	if (!isFiltered.value) return null;
+	const key = JSON.stringify([text.value, kind.value, type.value, actor.value]);
+	if (found.key !== key || found.of !== entries) found = { key, of: entries, upTo: 0, places: [] };
+	const words = text.value.toLowerCase();
+	const matched = [...found.places];
+	for (let at = found.upTo; at < length; at += 1) {
+		const entry = entries[at] as Entry;
+		if (kind.value !== '' && entry.kind !== kind.value) continue;
+		if (type.value !== '' && entry.fact.type !== type.value) continue;
+		if (actor.value !== '' && actorOf(entry.fact) !== actor.value) continue;
+		if (words !== '' && !textOf(entry).includes(words)) continue;
+		matched.push(at);
+	}
+	found = { key, of: entries, upTo: length, places: matched };
+	return matched;
+});
+
+function textOf({ fact, says }: Entry): string {
+	return `${JSON.stringify(fact)} ${says?.text ?? ''}`.toLowerCase();
+}
+
+export function Facts() {
+	const count = places.value?.length ?? total.value;
+	return (
+		<section class="facts" aria-labelledby="facts-title">
+			<h2 id="facts-title">
+				Facts{' '}
+				<span class="quiet">
+					{isFiltered.value ? `${count} of ${total.value}` : total.value}
+					{branch.value ? ', imagined' : ''}
+				</span>
+			</h2>
+			<Filters />
+			<List />
+			<Detail />
+		</section>
+	);
+}
+
+function Filters() {
+	const types = new Set<string>();
+	for (const { fact } of story().entries.slice(0, 5000)) types.add(fact.type);
+	for (const { fact } of story().entries.slice(-5000)) types.add(fact.type);
+	if (type.value !== '') types.add(type.value);
+	return (
+		<form class="filters" onSubmit={(event) => event.preventDefault()}>
+			<input
+				id="filter"
+				type="search"
+				placeholder="Filter ( / )"
+				aria-label="Show only facts with this text"
+				value={text.value}
+				onInput={(event) => {
+					text.value = event.currentTarget.value;
+				}}
+			/>
+			<select
+				aria-label="Show only facts of this kind"
+				value={kind.value}
+				onChange={(event) => {
+					kind.value = event.currentTarget.value as typeof kind.value;
+				}}
+			>
+				<option value="">all kinds</option>
+				<option value="happening">▶ happenings</option>
+				<option value="decision">◆ decisions</option>
+			</select>
+			<select
+				aria-label="Show only facts of this type"
+				value={type.value}
+				onChange={(event) => {
+					type.value = event.currentTarget.value;
+				}}
+			>
+				<option value="">all types</option>
+				{[...types].sort().map((each) => (
+					<option key={each} value={each}>
+						{each}
+					</option>
+				))}
+			</select>
+			<input
+				aria-label="Show only facts about this actor, for example child.2"
+				placeholder="actor: child.2"
+				value={actor.value}
+				onInput={(event) => {
+					actor.value = event.currentTarget.value.trim().replace(' ', '.');
+				}}
+			/>
+		</form>
+	);
+}
+
+function List() {
+	const room = useRef<HTMLDivElement>(null);
+	const shown = places.value;
+	const count = shown?.length ?? total.value;
+	const rows = useVirtualizer({
+		count,
+		getScrollElement: () => room.current,
+		estimateSize: () => rowHeight,
+		overscan: 12,
+	});
+	const row = rowOf(index.value);
+	useEffect(() => {
+		if (row >= 0) rows.scrollToIndex(row, { align: 'auto' });
+	}, [row, count === 0, shown === null]);
+
+	/** The row of a fact, or of the last one before it that is shown. */
+	function rowOf(place: number): number {
+		if (!shown) return place;
+		let [low, high] = [0, shown.length];
+		while (low < high) {
+			const middle = (low + high) >> 1;
+			if ((shown[middle] ?? 0) <= place) low = middle + 1;
+			else high = middle;
+		}
+		return low - 1;
+	}
+
+	const move = (event: KeyboardEvent) => {
+		const step = { ArrowDown: 1, ArrowUp: -1, PageDown: 15, PageUp: -15 }[event.key];
+		if (step === undefined) return;
+		event.preventDefault();
+		const next = Math.max(0, Math.min(count - 1, row + step));
+		if (count > 0) goTo(shown ? (shown[next] ?? 0) : next);
+	};
+
+	return (
+		<div
+			class="list"
+			ref={room}
+			role="listbox"
+			tabIndex={0}
+			aria-label="Facts, oldest first"
+			aria-activedescendant={row >= 0 ? `fact-${row}` : undefined}
+			onKeyDown={move}
+		>
+			<div class="whole" style={{ height: `${rows.getTotalSize()}px` }}>
+				{rows.getVirtualItems().map((item) => {
+					const place = shown ? (shown[item.index] ?? 0) : item.index;
+					const entry = story().entries[place];
+					return (
+						entry && <Row key={item.key} entry={entry} place={place} row={item.index} top={item.start} count={count} />
+					);
+				})}
+			</div>
+		</div>
+	);
+}
+
+interface RowProps {
+	entry: Entry;
+	place: number;
+	row: number;
+	top: number;
+	count: number;
+}
+
+function Row({ entry, place, row, top, count }: RowProps) {
+	const { fact, kind, says, difference } = entry;
+	const classes = [
+		'row',
+		kind,
+		place > index.value ? 'later' : '',
+		says?.level === 'error' ? 'bad' : says?.level === 'warn' ? 'warn' : '',
+	];
+	return (
+		<div
+			id={`fact-${row}`}
+			class={classes.join(' ')}
+			role="option"
+			tabIndex={-1}
+			aria-selected={place === index.value}
+			aria-posinset={row + 1}
+			aria-setsize={count}
+			style={{ transform: `translateY(${top}px)` }}
+			onClick={() => goTo(place)}
+		>
+			<span class="seq">{fact.seq}</span>
+			<span class="at">{clockTime(fact.at)}</span>
+			<span class="mark" role="img" aria-label={kind}>
+				{kind === 'decision' ? '◆' : kind === 'happening' ? '▶' : '■'}
+			</span>
+			<span class="type">{fact.type}</span>
+			<span class="words">{difference ? `⚠ ${difference}` : (says?.text ?? fieldsOf(fact))}</span>
+		</div>
+	);
+}
+
+function Detail() {
+	const entry = story().entries[index.value];
+	if (!entry) return <p class="quiet detail">No fact yet.</p>;
+	const { fact, says, kind, difference } = entry;
+	const step = story().stepOf(index.value);
+	const place = step ? story().placeOf(step.fact.seq) : null;
+	const upon = place === null ? [] : story().decidedUpon(place);
+	const before = story().standingsAt((place ?? index.value) - 1);
+	return (
+		<article class="detail" aria-label="The fact at this moment" data-testid="detail">
+			<h3>
+				{fact.seq} {fact.type}{' '}
+				<span class="quiet">
+					{kind}, {date(fact.at)} {clockTime(fact.at)}
+				</span>
+			</h3>
+			{difference && <p class="bad">⚠ {difference}</p>}
+			{says && <p class={`says ${says.level}`}>“{says.text}”</p>}
+			{kind === 'decision' && step && step !== entry && (
+				<p>
+					Decided upon <Link place={place ?? 0} />
+				</p>
+			)}
+			{kind === 'happening' && (
+				<>
+					<h4>Decided upon it</h4>
+					{upon.length === 0 ? (
+						<p class="quiet">Nothing.</p>
+					) : (
+						<ul class="plain">
+							{upon.map((each) => (
+								<li key={each}>
+									<Link place={each} />
+								</li>
+							))}
+						</ul>
+					)}
+				</>
+			)}
+			{step && step.moves.length > 0 && (
+				<>
+					<h4>States before and after</h4>
+					<table>
+						<tbody>
+							{step.moves.map(({ actor, state }) => (
+								<tr key={actor}>
+									<th scope="row">{nameOf(actor)}</th>
+									<td>
+										{before.has(actor) && !step.isLife ? wordsOfState(before.get(actor)?.state ?? '') : 'not there'}
+									</td>
+									<td aria-hidden="true">→</td>
+									<td>{wordsOfState(state)}</td>
+								</tr>
+							))}
+						</tbody>
+					</table>
+				</>
+			)}
+			<details open>
+				<summary>JSON</summary>
+				<pre tabIndex={0}>{JSON.stringify(fact, null, 2)}</pre>
+			</details>
+		</article>
+	);
+}
+
+function Link({ place }: { place: number }) {
+	const fact = story().entries[place]?.fact;
+	return (
+		<button type="button" class="link" onClick={() => goTo(place)}>
+			{fact?.seq} {fact?.type} {fact ? fieldsOf(fact) : ''}
+		</button>
+	);
+}
+
+/** The plain fields in one line. */
+export function fieldsOf({ type: _, seq: __, at: ___, ...fields }: Entry['fact'] & { clock?: number }): string {
+	return Object.entries(fields)
+		.filter(
+			([key, value]) =>
+				key !== 'clock' && value !== null && (typeof value !== 'object' || (Array.isArray(value) && value.length > 0)),
+		)
+		.map(([key, value]) => `${key}=${value}`)
+		.join(' ');
+}

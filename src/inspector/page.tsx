@@ -1,0 +1,228 @@
+/** The inspector's page. */
+import { batch, signal } from '@preact/signals';
+import { render } from 'preact';
+import { Actors } from './actors.tsx';
+import { Charts } from './charts.tsx';
+import { Facts } from './facts.tsx';
+import { Rotations } from './rotations.tsx';
+import {
+	append,
+	begin,
+	branch,
+	connection,
+	go,
+	goTo,
+	imagineFromNothing,
+	index,
+	isFollowing,
+	problem,
+	progress,
+	show,
+	source,
+	story,
+	total,
+} from './store.ts';
+import { Timeline } from './timeline.tsx';
+import { clockTime } from './times.ts';
+import { WhatIf } from './whatIf.tsx';
+import type { Told } from './worker.ts';
+
+const help = signal(false);
+
+function Page() {
+	return (
+		<div class={branch.value ? 'page imagined' : 'page'}>
+			<Head />
+			{help.value && <Help />}
+			{connection.value === 'loading' && progress.value > 0 && progress.value < 1 && (
+				<label class="loading">
+					Reading the journal: {Math.round(progress.value * 100)} %, {total.value} facts{' '}
+					<progress value={progress.value} max={1} />
+				</label>
+			)}
+			{problem.value && (
+				<p class="problem" role="alert">
+					{problem.value}
+				</p>
+			)}
+			<main>
+				<Timeline />
+				<div class="side">
+					<Actors />
+					<Rotations />
+					<WhatIf />
+				</div>
+				<Charts />
+				<Facts />
+			</main>
+		</div>
+	);
+}
+
+function Head() {
+	const { entries } = story();
+	const entry = entries[index.value];
+	const name = branch.value ? 'an imagined supervisor' : (source.value?.name ?? '');
+	return (
+		<header class="head">
+			<h1>
+				socketmaster <span class="quiet">inspector</span>
+			</h1>
+			<p class="source" title={name}>
+				{name}
+				{!branch.value && source.value?.listeners.map(({ uri, address }) => <span key={uri}> {address || uri}</span>)}
+			</p>
+			<p class="moment" data-testid="moment" aria-live="polite">
+				<Moment />
+			</p>
+			<nav aria-label="Time travel">
+				<button type="button" aria-label="To the first fact" disabled={index.value <= 0} onClick={() => goTo(0)}>
+					|◀
+				</button>
+				<button type="button" aria-label="One fact back" disabled={index.value <= 0} onClick={() => go(-1)}>
+					◀
+				</button>
+				<button type="button" aria-label="One fact on" disabled={isFollowing.value} onClick={() => go(1)}>
+					▶
+				</button>
+				<button type="button" class="main" aria-pressed={isFollowing.value} onClick={() => goTo(null)}>
+					{branch.value ? 'newest' : 'live'}
+				</button>
+			</nav>
+			<button
+				type="button"
+				disabled={!entry}
+				onClick={openStately}
+				title="Sends this session to stately.ai, in a window of its own"
+			>
+				Stately Inspector ↗
+			</button>
+			<button
+				type="button"
+				aria-expanded={help.value}
+				onClick={() => {
+					help.value = !help.value;
+				}}
+			>
+				Keys
+			</button>
+		</header>
+	);
+}
+
+function Moment() {
+	const { entries } = story();
+	const fact = entries[index.value]?.fact;
+	if (!fact) return <>{connection.value === 'loading' ? 'loading' : 'no fact yet'}</>;
+	const where = `fact ${fact.seq} of ${entries.at(-1)?.fact.seq}, ${clockTime(fact.at)}`;
+	if (branch.value) return <span class="pill imagined">✎ imagined, {where}</span>;
+	if (!isFollowing.value) return <span class="pill past">paused at {where}</span>;
+	if (connection.value === 'lost') return <span class="pill lost">⚠ connection lost, trying again; {where}</span>;
+	if (connection.value === 'ended') return <span class="pill lost">■ the end, {where}</span>;
+	return (
+		<span class="pill live">
+			{connection.value === 'loading' ? '… reading' : '● live'}, {where}
+		</span>
+	);
+}
+
+function Help() {
+	const keys = [
+		['← →', 'one fact back, or on'],
+		['Shift ← →', 'to the rotation before, or the next one'],
+		['Home, End', 'to the first fact, to the newest'],
+		['L', 'live: follow the newest fact'],
+		['/', 'filter the facts'],
+		['↑ ↓', 'in the list of facts: one row up, or down; in a chart: the state or way before, or after'],
+		['Tab', 'from one part of the page to the next'],
+	];
+	return (
+		<section class="help" aria-label="Keys">
+			<dl>
+				{keys.map(([key, words]) => (
+					<div key={key}>
+						<dt>
+							<kbd>{key}</kbd>
+						</dt>
+						<dd>{words}</dd>
+					</div>
+				))}
+			</dl>
+		</section>
+	);
+}
+
+/** Loaded only when it is asked for. */
+async function openStately() {
+	const { handToStately } = await import('./stately.ts');
+	handToStately(story(), index.value);
+}
+
+function onKey(event: KeyboardEvent) {
+	const { target, key } = event;
+	if (event.ctrlKey || event.metaKey || event.altKey) return;
+	if (target instanceof HTMLElement && /^(INPUT|SELECT|TEXTAREA)$/.test(target.tagName)) return;
+	const acts: Record<string, () => void> = {
+		ArrowLeft: () => (event.shiftKey ? goToRotation(-1) : go(-1)),
+		ArrowRight: () => (event.shiftKey ? goToRotation(1) : go(1)),
+		Home: () => goTo(0),
+		End: () => goTo(null),
+		l: () => goTo(null),
+		L: () => goTo(null),
+		'/': () => document.getElementById('filter')?.focus(),
+		'?': () => {
+			help.value = !help.value;
+		},
+	};
+	const act = acts[key];
+	if (!act) return;
+	event.preventDefault();
+	act();
+}
+
+/** To the beginning of the rotation before or after the moment. */
+function goToRotation(direction: 1 | -1) {
+	const places = [...story().lives.generations.values()].map(({ started }) => started.index);
+	const next =
+		direction > 0 ? places.find((place) => place > index.value) : places.findLast((place) => place < index.value);
+	if (next !== undefined) goTo(next);
+}
+
+function listen() {
+	const worker = new Worker(new URL('./worker.js', import.meta.url), { type: 'module' });
+	worker.onmessage = ({ data }: MessageEvent<Told>) =>
+		batch(() => {
+			switch (data.type) {
+				case 'begins':
+					problem.value = null;
+					progress.value = 0;
+					begin(data.source);
+					if (data.source.isImagined) imagineFromNothing({ start: 3000, kill: 0, drain: 'TERM', size: 1 });
+					break;
+				case 'entries':
+					progress.value = data.progress;
+					if (connection.value !== 'loading') connection.value = 'live';
+					append(data.entries);
+					break;
+				case 'live':
+					connection.value = 'live';
+					show();
+					break;
+				case 'lost':
+					connection.value = 'lost';
+					break;
+				case 'ended':
+					connection.value = 'ended';
+					problem.value = data.why;
+					show();
+			}
+		});
+	worker.onerror = ({ message }) => {
+		connection.value = 'ended';
+		problem.value = `The page can’t go on: ${message}`;
+	};
+}
+
+document.addEventListener('keydown', onKey);
+render(<Page />, document.getElementById('page') as HTMLElement);
+listen();

@@ -1,0 +1,20 @@
+/** Facts in, entries out: the charts run through them with nothing around, and what they do is noted. */
+import type { Fact } from '../machines/facts.ts';
+import { createReplay } from '../machines/replay.ts';
+import { evolve, type Roster } from '../machines/roster.ts';
+import { tracer } from '../machines/trace.ts';
+import { type Checkpoint, type Entry, entryOf } from './entry.ts';
+
+export function newReplayer() {
+	const trace = tracer();
+	const replay = createReplay(trace.inspect);
+	let roster: Roster | null = null;
+
+	return (fact: Fact | Checkpoint): Entry => {
+		if (['checkpoint', 'supervisor.started', 'supervisor.recovered'].includes(fact.type)) trace.forget();
+		const step = fact.type === 'checkpoint' ? replay.restore(fact.roster, fact.seq, fact.at) : replay.tell(fact);
+		const entry = entryOf(fact, roster, trace.take(), step);
+		roster = fact.type === 'checkpoint' ? fact.roster : evolve(roster, fact);
+		return entry;
+	};
+}

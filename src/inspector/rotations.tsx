@@ -1,0 +1,93 @@
+/** What became of each rotation. */
+import { useVirtualizer } from '@tanstack/react-virtual';
+import { useRef } from 'preact/hooks';
+import { toneOf } from './actors.tsx';
+import { type GenerationLife, phaseAt, verdictAt } from './lives.ts';
+import { goTo, index, story, total } from './store.ts';
+import { duration } from './times.ts';
+
+const rowHeight = 44;
+
+export function Rotations() {
+	const room = useRef<HTMLDivElement>(null);
+	const { generations } = story().lives;
+	const at = index.value;
+	total.value;
+	const shown = [...generations.values()].filter((life) => verdictAt(life, at) !== null).reverse();
+	const rows = useVirtualizer({
+		count: shown.length,
+		getScrollElement: () => room.current,
+		estimateSize: () => rowHeight,
+		overscan: 6,
+	});
+	return (
+		<section class="rotations" aria-labelledby="rotations-title">
+			<h2 id="rotations-title">
+				Rotations <span class="quiet">{shown.length}</span>
+			</h2>
+			<div class="list" ref={room} role="region" aria-labelledby="rotations-title" tabIndex={0}>
+				<div class="whole" role="list" style={{ height: `${rows.getTotalSize()}px` }}>
+					{rows.getVirtualItems().map((item) => {
+						const life = shown[item.index];
+						return (
+							life && (
+								<div
+									key={life.generation}
+									class="rotation"
+									role="listitem"
+									style={{ transform: `translateY(${item.start}px)` }}
+								>
+									<Row life={life} at={at} />
+								</div>
+							)
+						);
+					})}
+				</div>
+			</div>
+		</section>
+	);
+}
+
+function Row({ life, at }: { life: GenerationLife; at: number }) {
+	const verdict = verdictAt(life, at) ?? 'pending';
+	const { askedAt } = life;
+	const isTimed = verdict === 'serving' && life.verdict && askedAt !== null;
+	const ready = isTimed ? ` in ${duration((life.verdict?.at ?? 0) - askedAt)}` : '';
+	const overlap = overlapOf(life, at);
+	return (
+		<button type="button" onClick={() => goTo(life.verdict?.index ?? life.started.index)}>
+			<span class="head">
+				<strong>generation {life.generation}</strong>{' '}
+				<span class={`badge ${verdict === 'serving' ? 'well' : toneOf(verdict)}`}>
+					{wordsOfVerdict[verdict]}
+					{ready}
+				</span>
+			</span>
+			<span class="rest quiet">
+				{life.asked}; {overlap}
+				{life.children.map((child) => wordsOfEnd(child, at)).join('; ')}
+			</span>
+		</button>
+	);
+}
+
+const wordsOfVerdict = { pending: '… starting', serving: '✔ serves', givenUp: '✘ given up', stopped: '■ stopped' };
+
+/** How long the old and the new lived side by side. */
+function overlapOf({ replaced, children }: GenerationLife, at: number): string {
+	const { generations } = story().lives;
+	const first = children[0]?.segments[0];
+	const old = replaced.flatMap((number) => generations.get(number)?.children ?? []);
+	if (!first || old.length === 0) return '';
+	const ends = old.map(({ end }) => (end && end.index <= at ? end.at : null));
+	if (ends.includes(null)) return 'the old one still leaves; ';
+	return `overlap ${duration(Math.max(...(ends as number[])) - first.at)}; `;
+}
+
+function wordsOfEnd(child: GenerationLife['children'][number], at: number): string {
+	const phase = phaseAt(child, at);
+	if (phase === null) return '';
+	const who = child.pid === null ? `child ${child.child}` : `${child.pid}`;
+	if (phase !== 'gone' || !child.end) return `${who} ${phase}`;
+	return `${who} ended, ${child.end.how}${child.end.wasTold ? ', as told' : ', unasked'}`;
+}

@@ -1,0 +1,38 @@
+/** The session handed to the Stately Inspector, in a window of its own. */
+import { createBrowserInspector } from '@statelyai/inspect';
+import { createActor } from 'xstate';
+import type { Fact, HappeningFact } from '../machines/facts.ts';
+import { deliver, inertWorld, type Supervisor, supervisorIn } from '../machines/world.ts';
+import type { Story } from './story.ts';
+
+/** So many facts before the moment are played to it. */
+const most = 400;
+
+/** Opens it and plays what led to the moment. The window asks for the session when it is ready. */
+export function handToStately(story: Story, index: number): void {
+	const inspector = createBrowserInspector({ maxDeferredEvents: 20_000 });
+	const begin = Math.max(0, index - most);
+	let supervisor = newLife();
+	const before = begin > 0 ? story.rosterAt(begin - 1) : null;
+	if (before)
+		deliver(supervisor, { type: 'supervisor.recovered', seq: 0, at: 0, pid: 0, by: 'upgrade', roster: before });
+	story.entries.slice(begin, index + 1).forEach(({ fact, kind, isLife }, order) => {
+		if (kind === 'decision') return;
+		if (isLife && (order > 0 || before)) {
+			supervisor.stop();
+			supervisor = newLife();
+		}
+		if (fact.type === 'checkpoint') {
+			const { seq, at, roster } = fact;
+			deliver(supervisor, { type: 'supervisor.recovered', seq, at, pid: 0, by: 'upgrade', roster });
+		} else deliver(supervisor, fact as Fact as HappeningFact);
+	});
+
+	function newLife(): Supervisor {
+		const world = inertWorld(
+			() => {},
+			() => {},
+		);
+		return createActor(supervisorIn(world), { id: 'supervisor', inspect: inspector.inspect }).start();
+	}
+}

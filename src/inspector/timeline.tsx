@@ -1,0 +1,281 @@
+/** Who lived when: a bar for each child, a band for each rotation, the supervisor above them. */
+import { signal } from '@preact/signals';
+import { useEffect, useRef, useState } from 'preact/hooks';
+import { toneOf } from './actors.tsx';
+import { type ChildLife, type GenerationLife, type Instant, phaseAt, verdictAt } from './lives.ts';
+import { chosen, goTo, index, isFollowing, story, total } from './store.ts';
+import { clockTime, duration } from './times.ts';
+
+interface Span {
+	from: number;
+	to: number;
+}
+
+/** What was zoomed to; null is what fits. */
+const zoomed = signal<Span | null>(null);
+
+const lane = 24;
+const top = 64;
+/** So many generations are shown at first. */
+const usual = 24;
+/** With more bars than this in sight there is no room for words and marks. */
+const crowd = 250;
+
+export function Timeline() {
+	const room = useRef<HTMLDivElement>(null);
+	const width = useWidth(room);
+	const { lives, entries, indexAt } = story();
+	const at = index.value;
+	const now = entries[at]?.fact.at ?? 0;
+	total.value;
+	const span = zoomed.value ?? fitting();
+	const scale = width / Math.max(1, span.to - span.from);
+	const x = (time: number) => (time - span.from) * scale;
+	const bars = [...lives.children.values()].filter(
+		({ segments, end }) => (segments[0]?.at ?? 0) <= span.to && (end?.at ?? Number.POSITIVE_INFINITY) >= span.from,
+	);
+	const lanes = [...new Set(bars.map((bar) => bar.lane))].sort((one, other) => one - other);
+	const y = (life: ChildLife) => top + lanes.indexOf(life.lane) * lane;
+	const height = top + Math.max(1, lanes.length) * lane + 8;
+	const isCrowded = bars.length > crowd;
+	const bands = [...lives.generations.values()].filter(
+		({ started, verdict }) => started.at <= span.to && (verdict?.at ?? now) >= span.from,
+	);
+
+	/** All of it where that can be read, else what is around the moment. */
+	function fitting(): Span {
+		const first = entries[0]?.fact.at ?? 0;
+		const last = entries.at(-1)?.fact.at ?? first;
+		const all = [...lives.generations.values()];
+		const place = all.findLastIndex(({ started }) => started.index <= at);
+		const [from, to] = isFollowing.value ? [all.length - usual, all.length] : [place - usual / 2, place + usual / 2];
+		const begin = all.length > usual && from > 0 ? (all[Math.floor(from)]?.started.at ?? first) : first;
+		const end = all.length > usual && to < all.length ? (all[Math.floor(to)]?.started.at ?? last) : last;
+		const edge = Math.max(20, (end - begin) * 0.03);
+		return { from: begin - edge, to: Math.max(end, begin + 100) + edge };
+	}
+
+	const zoom = (factor: number) => {
+		const middle = Math.min(span.to, Math.max(span.from, now));
+		zoomed.value = { from: middle - (middle - span.from) * factor, to: middle + (span.to - middle) * factor };
+	};
+	const pan = (part: number) => {
+		const by = (span.to - span.from) * part;
+		zoomed.value = { from: span.from + by, to: span.to + by };
+	};
+	const travel = (event: PointerEvent) => {
+		const { left } = (event.currentTarget as Element).getBoundingClientRect();
+		goTo(Math.max(0, indexAt(span.from + (event.clientX - left) / scale)));
+	};
+
+	return (
+		<section class="timeline" aria-labelledby="timeline-title">
+			<header>
+				<h2 id="timeline-title">Timeline</h2>
+				<span class="quiet">
+					{clockTime(span.from)} to {clockTime(span.to)}, {duration(span.to - span.from)}
+				</span>
+				<span class="tools">
+					<button type="button" aria-label="Earlier" onClick={() => pan(-0.4)}>
+						‹
+					</button>
+					<button type="button" aria-label="Later" onClick={() => pan(0.4)}>
+						›
+					</button>
+					<button type="button" aria-label="See a longer time" onClick={() => zoom(1.6)}>
+						−
+					</button>
+					<button type="button" aria-label="See a shorter time" onClick={() => zoom(1 / 1.6)}>
+						+
+					</button>
+					<button
+						type="button"
+						onClick={() => {
+							zoomed.value = null;
+						}}
+					>
+						Fit
+					</button>
+				</span>
+			</header>
+			<div class="lanes" ref={room}>
+				<svg
+					width={width}
+					height={height}
+					role="slider"
+					tabIndex={0}
+					aria-label="The moment shown: drag, or use the arrow keys"
+					aria-valuemin={0}
+					aria-valuemax={Math.max(0, total.value - 1)}
+					aria-valuenow={Math.max(0, at)}
+					aria-valuetext={entries[at] ? `fact ${entries[at]?.fact.seq}, ${clockTime(now)}` : 'no fact yet'}
+					onPointerDown={(event) => {
+						event.currentTarget.setPointerCapture(event.pointerId);
+						travel(event);
+					}}
+					onPointerMove={(event) => {
+						if (event.buttons === 1) travel(event);
+					}}
+				>
+					<defs>
+						<pattern id="hatch" width="7" height="7" patternTransform="rotate(45)" patternUnits="userSpaceOnUse">
+							<rect width="2.5" height="7" class="stripe" />
+						</pattern>
+					</defs>
+					{bands.map((life) => (
+						<Band key={life.generation} life={life} x={x} at={at} now={now} height={height} isCrowded={isCrowded} />
+					))}
+					<Supervisor x={x} span={span} width={width} isCrowded={isCrowded} />
+					{bars.map((life) => (
+						<Bar key={life.child} life={life} x={x} y={y(life)} width={width} at={at} now={now} isCrowded={isCrowded} />
+					))}
+					<rect class="future" x={x(now)} y={0} width={Math.max(0, width - x(now))} height={height} />
+					<line class="cursor" x1={x(now)} x2={x(now)} y1={0} y2={height} />
+				</svg>
+			</div>
+		</section>
+	);
+}
+
+function useWidth(room: { current: HTMLDivElement | null }): number {
+	const [width, setWidth] = useState(800);
+	useEffect(() => {
+		if (!room.current) return;
+		const observer = new ResizeObserver(([entry]) => setWidth(Math.floor(entry?.contentRect.width ?? 800)));
+		observer.observe(room.current);
+		return () => observer.disconnect();
+	}, []);
+	return width;
+}
+
+interface Drawn {
+	x: (time: number) => number;
+	isCrowded: boolean;
+}
+
+/** A rotation, from the generation's beginning to the verdict on it. */
+function Band({
+	life,
+	x,
+	at,
+	now,
+	height,
+	isCrowded,
+}: Drawn & { life: GenerationLife; at: number; now: number; height: number }) {
+	const verdict = verdictAt(life, at);
+	if (verdict === null) return null;
+	const end = verdict === 'pending' ? now : (life.verdict?.at ?? now);
+	const words = { pending: '…', serving: '✔', givenUp: '✘', stopped: '■' }[verdict];
+	const width = Math.max(1.5, x(end) - x(life.started.at));
+	return (
+		<g class={`band ${verdict}`}>
+			<rect x={x(life.started.at)} y={22} width={width} height={height - 22} />
+			{!isCrowded && (
+				<text x={x(life.started.at) + 3} y={56}>
+					{life.generation} {words}
+				</text>
+			)}
+			<title>{`generation ${life.generation}: ${verdict}`}</title>
+		</g>
+	);
+}
+
+/** The supervisor's states, and what it was told. */
+function Supervisor({ x, span, width, isCrowded }: Drawn & { span: Span; width: number }) {
+	const { states, marks } = story().lives;
+	const at = index.value;
+	const ends = story().entries.at(-1)?.fact.at ?? 0;
+	const inSight = (from: number, to: number) => from <= span.to && to >= span.from;
+	return (
+		<g class="supervisor">
+			{states.map(({ state, at: from, index: place }, order) => {
+				const to = states[order + 1]?.at ?? Math.max(ends, from);
+				if (place > at || !inSight(from, to)) return null;
+				const name = state.split('.').at(-1) ?? '';
+				const [left, right] = [Math.max(-4, x(from)), Math.min(width + 4, x(to))];
+				return (
+					<g key={place} class={`segment ${toneOf(name)}`}>
+						<rect x={left} y={2} width={Math.max(1, right - left)} height={18} rx="3" />
+						{right - left > name.length * 7 + 8 && (
+							<text x={left + 5} y={15}>
+								{name}
+							</text>
+						)}
+						<title>{`supervisor: ${name}`}</title>
+					</g>
+				);
+			})}
+			{!isCrowded &&
+				marks.map(({ label, at: time, index: place }, order) => {
+					if (place > at || !inSight(time, time)) return null;
+					// Where the next mark is too near there is no room for the word.
+					const next = marks[order + 1];
+					const hasRoom = !next || next.index > at || x(next.at) - x(time) > label.length * 7 + 12;
+					return (
+						<g key={place} class="told">
+							<path d={`M${x(time)} 21l-4 8h8z`} />
+							{hasRoom && (
+								<text x={x(time) + 6} y={35}>
+									{label}
+								</text>
+							)}
+							<title>{label}</title>
+						</g>
+					);
+				})}
+		</g>
+	);
+}
+
+interface BarProps extends Drawn {
+	life: ChildLife;
+	y: number;
+	width: number;
+	at: number;
+	now: number;
+}
+
+/** A child from its spawn to its end: its phases, and the signals it got. */
+function Bar({ life, x, y, width, at, now, isCrowded }: BarProps) {
+	const phase = phaseAt(life, at);
+	if (phase === null) return null;
+	const isKnown = (instant: Instant) => instant.index <= at;
+	const end = life.end && isKnown(life.end) ? life.end : null;
+	const segments = life.segments.filter(isKnown);
+	const who = life.pid === null ? `child ${life.child}` : `${life.pid}`;
+	const look = () => {
+		chosen.value = { generation: life.generation, child: life.child };
+	};
+	return (
+		<g class="bar" onClick={look}>
+			{segments.map((segment, order) => {
+				const to = segments[order + 1]?.at ?? end?.at ?? now;
+				const [left, right] = [Math.max(-6, x(segment.at)), Math.min(width + 6, x(to))];
+				const size = Math.max(1.5, right - left);
+				const words = order === 0 || size > 130 ? `${who} ${segment.phase}` : segment.phase;
+				return (
+					<g key={order} class={`segment ${toneOf(segment.phase)} ${segment.phase}`}>
+						<rect x={left} y={y} width={size} height={lane - 6} rx="3" />
+						{toneOf(segment.phase) === 'leaving' && (
+							<rect class="hatched" x={left} y={y} width={size} height={lane - 6} rx="3" />
+						)}
+						{!isCrowded && size > words.length * 6.6 + 8 && (
+							<text x={left + 5} y={y + 13}>
+								{words}
+							</text>
+						)}
+					</g>
+				);
+			})}
+			{!isCrowded &&
+				life.signals.filter(isKnown).map(({ signal, at: time, reason }, order) => (
+					<g key={order} class="sent">
+						<path d={`M${x(time)} ${y + lane - 7}l-4 6h8z`} />
+						<title>{`SIG${signal} (${reason})`}</title>
+					</g>
+				))}
+			{end && !isCrowded && <path class="end" d={`M${x(end.at)} ${y - 1}v${lane - 4}`} />}
+			<title>{`child ${life.child} of generation ${life.generation}, ${who}: ${phase}${end ? `, ${end.how}` : ''}`}</title>
+		</g>
+	);
+}

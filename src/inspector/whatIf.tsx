@@ -1,0 +1,182 @@
+/** What could happen next, and where it leads: imagined, and said so. */
+import { useState } from 'preact/hooks';
+import { endOf, type Possibility, possibleNext } from '../machines/possible.ts';
+import { journalOf, testOf } from './exports.ts';
+import { branch, imagine, imagineFromHere, imagineFromNothing, index, source, stopImagining, total } from './store.ts';
+
+declare const SOCKETMASTER_VERSION: string;
+
+export function WhatIf() {
+	return (
+		<section class={branch.value ? 'what-if imagining' : 'what-if'} aria-labelledby="what-if-title">
+			<h2 id="what-if-title">What if</h2>
+			{branch.value ? <Imagining /> : <Offer />}
+		</section>
+	);
+}
+
+function Offer() {
+	const isReal = source.value !== null && !source.value.isImagined;
+	return (
+		<>
+			{isReal && index.value >= 0 && (
+				<p>
+					<button type="button" class="main" onClick={imagineFromHere}>
+						Imagine what follows this moment
+					</button>
+				</p>
+			)}
+			<Beginning />
+		</>
+	);
+}
+
+/** A supervisor of one's own. */
+function Beginning() {
+	const [start, setStart] = useState(3000);
+	const [kill, setKill] = useState(0);
+	const [size, setSize] = useState(1);
+	const [drain, setDrain] = useState('TERM');
+	return (
+		<form
+			class="beginning"
+			onSubmit={(event) => {
+				event.preventDefault();
+				imagineFromNothing({ start, kill, drain, size });
+			}}
+		>
+			<label>
+				-start{' '}
+				<input
+					type="number"
+					min="0"
+					max="3600000"
+					value={start}
+					onInput={(event) => setStart(Number(event.currentTarget.value))}
+				/>
+			</label>
+			<label>
+				-kill{' '}
+				<input
+					type="number"
+					min="0"
+					max="3600000"
+					value={kill}
+					onInput={(event) => setKill(Number(event.currentTarget.value))}
+				/>
+			</label>
+			<label>
+				-signal{' '}
+				<select value={drain} onChange={(event) => setDrain(event.currentTarget.value)}>
+					{['HUP', 'TERM', 'QUIT', 'USR1'].map((name) => (
+						<option key={name}>{name}</option>
+					))}
+				</select>
+			</label>
+			<label>
+				children{' '}
+				<input
+					type="number"
+					min="1"
+					max="16"
+					value={size}
+					onInput={(event) => setSize(Number(event.currentTarget.value))}
+				/>
+			</label>
+			<button type="submit">Imagine a supervisor from its start</button>
+		</form>
+	);
+}
+
+function Imagining() {
+	const { after, describe, roster, upgrade, state } = branch.value as NonNullable<typeof branch.value>;
+	total.value;
+	const now = roster();
+	const possible = now && state() !== 'stopped' ? possibleNext(now, upgrade()) : [];
+	const groups = new Map<string, Possibility[]>();
+	for (const each of possible) groups.set(each.to, [...(groups.get(each.to) ?? []), each]);
+	return (
+		<>
+			<p role="status">
+				<strong>Imagined</strong>
+				{after === null ? ' from nothing' : ` from fact ${after} on`}: nothing real is touched. Now it is{' '}
+				<strong data-testid="imagined-state">{describe()}</strong>.
+			</p>
+			{possible.length === 0 && <p>It is over: nothing can follow.</p>}
+			{[...groups].map(([to, each]) => (
+				<fieldset key={to}>
+					<legend>{to}</legend>
+					{each.map(({ what, happening, after }) => (
+						<button key={what} type="button" onClick={() => imagine(happening, after)}>
+							{what}
+						</button>
+					))}
+				</fieldset>
+			))}
+			{now && <ExitWith children={now.children.filter(({ pid, phase }) => pid !== null && phase !== 'lingering')} />}
+			<p class="exports">
+				<button type="button" onClick={() => save('imagined.journal', journalOf(current(), SOCKETMASTER_VERSION))}>
+					Save as a journal
+				</button>
+				<button type="button" onClick={() => save('imagined.test.ts', testOf(current()))}>
+					Save as a unit test
+				</button>
+				<button type="button" class="main" onClick={stopImagining}>
+					{source.value?.isImagined ? 'Begin again' : 'Back to what is real'}
+				</button>
+			</p>
+		</>
+	);
+}
+
+function current() {
+	return branch.value as NonNullable<typeof branch.value>;
+}
+
+/** Any status that one likes. */
+function ExitWith({ children }: { children: Parameters<typeof endOf>[0][] }) {
+	const [child, setChild] = useState<number | null>(null);
+	const [status, setStatus] = useState(3);
+	const chosen = children.find((each) => each.child === child) ?? children[0];
+	if (!chosen) return null;
+	return (
+		<form
+			class="exit-with"
+			onSubmit={(event) => {
+				event.preventDefault();
+				imagine(endOf(chosen, { code: status }), 250);
+			}}
+		>
+			<label>
+				child{' '}
+				<select value={chosen.child} onChange={(event) => setChild(Number(event.currentTarget.value))}>
+					{children.map((each) => (
+						<option key={each.child} value={each.child}>
+							{each.child}
+						</option>
+					))}
+				</select>
+			</label>
+			<label>
+				exits with{' '}
+				<input
+					type="number"
+					min="0"
+					max="255"
+					value={status}
+					onInput={(event) => setStatus(Number(event.currentTarget.value))}
+				/>
+			</label>
+			<button type="submit">Let it</button>
+		</form>
+	);
+}
+
+function save(name: string, text: string) {
+	const url = URL.createObjectURL(new Blob([text], { type: 'text/plain' }));
+	const link = document.createElement('a');
+	link.href = url;
+	link.download = name;
+	link.click();
+	setTimeout(() => URL.revokeObjectURL(url), 1000);
+}

@@ -1,0 +1,101 @@
+import * as fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { readJournal } from '../../src/effects/journal/lines.ts';
+import { branchFrom, branchFromNothing } from '../../src/inspector/branch.ts';
+import { journalOf, testOf } from '../../src/inspector/exports.ts';
+import { possibleNext } from '../../src/machines/possible.ts';
+import { createReplay } from '../../src/machines/replay.ts';
+import { plan } from '../support/simulation.ts';
+import { choices, factsOf, storyOf } from './history.ts';
+
+/** Somebody presses buttons. */
+function play(branch: ReturnType<typeof branchFromNothing>, pressed: number[]) {
+	for (const press of pressed) {
+		const roster = branch.roster();
+		if (!roster || branch.state() === 'stopped') return;
+		const possible = possibleNext(roster, branch.upgrade());
+		const { happening, after } = possible[press % possible.length] ?? possible[0] ?? { happening: null, after: 0 };
+		if (happening) branch.tell(happening, after);
+	}
+}
+
+describe('what is imagined', () => {
+	it('begins exactly where the moment was, at every moment of every life', () => {
+		fc.assert(
+			fc.property(choices, fc.nat(), fc.integer({ min: 1, max: 3 }), (happened, at, size) => {
+				const facts = factsOf(happened, size);
+				const story = storyOf(facts);
+				const place = story.endOfStep(at % facts.length);
+				const replay = createReplay();
+				const states = facts.slice(0, place + 1).map((fact) => replay.tell(fact).after);
+				expect(branchFrom(story, place).describe()).toBe(states.at(-1));
+			}),
+			{ numRuns: 150 },
+		);
+	});
+
+	it('is decided by the charts alone, whatever is pressed: a replay of it decides the same', () => {
+		fc.assert(
+			fc.property(fc.array(fc.nat(1000), { maxLength: 40 }), (pressed) => {
+				const branch = branchFromNothing({ ...plan, kill: 500, size: 2 }, 1_700_000_000_000);
+				play(branch, pressed);
+				expect(branch.story.entries.flatMap(({ difference }) => difference ?? [])).toEqual([]);
+			}),
+			{ numRuns: 100 },
+		);
+	});
+
+	it('is a journal that is read whole, and replays to the same', () => {
+		fc.assert(
+			fc.property(fc.array(fc.nat(1000), { maxLength: 40 }), (pressed) => {
+				const branch = branchFromNothing({ ...plan, kill: 500 }, 1_700_000_000_000);
+				play(branch, pressed);
+				const { lines, problems } = readJournal(Buffer.from(journalOf(branch, '1.0.0')));
+				expect(problems).toEqual([]);
+				const replay = createReplay();
+				const steps = lines.map((line) => ('checkpoint' in line ? null : replay.tell(line)));
+				expect(steps.flatMap((step) => step?.difference ?? [])).toEqual([]);
+				expect(replay.state()).toBe(branch.describe());
+			}),
+			{ numRuns: 50 },
+		);
+	});
+});
+
+describe('an exported test', () => {
+	it('says in the project’s own words what was told, and what is expected', () => {
+		const branch = branchFromNothing({ ...plan, drain: 'TERM' }, 1_700_000_000_000);
+		branch.tell({ type: 'child.spawned', child: 1, pid: 101, startTime: 1, pipe: 1 }, 250);
+		branch.tell({ type: 'timer.elapsed', child: 1, timer: 'boot' }, 3000);
+		branch.tell({ type: 'signal.HUP' }, 250);
+		branch.tell({ type: 'child.spawnFailed', child: 2, reason: 'it’s "gone"' }, 250);
+		expect(testOf(branch)).toBe(`import { expect, it } from 'vitest';
+import { simulate } from '../support/simulation.ts';
+
+it('a supervisor that has started is running after child.spawned, timer.elapsed, signal.HUP, child.spawnFailed', () => {
+	const simulation = simulate();
+	simulation.start({ drain: 'TERM' });
+	simulation.wait(250);
+	simulation.spawned(1);
+	simulation.wait(3000);
+	simulation.up(1);
+	simulation.wait(250);
+	simulation.signal('HUP');
+	simulation.wait(250);
+	simulation.tell({ type: 'child.spawnFailed', child: 2, reason: 'it’s "gone"' });
+	expect(simulation.state()).toBe('running');
+	expect(simulation.phases()).toEqual({ 1: 'serving' });
+	expect(simulation.decisions()).toEqual([
+		'generation.started',
+		'child.spawning',
+		'child.ready',
+		'generation.promoted',
+		'generation.started',
+		'child.spawning',
+		'child.lost',
+		'generation.givenUp',
+	]);
+});
+`);
+	});
+});
