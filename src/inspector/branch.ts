@@ -2,8 +2,9 @@
 import type { Fact, Happening, Plan } from '../machines/facts.ts';
 import { imagined } from '../machines/imagined.ts';
 import { happeningOf } from '../machines/possible.ts';
-import type { Roster } from '../machines/roster.ts';
+import { type Roster, stateOf } from '../machines/roster.ts';
 import { describeState, leafOf, phasesOf } from '../machines/world.ts';
+import type { Entry } from './entry.ts';
 import { newReplayer } from './replayer.ts';
 import { newStory, type Story } from './story.ts';
 
@@ -11,7 +12,7 @@ export interface Branch {
 	story: Story;
 	/** The number of the fact that it begins after; null for nothing. */
 	after: number | null;
-	/** What all facts before amount to; null for nothing. */
+	/** What all facts before amount to, where it goes on from there. */
 	from: Roster | null;
 	/** Every happening that was told, with the time that passes before. */
 	told: { happening: Happening; after: number }[];
@@ -36,13 +37,17 @@ export function branchFromNothing(plan: Plan, at: number): Branch {
 /** Imagines what follows a moment of a story, after all that was decided upon what happened there. */
 export function branchFrom(story: Story, index: number): Branch {
 	const end = story.endOfStep(index);
-	const rest = restBefore(story, end);
-	const { seq, at } = story.entries[rest]?.fact ?? { seq: 0, at: 0 };
-	const branch = newBranch(story.entries[end]?.fact.seq ?? null, story.rosterAt(rest), seq, at);
-	branch.tell({ type: 'supervisor.recovered', pid: 1, by: 'upgrade', roster: branch.from as Roster }, 0);
+	const first = beginningBefore(story, end);
+	const { fact, isLife } = story.entries[first] as Entry;
+	const roster = isLife ? null : story.rosterAt(first);
+	const branch = newBranch(story.entries[end]?.fact.seq ?? null, roster, fact.seq - (isLife ? 1 : 0), fact.at);
+	branch.tell(
+		isLife ? beginningOf(fact) : { type: 'supervisor.recovered', pid: 1, by: 'upgrade', roster: roster as Roster },
+		0,
+	);
 	// What happened since then happens again.
-	let before = at;
-	for (const { fact, kind } of story.entries.slice(rest + 1, end + 1)) {
+	let before = fact.at;
+	for (const { fact, kind } of story.entries.slice(first + 1, end + 1)) {
 		if (kind !== 'happening') continue;
 		branch.tell(happeningOf(fact as Fact), fact.at - before);
 		before = fact.at;
@@ -50,14 +55,24 @@ export function branchFrom(story: Story, index: number): Branch {
 	return branch;
 }
 
-/** The last moment up to which everything was answered and every child had a process: a roster tells all of it. */
-function restBefore(story: Story, index: number): number {
+/**
+ * The last moment up to which everything was answered and every child had a process, as a roster tells all of it; or the
+ * beginning of that life.
+ */
+function beginningBefore(story: Story, index: number): number {
 	for (let at = index; at > 0; at -= 1) {
+		if (story.entries[at]?.isLife) return at;
 		if (story.endOfStep(at) !== at) continue;
 		const roster = story.rosterAt(at);
-		if (roster && roster.unanswered === null && roster.children.every(({ pid }) => pid !== null)) return at;
+		if (!roster || roster.unanswered !== null || stateOf(roster) === 'stopped') continue;
+		if (roster.children.every(({ pid }) => pid !== null)) return at;
 	}
-	return index;
+	return 0;
+}
+
+function beginningOf(fact: Entry['fact']): Happening {
+	if (fact.type !== 'checkpoint') return happeningOf(fact);
+	return { type: 'supervisor.recovered', pid: 1, by: 'upgrade', roster: fact.roster };
 }
 
 function newBranch(after: number | null, from: Roster | null, seq: number, at: number): Branch {
