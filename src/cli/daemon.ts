@@ -62,11 +62,11 @@ export async function runDaemon(options: Options): Promise<never> {
 }
 
 /** What can be wrong with the flags, before anything is opened. @throws {StartError} */
-export function checkOptions({ command, user }: Options): { path: string | Buffer; user: User | null } {
+export function checkOptions({ command, user, args }: Options): { path: string | Buffer; user: User | null } {
 	if (!command) throw new StartError('Command path is mandatory');
 	return {
 		path: StartError.unless('Could not find executable', () =>
-			findCommand(flagValue('command', command), process.env.PATH ?? ''),
+			findCommand(flagValue('command', command, args.length), ownVariables().PATH ?? ''),
 		),
 		user: user ? StartError.unless('Unable to find user user:', () => findUser(user)) : null,
 	};

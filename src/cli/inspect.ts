@@ -57,7 +57,7 @@ async function serve(source: FactSource, where: { host: string; port: number }, 
 		const url = `http://${host}:${port}/`;
 		if (!isLoopback(address)) {
 			process.stderr.write(
-				`Warning: ${host} is not this machine's alone: whoever reaches it sees all that the page shows\n`,
+				`Warning: ${host} is not this machine’s alone: whoever reaches it sees all that the page shows\n`,
 			);
 		}
 		process.stdout.write(`The inspector is at ${url} until Ctrl-C\n`);

@@ -179,7 +179,7 @@ describe('variables set from outside', () => {
 			`import os; os.environ["PATH"] += ":${folder}"; os.execv("${executable}", [b"socketmaster", b"-listen=tcp://127.0.0.1:0", ${words}])`;
 		for (const words of [
 			`b"-command=${folder}/app-\\xff"`,
-			`b"-command", b"app-\\xff"`,
+			`b"-command=${folder}/app-\\xfe", b"-command", b"app-\\xff"`,
 			...(isRoot ? [`b"-user=nobody", b"--command=${folder}/app-\\xff"`] : []),
 		]) {
 			const program = run(['-c', script(words)], { command: 'python3' });
@@ -541,6 +541,29 @@ describe('a listening socket that a child has shut down', () => {
 		await program.logged(/^Generation 1 is up/);
 		program.signal('SIGHUP');
 		await program.logged(/exit status 0$/);
+		await program.logged(/^A child had shut down the listening socket .*; it listens again$/);
+		expect(await reaches(Number(port))).toBe(true);
+	});
+
+	it('by a worker that outlives its master listens again when that worker is gone', async () => {
+		const script = [
+			'import os, signal, socket, sys, time',
+			's = socket.socket(fileno=3)',
+			'def leave(*_):',
+			'    if os.fork(): os._exit(0)',
+			'    signal.signal(signal.SIGTERM, signal.SIG_IGN)',
+			'    time.sleep(0.3)',
+			'    s.shutdown(2)',
+			'    os._exit(0)',
+			'signal.signal(signal.SIGTERM, leave)',
+			'print("up", flush=True)',
+			'while True: signal.pause()',
+		].join('\n');
+		const program = run([...quick, '-start=300', '-signal=TERM', '-command=python3', '--', '-c', script]);
+		const [, port = ''] = await program.logged(/^Bound to .*:(\d+)$/);
+		await program.logged(/^Generation 1 is up/);
+		program.signal('SIGHUP');
+		await program.logged(/of its group lives on$/);
 		await program.logged(/^A child had shut down the listening socket .*; it listens again$/);
 		expect(await reaches(Number(port))).toBe(true);
 	});

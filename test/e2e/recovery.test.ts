@@ -261,7 +261,10 @@ describe('kill -9', () => {
 		await self.logged(/Generation 1 is up/);
 		await self.kill();
 		for (const child of pidsIn(readFileSync(self.journal, 'utf8'))) kill(child, 'SIGKILL');
-		onTestFinished(() => void kill(Number(pid), 'SIGKILL'));
+		// The generation that follows has one of its own.
+		onTestFinished(() => {
+			for (const [, worker] of self.text().matchAll(/\] worker (\d+)$/gm)) kill(Number(worker), 'SIGKILL');
+		});
 		await untilBlocked(Number(pid));
 		const before = self.text().length;
 		self.start();
@@ -443,6 +446,15 @@ describe('a journal', () => {
 		await self.logged(new RegExp(`line ${number} is no fact( of a known shape)?; it was read up to there$`));
 		await self.logged(/Recovered from/);
 		expect(readFileSync(`${self.journal}.bad`, 'utf8')).toBe(`${line}\n`);
+	});
+
+	it('that is damaged, and can’t be kept beside it, does not keep anybody from serving', async () => {
+		const self = await killed();
+		mkdirSync(`${self.journal}.bad`);
+		appendFileSync(self.journal, '{}\n');
+		self.start();
+		await self.logged(/the rest could not be kept in .*\.bad, and is lost: /);
+		await self.logged(/Recovered from/);
 	});
 
 	it('whose first fact comes before the start is read up to there', async () => {

@@ -1,6 +1,6 @@
 /** The real program, run as a user runs it. */
 import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -66,6 +66,8 @@ export function run(args: string[], options: SpawnOptions & { command?: string }
 		}, 3000);
 		await ended.catch(() => {});
 		clearTimeout(late);
+		// A supervisor that was killed leaves its children, and some tests kill it.
+		for (const pid of new Set(children)) if (isChild(pid)) kill(pid, 'SIGKILL');
 	});
 	return {
 		pid: child.pid ?? 0,
@@ -89,6 +91,15 @@ export function run(args: string[], options: SpawnOptions & { command?: string }
 		signal: (name) => child.kill(name),
 		ended,
 	};
+}
+
+/** Whether a number still belongs to a child of some supervisor. */
+function isChild(pid: number): boolean {
+	try {
+		return readFileSync(`/proc/${pid}/environ`, 'latin1').includes('SOCKETMASTER_CHILD=');
+	} catch {
+		return false;
+	}
 }
 
 /** Ours, without what makes every Node start slowly where it is set. */

@@ -17,7 +17,7 @@ import { type SpawnSpec, spawnProcess } from '../os/spawn.ts';
 import type { User } from '../os/user.ts';
 import type { Exit } from '../os/wait.ts';
 import { wordsOf } from '../os/words.ts';
-import { isShutDown, type Listener, reviveListener } from '../sockets/listener.ts';
+import { isListening, isShutDown, type Listener, reviveListener } from '../sockets/listener.ts';
 import { type Inheritance, part } from '../upgrade/inheritance.ts';
 import type { Output, Outputs } from './output.ts';
 
@@ -140,8 +140,8 @@ export function childrenOf({
 	function reviveListeners() {
 		for (const listener of listeners) {
 			if (lost.has(listener) || !isShutDown(listener)) continue;
-			const { address, file } = listener;
-			if (file !== null) {
+			const { address, fd } = listener;
+			if (isListening(fd)) {
 				lost.add(listener);
 				log.say(
 					'error',
@@ -246,6 +246,7 @@ export function childrenOf({
 			if (pidfd !== null) group.set(pid, pidfd);
 		}
 		if (group.size === 0) {
+			reviveAfter();
 			living.delete(gone.pid);
 			admit({ type: 'group.gone', child: gone.child });
 		}

@@ -5,6 +5,7 @@ import type { OnReadOpts, Socket, SocketConstructorOpts } from 'node:net';
 import { array, number, object, string } from 'valibot';
 import type { Log } from '../log/log.ts';
 import type { Sink } from '../log/sink.ts';
+import { findCommand } from '../os/command.ts';
 import { closeAll, reopenBlocking } from '../os/descriptors.ts';
 import { call, constants } from '../os/libc.ts';
 import { spawnProcess } from '../os/spawn.ts';
@@ -116,6 +117,12 @@ export function outputsOf({ sink, log, inheritance }: OutputsOptions) {
 		return null;
 	}
 
+	/** Whether a pipe is closed already, and the last word of its child not logged yet. */
+	function isEnding(): boolean {
+		for (const { socket } of readers) if (socket.destroyed) return true;
+		return false;
+	}
+
 	/** Reads nothing further, until `resume`. */
 	function hold() {
 		isHeld = true;
@@ -137,7 +144,13 @@ export function outputsOf({ sink, log, inheritance }: OutputsOptions) {
 			try {
 				fds.push(reopenBlocking(fd), openSync('/dev/null', fs.O_WRONLY));
 				const [pipe = 0, nowhere = 0] = fds;
-				spawnProcess({ path: '/bin/cat', args: [], env: {}, fds: [pipe, nowhere, nowhere], directory: '/' });
+				spawnProcess({
+					path: findCommand('cat', process.env.PATH ?? '/bin:/usr/bin'),
+					args: [],
+					env: {},
+					fds: [pipe, nowhere, nowhere],
+					directory: '/',
+				});
 			} catch {
 				// Nothing can be said any more, and nothing is served any more.
 			} finally {
@@ -158,7 +171,7 @@ export function outputsOf({ sink, log, inheritance }: OutputsOptions) {
 		return { state, fds: state.map(({ fd }) => fd) };
 	});
 
-	return { open, of, hold, resume, abandon };
+	return { open, of, isEnding, hold, resume, abandon };
 }
 
 /** Loaded by name, when the first child runs already: a start is quicker so. */

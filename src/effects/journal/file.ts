@@ -11,6 +11,7 @@ import {
 	writeSync,
 } from 'node:fs';
 import { call, errno, SyscallError } from '../os/libc.ts';
+import { wordsOf } from '../os/words.ts';
 import { type JournalContent, readJournal } from './lines.ts';
 
 const { O_RDWR, O_APPEND, O_CREAT, O_EXCL, O_NOFOLLOW } = constants;
@@ -45,24 +46,24 @@ export function readSound(fd: number, path: string, bytes: Buffer): JournalConte
 	const content = readJournal(bytes);
 	const { soundLength } = content;
 	if (soundLength === bytes.length) return content;
-	if (bytes.includes(10, soundLength) && !keepBad(path, bytes.subarray(soundLength))) {
-		content.problems.push(`the rest could not be kept in ${path}.bad, and is lost`);
+	if (bytes.includes(10, soundLength)) {
+		const why = keepBad(path, bytes.subarray(soundLength));
+		if (why !== null) content.problems.push(`the rest could not be kept in ${path}.bad, and is lost: ${why}`);
 	}
 	ftruncateSync(fd, soundLength);
 	return content;
 }
 
-/** Whether all of it could be kept: where the disk is full none is. */
-function keepBad(path: string, bytes: Buffer): boolean {
+/** Why not all of it could be kept, and so nothing is; null where it was. To serve matters more. */
+function keepBad(path: string, bytes: Buffer): string | null {
 	let bad: number | null = null;
 	try {
 		bad = createPrivate(`${path}.bad`);
 		for (let rest = bytes; rest.length > 0; ) rest = rest.subarray(writeSync(bad, rest));
-		return true;
+		return null;
 	} catch (error) {
 		if (bad !== null) rmSync(`${path}.bad`, { force: true });
-		if (!['ENOSPC', 'EDQUOT'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error;
-		return false;
+		return wordsOf(error);
 	} finally {
 		if (bad !== null) closeSync(bad);
 	}

@@ -8,7 +8,7 @@ import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { append, newMemory } from '../upgrade/memory.ts';
 import { orderFormat } from './becomeUser.ts';
-import { withoutDebugger } from './debugger.ts';
+import { debuggerFlag } from './debugger.ts';
 import { closeAll, makePipe } from './descriptors.ts';
 import { onceReadable, SyscallError } from './libc.ts';
 import { type SpawnSpec, spawnProcess, variablesOf } from './spawn.ts';
@@ -25,7 +25,8 @@ const ownProgram = '/proc/self/exe';
 /** Whether what is needed for it is installed, and speaks as we do. @throws {Error} */
 export function checkAsUser(): void {
 	const { execFileSync } = createRequire(import.meta.url)('node:child_process') as typeof import('node:child_process');
-	const said = execFileSync(process.execPath, [join(dist, 'as-user.cjs')], { encoding: 'utf8', stdio: 'pipe' });
+	const words = [debuggerFlag, join(dist, 'as-user.cjs')];
+	const said = execFileSync(process.execPath, words, { encoding: 'utf8', stdio: 'pipe', env: {} });
 	if (said !== orderFormat) throw new Error('as-user.cjs is not sound');
 }
 
@@ -58,7 +59,7 @@ export function spawnAsUser(spec: SpawnSpec, user: User, mark: Record<string, st
 		const first = spec.fds.length;
 		const pid = spawnProcess({
 			path: existsSync(ownProgram) ? ownProgram : process.execPath,
-			args: [...withoutDebugger(), join(dist, 'as-user.cjs'), String(first), String(first + 1)],
+			args: [debuggerFlag, join(dist, 'as-user.cjs'), String(first), String(first + 1)],
 			env: mark,
 			fds: [...spec.fds, order, write],
 			directory: spec.directory,

@@ -19,10 +19,11 @@ export function ownVariables(): Variables {
 	return variables;
 }
 
-/** The value of a flag, as Node has decoded it: its bytes where it is no UTF-8. */
-export function flagValue(name: string, decoded: string): string | Buffer {
+/** The value of a flag, as Node has decoded it: its bytes where it is no UTF-8. @param rest how many words are no flags */
+export function flagValue(name: string, decoded: string, rest: number): string | Buffer {
 	if (!decoded.includes('\ufffd')) return decoded;
-	for (const word of commandLine()) {
+	const words = commandLine();
+	for (const word of words.slice(0, words.length - rest).reverse()) {
 		if (typeof word === 'string') continue;
 		const [assignment = ''] = new RegExp(`^--?${name}=`).exec(word.toString('latin1')) ?? [];
 		const value = word.subarray(assignment.length);

@@ -2,17 +2,18 @@
 import { accessSync, constants, statSync } from 'node:fs';
 
 /** @returns the path as given when it has a slash, else the first match in $PATH. @throws {Error} with the words for the operator */
-export function findCommand(command: string | Buffer, searchPath: string): string | Buffer {
+export function findCommand(command: string | Buffer, searchPath: string | Buffer): string | Buffer {
 	const refuse = (why: string) => new Error(`exec: "${command}": ${why}`);
 	if (command.includes('/')) {
 		const problem = whyNotExecutable(command);
 		if (problem) throw refuse(problem);
 		return command;
 	}
-	for (const directory of searchPath.split(':')) {
-		const prefix = `${directory || '.'}/`;
-		const path = typeof command === 'string' ? prefix + command : Buffer.concat([Buffer.from(prefix), command]);
-		if (whyNotExecutable(path) === null) return path;
+	// Characters are bytes here.
+	const [name, path] = [command, searchPath].map((text) => Buffer.from(text as string).toString('latin1'));
+	for (const directory of path?.split(':') ?? []) {
+		const found = Buffer.from(`${directory || '.'}/${name}`, 'latin1');
+		if (whyNotExecutable(found) === null) return found.equals(Buffer.from(found.toString())) ? found.toString() : found;
 	}
 	throw refuse('executable file not found in $PATH');
 }

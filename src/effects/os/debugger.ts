@@ -8,8 +8,11 @@ const never = '--disable-sigusr1';
  */
 const nowhere = '--inspect-port=240.0.0.1:1024';
 
-/** The flag that keeps Node from it, unless it is among `args` already, or the operator wants a debugger. */
-export function withoutDebugger(args: (string | Buffer)[] = []): string[] {
-	const flag = process.allowedNodeEnvironmentFlags.has(never) ? never : nowhere;
-	return args.some((word) => word === flag || /^--inspect\b/.test(String(word))) ? [] : [flag];
+/** The flag that keeps a Node from it. */
+export const debuggerFlag = process.allowedNodeEnvironmentFlags.has(never) ? never : nowhere;
+
+/** The same for a program that goes on with the flags of this one, unless they have it already or want a debugger. */
+export function missingDebuggerFlag(): string[] {
+	const isThere = process.execArgv.some((word) => word === debuggerFlag || /^--inspect(?!-port|-publish)/.test(word));
+	return isThere ? [] : [debuggerFlag];
 }

@@ -220,9 +220,9 @@ export function reviveListener({ fd, address }: Listener): void {
 	call('listen', fd, backlog());
 }
 
-/** Whether a child has shut the socket down, for all that share it: on a UNIX socket that can't be undone (poll(2)). */
-export function isShutDown({ fd, file }: Listener): boolean {
-	if (file === null) return !isListening(fd);
+/** Whether a child has shut the socket down, for all that share it. One of UNIX still says then that it listens (poll(2) knows). */
+export function isShutDown({ fd }: Listener): boolean {
+	if (!isListening(fd)) return true;
 	const [POLLHUP, POLLRDHUP] = [0x10, 0x2000];
 	const entry = Buffer.alloc(8);
 	entry.writeInt32LE(fd);

@@ -6,7 +6,7 @@ import type { Outputs } from '../children/output.ts';
 import type { Sink } from '../log/sink.ts';
 import { commandLine } from '../os/bytes.ts';
 import { findCommand } from '../os/command.ts';
-import { withoutDebugger } from '../os/debugger.ts';
+import { missingDebuggerFlag } from '../os/debugger.ts';
 import type { SpawnSpec } from '../os/spawn.ts';
 import { becomeProgram } from './handover.ts';
 import type { Inheritance } from './inheritance.ts';
@@ -49,7 +49,7 @@ export async function replaceProgram({
 			// libuv reads several signals at a time and tells of them one by one: what it still has in its hands is lost with
 			// it, and in this phase of its loop there is none.
 			await setImmediate();
-		} while (!sink.isIdle() || !isSettled());
+		} while (!sink.isIdle() || !isSettled() || outputs.isEnding());
 		followDirectory(directory);
 		const { path, args } = nextProgram(directory);
 		return becomeProgram(inheritance, path, [commandLine()[0] ?? path, ...args]);
@@ -73,7 +73,7 @@ export function nextProgram(directory: string): Pick<SpawnSpec, 'path' | 'args' 
 	const [name = '', ...args] = commandLine();
 	return {
 		path: findCommand(name, process.env.PATH ?? ''),
-		args: [...withoutDebugger(args), ...args],
+		args: [...missingDebuggerFlag(), ...args],
 		directory,
 	};
 }

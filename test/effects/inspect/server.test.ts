@@ -1,0 +1,252 @@
+import { appendFileSync, mkdirSync, readdirSync, renameSync, writeFileSync } from 'node:fs';
+import { type IncomingMessage, request } from 'node:http';
+import { connect } from 'node:net';
+import { join } from 'node:path';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { serveInspector } from '../../../src/effects/inspect/server.ts';
+import { imaginedSource, journalSource } from '../../../src/effects/inspect/source.ts';
+import type { Fact } from '../../../src/machines/facts.ts';
+import { until } from '../../support/proc.ts';
+import { scratch } from '../../support/program.ts';
+import { rotating } from '../../support/simulation.ts';
+
+const header = (run: string) =>
+	JSON.stringify({
+		journal: 2,
+		program: '1.0.0',
+		boot: 'b',
+		run,
+		pid: 7,
+		startTime: 1,
+		args: ['-command=/bin/x', '--', '--password=hunter2'],
+		listeners: [{ uri: 'tcp://:80', address: '[::]:80', inode: 5, file: null }],
+	});
+
+const lines = (facts: readonly (Fact | object)[]) => facts.map((fact) => `${JSON.stringify(fact)}\n`).join('');
+
+async function serve(journal: string | null = null) {
+	const page = scratch();
+	writeFileSync(join(page, 'index.html'), '<!doctype html>the page');
+	const source = journal === null ? imaginedSource : journalSource(journal);
+	const { port } = await serveInspector({ source, page, host: '127.0.0.1', port: 0 });
+	return port;
+}
+
+function ask(port: number, path: string, headers: Record<string, string> = {}, method = 'GET') {
+	return new Promise<{ status: number; headers: IncomingMessage['headers']; text: string }>((resolve, reject) => {
+		const asked = request({ port, host: '127.0.0.1', path, method, headers, agent: false }, (response) => {
+			let text = '';
+			response.setEncoding('utf8').on('data', (chunk) => {
+				text += chunk;
+			});
+			response.on('end', () => resolve({ status: response.statusCode ?? 0, headers: response.headers, text }));
+		});
+		asked.on('error', reject).end();
+	});
+}
+
+interface Told {
+	event: string;
+	data: never;
+	id: string | null;
+}
+
+/** A page that listens to the facts. */
+function listen(port: number, lastEventId?: string) {
+	const told: Told[] = [];
+	let rest = '';
+	const headers = lastEventId === undefined ? {} : { 'Last-Event-ID': lastEventId };
+	let isOver = false;
+	const asked = request({ port, host: '127.0.0.1', path: '/facts', headers, agent: false }, (response) => {
+		response.on('close', () => {
+			isOver = true;
+		});
+		response.setEncoding('utf8').on('data', (chunk) => {
+			const parts = (rest + chunk).split('\n\n');
+			rest = parts.pop() ?? '';
+			for (const part of parts) {
+				const field = (name: string) => part.match(new RegExp(`^${name}: (.*)$`, 'm'))?.[1] ?? null;
+				told.push({ event: field('event') ?? '', data: JSON.parse(field('data') ?? 'null') as never, id: field('id') });
+			}
+		});
+		response.on('error', () => {});
+	});
+	asked.on('error', () => {});
+	asked.end();
+	onTestFinished(() => void asked.destroy());
+	const seqs = () =>
+		told.flatMap(({ event, data }) =>
+			event === 'lines' ? (data as { lines: Fact[] }).lines.map(({ seq }) => seq) : [],
+		);
+	return { told, seqs, close: () => asked.destroy(), isOver: () => isOver };
+}
+
+describe('the inspector’s server', () => {
+	it('serves the page, and lets it load nothing from elsewhere', async () => {
+		const { status, headers, text } = await ask(await serve(), '/');
+		expect({ status, text }).toEqual({ status: 200, text: '<!doctype html>the page' });
+		expect(headers['content-security-policy']).toMatch(/^default-src 'none'; script-src 'self';/);
+		expect(headers['content-security-policy']).not.toMatch(/unsafe|\*|http/);
+		expect(headers['x-content-type-options']).toBe('nosniff');
+		expect(headers['cross-origin-resource-policy']).toBe('same-origin');
+	});
+
+	it.each([
+		['under a name that leads here by DNS', { Host: 'evil.example:PORT' }, 'GET', 403],
+		['under its address with another port', { Host: '127.0.0.1:1' }, 'GET', 403],
+		['by another page', { Origin: 'http://evil.example' }, 'GET', 403],
+		['by another page on this machine', { Origin: 'http://127.0.0.1:1' }, 'GET', 403],
+		['by a foreign page’s image or script', { 'Sec-Fetch-Site': 'cross-site' }, 'GET', 403],
+		['by a page of another port', { 'Sec-Fetch-Site': 'same-site' }, 'GET', 403],
+		['to change something', {}, 'POST', 405],
+		['to remove something', {}, 'DELETE', 405],
+	])('refuses to be asked %s, in a sentence', async (_, headers, method, status) => {
+		const port = await serve();
+		const given = Object.fromEntries(
+			Object.entries(headers).map(([name, value]) => [name, value.replace('PORT', String(port))]),
+		);
+		for (const path of ['/', '/facts', '/page.js']) {
+			const answer = await ask(port, path, given, method);
+			expect(answer.status).toBe(status);
+			expect(answer.text).toMatch(/^[A-Z][^\n]*\.\n$/);
+		}
+	});
+
+	it('refuses to be asked under no name at all', async () => {
+		const port = await serve();
+		const socket = connect(port, '127.0.0.1');
+		let text = '';
+		socket.setEncoding('utf8').on('data', (chunk) => {
+			text += chunk;
+		});
+		socket.write('GET / HTTP/1.0\r\n\r\n');
+		await until('it is answered', () => text.includes('.\n'));
+		expect(text).toMatch(/^HTTP\/1\.1 403 /);
+	});
+
+	it.each([['localhost'], ['127.0.0.1'], ['[::1]']])('answers as %s', async (name) => {
+		const port = await serve();
+		expect((await ask(port, '/', { Host: `${name}:${port}`, Origin: `http://${name}:${port}` })).status).toBe(200);
+	});
+
+	it('has no file but those of the page', async () => {
+		const port = await serve();
+		for (const path of ['/../server.test.ts', '/%2e%2e/x', '//etc/passwd', '/index.html/', '/nothing']) {
+			expect(await ask(port, path)).toMatchObject({ status: 404, text: 'There is no such page.\n' });
+		}
+	});
+
+	it('sends facts as they come, and neither arguments nor anything of the environment', async () => {
+		const journal = join(scratch(), 'journal');
+		const { history } = rotating();
+		writeFileSync(journal, `${header('one')}\n${lines(history.slice(0, 5))}`);
+		const page = listen(await serve(journal));
+		await until('what is there', () => page.told.some(({ event }) => event === 'live'));
+		expect(page.told[0]).toMatchObject({
+			event: 'begins',
+			data: { name: journal, isImagined: false, run: 'one', listeners: [{ uri: 'tcp://:80', address: '[::]:80' }] },
+		});
+		expect(page.seqs()).toEqual([1, 2, 3, 4, 5]);
+		appendFileSync(journal, lines(history.slice(5)));
+		await until('the rest', () => page.seqs().length === history.length);
+		expect(JSON.stringify(page.told)).not.toContain('hunter2');
+		expect(page.told.filter(({ event }) => event === 'live')).toHaveLength(1);
+	});
+
+	it('goes on after a page was away, with what it has not got yet', async () => {
+		const journal = join(scratch(), 'journal');
+		const { history } = rotating();
+		writeFileSync(journal, `${header('one')}\n${lines(history)}`);
+		const port = await serve(journal);
+		const page = listen(port, 'one 4');
+		await until('the rest', () => page.told.some(({ event }) => event === 'live'));
+		expect(page.seqs()).toEqual(history.slice(4).map(({ seq }) => seq));
+		const other = listen(port, 'another 4');
+		await until('all of it', () => other.told.some(({ event }) => event === 'live'));
+		expect(other.seqs()).toEqual(history.map(({ seq }) => seq));
+	});
+
+	it('follows a journal that is compacted, and says when another supervisor’s takes its place', async () => {
+		const folder = scratch();
+		const journal = join(folder, 'journal');
+		const simulation = rotating();
+		const { history } = simulation;
+		const known = history.length;
+		writeFileSync(journal, `${header('one')}\n${lines(history)}`);
+		const page = listen(await serve(journal));
+		await until('what is there', () => page.told.some(({ event }) => event === 'live'));
+		const last = history.at(-1);
+		const checkpoint = { checkpoint: simulation.roster(), seq: last?.seq, at: last?.at };
+		simulation.up(2);
+		writeFileSync(`${journal}.new`, `${header('one')}\n${lines([checkpoint, ...history.slice(known)])}`);
+		renameSync(`${journal}.new`, journal);
+		await until('the rest', () => page.seqs().at(-1) === history.at(-1)?.seq);
+		expect(page.told.filter(({ event }) => event === 'begins')).toHaveLength(1);
+		writeFileSync(`${journal}.new`, `${header('two')}\n${lines(history.slice(0, 3))}`);
+		renameSync(`${journal}.new`, journal);
+		await until('the other one', () => page.told.filter(({ event }) => event === 'begins').length === 2);
+	});
+
+	it('says where a damaged journal ends', async () => {
+		const journal = join(scratch(), 'journal');
+		writeFileSync(
+			journal,
+			`${header('one')}\n${lines(rotating().history.slice(0, 3))}{"seq":4,"type":"child.married"}\n`,
+		);
+		const page = listen(await serve(journal));
+		await until('the end', () => page.told.some(({ event }) => event === 'ended'));
+		expect(page.seqs()).toEqual([1, 2, 3]);
+		expect(page.told.at(-1)?.data).toBe(`${journal}: line 5 is no fact; the story ends here`);
+	});
+
+	it('keeps no file and no watcher of a page that is gone, also one that never read', async () => {
+		const folder = scratch();
+		const journal = join(folder, 'journal');
+		const { history } = rotating();
+		const many = Array.from({ length: 3000 }, () => history).flat();
+		writeFileSync(journal, `${header('one')}\n${lines(history)}`);
+		const port = await serve(journal);
+		const fds = () => readdirSync('/proc/self/fd').length;
+		const first = listen(port);
+		await until('a first page', () => first.told.some(({ event }) => event === 'live'));
+		first.close();
+		await until('its end', () => true);
+		const before = fds();
+		writeFileSync(journal, `${header('one')}\n${lines(many)}`);
+		for (let round = 0; round < 20; round += 1) {
+			// It asks for more than any buffer holds, and reads none of it.
+			const silent = connect(port, '127.0.0.1');
+			silent.pause();
+			silent.write(`GET /facts HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\n\r\n`);
+			await until('it is answered', () => silent.bytesRead > 0 || silent.readableLength > 0 || fds() > before);
+			silent.destroy();
+		}
+		await until('all is closed', () => fds() <= before + 2);
+	});
+
+	it('has room for 32 pages, and tells the next one so; one that leaves makes room', async () => {
+		const port = await serve();
+		const pages = Array.from({ length: 32 }, () => listen(port));
+		await until('all are there', () => pages.every(({ told }) => told.length === 2));
+		expect(await ask(port, '/facts')).toMatchObject({ status: 503, text: '32 pages are open already: close one.\n' });
+		pages[0]?.close();
+		let next = listen(port);
+		await until('there is room', () => {
+			const isOver = next.isOver();
+			if (isOver) next = listen(port);
+			return next.told.length === 2;
+		});
+	});
+
+	it('goes on where the folder of the journal is removed', async () => {
+		const folder = join(scratch(), 'run');
+		mkdirSync(folder);
+		const journal = join(folder, 'journal');
+		writeFileSync(journal, `${header('one')}\n${lines(rotating().history)}`);
+		const port = await serve(journal);
+		const page = listen(port);
+		await until('what is there', () => page.told.some(({ event }) => event === 'live'));
+		renameSync(folder, `${folder}.gone`);
+		expect((await ask(port, '/')).status).toBe(200);
+	});
+});
