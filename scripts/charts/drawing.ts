@@ -1,6 +1,6 @@
 /** A statechart as an SVG. */
 import type { Chart } from '../../src/machines/chart.ts';
-import { describeEvent, tones } from '../../src/machines/descriptions.ts';
+import { tones } from '../../src/machines/descriptions.ts';
 import {
 	type Box,
 	fonts,
@@ -62,7 +62,7 @@ function stateOf({ state, lines, inner, ...box }: Layout['states'][number]): str
 	for (const { way, ...place } of inner) {
 		const around = { ...place, x: box.x + 8 + place.x, y: y + place.y };
 		parts.push(
-			`<g class="way inner" ${idsOf(way)} tabindex="0"><title>${escapeXml(sentenceOf(way))}</title><rect ${at(around)} rx="4"/>`,
+			`<g class="way inner" ${idsOf(way)} tabindex="0"><title>${escapeXml(way.sentence)}</title><rect ${at(around)} rx="4"/>`,
 		);
 		let line = around.y + 3;
 		for (const each of way.lines) {
@@ -78,7 +78,7 @@ function wayOf({ way, paths, ...box }: PlacedWay): string {
 	let y = box.y + padding.y;
 	const parts = [
 		`<g class="way${paths.length === 1 ? ' stub' : ''}" ${idsOf(way)} tabindex="0">`,
-		`<title>${escapeXml(sentenceOf(way))}</title>`,
+		`<title>${escapeXml(way.sentence)}</title>`,
 		...paths.map((path) => arrow(path, 'arrow')),
 		`<rect ${at(box)} rx="5"/>`,
 	];
@@ -91,11 +91,6 @@ function wayOf({ way, paths, ...box }: PlacedWay): string {
 
 function idsOf({ ids, from }: JoinedWay): string {
 	return `data-from="${from.join(' ')}" data-ways="${escapeXml(ids.join(' '))}"`;
-}
-
-function sentenceOf({ events, description }: JoinedWay): string {
-	const sentences = events.map(describeEvent).filter((sentence) => sentence !== '');
-	return [...sentences, ...(description ? [`${description}.`] : [])].join(' ') || 'At once.';
 }
 
 function text({ text: words, style }: Line, x: number, top: number, isCentred: boolean): string {

@@ -2,7 +2,7 @@
 import { createRequire } from 'node:module';
 import type { ELK, ElkExtendedEdge, ElkNode } from 'elkjs';
 import type { Chart, ChartState, Way } from '../../src/machines/chart.ts';
-import { wordsOfAction, wordsOfEvent, wordsOfGuard } from '../../src/machines/descriptions.ts';
+import { describeEvent, wordsOfAction, wordsOfEvent, wordsOfGuard } from '../../src/machines/descriptions.ts';
 import { type Font, widthOf, wrap } from './text.ts';
 
 export interface Line {
@@ -16,7 +16,8 @@ export interface JoinedWay {
 	from: string[];
 	to: string | null;
 	events: string[];
-	description: string | null;
+	/** All of it in one sentence or more. */
+	sentence: string;
 	lines: Line[];
 }
 
@@ -240,10 +241,23 @@ function joined(ways: Way[]): JoinedWay[] {
 			from: [...new Set(group.map(({ from }) => from))],
 			to: first.to,
 			events,
-			description: first.description,
+			sentence: sentenceOf(first, events),
 			lines: linesOf(first, events),
 		};
 	});
+}
+
+/** `SIGHUP asks for a rotation. If a rotation waits its turn: start a generation.` */
+function sentenceOf({ guard, actions, description }: Way, events: string[]): string {
+	const sentences = events.map(describeEvent).filter((sentence) => sentence !== '');
+	const done = actions.flatMap((action) => wordsOfAction(action) || []).join(', ');
+	const what = done || description || '';
+	const then = guard === null ? capital(what) : `If ${wordsOfGuard(guard)}${what === '' ? '' : `: ${what}`}`;
+	return [...(sentences.length > 0 ? sentences : ['At once.']), ...(then === '' ? [] : [`${then}.`])].join(' ');
+}
+
+function capital(text: string): string {
+	return text.charAt(0).toUpperCase() + text.slice(1);
 }
 
 /** What happens in an operator's words, and the code's names small. */

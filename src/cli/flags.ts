@@ -169,6 +169,8 @@ function usage(): string {
 		'Usage:',
 		'  socketmaster [flag]... -command=PATH [--] [argument of the program]...',
 		'  socketmaster replay JOURNAL [-until=SEQ|TIME] [-json] [-follow]',
+		'  socketmaster inspect JOURNAL [-listen=HOST:PORT] [-open]',
+		'  socketmaster simulate [-listen=HOST:PORT] [-open]',
 		'',
 		'Flags:',
 		...words,

@@ -144,7 +144,7 @@ function Frame({ actor, standings, others = [], choose, children }: FrameProps) 
 					<button type="button" aria-label={`Make the chart of the ${kind} larger`} onClick={() => enlarge(1.25)}>
 						+
 					</button>
-					<button type="button" aria-label={`See all of the chart of the ${kind}`} onClick={() => enlarge(null)}>
+					<button type="button" aria-label={`Fit all of the chart of the ${kind} in`} onClick={() => enlarge(null)}>
 						Fit
 					</button>
 				</span>

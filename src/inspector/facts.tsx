@@ -2,6 +2,7 @@
 import { computed, signal } from '@preact/signals';
 import { useVirtualizer } from '@tanstack/react-virtual';
 import { useEffect, useRef } from 'preact/hooks';
+import { describeEvent } from '../machines/descriptions.ts';
 import { nameOf, wordsOfState } from './charts.tsx';
 import { actorOf, type Entry } from './entry.ts';
 import { branch, goTo, index, story, total } from './store.ts';
@@ -208,7 +209,7 @@ function Row({ entry, place, row, top, count }: RowProps) {
 				{kind === 'decision' ? '◆' : kind === 'happening' ? '▶' : '■'}
 			</span>
 			<span class="type">{fact.type}</span>
-			<span class="words">{difference ? `⚠ ${difference}` : (says?.text ?? fieldsOf(fact))}</span>
+			<span class="words">{difference ? `⚠ ${difference}` : (says?.text ?? (fieldsOf(fact) || describeEvent(fact.type)))}</span>
 		</div>
 	);
 }

@@ -25,7 +25,7 @@ export function Rotations() {
 			<h2 id="rotations-title">
 				Rotations <span class="quiet">{shown.length}</span>
 			</h2>
-			<div class="list" ref={room} role="region" aria-labelledby="rotations-title" tabIndex={0}>
+			<div class="list" ref={room} role="region" aria-label="Rotations, newest first" tabIndex={0}>
 				<div class="whole" role="list" style={{ height: `${rows.getTotalSize()}px` }}>
 					{rows.getVirtualItems().map((item) => {
 						const life = shown[item.index];

@@ -103,7 +103,7 @@ export function Timeline() {
 					width={width}
 					height={height}
 					role="slider"
-					tabIndex={0}
+					{...{ tabindex: 0 }}
 					aria-label="The moment shown: drag, or use the arrow keys"
 					aria-valuemin={0}
 					aria-valuemax={Math.max(0, total.value - 1)}

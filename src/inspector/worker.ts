@@ -20,7 +20,8 @@ export type Told =
 const tell = (told: Told) => postMessage(told);
 
 let replay = newReplayer();
-let run: string | null = null;
+/** Undefined before the first one. */
+let run: string | null | undefined;
 let lastSeq = 0;
 
 const stream = new EventSource('facts');
