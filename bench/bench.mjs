@@ -1,7 +1,8 @@
 /**
  * Measures the built program. PEER=/path/to/another measures that one in the same run, turn by turn.
- * Usage: npm run bench [-- --quick] [-- log rotation start memory idle requests journal replay]
+ * Usage: npm run bench [-- --quick] [-- log rotation start memory idle requests journal replay inspector]
  */
+import { benchInspector } from './inspector.mjs';
 import { benchJournal } from './journal.mjs';
 import { benchLog } from './log.mjs';
 import { benchIdle, benchMemory, benchRotation, benchStart } from './process.mjs';
@@ -18,6 +19,7 @@ const all = {
 	idle: benchIdle,
 	journal: benchJournal,
 	replay: benchReplay,
+	inspector: benchInspector,
 };
 const wanted = process.argv.slice(2).filter((name) => name in all);
 

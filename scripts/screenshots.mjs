@@ -16,8 +16,7 @@ const [journal, broken] = [join(folder, 'journal'), join(folder, 'broken')];
 const env = { ...process.env, NODE_EXTRA_CA_CERTS: undefined, BROKEN: broken };
 
 /** A server that takes a while to leave, and does not start while a file is there. */
-const server =
-	'test -e "$BROKEN" && exit 7; trap "sleep 0.6; exit 0" TERM; echo up; while :; do sleep 0.02; done';
+const server = 'test -e "$BROKEN" && exit 7; trap "sleep 0.6; exit 0" TERM; echo up; while :; do sleep 0.02; done';
 const args = ['-listen=tcp://127.0.0.1:0', `-journal=${journal}`, '-start=400', '-kill=3000', '-signal=TERM'];
 const supervisor = spawn(program, [...args, '-command=/bin/sh', '--', '-c', server], {
 	stdio: ['ignore', 'ignore', 'pipe'],

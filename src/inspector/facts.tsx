@@ -209,7 +209,9 @@ function Row({ entry, place, row, top, count }: RowProps) {
 				{kind === 'decision' ? '◆' : kind === 'happening' ? '▶' : '■'}
 			</span>
 			<span class="type">{fact.type}</span>
-			<span class="words">{difference ? `⚠ ${difference}` : (says?.text ?? (fieldsOf(fact) || describeEvent(fact.type)))}</span>
+			<span class="words">
+				{difference ? `⚠ ${difference}` : (says?.text ?? (fieldsOf(fact) || describeEvent(fact.type)))}
+			</span>
 		</div>
 	);
 }

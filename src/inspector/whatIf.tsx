@@ -45,26 +45,8 @@ function Beginning() {
 				imagineFromNothing({ start, kill, drain, size });
 			}}
 		>
-			<label>
-				-start{' '}
-				<input
-					type="number"
-					min="0"
-					max="3600000"
-					value={start}
-					onInput={(event) => setStart(Number(event.currentTarget.value))}
-				/>
-			</label>
-			<label>
-				-kill{' '}
-				<input
-					type="number"
-					min="0"
-					max="3600000"
-					value={kill}
-					onInput={(event) => setKill(Number(event.currentTarget.value))}
-				/>
-			</label>
+			<Numeral label="-start" value={start} most={3_600_000} set={setStart} />
+			<Numeral label="-kill" value={kill} most={3_600_000} set={setKill} />
 			<label>
 				-signal{' '}
 				<select value={drain} onChange={(event) => setDrain(event.currentTarget.value)}>
@@ -73,18 +55,35 @@ function Beginning() {
 					))}
 				</select>
 			</label>
-			<label>
-				children{' '}
-				<input
-					type="number"
-					min="1"
-					max="16"
-					value={size}
-					onInput={(event) => setSize(Number(event.currentTarget.value))}
-				/>
-			</label>
+			<Numeral label="children" value={size} least={1} most={16} set={setSize} />
 			<button type="submit">Imagine a supervisor from its start</button>
 		</form>
+	);
+}
+
+interface NumeralProps {
+	label: string;
+	value: number;
+	least?: number;
+	most: number;
+	set: (value: number) => void;
+}
+
+function Numeral({ label, value, least = 0, most, set }: NumeralProps) {
+	return (
+		<label>
+			{label}{' '}
+			<input
+				type="number"
+				required
+				min={least}
+				max={most}
+				value={value}
+				onInput={({ currentTarget }) => {
+					if (currentTarget.validity.valid) set(currentTarget.valueAsNumber);
+				}}
+			/>
+		</label>
 	);
 }
 
@@ -157,16 +156,7 @@ function ExitWith({ children }: { children: Parameters<typeof endOf>[0][] }) {
 					))}
 				</select>
 			</label>
-			<label>
-				exits with{' '}
-				<input
-					type="number"
-					min="0"
-					max="255"
-					value={status}
-					onInput={(event) => setStatus(Number(event.currentTarget.value))}
-				/>
-			</label>
+			<Numeral label="exits with" value={status} most={255} set={setStatus} />
 			<button type="submit">Let it</button>
 		</form>
 	);
