@@ -1,5 +1,5 @@
 /** A statechart in words: a page with its picture, its states and events in sentences, and what happens in each state on each event. */
-import type { Chart, ChartState, Way } from '../../src/machines/chart.ts';
+import { type Chart, type ChartState, type Way, waysOn } from '../../src/machines/chart.ts';
 import { describeEvent, tones, wordsOfAction, wordsOfEvent, wordsOfGuard } from '../../src/machines/descriptions.ts';
 
 /** The page of a chart, in Markdown. */
@@ -15,6 +15,11 @@ export function pageOf(chart: Chart): string {
 		'',
 		`![The statechart of the ${chart.id}](${chart.id}.svg)`,
 		'',
+		'In the picture a box on an arrow says what happens, under which condition, what is done, and, small, the names that the',
+		'code has for it. Lines lead from a state into a box and from the box, with an arrow, to the next state. A dashed box with no',
+		'line into it is reached from anywhere in the state around it ("at any time"), or stands for going on where an earlier',
+		'supervisor was. What stands within a state happens there without leaving it.',
+		'',
 		'## States',
 		'',
 		...chart.states.filter(({ id }) => id !== '').map(sentenceOfState),
@@ -25,7 +30,8 @@ export function pageOf(chart: Chart): string {
 		'',
 		'## What happens where',
 		'',
-		'A dot says that nothing happens. Where there are several ways, the first one whose condition holds is taken.',
+		'A dot says that nothing happens. Where there are several ways, the first one whose condition holds is taken; those of the',
+		'states around come after its own.',
 		'',
 		row('', ...leaves.map(({ key }) => `**${key}**`)),
 		row('---', ...leaves.map(() => '---')),
@@ -46,13 +52,12 @@ function sentenceOfState({ id, states, tone, description, invokes }: ChartState)
 	return `${indent}- **${id.split('.').at(-1)}**${states.length > 0 ? '' : ` (${tones[tone]})`}: ${description}${works}`;
 }
 
-/** An event that a state knows nothing of is the business of those around it. */
-function cell({ states, ways }: Chart, state: ChartState, event: string): string {
-	for (let at: ChartState | undefined = state; at; at = states.find(({ id }) => id === at?.parent)) {
-		const own = ways.filter((way) => way.from === at?.id && way.event === event);
-		if (own.length > 0) return [...new Set(own.map((way) => whither(way, state)))].join(' or ');
-	}
-	return '·';
+function cell(chart: Chart, state: ChartState, event: string): string {
+	const ways = waysOn(chart, state.id, event);
+	const ends = [...new Set(ways.map((way) => whither(way, state)))];
+	// Where every way has a condition, nothing may happen.
+	const isSure = ways.length === 0 || ways.some(({ guard }) => guard === null);
+	return [...ends, ...(isSure ? [] : ['·'])].join(' or ') || '·';
 }
 
 function whither({ to, actions, description }: Way, state: ChartState): string {

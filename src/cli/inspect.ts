@@ -19,7 +19,8 @@ type Asked = Where & { journal: string | null };
 /** Serves the page until the process is ended; sets the exit status where it can't. */
 export async function runInspector(words: string[], version: string): Promise<void> {
 	let asked: Asked | undefined;
-	const take = (journal: string | null, { listen, open }: { listen?: unknown; open?: unknown }) => {
+	const take = (journal: string | null, { listen, open, _ }: { listen?: unknown; open?: unknown; _: string[] }) => {
+		if (_.length > 0) return fail(`unexpected argument: ${_[0]}`, 2);
 		asked = { journal, listen: listen === undefined ? undefined : String(listen), open: open === true };
 	};
 	readCommand(words, version, { boolean: ['open'], string: ['listen', '_'] }, (program) =>
@@ -69,7 +70,7 @@ async function serve(source: FactSource, where: { host: string; port: number }, 
 
 /** `127.0.0.1:9615`, `[::1]:0`, `localhost:9615`; null for what is none. */
 function addressOf(text: string): { host: string; port: number } | null {
-	const [, bracketed, plain, digits] = /^(?:\[([0-9a-fA-F:]+)\]|([^:[\]/]+)):(\d{1,5})$/.exec(text) ?? [];
+	const [, bracketed, plain, digits] = /^(?:\[([0-9a-fA-F:.]+)\]|([^:[\]/]+)):(\d{1,5})$/.exec(text) ?? [];
 	const host = bracketed ?? plain;
 	const port = Number(digits);
 	return host === undefined || port > 65535 ? null : { host, port };

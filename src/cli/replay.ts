@@ -27,7 +27,8 @@ export async function runReplay(words: string[], version: string): Promise<void>
 			.option('--until', 'Stop after this fact: a number, or a time as 2026-11-22T13:30:00Z')
 			.option('--json', 'One JSON object a fact', false)
 			.option('--follow', 'Go on as the journal grows', false)
-			.action((path, { until, json, follow }) => {
+			.action((path, { until, json, follow, _ }) => {
+				if (_.length > 0) return usageError(`unexpected argument: ${_[0]}`);
 				asked = { path: String(path), until, json: json === true, follow: follow === true };
 			}),
 	);
@@ -37,6 +38,11 @@ export async function runReplay(words: string[], version: string): Promise<void>
 	if (problem === null) return;
 	process.stderr.write(`${problem}\n`);
 	process.exitCode = isUsage ? 2 : 1;
+}
+
+function usageError(sentence: string) {
+	process.stderr.write(`${sentence}\n`);
+	process.exitCode = 2;
 }
 
 function isLimit(until: string | undefined): boolean {
@@ -51,7 +57,7 @@ async function tellStory({ path, until, json, follow }: ReplayOptions): Promise<
 	let roster: Roster | null = null;
 	let number = 0;
 	try {
-		for await (const raws of linesOf(path, { follow })) {
+		for await (const { lines: raws } of linesOf(path, { follow })) {
 			if (raws.length === 0) out.flush();
 			for (const raw of raws) {
 				number += 1;

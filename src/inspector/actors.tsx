@@ -16,6 +16,7 @@ export function Actors() {
 				{standings.has('supervisor') && (
 					<li>
 						<Actor actor="supervisor" state={leaf('supervisor')} />
+						{story().rosterAt(index.value)?.queued && <span class="quiet"> one more rotation waits its turn</span>}
 						<ul>
 							{standings.has('upgrade') && leaf('upgrade') !== 'idle' && (
 								<li>
@@ -24,7 +25,7 @@ export function Actors() {
 							)}
 							{generations.map((actor) => {
 								const generation = Number(actor.split('.')[1]);
-								const children = (lives.generations.get(generation)?.children ?? []).filter(({ child }) =>
+								const children = (lives.generationAt(generation, index.value)?.children ?? []).filter(({ child }) =>
 									standings.has(`child.${child}`),
 								);
 								return (
@@ -42,7 +43,7 @@ export function Actors() {
 												<li key={child}>
 													<Actor
 														actor={`child.${child}`}
-														pid={pid}
+														pid={pid && pid.index <= index.value ? pid.pid : null}
 														state={leaf(`child.${child}`)}
 														isChosen={looked.child === child}
 														choose={() => {
@@ -113,4 +114,5 @@ const tones: Record<string, string> = {
 	stopped: 'gone',
 	gone: 'gone',
 	pending: 'coming',
+	left: 'leaving',
 };

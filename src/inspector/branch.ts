@@ -25,11 +25,13 @@ export interface Branch {
 	/** The state of the supervisor's own replacement. */
 	upgrade: () => string;
 	roster: () => Roster | null;
+	/** Children of a supervisor that was killed: nobody learns how they end. */
+	strangers: ReadonlySet<number>;
 }
 
 /** Imagines a supervisor from its start on. */
 export function branchFromNothing(plan: Plan, at: number): Branch {
-	const branch = newBranch(null, null, 0, at);
+	const branch = newBranch(null, null, 0, at, []);
 	branch.tell({ type: 'supervisor.started', pid: 1, plan }, 0);
 	return branch;
 }
@@ -40,7 +42,13 @@ export function branchFrom(story: Story, index: number): Branch {
 	const first = beginningBefore(story, end);
 	const { fact, isLife } = story.entries[first] as Entry;
 	const roster = isLife ? null : story.rosterAt(first);
-	const branch = newBranch(story.entries[end]?.fact.seq ?? null, roster, fact.seq - (isLife ? 1 : 0), fact.at);
+	const branch = newBranch(
+		story.entries[end]?.fact.seq ?? null,
+		roster,
+		fact.seq - (isLife ? 1 : 0),
+		fact.at,
+		strangersAt(story, end),
+	);
 	branch.tell(
 		isLife ? beginningOf(fact) : { type: 'supervisor.recovered', pid: 1, by: 'upgrade', roster: roster as Roster },
 		0,
@@ -59,12 +67,14 @@ export function branchFrom(story: Story, index: number): Branch {
  * The last moment up to which everything was answered and every child had a process, as a roster tells all of it; or the
  * beginning of that life.
  */
-function beginningBefore(story: Story, index: number): number {
+export function beginningBefore(story: Story, index: number): number {
 	for (let at = index; at > 0; at -= 1) {
 		if (story.entries[at]?.isLife) return at;
 		if (story.endOfStep(at) !== at) continue;
 		const roster = story.rosterAt(at);
 		if (!roster || roster.unanswered !== null || stateOf(roster) === 'stopped') continue;
+		// A roster knows nothing of an upgrade that is under way.
+		if ((story.standingsAt(at).get('upgrade')?.state ?? 'idle') !== 'idle') continue;
 		if (roster.children.every(({ pid }) => pid !== null)) return at;
 	}
 	return 0;
@@ -75,10 +85,21 @@ function beginningOf(fact: Entry['fact']): Happening {
 	return { type: 'supervisor.recovered', pid: 1, by: 'upgrade', roster: fact.roster };
 }
 
-function newBranch(after: number | null, from: Roster | null, seq: number, at: number): Branch {
+/** Whom the supervisor before has left to this one when it was killed. */
+function strangersAt({ entries }: Story, index: number): number[] {
+	const life = entries.slice(0, index + 1).findLast(({ fact }) => isTakenOver(fact))?.fact;
+	return life && 'roster' in life ? life.roster.children.map(({ child }) => child) : [];
+}
+
+function isTakenOver(fact: Entry['fact'] | Happening): boolean {
+	return fact.type === 'supervisor.started' || (fact.type === 'supervisor.recovered' && fact.by === 'start');
+}
+
+function newBranch(after: number | null, from: Roster | null, seq: number, at: number, known: number[]): Branch {
 	const story = newStory();
 	const replay = newReplayer();
 	const told: Branch['told'] = [];
+	const strangers = new Set(known);
 	// The charts are told of a happening only when it is a fact: what they decide is noted in its order.
 	const world = imagined({ seq, at, told: (fact) => story.append(replay(fact)) });
 	const { supervisor } = world;
@@ -91,11 +112,14 @@ function newBranch(after: number | null, from: Roster | null, seq: number, at: n
 			told.push({ happening, after: millis });
 			world.wait(millis);
 			world.tell(happening);
+			if (happening.type !== 'supervisor.recovered' || happening.by !== 'start') return;
+			for (const { child } of happening.roster.children) strangers.add(child);
 		},
 		state: () => leafOf(supervisor().getSnapshot().value),
 		phases: () => phasesOf(supervisor()),
 		describe: () => describeState(supervisor()),
 		upgrade: () => leafOf(supervisor().getSnapshot().children.upgrade?.getSnapshot().value ?? 'idle'),
 		roster: world.roster,
+		strangers,
 	};
 }

@@ -6,7 +6,12 @@ import childChart from '../../docs/statecharts/child.svg';
 import generationChart from '../../docs/statecharts/generation.svg';
 import supervisorChart from '../../docs/statecharts/supervisor.svg';
 import upgradeChart from '../../docs/statecharts/upgrade.svg';
+import { type Chart, chartOf, possibleWays } from '../machines/chart.ts';
+import { childMachine } from '../machines/child.ts';
+import { generationMachine } from '../machines/generation.ts';
+import { supervisorMachine } from '../machines/supervisor.ts';
 import { chartNameOf } from '../machines/trace.ts';
+import { upgradeMachine } from '../machines/upgrade.ts';
 import { chosen, index, story } from './store.ts';
 import type { Standings } from './story.ts';
 
@@ -16,6 +21,10 @@ const pictures: Record<string, string> = {
 	child: childChart,
 	upgrade: upgradeChart,
 };
+
+const charts: Record<string, Chart> = Object.fromEntries(
+	[supervisorMachine, generationMachine, childMachine, upgradeMachine].map((machine) => [machine.id, chartOf(machine)]),
+);
 
 /** How large each kind of chart is drawn: its own size times this; null is as wide as its room. */
 const zoom = signal<Record<string, number | null>>({});
@@ -59,7 +68,7 @@ export function Charts() {
 	);
 
 	function childrenOf(number: number | null): number[] {
-		const life = story().lives.generations.get(number ?? -1);
+		const life = story().lives.generationAt(number ?? -1, index.value);
 		return (life?.children ?? []).map((each) => each.child).filter((each) => standings.has(`child.${each}`));
 	}
 }
@@ -70,7 +79,7 @@ export function chosenAt(standings: Standings): { generation: number | null; chi
 	const step = story().stepOf(index.value);
 	const moved = step?.moves.find(({ actor }) => chartNameOf(actor) === 'child');
 	const movedChild = moved ? Number(moved.actor.split('.')[1]) : null;
-	const movedGeneration = movedChild === null ? null : (lives.children.get(movedChild)?.generation ?? null);
+	const movedGeneration = movedChild === null ? null : (lives.childAt(movedChild, index.value)?.generation ?? null);
 	const generations = numbersOf(standings, 'generation');
 	const isThere = (number: number | null) => number !== null && generations.includes(number);
 	const generation = isThere(chosen.value.generation)
@@ -78,7 +87,7 @@ export function chosenAt(standings: Standings): { generation: number | null; chi
 		: isThere(movedGeneration)
 			? movedGeneration
 			: (generations.at(-1) ?? null);
-	const children = (lives.generations.get(generation ?? -1)?.children ?? [])
+	const children = (lives.generationAt(generation ?? -1, index.value)?.children ?? [])
 		.map((life) => life.child)
 		.filter((number) => standings.has(`child.${number}`));
 	const child = children.includes(chosen.value.child ?? -1)
@@ -190,13 +199,15 @@ function Picture({ kind, state, taken, scale }: PictureProps) {
 
 	useLayoutEffect(() => {
 		const svg = room.current?.firstElementChild as SVGSVGElement | null;
-		if (svg) light(svg, state, taken);
+		if (svg) light(svg, kind, state, taken);
 	}, [kind, state, taken.join(' ')]);
 
 	useLayoutEffect(() => {
 		const svg = room.current?.firstElementChild as SVGSVGElement | null;
 		if (!svg || !room.current) return;
-		svg.style.width = scale === null ? '100%' : `${svg.viewBox.baseVal.width * scale}px`;
+		const { width, height } = svg.viewBox.baseVal;
+		const whole = Math.min(room.current.clientWidth / width, (window.innerHeight * 0.6) / height);
+		svg.style.width = `${width * (scale ?? whole)}px`;
 		bringIntoSight(room.current, svg);
 	}, [kind, state, taken.join(' '), scale]);
 
@@ -241,7 +252,9 @@ function itemsIn(element: Element): SVGElement[] {
 }
 
 /** Marks where a chart stands, what was taken and what is possible, in classes and in words. */
-function light(svg: SVGSVGElement, state: string | null, taken: string[]) {
+function light(svg: SVGSVGElement, kind: string, state: string | null, taken: string[]) {
+	const chart = charts[kind];
+	const next = new Set(chart && state !== null ? possibleWays(chart, state).map(({ id }) => id) : []);
 	const isActive = (id: string) => state !== null && (id === '' || state === id || state.startsWith(`${id}.`));
 	const sources = new Set(taken.map((way) => way.split('|')[0]));
 	for (const item of svg.querySelectorAll<SVGElement>('[data-state]')) {
@@ -250,8 +263,9 @@ function light(svg: SVGSVGElement, state: string | null, taken: string[]) {
 		say(item, active ? 'active now' : '');
 	}
 	for (const item of svg.querySelectorAll<SVGElement>('[data-ways]')) {
-		const isTaken = (item.dataset.ways ?? '').split(' ').some((way) => taken.includes(way));
-		const isPossible = (item.dataset.from ?? '').split(' ').some(isActive);
+		const ways = (item.dataset.ways ?? '').split(' ');
+		const isTaken = ways.some((way) => taken.includes(way));
+		const isPossible = ways.some((way) => next.has(way));
 		item.classList.toggle('taken', isTaken);
 		item.classList.toggle('possible', isPossible);
 		say(item, isTaken ? 'just taken' : isPossible ? 'possible next' : '');

@@ -58,7 +58,7 @@ function callOf(happening: Happening, from: Roster | null): string {
 		case 'supervisor.started':
 			return `.start(${literal(changesOf(happening.plan))})`;
 		case 'supervisor.recovered':
-			if (happening.roster === from) return '.recover(roster)';
+			if (happening.roster === from && happening.by === 'upgrade') return '.recover(roster)';
 			break;
 		case 'signal.HUP':
 		case 'signal.TERM':
@@ -90,7 +90,8 @@ function changesOf(plan: Plan): Partial<Plan> {
 }
 
 function quoted(text: string): string {
-	return `'${text.replace(/[\\']/g, '\\$&').replace(/\n/g, '\\n')}'`;
+	const escapes: Record<string, string> = { '\\': '\\\\', "'": "\\'", '\n': '\\n', '\r': '\\r' };
+	return `'${text.replace(/[\\'\n\r]/g, (character) => escapes[character] ?? '')}'`;
 }
 
 /** A value as TypeScript is written here. */

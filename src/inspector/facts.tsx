@@ -209,11 +209,14 @@ function Row({ entry, place, row, top, count }: RowProps) {
 				{kind === 'decision' ? '◆' : kind === 'happening' ? '▶' : '■'}
 			</span>
 			<span class="type">{fact.type}</span>
-			<span class="words">
-				{difference ? `⚠ ${difference}` : (says?.text ?? (fieldsOf(fact) || describeEvent(fact.type)))}
-			</span>
+			<span class="words">{difference ? `⚠ ${difference}` : (says?.text ?? wordsOf(fact))}</span>
 		</div>
 	);
+}
+
+function wordsOf(fact: Entry['fact']): string {
+	if (fact.type !== 'checkpoint') return fieldsOf(fact) || describeEvent(fact.type);
+	return fact.gap ? 'facts are missing here: they could not be written' : 'stands for all facts before it';
 }
 
 function Detail() {

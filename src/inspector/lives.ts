@@ -6,6 +6,7 @@ import type { Entry } from './entry.ts';
 /** A moment: its place among the entries, and its time. */
 export interface Instant {
 	index: number;
+	/** Milliseconds since 1970, never less than before. */
 	at: number;
 }
 
@@ -16,7 +17,8 @@ export interface Segment extends Instant {
 export interface ChildLife {
 	child: number;
 	generation: number;
-	pid: number | null;
+	/** Since when its pid is known. */
+	pid: (Instant & { pid: number }) | null;
 	segments: Segment[];
 	signals: (Instant & { signal: string; reason: SignalReason })[];
 	end: (Instant & { how: string; wasTold: boolean }) | null;
@@ -24,15 +26,19 @@ export interface ChildLife {
 	lane: number;
 }
 
+/** `left` is one that leaves, of which it is not known whether it served. */
+export type Verdict = 'serving' | 'givenUp' | 'stopped' | 'left';
+
 export interface GenerationLife {
 	generation: number;
-	asked: Asker;
 	/** Null where it was there before what is known. */
-	askedAt: number | null;
+	asked: Asker | null;
+	/** When it was asked for. */
+	askedAt: number;
 	started: Instant;
-	verdict: (Instant & { kind: 'serving' | 'givenUp' | 'stopped' }) | null;
+	verdict: (Instant & { kind: Verdict }) | null;
 	/** The generations that were told to leave for it. */
-	replaced: number[];
+	replaced: GenerationLife[];
 	children: ChildLife[];
 }
 
@@ -44,37 +50,39 @@ export interface SupervisorSegment extends Instant {
 	state: string;
 }
 
-/** The lives so far, and what adds to them. */
+export type Lives = ReturnType<typeof newLives>;
+
+/** The lives so far, and what adds to them. A supervisor that begins anew counts from 1 again. */
 export function newLives() {
-	const generations = new Map<number, GenerationLife>();
-	const children = new Map<number, ChildLife>();
+	const generations: GenerationLife[] = [];
+	const children: ChildLife[] = [];
 	const marks: SupervisorMark[] = [];
 	const states: SupervisorSegment[] = [];
-	const lanes: (ChildLife | null)[] = [];
+	/** Of the supervisor that lives, by their numbers. */
+	let ownGenerations = new Map<number, GenerationLife>();
+	let ownChildren = new Map<number, ChildLife>();
+	const lanes: ChildLife[] = [];
 	let askedAt: number | null = null;
 	let queuedAt: number | null = null;
 
-	/** @param roster what all facts up to this one amount to */
-	function add({ fact, moves }: Entry, index: number, roster: Roster | null) {
-		const now = { index, at: fact.at };
-		for (const { actor, state } of moves) {
-			if (actor === 'supervisor' && states.at(-1)?.state !== state) states.push({ ...now, state });
-		}
+	/** @param at its time, never less than before. @param roster what all facts up to this one amount to */
+	function add({ fact, moves }: Entry, index: number, at: number, roster: Roster | null) {
+		const now = { index, at };
 		switch (fact.type) {
 			case 'checkpoint':
 			case 'supervisor.recovered':
 				goOn(fact.roster, now);
-				if (fact.type === 'supervisor.recovered')
-					marks.push({ ...now, label: fact.by === 'upgrade' ? 'upgraded' : 'recovered' });
+				if (fact.type === 'checkpoint') mark(fact.gap ? 'facts are missing' : 'checkpoint', now);
+				else mark(fact.by === 'upgrade' ? 'upgraded' : 'recovered', now);
 				break;
 			case 'supervisor.started':
-				marks.push({ ...now, label: 'start' });
-				askedAt = fact.at;
+				beginAnew(now);
+				mark('start', now);
 				break;
 			case 'signal.HUP':
 			case 'rotate.requested':
-				askedAt = fact.at;
-				mark(fact.type, now);
+				askedAt = at;
+				mark(wordOf(fact.type), now);
 				break;
 			case 'signal.TERM':
 			case 'signal.INT':
@@ -82,95 +90,116 @@ export function newLives() {
 			case 'signal.USR1':
 			case 'signal.USR2':
 			case 'stop.requested':
-				mark(fact.type, now);
+				mark(wordOf(fact.type), now);
 				break;
 			case 'rotation.queued':
 				queuedAt ??= askedAt;
 				break;
 			case 'generation.started':
-				generations.set(fact.generation, {
-					generation: fact.generation,
-					asked: fact.asked,
-					askedAt: queuedAt ?? askedAt ?? fact.at,
-					started: now,
-					verdict: null,
-					replaced: [],
-					children: [],
-				});
-				queuedAt = null;
+				addGeneration(fact.generation, fact.asked, now, queuedAt ?? askedAt ?? at);
+				[queuedAt, askedAt] = [null, null];
 				break;
 			case 'generation.promoted': {
-				const life = generations.get(fact.generation);
-				if (!life) break;
-				life.verdict = { ...now, kind: 'serving' };
-				life.replaced = fact.replaced;
+				const life = ownGenerations.get(fact.generation);
+				if (life) life.replaced = fact.replaced.flatMap((number) => ownGenerations.get(number) ?? []);
 				break;
 			}
 			case 'generation.givenUp':
-				decideOn(fact.generation, 'givenUp', now);
+				decide(ownGenerations.get(fact.generation), 'givenUp', now);
 				break;
 			case 'stop.begun':
-				for (const { generation, verdict } of generations.values()) if (!verdict) decideOn(generation, 'stopped', now);
+				for (const life of ownGenerations.values()) decide(life, 'stopped', now);
 				break;
 			case 'child.signalled':
-				children.get(fact.child)?.signals.push({ ...now, signal: fact.signal, reason: fact.reason });
+				ownChildren.get(fact.child)?.signals.push({ ...now, signal: fact.signal, reason: fact.reason });
 				break;
 		}
 		if ('child' in fact) follow(fact, roster, now);
+		for (const { actor, state } of moves) {
+			if (actor === 'supervisor' && states.at(-1)?.state !== state) states.push({ ...now, state });
+			const [kind, number] = actor.split('.');
+			if (kind !== 'generation') continue;
+			// What the charts came to is known at once; that it is decided so stands in the facts that follow.
+			if (state === 'alive.serving') decide(ownGenerations.get(Number(number)), 'serving', now);
+			if (state === 'over') decide(ownGenerations.get(Number(number)), 'givenUp', now);
+		}
+	}
+
+	/** Nobody of the supervisor before is left. */
+	function beginAnew(now: Instant) {
+		for (const life of ownChildren.values()) end(life, 'gone meanwhile', now);
+		for (const life of ownGenerations.values()) decide(life, 'givenUp', now);
+		ownGenerations = new Map();
+		ownChildren = new Map();
+		[askedAt, queuedAt] = [null, null];
 	}
 
 	/** A child's phase is what the roster says: whether a signal changes it is decided there. */
 	function follow(fact: Fact & { child: number }, roster: Roster | null, now: Instant) {
 		const own = roster?.children.find(({ child }) => child === fact.child);
-		const life = children.get(fact.child);
-		if (own && !life) begin(own.child, own.generation, own.pid, own.phase, now);
-		else if (own && life) {
-			life.pid = own.pid;
-			if (life.segments.at(-1)?.phase !== own.phase) life.segments.push({ ...now, phase: own.phase });
-		} else if (life) end(life, howItEnded(fact), now);
+		const life = ownChildren.get(fact.child);
+		if (own && !life) addChild(own, now);
+		else if (own && life) update(life, own, now);
+		else if (life) end(life, howItEnded(fact), now);
 	}
 
-	function mark(type: string, now: Instant) {
-		marks.push({ ...now, label: type.replace('signal.', '').replace('.requested', '') });
+	function update(life: ChildLife, { pid, phase }: Roster['children'][number], now: Instant) {
+		if (pid !== null && !life.pid) life.pid = { ...now, pid };
+		if (life.segments.at(-1)?.phase !== phase) life.segments.push({ ...now, phase });
 	}
 
-	function decideOn(generation: number, kind: 'givenUp' | 'stopped', now: Instant) {
-		const life = generations.get(generation);
-		if (life) life.verdict = { ...now, kind };
-	}
-
-	/** What is known of those that live already, and of nothing before. */
+	/** What a roster says of those that live; facts before it may be missing. */
 	function goOn(roster: Roster, now: Instant) {
-		for (const { child, generation, pid, phase, since } of roster.children) {
-			if (children.has(child)) continue;
-			const at = Math.min(since, now.at);
-			if (!generations.has(generation)) {
-				const isUp = generation !== roster.candidate;
-				generations.set(generation, {
-					generation,
-					asked: generation === roster.lastGeneration ? roster.asked : 'start',
-					askedAt: null,
-					started: { ...now, at },
-					verdict: isUp ? { ...now, at, kind: 'serving' } : null,
-					replaced: [],
-					children: [],
-				});
-			}
-			begin(child, generation, pid, phase, { ...now, at });
-		}
 		const present = new Set(roster.children.map(({ child }) => child));
-		for (const life of children.values()) {
-			if (!present.has(life.child)) end(life, 'gone meanwhile', now);
+		for (const life of ownChildren.values()) if (!present.has(life.child)) end(life, 'gone meanwhile', now);
+		for (const own of roster.children) {
+			const known = ownChildren.get(own.child);
+			if (known) update(known, own, now);
+			else {
+				const before = { ...now, at: Math.min(own.since, now.at) };
+				if (!ownGenerations.has(own.generation)) addGeneration(own.generation, null, before, before.at);
+				addChild(own, before);
+			}
+		}
+		for (const life of ownGenerations.values()) {
+			const isThere = life.children.some(({ child }) => present.has(child));
+			if (life.generation === roster.serving && isThere) decide(life, 'serving', now);
+			else if (!isThere) decide(life, 'givenUp', now);
+			else if (life.generation !== roster.candidate) decide(life, 'left', now);
 		}
 	}
 
-	function begin(child: number, generation: number, pid: number | null, phase: Phase, now: Instant) {
-		let lane = lanes.findIndex((other) => other === null || (other.end !== null && other.end.at <= now.at));
+	function mark(label: string, now: Instant) {
+		marks.push({ ...now, label });
+	}
+
+	/** The first verdict stands. */
+	function decide(life: GenerationLife | undefined, kind: Verdict, now: Instant) {
+		if (life) life.verdict ??= { ...now, kind };
+	}
+
+	function addGeneration(generation: number, asked: Asker | null, started: Instant, askedAt: number) {
+		const life = { generation, asked, askedAt, started, verdict: null, replaced: [], children: [] };
+		generations.push(life);
+		ownGenerations.set(generation, life);
+	}
+
+	function addChild({ child, generation, pid, phase }: Roster['children'][number], now: Instant) {
+		let lane = lanes.findIndex(({ end }) => end !== null && end.at <= now.at);
 		if (lane < 0) lane = lanes.length;
-		const life: ChildLife = { child, generation, pid, segments: [{ ...now, phase }], signals: [], end: null, lane };
+		const life: ChildLife = {
+			child,
+			generation,
+			pid: pid === null ? null : { ...now, pid },
+			segments: [{ ...now, phase }],
+			signals: [],
+			end: null,
+			lane,
+		};
 		lanes[lane] = life;
-		children.set(child, life);
-		generations.get(generation)?.children.push(life);
+		children.push(life);
+		ownChildren.set(child, life);
+		ownGenerations.get(generation)?.children.push(life);
 	}
 
 	function end(life: ChildLife, how: string, now: Instant) {
@@ -179,7 +208,21 @@ export function newLives() {
 		life.end = { ...now, how, wasTold };
 	}
 
-	return { add, generations, children, marks, states, laneCount: () => lanes.length };
+	/** The generation of that number that was there last at a moment. */
+	function generationAt(number: number, index: number): GenerationLife | null {
+		return generations.findLast(({ generation, started }) => generation === number && started.index <= index) ?? null;
+	}
+
+	/** The child of that number that was there last at a moment. */
+	function childAt(number: number, index: number): ChildLife | null {
+		return children.findLast(({ child, segments }) => child === number && (segments[0]?.index ?? 0) <= index) ?? null;
+	}
+
+	return { add, generations, children, marks, states, generationAt, childAt };
+}
+
+function wordOf(type: string): string {
+	return type.replace('signal.', '').replace('.requested', '');
 }
 
 function howItEnded(fact: Fact): string {
@@ -196,16 +239,19 @@ function howItEnded(fact: Fact): string {
 	}
 }
 
-export type Lives = ReturnType<typeof newLives>;
-
 /** How a child stands at a moment; null when it was not there yet. */
 export function phaseAt({ segments, end }: ChildLife, index: number): Phase | 'gone' | null {
 	if (end && end.index <= index) return 'gone';
 	return segments.findLast((segment) => segment.index <= index)?.phase ?? null;
 }
 
+/** A child by its pid, where that is known at a moment. */
+export function nameAt({ child, pid }: ChildLife, index: number): string {
+	return pid && pid.index <= index ? `${pid.pid}` : `child ${child}`;
+}
+
 /** The verdict on a generation, as far as it was known at a moment; null when it was not there yet. */
-export function verdictAt({ started, verdict }: GenerationLife, index: number) {
+export function verdictAt({ started, verdict }: GenerationLife, index: number): Verdict | 'pending' | null {
 	if (started.index > index) return null;
 	return verdict && verdict.index <= index ? verdict.kind : 'pending';
 }

@@ -9,12 +9,14 @@ import {
 	append,
 	begin,
 	branch,
+	clock,
 	connection,
 	go,
 	goTo,
 	imagineFromNothing,
 	index,
 	isFollowing,
+	isWatching,
 	problem,
 	progress,
 	show,
@@ -62,7 +64,8 @@ function Page() {
 function Head() {
 	const { entries } = story();
 	const entry = entries[index.value];
-	const name = branch.value ? 'an imagined supervisor' : (source.value?.name ?? '');
+	const after = branch.value?.after ?? null;
+	const name = `${after === null ? '' : `imagined after fact ${after} of `}${source.value?.name ?? ''}`;
 	return (
 		<header class="head">
 			<h1>
@@ -115,15 +118,27 @@ function Moment() {
 	const fact = entries[index.value]?.fact;
 	if (!fact) return <>{connection.value === 'loading' ? 'loading' : 'no fact yet'}</>;
 	const where = `fact ${fact.seq} of ${entries.at(-1)?.fact.seq}, ${clockTime(fact.at)}`;
+	const isOver = !branch.value && !source.value?.isWritten;
 	if (branch.value) return <span class="pill imagined">✎ imagined, {where}</span>;
-	if (!isFollowing.value) return <span class="pill past">paused at {where}</span>;
-	if (connection.value === 'lost') return <span class="pill lost">⚠ connection lost, trying again; {where}</span>;
+	const lost = connection.value === 'lost' ? '; ⚠ connection lost, trying again' : '';
+	if (!isFollowing.value)
+		return (
+			<span class="pill past">
+				paused at {where}
+				{lost}
+			</span>
+		);
+	if (lost)
+		return (
+			<span class="pill lost">
+				{where}
+				{lost}
+			</span>
+		);
+	if (connection.value === 'loading') return <span class="pill">… reading, {where}</span>;
 	if (connection.value === 'ended') return <span class="pill lost">■ the end, {where}</span>;
-	return (
-		<span class="pill live">
-			{connection.value === 'loading' ? '… reading' : '● live'}, {where}
-		</span>
-	);
+	if (isOver) return <span class="pill over">■ no supervisor writes here any more, {where}</span>;
+	return <span class="pill live">● live, {where}</span>;
 }
 
 function Help() {
@@ -135,6 +150,7 @@ function Help() {
 		['/', 'filter the facts'],
 		['↑ ↓', 'in the list of facts: one row up, or down; in a chart: the state or way before, or after'],
 		['Tab', 'from one part of the page to the next'],
+		['?, Esc', 'this list'],
 	];
 	return (
 		<section class="help" aria-label="Keys">
@@ -170,6 +186,9 @@ function onKey(event: KeyboardEvent) {
 		l: () => goTo(null),
 		L: () => goTo(null),
 		'/': () => document.getElementById('filter')?.focus(),
+		Escape: () => {
+			help.value = false;
+		},
 		'?': () => {
 			help.value = !help.value;
 		},
@@ -182,7 +201,7 @@ function onKey(event: KeyboardEvent) {
 
 /** To the beginning of the rotation before or after the moment. */
 function goToRotation(direction: 1 | -1) {
-	const places = [...story().lives.generations.values()].map(({ started }) => started.index);
+	const places = story().lives.generations.map(({ started }) => started.index);
 	const next =
 		direction > 0 ? places.find((place) => place > index.value) : places.findLast((place) => place < index.value);
 	if (next !== undefined) goTo(next);
@@ -194,10 +213,15 @@ function listen() {
 		batch(() => {
 			switch (data.type) {
 				case 'begins':
+					// What is imagined is the page's own: its server has been started again.
+					if (data.source.isImagined && source.value?.isImagined) break;
 					problem.value = null;
 					progress.value = 0;
 					begin(data.source);
 					if (data.source.isImagined) imagineFromNothing({ start: 3000, kill: 0, drain: 'TERM', size: 1 });
+					break;
+				case 'goesOn':
+					source.value = data.source;
 					break;
 				case 'entries':
 					progress.value = data.progress;
@@ -223,6 +247,12 @@ function listen() {
 	};
 }
 
+/** So often the picture is drawn anew while time passes, in milliseconds. */
+const tick = 200;
+
+setInterval(() => {
+	if (!document.hidden && isWatching()) clock.value = Date.now();
+}, tick);
 document.addEventListener('keydown', onKey);
 render(<Page />, document.getElementById('page') as HTMLElement);
 listen();

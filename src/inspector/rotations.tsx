@@ -2,7 +2,7 @@
 import { useVirtualizer } from '@tanstack/react-virtual';
 import { useRef } from 'preact/hooks';
 import { toneOf } from './actors.tsx';
-import { type GenerationLife, phaseAt, verdictAt } from './lives.ts';
+import { type GenerationLife, nameAt, phaseAt, verdictAt } from './lives.ts';
 import { goTo, index, story, total } from './store.ts';
 import { duration } from './times.ts';
 
@@ -13,7 +13,7 @@ export function Rotations() {
 	const { generations } = story().lives;
 	const at = index.value;
 	total.value;
-	const shown = [...generations.values()].filter((life) => verdictAt(life, at) !== null).reverse();
+	const shown = generations.filter((life) => verdictAt(life, at) !== null).reverse();
 	const rows = useVirtualizer({
 		count: shown.length,
 		getScrollElement: () => room.current,
@@ -32,7 +32,7 @@ export function Rotations() {
 						return (
 							life && (
 								<div
-									key={life.generation}
+									key={life.started.index}
 									class="rotation"
 									role="listitem"
 									style={{ transform: `translateY(${item.start}px)` }}
@@ -50,12 +50,15 @@ export function Rotations() {
 
 function Row({ life, at }: { life: GenerationLife; at: number }) {
 	const verdict = verdictAt(life, at) ?? 'pending';
-	const { askedAt } = life;
-	const isTimed = verdict === 'serving' && life.verdict && askedAt !== null;
-	const ready = isTimed ? ` in ${duration((life.verdict?.at ?? 0) - askedAt)}` : '';
+	const { askedAt, asked, started } = life;
+	const waited = started.at - askedAt;
+	const isTimed = verdict === 'serving' && life.verdict && asked !== null;
+	const ready = isTimed ? ` in ${duration((life.verdict?.at ?? 0) - started.at)}` : '';
 	const overlap = overlapOf(life, at);
+	const ends = life.children.map((child) => wordsOfEnd(child, at)).join('; ');
+	const words = `generation ${life.generation}: ${wordsOfVerdict[verdict]}${ready}; ${overlap}${ends}`;
 	return (
-		<button type="button" onClick={() => goTo(life.verdict?.index ?? life.started.index)}>
+		<button type="button" onClick={() => goTo(life.verdict?.index ?? life.started.index)} title={words}>
 			<span class="head">
 				<strong>generation {life.generation}</strong>{' '}
 				<span class={`badge ${verdict === 'serving' ? 'well' : toneOf(verdict)}`}>
@@ -64,21 +67,27 @@ function Row({ life, at }: { life: GenerationLife; at: number }) {
 				</span>
 			</span>
 			<span class="rest quiet">
-				{life.asked}; {overlap}
-				{life.children.map((child) => wordsOfEnd(child, at)).join('; ')}
+				{asked ?? 'from before'}
+				{waited >= 50 ? `, waited ${duration(waited)}` : ''}; {overlap}
+				{ends}
 			</span>
 		</button>
 	);
 }
 
-const wordsOfVerdict = { pending: '… starting', serving: '✔ serves', givenUp: '✘ given up', stopped: '■ stopped' };
+const wordsOfVerdict = {
+	pending: '… starting',
+	serving: '✔ serves',
+	givenUp: '✘ given up',
+	stopped: '■ stopped',
+	left: '– leaves',
+};
 
 /** How long the old and the new lived side by side. */
-function overlapOf({ replaced, children }: GenerationLife, at: number): string {
-	const { generations } = story().lives;
-	const first = children[0]?.segments[0];
-	const old = replaced.flatMap((number) => generations.get(number)?.children ?? []);
-	if (!first || old.length === 0) return '';
+function overlapOf(life: GenerationLife, at: number): string {
+	const first = life.children[0]?.segments[0];
+	const old = life.replaced.flatMap(({ children }) => children);
+	if (!first || old.length === 0 || verdictAt(life, at) !== 'serving') return '';
 	const ends = old.map(({ end }) => (end && end.index <= at ? end.at : null));
 	if (ends.includes(null)) return 'the old one still leaves; ';
 	return `overlap ${duration(Math.max(...(ends as number[])) - first.at)}; `;
@@ -87,7 +96,7 @@ function overlapOf({ replaced, children }: GenerationLife, at: number): string {
 function wordsOfEnd(child: GenerationLife['children'][number], at: number): string {
 	const phase = phaseAt(child, at);
 	if (phase === null) return '';
-	const who = child.pid === null ? `child ${child.child}` : `${child.pid}`;
+	const who = nameAt(child, at);
 	if (phase !== 'gone' || !child.end) return `${who} ${phase}`;
 	return `${who} ended, ${child.end.how}${child.end.wasTold ? ', as told' : ', unasked'}`;
 }

@@ -3,6 +3,7 @@ import { createBrowserInspector } from '@statelyai/inspect';
 import { createActor } from 'xstate';
 import type { Fact, HappeningFact } from '../machines/facts.ts';
 import { deliver, inertWorld, type Supervisor, supervisorIn } from '../machines/world.ts';
+import { beginningBefore } from './branch.ts';
 import type { Story } from './story.ts';
 
 /** So many facts before the moment are played to it. */
@@ -11,7 +12,8 @@ const most = 400;
 /** Opens it and plays what led to the moment. The window asks for the session when it is ready. */
 export function handToStately(story: Story, index: number): void {
 	const inspector = createBrowserInspector({ maxDeferredEvents: 20_000 });
-	const begin = Math.max(0, index - most);
+	// Not from the middle of a step: a roster tells nothing of what is under way.
+	const begin = beginningBefore(story, Math.max(0, index - most)) + (index > most ? 1 : 0);
 	let supervisor = newLife();
 	const before = begin > 0 ? story.rosterAt(begin - 1) : null;
 	if (before)

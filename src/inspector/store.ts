@@ -25,6 +25,9 @@ export const branch = signal<Branch | null>(null);
 const branchLength = signal(0);
 const branchMoment = signal<number | null>(null);
 
+/** What the timeline was zoomed to; null is what fits. */
+export const zoomed = signal<{ from: number; to: number } | null>(null);
+
 /** Which generation and child are looked at; null is the one that matters most. */
 export const chosen = signal<{ generation: number | null; child: number | null }>({ generation: null, child: null });
 
@@ -46,17 +49,33 @@ export const index = computed(() => {
 /** Whether the newest fact is shown, and followed. */
 export const isFollowing = computed(() => (branch.value ? branchMoment.value : realMoment.value) === null);
 
+/** The clock of the reader, while something is under way and followed. */
+export const clock = signal(0);
+
+/** The time that is shown: of the moment, or now. */
+export function timeShown(): number {
+	const at = story().timeAt(index.value);
+	return isWatching() ? Math.max(at, clock.value) : at;
+}
+
+/** A supervisor lives, is followed, and somebody boots or leaves: time passes. */
+export function isWatching(): boolean {
+	if (branch.value || !isFollowing.value || connection.value !== 'live' || !source.value?.isWritten) return false;
+	return [...story().standingsAt(index.value)].some(
+		([actor, { state, isFinal }]) => actor.startsWith('child.') && !isFinal && state !== 'alive.staying.serving',
+	);
+}
+
 /** Goes to a moment; the last one is followed as the story grows. */
 export function goTo(place: number | null): void {
-	const moment = place === null ? null : Math.max(0, Math.min(place, total.value - 1));
+	const moment = place === null || place >= total.value - 1 ? null : Math.max(0, place);
 	if (branch.value) branchMoment.value = moment;
 	else realMoment.value = moment;
 }
 
 /** Goes so many facts on, or back. */
 export function go(steps: number): void {
-	const place = index.value + steps;
-	goTo(place >= total.value - 1 && steps > 0 ? null : place);
+	goTo(index.value + steps);
 }
 
 /** A real story begins. */
@@ -68,6 +87,7 @@ export function begin(next: Source): void {
 		realMoment.value = null;
 		branch.value = null;
 		chosen.value = { generation: null, child: null };
+		zoomed.value = null;
 	});
 }
 
@@ -114,7 +134,10 @@ export function imagine(...[happening, after]: Parameters<Branch['tell']>): void
 
 /** Back to what is real. */
 export function stopImagining(): void {
-	branch.value = null;
+	batch(() => {
+		branch.value = null;
+		zoomed.value = null;
+	});
 }
 
 function showBranch(next: Branch) {
@@ -123,5 +146,6 @@ function showBranch(next: Branch) {
 		branchLength.value = next.story.entries.length;
 		branchMoment.value = null;
 		chosen.value = { generation: null, child: null };
+		zoomed.value = null;
 	});
 }

@@ -31,6 +31,8 @@ export function newStory() {
 	const places = new Map<number, number>();
 	let standings = new Map<string, Standing>();
 	let roster: Roster | null = null;
+	/** Of each entry, never less than before: the clock of the wall may be set back. */
+	const times: number[] = [];
 
 	function append(entry: Entry) {
 		const index = entries.length;
@@ -38,7 +40,8 @@ export function newStory() {
 		places.set(entry.fact.seq, index);
 		standings = step(standings, entry);
 		roster = rosterAfter(roster, entry);
-		lives.add(entry, index, roster);
+		times.push(Math.max(times.at(-1) ?? entry.fact.at, entry.fact.at));
+		lives.add(entry, index, times[index] ?? 0, roster);
 		if (index % distance === 0) kept.push({ standings: new Map(standings), roster });
 	}
 
@@ -100,7 +103,7 @@ export function newStory() {
 		let [low, high] = [0, entries.length];
 		while (low < high) {
 			const middle = (low + high) >> 1;
-			if ((entries[middle]?.fact.at ?? 0) <= at) low = middle + 1;
+			if ((times[middle] ?? 0) <= at) low = middle + 1;
 			else high = middle;
 		}
 		return low - 1;
@@ -116,6 +119,8 @@ export function newStory() {
 		stepOf,
 		decidedUpon,
 		indexAt,
+		/** When an entry was, in milliseconds since 1970, never less than the one before. */
+		timeAt: (index: number) => times[index] ?? 0,
 		placeOf: (seq: number) => places.get(seq) ?? null,
 	};
 }
@@ -125,6 +130,8 @@ function step(standings: Map<string, Standing>, { kind, moves, isLife }: Entry):
 	if (isLife) standings.clear();
 	else for (const [actor, { isFinal }] of standings) if (isFinal) standings.delete(actor);
 	for (const { actor, state, isFinal } of moves) standings.set(actor, { state, isFinal });
+	// Whom a supervisor has invoked ends with it, without a word.
+	if (standings.get('supervisor')?.isFinal) standings.delete('upgrade');
 	return standings;
 }
 

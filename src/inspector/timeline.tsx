@@ -1,18 +1,14 @@
 /** Who lived when: a bar for each child, a band for each rotation, the supervisor above them. */
-import { signal } from '@preact/signals';
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { toneOf } from './actors.tsx';
-import { type ChildLife, type GenerationLife, type Instant, phaseAt, verdictAt } from './lives.ts';
-import { chosen, goTo, index, isFollowing, story, total } from './store.ts';
+import { type ChildLife, type GenerationLife, type Instant, nameAt, phaseAt, verdictAt } from './lives.ts';
+import { branch, chosen, goTo, index, isFollowing, story, timeShown, total, zoomed } from './store.ts';
 import { clockTime, duration } from './times.ts';
 
 interface Span {
 	from: number;
 	to: number;
 }
-
-/** What was zoomed to; null is what fits. */
-const zoomed = signal<Span | null>(null);
 
 const lane = 24;
 const top = 64;
@@ -24,35 +20,52 @@ const crowd = 250;
 export function Timeline() {
 	const room = useRef<HTMLDivElement>(null);
 	const width = useWidth(room);
-	const { lives, entries, indexAt } = story();
+	const { lives, entries, indexAt, timeAt } = story();
 	const at = index.value;
-	const now = entries[at]?.fact.at ?? 0;
+	const now = timeShown();
 	total.value;
-	const span = zoomed.value ?? fitting();
+	const span = zoomed.value ? following(zoomed.value) : fitting();
 	const scale = width / Math.max(1, span.to - span.from);
 	const x = (time: number) => (time - span.from) * scale;
-	const bars = [...lives.children.values()].filter(
+	const bars = lives.children.filter(
 		({ segments, end }) => (segments[0]?.at ?? 0) <= span.to && (end?.at ?? Number.POSITIVE_INFINITY) >= span.from,
 	);
 	const lanes = [...new Set(bars.map((bar) => bar.lane))].sort((one, other) => one - other);
 	const y = (life: ChildLife) => top + lanes.indexOf(life.lane) * lane;
 	const height = top + Math.max(1, lanes.length) * lane + 8;
 	const isCrowded = bars.length > crowd;
-	const bands = [...lives.generations.values()].filter(
+	const bands = lives.generations.filter(
 		({ started, verdict }) => started.at <= span.to && (verdict?.at ?? now) >= span.from,
 	);
 
-	/** All of it where that can be read, else what is around the moment. */
+	/**
+	 * All of it where that can be read, else what is around the moment: so many generations that each rotation before it can
+	 * still be seen.
+	 */
 	function fitting(): Span {
-		const first = entries[0]?.fact.at ?? 0;
-		const last = entries.at(-1)?.fact.at ?? first;
-		const all = [...lives.generations.values()];
-		const place = all.findLastIndex(({ started }) => started.index <= at);
-		const [from, to] = isFollowing.value ? [all.length - usual, all.length] : [place - usual / 2, place + usual / 2];
-		const begin = all.length > usual && from > 0 ? (all[Math.floor(from)]?.started.at ?? first) : first;
-		const end = all.length > usual && to < all.length ? (all[Math.floor(to)]?.started.at ?? last) : last;
-		const edge = Math.max(20, (end - begin) * 0.03);
-		return { from: begin - edge, to: Math.max(end, begin + 100) + edge };
+		const all = lives.generations;
+		const last = isFollowing.value ? all.length - 1 : all.findLastIndex(({ started }) => started.index <= at);
+		const later = isFollowing.value ? all.length : Math.min(all.length, last + 1 + usual / 2);
+		const to = later < all.length ? (all[later]?.started.at ?? 0) : Math.max(now, timeAt(entries.length - 1));
+		let first = Math.max(0, last);
+		while (first > 0 && last - first < usual && isReadable(all[last], all[first - 1]?.started.at ?? 0, to)) first -= 1;
+		const from = first === 0 ? timeAt(0) : (all[first]?.started.at ?? 0);
+		const edge = Math.max(20, (to - from) * 0.03);
+		return { from: from - edge, to: Math.max(to, from + 100) + edge };
+	}
+
+	/** Whether a rotation is still wide enough to be seen in a span. */
+	function isReadable(life: GenerationLife | undefined, from: number, to: number): boolean {
+		if (!life) return true;
+		const end = life.verdict?.at ?? now;
+		return end - life.started.at >= (to - from) * 0.015;
+	}
+
+	/** What was zoomed to moves on with the time that is shown. */
+	function following({ from, to }: Span): Span {
+		if (!isFollowing.value || now <= to) return { from, to };
+		const by = now - to + (to - from) * 0.05;
+		return { from: from + by, to: to + by };
 	}
 
 	const zoom = (factor: number) => {
@@ -110,6 +123,8 @@ export function Timeline() {
 					aria-valuenow={Math.max(0, at)}
 					aria-valuetext={entries[at] ? `fact ${entries[at]?.fact.seq}, ${clockTime(now)}` : 'no fact yet'}
 					onPointerDown={(event) => {
+						const bar = (event.target as Element).closest<SVGElement>('[data-child]');
+						if (bar) chosen.value = { generation: Number(bar.dataset.generation), child: Number(bar.dataset.child) };
 						event.currentTarget.setPointerCapture(event.pointerId);
 						travel(event);
 					}}
@@ -123,11 +138,20 @@ export function Timeline() {
 						</pattern>
 					</defs>
 					{bands.map((life) => (
-						<Band key={life.generation} life={life} x={x} at={at} now={now} height={height} isCrowded={isCrowded} />
+						<Band key={life.started.index} life={life} x={x} at={at} now={now} height={height} isCrowded={isCrowded} />
 					))}
 					<Supervisor x={x} span={span} width={width} isCrowded={isCrowded} />
 					{bars.map((life) => (
-						<Bar key={life.child} life={life} x={x} y={y(life)} width={width} at={at} now={now} isCrowded={isCrowded} />
+						<Bar
+							key={`${life.child} ${life.segments[0]?.index}`}
+							life={life}
+							x={x}
+							y={y(life)}
+							width={width}
+							at={at}
+							now={now}
+							isCrowded={isCrowded}
+						/>
 					))}
 					<rect class="future" x={x(now)} y={0} width={Math.max(0, width - x(now))} height={height} />
 					<line class="cursor" x1={x(now)} x2={x(now)} y1={0} y2={height} />
@@ -165,7 +189,7 @@ function Band({
 	const verdict = verdictAt(life, at);
 	if (verdict === null) return null;
 	const end = verdict === 'pending' ? now : (life.verdict?.at ?? now);
-	const words = { pending: '…', serving: '✔', givenUp: '✘', stopped: '■' }[verdict];
+	const words = { pending: '…', serving: '✔', givenUp: '✘', stopped: '■', left: '–' }[verdict];
 	const width = Math.max(1.5, x(end) - x(life.started.at));
 	return (
 		<g class={`band ${verdict}`}>
@@ -184,12 +208,13 @@ function Band({
 function Supervisor({ x, span, width, isCrowded }: Drawn & { span: Span; width: number }) {
 	const { states, marks } = story().lives;
 	const at = index.value;
-	const ends = story().entries.at(-1)?.fact.at ?? 0;
+	const now = timeShown();
 	const inSight = (from: number, to: number) => from <= span.to && to >= span.from;
 	return (
 		<g class="supervisor">
 			{states.map(({ state, at: from, index: place }, order) => {
-				const to = states[order + 1]?.at ?? Math.max(ends, from);
+				const next = states[order + 1];
+				const to = next && next.index <= at ? next.at : Math.max(now, from);
 				if (place > at || !inSight(from, to)) return null;
 				const name = state.split('.').at(-1) ?? '';
 				const [left, right] = [Math.max(-4, x(from)), Math.min(width + 4, x(to))];
@@ -206,7 +231,8 @@ function Supervisor({ x, span, width, isCrowded }: Drawn & { span: Span; width: 
 				);
 			})}
 			{!isCrowded &&
-				marks.map(({ label, at: time, index: place }, order) => {
+				marks.map(({ label: word, at: time, index: place }, order) => {
+					const label = branch.value && place === 0 && branch.value.after !== null ? 'imagined from here' : word;
 					if (place > at || !inSight(time, time)) return null;
 					// Where the next mark is too near there is no room for the word.
 					const next = marks[order + 1];
@@ -242,12 +268,9 @@ function Bar({ life, x, y, width, at, now, isCrowded }: BarProps) {
 	const isKnown = (instant: Instant) => instant.index <= at;
 	const end = life.end && isKnown(life.end) ? life.end : null;
 	const segments = life.segments.filter(isKnown);
-	const who = life.pid === null ? `child ${life.child}` : `${life.pid}`;
-	const look = () => {
-		chosen.value = { generation: life.generation, child: life.child };
-	};
+	const who = nameAt(life, at);
 	return (
-		<g class="bar" onClick={look}>
+		<g class="bar" data-child={life.child} data-generation={life.generation}>
 			{segments.map((segment, order) => {
 				const to = segments[order + 1]?.at ?? end?.at ?? now;
 				const [left, right] = [Math.max(-6, x(segment.at)), Math.min(width + 6, x(to))];

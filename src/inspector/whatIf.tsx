@@ -1,5 +1,5 @@
 /** What could happen next, and where it leads: imagined, and said so. */
-import { useState } from 'preact/hooks';
+import { useEffect, useRef, useState } from 'preact/hooks';
 import { endOf, type Possibility, possibleNext } from '../machines/possible.ts';
 import { journalOf, testOf } from './exports.ts';
 import { branch, imagine, imagineFromHere, imagineFromNothing, index, source, stopImagining, total } from './store.ts';
@@ -26,7 +26,14 @@ function Offer() {
 					</button>
 				</p>
 			)}
-			<Beginning />
+			{isReal ? (
+				<details>
+					<summary>Or a supervisor from its start</summary>
+					<Beginning />
+				</details>
+			) : (
+				<Beginning />
+			)}
 		</>
 	);
 }
@@ -88,15 +95,21 @@ function Numeral({ label, value, least = 0, most, set }: NumeralProps) {
 }
 
 function Imagining() {
-	const { after, describe, roster, upgrade, state } = branch.value as NonNullable<typeof branch.value>;
+	const { after, describe, roster, upgrade, state, strangers } = branch.value as NonNullable<typeof branch.value>;
 	total.value;
 	const now = roster();
-	const possible = now && state() !== 'stopped' ? possibleNext(now, upgrade()) : [];
+	const possible = now && state() !== 'stopped' ? possibleNext(now, upgrade(), strangers) : [];
 	const groups = new Map<string, Possibility[]>();
 	for (const each of possible) groups.set(each.to, [...(groups.get(each.to) ?? []), each]);
+	const top = useRef<HTMLParagraphElement>(null);
+	// On a small window the buttons would be out of sight.
+	useEffect(() => {
+		top.current?.focus({ preventScroll: true });
+		top.current?.scrollIntoView({ block: 'nearest' });
+	}, []);
 	return (
 		<>
-			<p role="status">
+			<p role="status" tabIndex={-1} ref={top}>
 				<strong>Imagined</strong>
 				{after === null ? ' from nothing' : ` from fact ${after} on`}: nothing real is touched. Now it is{' '}
 				<strong data-testid="imagined-state">{describe()}</strong>.
@@ -112,7 +125,13 @@ function Imagining() {
 					))}
 				</fieldset>
 			))}
-			{now && <ExitWith children={now.children.filter(({ pid, phase }) => pid !== null && phase !== 'lingering')} />}
+			{now && (
+				<ExitWith
+					children={now.children.filter(
+						({ child, pid, phase }) => pid !== null && phase !== 'lingering' && !strangers.has(child),
+					)}
+				/>
+			)}
 			<p class="exports">
 				<button type="button" onClick={() => save('imagined.journal', journalOf(current(), SOCKETMASTER_VERSION))}>
 					Save as a journal

@@ -78,6 +78,25 @@ export function chartOf(machine: { id: string; root: unknown }): Chart {
 	};
 }
 
+/**
+ * The ways that an event may take where a chart stands: those of the innermost state, and of the states around it for as
+ * long as none without a condition has been met. In the order in which they are tried.
+ */
+export function waysOn({ states, ways }: Chart, state: string, event: string): Way[] {
+	const found: Way[] = [];
+	for (let at: string | null = state; at !== null; at = states.find(({ id }) => id === at)?.parent ?? null) {
+		const own = ways.filter((way) => way.from === at && way.event === event);
+		found.push(...own);
+		if (own.some(({ guard }) => guard === null)) break;
+	}
+	return found;
+}
+
+/** All ways that may be taken next where a chart stands. */
+export function possibleWays(chart: Chart, state: string): Way[] {
+	return [...new Set(chart.ways.map(({ event }) => event))].flatMap((event) => waysOn(chart, state, event));
+}
+
 /** The name of a transition as xstate tells of it, the same as in the chart. */
 export function wayId(transition: unknown): string {
 	const { source, eventType } = transition as Transition;

@@ -20,12 +20,17 @@ export const childMachine = childSetup.createMachine({
 			on: {
 				spawn: { target: 'alive', actions: { type: 'decide', params: decisions.spawning } },
 				adopt: [
+					{ guard: isAdopted('spawning'), target: 'alive.staying.spawning' },
 					{ guard: isAdopted('booting'), target: 'alive.staying.booting', actions: 'keepAdopted' },
 					{ guard: isAdopted('serving'), target: 'alive.staying.serving', actions: 'keepAdopted' },
 					{ guard: isAdopted('draining'), target: 'alive.leaving.draining', actions: 'keepAdopted' },
 					{ guard: isAdopted('killing'), target: 'alive.leaving.killing', actions: 'keepAdopted' },
 					{ guard: 'isAdoptedLingeringInTime', target: 'alive.leaving.lingering', actions: 'keepAdopted' },
-					{ target: 'exited', actions: { type: 'decide', params: decisions.abandoned } },
+					{
+						target: 'exited',
+						actions: { type: 'decide', params: decisions.abandoned },
+						description: 'its group is not to be waited for',
+					},
 				],
 			},
 		},

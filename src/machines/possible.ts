@@ -1,6 +1,6 @@
 /** What could happen next to a supervisor, as far as what is known of it tells. */
 import type { Fact, Happening } from './facts.ts';
-import type { Roster, RosterChild } from './roster.ts';
+import { type Roster, type RosterChild, withoutUnborn } from './roster.ts';
 
 export interface Possibility {
 	/** Whom it happens to: `the supervisor`, `child 2 (102)`. */
@@ -20,8 +20,13 @@ export function imaginedPid(child: number): number {
 /** How long anything takes where nobody waits for it, in milliseconds. */
 const moment = 250;
 
-/** @param upgrade the state of the supervisor's own replacement */
-export function possibleNext(roster: Roster, upgrade: string): Possibility[] {
+/**
+ * @param upgrade the state of the supervisor's own replacement
+ * @param strangers children of a supervisor that was killed: only a parent learns how a process ended
+ */
+export function possibleNext(roster: Roster, upgrade: string, strangers: ReadonlySet<number>): Possibility[] {
+	const isBorn = roster.children.every(({ pid }) => pid !== null);
+	const survivors = withoutUnborn(roster);
 	const supervisor = (what: string, happening: Happening): Possibility => ({
 		to: 'the supervisor',
 		what,
@@ -29,7 +34,7 @@ export function possibleNext(roster: Roster, upgrade: string): Possibility[] {
 		after: moment,
 	});
 	return [
-		...roster.children.flatMap((child) => possibleFor(child, roster)),
+		...roster.children.flatMap((child) => possibleFor(child, roster, strangers.has(child.child))),
 		supervisor('SIGHUP', { type: 'signal.HUP' }),
 		supervisor('SIGTERM', { type: 'signal.TERM' }),
 		supervisor('SIGINT', { type: 'signal.INT' }),
@@ -41,38 +46,47 @@ export function possibleNext(roster: Roster, upgrade: string): Possibility[] {
 					supervisor('the new program is not sound', { type: 'upgrade.refused', reason: 'imagined' }),
 				]
 			: []),
-		...(upgrade === 'handingOver'
+		...(upgrade === 'handingOver' && isBorn
 			? [
 					supervisor('the new program takes over', { type: 'supervisor.recovered', pid: 1, by: 'upgrade', roster }),
 					supervisor('the new program can’t take over', { type: 'upgrade.failed', reason: 'imagined' }),
 				]
 			: []),
-		supervisor('it is killed, and recovers', { type: 'supervisor.recovered', pid: 1, by: 'start', roster }),
+		// With nobody left to go on with the next start begins anew.
+		supervisor(
+			'it is killed, and started again',
+			survivors.children.length > 0
+				? { type: 'supervisor.recovered', pid: 1, by: 'start', roster: survivors }
+				: { type: 'supervisor.started', pid: 1, plan: roster.plan },
+		),
 	];
 }
 
 /** The child ends in this way. */
 export function endOf(
 	{ child, pid }: Pick<RosterChild, 'child' | 'pid'>,
-	how: { code: number } | { signal: string; number: number },
+	how: { code: number } | { signal: string; number: number } | 'unknown',
 	left: number[] = [],
 ): Happening {
 	const base = { type: 'child.exited', child, pid: pid ?? imaginedPid(child), left } as const;
+	if (how === 'unknown') return { ...base, code: null, signal: null, status: 1 };
 	return 'code' in how
 		? { ...base, code: how.code, signal: null, status: how.code }
 		: { ...base, code: null, signal: how.signal, status: 128 + how.number };
 }
 
-function possibleFor(child: RosterChild, { plan }: Roster): Possibility[] {
+function possibleFor(child: RosterChild, { plan }: Roster, isStranger: boolean): Possibility[] {
 	const { child: number, pid, phase } = child;
 	const to = pid === null ? `child ${number}` : `child ${number} (${pid})`;
 	const one = (what: string, happening: Happening, after = moment): Possibility => ({ to, what, happening, after });
-	const ends = [
-		one('it exits with 0', endOf(child, { code: 0 })),
-		one('it exits with 1', endOf(child, { code: 1 })),
-		one('it is killed by SIGKILL', endOf(child, { signal: 'killed', number: 9 })),
-	];
-	const leaves = one('it exits, and leaves a worker', endOf(child, { code: 0 }, [9000 + number]));
+	const dies = one('it is killed by SIGKILL', endOf(child, { signal: 'killed', number: 9 }));
+	const ends = isStranger
+		? [one('it ends, nobody learns how', endOf(child, 'unknown'))]
+		: [one('it exits with 0', endOf(child, { code: 0 })), one('it exits with 1', endOf(child, { code: 1 })), dies];
+	const leaves = one(
+		'it ends, and leaves a worker',
+		endOf(child, isStranger ? 'unknown' : { code: 0 }, [9000 + number]),
+	);
 	const isUp = one('its wait is over: it is up', { type: 'timer.elapsed', child: number, timer: 'boot' }, plan.start);
 	const isLate = one('it has not left in time', { type: 'timer.elapsed', child: number, timer: 'kill' }, plan.kill);
 	const late = plan.kill > 0 ? [isLate] : [];
@@ -99,7 +113,7 @@ function possibleFor(child: RosterChild, { plan }: Roster): Possibility[] {
 		case 'draining':
 			return [...ends, leaves, ...late];
 		case 'killing':
-			return ends.slice(2);
+			return isStranger ? ends : [dies];
 		case 'lingering':
 			return [one('its worker is gone too', { type: 'group.gone', child: number }), ...late];
 	}

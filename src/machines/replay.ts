@@ -19,7 +19,7 @@ export interface Step {
 /**
  * A supervisor that lives through recorded facts. Each life of the recorded one is a new chart. A happening
  * may have been recorded in the middle of a step, so decisions are compared in their own order.
- * @param inspect is told what the charts do
+ * @param inspect is told what the charts do; then nothing else describes where they stand
  */
 export function createReplay(inspect?: (event: InspectionEvent) => void) {
 	let decided: { decision: Decision; upon: number }[] = [];
@@ -47,7 +47,7 @@ export function createReplay(inspect?: (event: InspectionEvent) => void) {
 		if (fact.type === 'supervisor.started' || fact.type === 'supervisor.recovered') begin();
 		if (supervisor) {
 			deliver(supervisor, fact as HappeningFact);
-			now = describeState(supervisor);
+			if (!inspect) now = describeState(supervisor);
 		}
 		return { before, after: now, commands, upon: null, difference: null };
 	}

@@ -115,14 +115,19 @@ export function stateOf(roster: Roster): string {
 	return roster.children.some(({ generation }) => generation !== roster.serving) ? 'draining' : 'running';
 }
 
+/** What a supervisor that was killed leaves to the next: a child that had no process yet never was. */
+export function withoutUnborn(roster: Roster): Roster {
+	return { ...roster, unanswered: null, children: roster.children.filter(({ pid }) => pid !== null) };
+}
+
 /**
  * What can go on when the statecharts failed in the middle of a step: what had begun and has no process yet never was,
  * and the request that they had before them is not made again, as it may be what they failed on.
  */
 export function withoutUnfinished(roster: Roster): Roster {
-	const children = roster.children.filter(({ pid }) => pid !== null);
-	const hasCandidate = children.some(({ generation }) => generation === roster.candidate);
-	return { ...roster, children, candidate: hasCandidate ? roster.candidate : null, unanswered: null };
+	const born = withoutUnborn(roster);
+	const hasCandidate = born.children.some(({ generation }) => generation === roster.candidate);
+	return { ...born, candidate: hasCandidate ? roster.candidate : null };
 }
 
 /** A supervisor that has just been started. */

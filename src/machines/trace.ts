@@ -30,7 +30,8 @@ export function tracer() {
 	}
 
 	function note(ref: ActorRefLike, snapshot: object, ways: string[]) {
-		if (!('value' in snapshot) || !('status' in snapshot)) return;
+		// An actor that is stopped from outside says so: of a life that is over nobody wants to know.
+		if (!('value' in snapshot) || !('status' in snapshot) || snapshot.status === 'stopped') return;
 		const { id, _parent } = ref as AnyActorRef;
 		const actor = _parent === undefined ? 'supervisor' : id;
 		const state = pathOf(snapshot.value);

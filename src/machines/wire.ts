@@ -15,6 +15,8 @@ export interface Source {
 	program: string | null;
 	pid: number | null;
 	listeners: { uri: string; address: string }[];
+	/** The supervisor that wrote last lives. */
+	isWritten: boolean;
 }
 
 /** A line of the story, as the journal has it. */

@@ -112,7 +112,7 @@ describe('socketmaster simulate', () => {
 describe('socketmaster inspect', () => {
 	it.each([
 		[['/nonexistent'], 1, '/nonexistent: no such file or directory\n'],
-		[['/tmp'], 1, '/tmp: illegal operation on a directory\n'],
+		[['/tmp'], 1, '/tmp: it is a directory\n'],
 		[['/etc/passwd'], 1, '/etc/passwd: line 1 is no journal header\n'],
 	])('refuses %s with status %i and one sentence', async (args, status, stderr) => {
 		expect(await run(['inspect', ...args]).ended).toMatchObject({ status, stdout: '', stderr });

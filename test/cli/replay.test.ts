@@ -148,7 +148,7 @@ describe('replay', () => {
 
 	it.each([
 		[['/nonexistent'], 1, '/nonexistent: no such file or directory\n'],
-		[['/tmp'], 1, '/tmp: illegal operation on a directory\n'],
+		[['/tmp'], 1, '/tmp: it is a directory\n'],
 		[['/etc/passwd'], 1, '/etc/passwd: line 1 is no journal header\n'],
 		[['/etc/passwd', '-until=soon'], 2, 'invalid value "soon" for -until: no number and no time\n'],
 	])('refuses %s with status %i and one sentence', (args, status, stderr) => {

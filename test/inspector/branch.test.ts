@@ -5,7 +5,8 @@ import { branchFrom, branchFromNothing } from '../../src/inspector/branch.ts';
 import { journalOf, testOf } from '../../src/inspector/exports.ts';
 import { possibleNext } from '../../src/machines/possible.ts';
 import { createReplay } from '../../src/machines/replay.ts';
-import { plan } from '../support/simulation.ts';
+import type { Roster } from '../../src/machines/roster.ts';
+import { plan, running } from '../support/simulation.ts';
 import { choices, factsOf, storyOf } from './history.ts';
 
 /** Somebody presses buttons. */
@@ -13,7 +14,7 @@ function play(branch: ReturnType<typeof branchFromNothing>, pressed: number[]) {
 	for (const press of pressed) {
 		const roster = branch.roster();
 		if (!roster || branch.state() === 'stopped') return;
-		const possible = possibleNext(roster, branch.upgrade());
+		const possible = possibleNext(roster, branch.upgrade(), branch.strangers);
 		const { happening, after } = possible[press % possible.length] ?? possible[0] ?? { happening: null, after: 0 };
 		if (happening) branch.tell(happening, after);
 	}
@@ -32,6 +33,27 @@ describe('what is imagined', () => {
 			}),
 			{ numRuns: 150 },
 		);
+	});
+
+	it('goes on with an upgrade that is under way', () => {
+		const story = storyOf(running().tell({ type: 'signal.USR2' }).history);
+		const branch = branchFrom(story, story.entries.length - 1);
+		expect(branch.describe()).toBe('running 1:serving upgrade:checking');
+	});
+
+	it('recovers from a kill as the program does: a candidate without a process is started anew', () => {
+		const story = storyOf(running().signal('HUP').history);
+		const branch = branchFrom(story, story.entries.length - 1);
+		const killed = possibleNext(branch.roster() as Roster, branch.upgrade(), branch.strangers).find(({ what }) =>
+			what.startsWith('it is killed, and'),
+		);
+		if (killed) branch.tell(killed.happening, 0);
+		expect(branch.describe()).toBe('rotating 1:serving 3:spawning');
+		const offered = possibleNext(branch.roster() as Roster, branch.upgrade(), branch.strangers);
+		expect(offered.filter(({ to }) => to.startsWith('child 1')).map(({ what }) => what)).toEqual([
+			'it ends, nobody learns how',
+			'it ends, and leaves a worker',
+		]);
 	});
 
 	it('is decided by the charts alone, whatever is pressed: a replay of it decides the same', () => {

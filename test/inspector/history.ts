@@ -1,30 +1,41 @@
 /** Random lives of a supervisor, as the page gets them. */
 import * as fc from 'fast-check';
-import type { Entry } from '../../src/inspector/entry.ts';
 import { newReplayer } from '../../src/inspector/replayer.ts';
 import { newStory, type Story } from '../../src/inspector/story.ts';
 import type { Fact } from '../../src/machines/facts.ts';
-import { modelWorld } from '../support/model.ts';
+import { imagined } from '../../src/machines/imagined.ts';
+import { possibleNext } from '../../src/machines/possible.ts';
+import { leafOf } from '../../src/machines/world.ts';
 import { plan } from '../support/simulation.ts';
 
-/** The facts of a supervisor to whom something that may happen happened so many times. */
-export function factsOf(choices: number[], size = 1, kill = 1000): Fact[] {
-	const world = modelWorld({ ...plan, size, kill }, () => (choices[0] ?? 1) % 7 !== 0);
+/**
+ * The facts of a supervisor to whom something that may happen happened so many times: children are born late or never, are
+ * stopped, leave workers; it is upgraded, killed, and started again.
+ */
+export function factsOf(choices: number[], size = 1): Fact[] {
+	const facts: Fact[] = [];
+	const world = imagined({ seq: 0, at: 1_000_000, told: (fact) => facts.push(fact) });
+	world.tell({ type: 'supervisor.started', pid: 1, plan: { ...plan, size, kill: 1000 } });
 	for (const choice of choices) {
-		const possible = world.possibilities();
-		if (world.actor.getSnapshot().status === 'active') possible[choice % possible.length]?.();
+		const roster = world.roster();
+		const { value, children } = world.supervisor().getSnapshot();
+		if (!roster || value === 'stopped') break;
+		const upgrade = leafOf(children.upgrade?.getSnapshot().value ?? 'idle');
+		const possible = possibleNext(roster, upgrade, new Set());
+		const next = possible[choice % possible.length];
+		if (!next) break;
+		world.wait(next.after);
+		world.tell(next.happening);
 	}
-	return world.history;
+	return facts;
 }
 
 export const choices = fc.array(fc.nat(1000), { minLength: 1, maxLength: 60 });
 
 /** The page's story of facts. */
-export function storyOf(facts: Fact[]): Story {
+export function storyOf(facts: Parameters<ReturnType<typeof newReplayer>>[0][]): Story {
 	const story = newStory();
 	const replay = newReplayer();
 	for (const fact of facts) story.append(replay(fact));
 	return story;
 }
-
-export const typesOf = (entries: Entry[]) => entries.map(({ fact }) => fact.type);

@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { chartFiles, charts } from '../../scripts/charts/files.ts';
+import { type Chart, waysOn } from '../../src/machines/chart.ts';
 import { describeEvent, wordsOfAction, wordsOfEvent, wordsOfGuard } from '../../src/machines/descriptions.ts';
 
 const read = (path: string) => readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8');
@@ -57,6 +58,25 @@ describe.each(charts)('the picture of the $id', ({ id, states, ways }) => {
 				expect(isOver).toBe(false);
 			}
 		}
+	});
+});
+
+describe('the ways that are possible', () => {
+	const supervisor = charts[0] as Chart;
+	const on = (state: string, event: string) => waysOn(supervisor, state, event).map(({ id }) => id);
+
+	it('are those of the innermost state that takes the event without a condition', () => {
+		expect(on('alive.stopping', 'signal.USR1')).toEqual(['alive.stopping|signal.USR1|0']);
+		expect(on('alive.running', 'signal.USR1')).toEqual(['alive|signal.USR1|0']);
+		expect(on('stopped', 'signal.HUP')).toEqual([]);
+	});
+
+	it('are those of the states around it too, where each has a condition', () => {
+		expect(on('alive.starting', 'xstate.done.actor.*')).toEqual([
+			'alive.starting|xstate.done.actor.*|0',
+			'alive|xstate.done.actor.*|0',
+			'alive|xstate.done.actor.*|1',
+		]);
 	});
 });
 

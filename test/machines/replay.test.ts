@@ -111,6 +111,21 @@ describe('an upgrade', () => {
 	});
 });
 
+describe('a checkpoint', () => {
+	it('that stands for facts up to the middle of a birth is gone on from exactly', () => {
+		const simulation = running().signal('HUP');
+		const checkpoint = simulation.roster();
+		const known = simulation.history.length;
+		const at = simulation.history.at(-1)?.at ?? 0;
+		simulation.spawned(2).up(2).exited(1);
+		const replay = createReplay();
+		if (checkpoint) replay.restore(checkpoint, known, at);
+		const steps = simulation.history.slice(known).map((fact) => replay.tell(fact));
+		expect(steps.flatMap(({ difference }) => difference ?? [])).toEqual([]);
+		expect(replay.state()).toBe('running 2:serving');
+	});
+});
+
 describe('after a supervisor was killed', () => {
 	const recovered = (changes: Partial<Roster>, by: 'start' | 'upgrade' = 'start') => {
 		const child = { generation: 1, startTime: 1, pipe: 1, since: 900_000, clock: null };

@@ -2,8 +2,10 @@
 import { once } from 'node:events';
 import { readdirSync, readFileSync } from 'node:fs';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import { extname, join } from 'node:path';
+import { setImmediate } from 'node:timers/promises';
+import { wordsOf } from '../os/words.ts';
 import { refusalOf } from './guard.ts';
 import type { FactSource } from './source.ts';
 
@@ -39,6 +41,8 @@ export interface InspectorOptions {
 export async function serveInspector({ source, page, host, port }: InspectorOptions): Promise<AddressInfo> {
 	const files = new Map(readdirSync(page).map((name) => [`/${name}`, readFileSync(join(page, name))]));
 	let pages = 0;
+	/** Nothing can be answered behind an answer without end, and Node stops to read where much is asked for at once. */
+	const listening = new WeakSet<Socket>();
 
 	const server = createServer((request, response) => {
 		for (const [name, value] of Object.entries(safety)) response.setHeader(name, value);
@@ -55,39 +59,51 @@ export async function serveInspector({ source, page, host, port }: InspectorOpti
 	});
 
 	async function sendFacts(request: IncomingMessage, response: ServerResponse) {
+		if (listening.has(request.socket)) return void request.socket.destroy();
 		if (pages >= most) return say(response, 503, `${most} pages are open already: close one.\n`);
 		pages += 1;
+		listening.add(request.socket);
 		const over = new AbortController();
 		response.on('close', () => over.abort());
 		response.writeHead(200, { 'Content-Type': 'text/event-stream' });
-		const known = /^(.+) (\d+)$/.exec(String(request.headers['last-event-id'] ?? ''));
+		const { searchParams } = new URL(request.url ?? '/', 'http://localhost');
+		const last = String(request.headers['last-event-id'] ?? searchParams.get('after') ?? '');
+		const [, known = '', seen] = /^(\S+) (\d{1,15})$/.exec(last) ?? [];
 		let run = '';
 		let isLive = false;
+		const send = (type: string, data: unknown, id = '') =>
+			response.write(`${id}event: ${type}\ndata: ${JSON.stringify(data)}\n\n`);
 		try {
-			for await (const { type, ...item } of source(over.signal)) {
-				if (type === 'live') {
-					if (isLive) continue;
-					isLive = true;
-				}
-				let id = '';
-				let data: unknown = Object.values(item)[0] ?? null;
+			// What the page has already it need not get again, unless this is another story.
+			let after = seen !== undefined && (await source.hasRun(decoded(known))) ? Number(seen) : 0;
+			let isResumed = after > 0;
+			for await (const item of source.items(over.signal, ({ type, ...rest }) => send(type, Object.values(rest)[0]))) {
+				if (item.type === 'live' && isLive) continue;
+				if (item.type === 'live') isLive = true;
+				if (item.type === 'begins' && !isResumed) after = 0;
 				if ('source' in item) run = item.source.run ?? '';
-				if ('lines' in item) {
-					// What the page has already it need not get again, unless it is another supervisor's.
-					const after = known && known[1] === run ? Number(known[2]) : 0;
-					const lines = item.lines.filter((line) => line.seq > after || ('checkpoint' in line && line.gap === true));
-					if (lines.length === 0) continue;
-					id = `id: ${run} ${lines.at(-1)?.seq}\n`;
-					data = { lines, progress: item.progress };
-				}
-				if (!response.write(`${id}event: ${type}\ndata: ${JSON.stringify(data)}\n\n`)) {
-					await once(response, 'drain', { signal: over.signal });
-				}
+				let isTaken = true;
+				if (item.type === 'lines') {
+					const lines = item.lines.filter(({ seq }) => seq > after);
+					if (lines.length === 0) {
+						// Others want something meanwhile.
+						await setImmediate();
+						continue;
+					}
+					const id = `id: ${encodeURIComponent(run)} ${lines.at(-1)?.seq}\n`;
+					isTaken = send('lines', { lines, progress: item.progress }, id);
+				} else if (item.type === 'begins') {
+					isTaken = send(isResumed ? 'goesOn' : 'begins', item.source);
+					isResumed = false;
+				} else
+					isTaken = send(item.type, item.type === 'goesOn' ? item.source : item.type === 'ended' ? item.why : null);
+				if (!isTaken) await once(response, 'drain', { signal: over.signal });
 			}
 			// A page that hears no more would ask again.
 			if (!over.signal.aborted) await once(response, 'close');
 		} catch (error) {
-			if (!over.signal.aborted) throw error;
+			// What a client has sent makes no difference to anybody else.
+			if (!over.signal.aborted) process.stderr.write(`The inspector’s server: ${wordsOf(error)}\n`);
 		} finally {
 			pages -= 1;
 			response.destroy();
@@ -98,6 +114,15 @@ export async function serveInspector({ source, page, host, port }: InspectorOpti
 	await once(server, 'listening');
 	const address = server.address() as AddressInfo;
 	return address;
+}
+
+/** What is no such text stands for nothing. */
+function decoded(text: string): string {
+	try {
+		return decodeURIComponent(text);
+	} catch {
+		return '';
+	}
 }
 
 function say(response: ServerResponse, status: number, sentence: string) {

@@ -1,14 +1,19 @@
 /** Where the facts come from that an inspector shows. */
-import { statSync } from 'node:fs';
+import { createReadStream, statSync } from 'node:fs';
+import { createInterface } from 'node:readline';
 import type { Line, Source } from '../../machines/wire.ts';
 import { type Header, lineReader } from '../journal/lines.ts';
 import { linesOf } from '../journal/tail.ts';
+import { bootId } from '../os/identity.ts';
+import { onEnd, openPidfd } from '../os/pidfd.ts';
 import { wordsOf } from '../os/words.ts';
 
 /** What comes out of a source, in order. */
 export type Item =
 	/** A story begins, also where another one was before. */
 	| { type: 'begins'; source: Source }
+	/** The same story, and another program or supervisor that goes on with it; or nobody does any more. */
+	| { type: 'goesOn'; source: Source }
 	/** `progress` goes from 0 to 1 while what is there already is read. */
 	| { type: 'lines'; lines: Line[]; progress: number }
 	/** For now there is no more. */
@@ -16,71 +21,116 @@ export type Item =
 	/** Nothing will follow: the sentence says why. */
 	| { type: 'ended'; why: string };
 
-/** Each call begins from the start. The seam for whatever else has facts to show. */
-export type FactSource = (signal: AbortSignal) => AsyncIterable<Item>;
+/** The seam for whatever else has facts to show. */
+export interface FactSource {
+	/** Everything from the start. @param tell told, at any time, of what is in no order */
+	items: (signal: AbortSignal, tell: (item: Item) => void) => AsyncIterable<Item>;
+	/** Whether a supervisor of this name is part of the story. */
+	hasRun: (run: string) => Promise<boolean>;
+}
 
 /** A journal, followed as it grows. Arguments and paths in its headers stay here. */
 export function journalSource(path: string): FactSource {
-	return async function* (signal) {
-		const readLine = lineReader();
-		let number = 0;
-		let read = 0;
-		let run: string | null = null;
-		try {
-			const size = statSync(path).size;
-			for await (const raws of linesOf(path, { follow: true, signal })) {
-				if (raws.length === 0) yield { type: 'live' };
-				let lines: Line[] = [];
-				for (const raw of raws) {
-					number += 1;
-					read += raw.length + 1;
-					const line = readLine(raw, number);
-					const progress = Math.min(1, read / size);
-					if (typeof line === 'string') {
-						yield { type: 'lines', lines, progress };
-						return yield { type: 'ended', why: `${path}: ${line}; the story ends here` };
-					}
-					if (!('journal' in line)) lines.push(line);
-					else {
-						if (line.run === run) continue;
-						if (lines.length > 0) yield { type: 'lines', lines, progress };
-						lines = [];
-						run = line.run;
-						yield { type: 'begins', source: sourceOf(path, line) };
-					}
-				}
-				if (lines.length > 0) yield { type: 'lines', lines, progress: Math.min(1, read / size) };
+	return { items: (signal, tell) => itemsOf(path, signal, tell), hasRun: (run) => hasRun(path, run) };
+}
+
+async function* itemsOf(path: string, signal: AbortSignal, tell: (item: Item) => void): AsyncGenerator<Item> {
+	const runs = new Set<string>();
+	let stopWatching = () => {};
+	let readLine = lineReader();
+	let number = 0;
+	let read = 0;
+
+	/** Lines of a file in the place of another one are counted anew; whoever wrote it may have been known before. */
+	function headed(header: Header): Item {
+		const isKnown = runs.has(header.run) || (runs.size > 0 && number > 1);
+		if (!isKnown) runs.clear();
+		runs.add(header.run);
+		stopWatching();
+		const source = sourceOf(path, header);
+		stopWatching = watchWriter(header, () => tell({ type: 'goesOn', source: { ...source, isWritten: false } }));
+		return { type: isKnown ? 'goesOn' : 'begins', source: { ...source, isWritten: stopWatching !== nobody } };
+	}
+
+	try {
+		const size = Math.max(1, statSync(path).size);
+		for await (const { lines: raws, isFirst } of linesOf(path, { follow: true, signal })) {
+			if (raws.length === 0) yield { type: 'live' };
+			if (isFirst) {
+				readLine = lineReader();
+				number = 0;
 			}
-		} catch (error) {
-			yield { type: 'ended', why: `${path}: ${wordsOf(error)}` };
+			let lines: Line[] = [];
+			const batch = (): Item => ({ type: 'lines', lines, progress: Math.min(1, read / size) });
+			for (const raw of raws) {
+				number += 1;
+				read += raw.length + 1;
+				const line = readLine(raw, number);
+				if (typeof line === 'string') {
+					yield batch();
+					return yield { type: 'ended', why: `${path}: ${line}; the story ends here` };
+				}
+				if (!('journal' in line)) lines.push(line);
+				else {
+					if (lines.length > 0) yield batch();
+					lines = [];
+					yield headed(line);
+				}
+			}
+			if (lines.length > 0) yield batch();
 		}
+	} catch (error) {
+		yield { type: 'ended', why: `${path}: ${wordsOf(error)}` };
+	} finally {
+		stopWatching();
+	}
+}
+
+const nobody = () => {};
+
+/** Tells when the supervisor that a header names has ended; nothing where it has already. @returns how to stop */
+function watchWriter({ boot, pid, startTime }: Header, ended: () => void): () => void {
+	const pidfd = boot === bootId() ? openPidfd(pid, startTime) : null;
+	if (pidfd === null) return nobody;
+	let isWanted = true;
+	const stop = onEnd(pidfd, () => {
+		if (isWanted) ended();
+	});
+	return () => {
+		isWanted = false;
+		stop();
 	};
+}
+
+async function hasRun(path: string, run: string): Promise<boolean> {
+	const wanted = `"run":${JSON.stringify(run)}`;
+	for await (const line of createInterface({ input: createReadStream(path) })) {
+		if (line.startsWith('{"journal"') && line.includes(wanted)) return true;
+	}
+	return false;
 }
 
 /** Nothing has happened: the page imagines it all. */
-export async function* imaginedSource(): AsyncIterable<Item> {
-	const source = {
-		name: 'an imagined supervisor',
-		isImagined: true,
-		run: null,
-		program: null,
-		pid: null,
-		listeners: [],
-	};
-	yield { type: 'begins', source };
-	yield { type: 'live' };
-}
+export const imaginedSource: FactSource = {
+	async *items() {
+		const name = 'an imagined supervisor';
+		const none = { isImagined: true, run: null, program: null, pid: null, listeners: [], isWritten: false };
+		yield { type: 'begins', source: { name, ...none } };
+		yield { type: 'live' };
+	},
+	hasRun: async () => false,
+};
 
 /** @throws {Error} with a sentence when it is no journal */
 export async function requireJournal(path: string): Promise<void> {
-	for await (const [first] of linesOf(path, { follow: false })) {
-		lineReader()(first ?? '', 1);
+	for await (const { lines } of linesOf(path, { follow: false })) {
+		lineReader()(lines[0] ?? '', 1);
 		return;
 	}
 	if (statSync(path).size > 0) throw new Error('line 1 is no journal header');
 }
 
-function sourceOf(path: string, { run, program, pid, listeners }: Header): Source {
+function sourceOf(path: string, { run, program, pid, listeners }: Header): Omit<Source, 'isWritten'> {
 	const shown = listeners.map(({ uri, address }) => ({ uri, address }));
 	return { name: path, isImagined: false, run, program, pid, listeners: shown };
 }

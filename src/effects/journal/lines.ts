@@ -1,13 +1,19 @@
 /** The journal's lines: written by journal.ts, read by recovery and replay. docs/journal.md tells of them. */
 import {
 	array,
+	check,
 	type GenericSchema,
+	integer,
 	literal,
+	maxValue,
+	minValue,
 	nullable,
 	number,
 	object,
 	optional,
 	picklist,
+	pipe,
+	safeInteger,
 	safeParse,
 	string,
 } from 'valibot';
@@ -82,6 +88,7 @@ export function readJournal(bytes: Buffer): JournalContent {
 export function lineReader() {
 	const schemas = newSchemas();
 	let hasStarted = false;
+	let last = 0;
 	const factSchema = (type: unknown) =>
 		Object.hasOwn(schemas.facts, String(type)) ? schemas.facts[type as FactType] : undefined;
 
@@ -100,7 +107,10 @@ export function lineReader() {
 		const schema = 'checkpoint' in line ? schemas.checkpoint : factSchema(line.type);
 		if (!schema) return `line ${number} is no fact`;
 		const { success, output } = safeParse(schema as GenericSchema<unknown, Checkpoint | Fact>, line);
-		return success ? output : `line ${number} is no fact of a known shape`;
+		if (!success) return `line ${number} is no fact of a known shape`;
+		if (output.seq <= last) return `line ${number} is out of its order`;
+		last = output.seq;
+		return output;
 	};
 }
 
@@ -116,7 +126,16 @@ function parse(raw: string): Record<string, unknown> | null {
 const signals = ['signal.HUP', 'signal.TERM', 'signal.INT', 'signal.QUIT', 'signal.USR1', 'signal.USR2'] as const;
 const requests = [...signals, 'rotate.requested', 'stop.requested'] as const;
 const asker = () => picklist(['start', 'SIGHUP', 'rotate']);
-const plan = () => object({ start: number(), kill: number(), drain: string(), size: number() });
+/** In milliseconds since 1970, to the year 9999. */
+const time = () => pipe(number(), integer(), minValue(0), maxValue(253_402_300_799_999));
+const count = () => pipe(number(), safeInteger(), minValue(0));
+const plan = () =>
+	object({
+		start: number(),
+		kill: number(),
+		drain: string(),
+		size: pipe(number(), integer(), minValue(1), maxValue(4096)),
+	});
 
 /** What was asked for. */
 export const requestSchema = (): GenericSchema<unknown, Request> => object({ type: picklist(requests) });
@@ -134,24 +153,27 @@ export const rosterSchema = (): GenericSchema<unknown, Roster> =>
 		unanswered: nullable(picklist(requests)),
 		stopSignal: nullable(string()),
 		status: number(),
-		children: array(
-			object({
-				child: number(),
-				generation: number(),
-				pid: nullable(number()),
-				startTime: nullable(number()),
-				pipe: nullable(number()),
-				phase: picklist(['spawning', 'booting', 'serving', 'draining', 'killing', 'lingering']),
-				since: number(),
-				clock: nullable(number()),
-			}),
+		children: pipe(
+			array(
+				object({
+					child: number(),
+					generation: number(),
+					pid: nullable(number()),
+					startTime: nullable(number()),
+					pipe: nullable(number()),
+					phase: picklist(['spawning', 'booting', 'serving', 'draining', 'killing', 'lingering']),
+					since: number(),
+					clock: nullable(number()),
+				}),
+			),
+			check((children) => new Set(children.map(({ child }) => child)).size === children.length),
 		),
 	});
 
 /** Made when something is read, not at every start. */
 function newSchemas() {
 	const fact = <T extends FactType, F extends Record<string, GenericSchema>>(type: T, fields: F) =>
-		object({ seq: number(), at: number(), type: literal(type), ...fields });
+		object({ seq: count(), at: time(), type: literal(type), ...fields });
 	const roster = rosterSchema();
 	const facts: Record<FactType, GenericSchema> = {
 		'supervisor.started': fact('supervisor.started', { pid: number(), plan: plan() }),
@@ -223,8 +245,8 @@ function newSchemas() {
 	});
 	const checkpoint: GenericSchema<unknown, Checkpoint> = object({
 		checkpoint: roster,
-		seq: number(),
-		at: number(),
+		seq: count(),
+		at: time(),
 		gap: optional(literal(true)),
 	});
 	return { facts, header, checkpoint };

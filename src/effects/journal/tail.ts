@@ -1,7 +1,10 @@
 /** The lines of a journal, also as it grows. */
-import { closeSync, existsSync, openSync, readSync, statSync, watch } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, readSync, realpathSync, statSync, watch } from 'node:fs';
 import { dirname } from 'node:path';
 import { StringDecoder } from 'node:string_decoder';
+
+/** No fact comes near it. */
+const longestLine = 16 << 20;
 
 export interface TailOptions {
 	/** Goes on as the file grows, and with the file that takes its place. */
@@ -10,42 +13,90 @@ export interface TailOptions {
 	signal?: AbortSignal;
 }
 
-/**
- * The whole lines of a file, some at a time. An empty list says that for now there is no more. A torn last line is left
- * out.
- */
-export async function* linesOf(path: string, { follow, signal }: TailOptions): AsyncGenerator<string[], void, void> {
+export interface Lines {
+	/** Whole lines, some at a time. None says that for now there is no more. */
+	lines: string[];
+	/** They are the first of a file: of the only one, or of one that has taken its place. */
+	isFirst: boolean;
+}
+
+/** The lines of a file. A torn last line is left out, until it is whole. */
+export async function* linesOf(path: string, { follow, signal }: TailOptions): AsyncGenerator<Lines, void, void> {
 	const buffer = Buffer.alloc(65536);
-	let fd = openSync(path, 'r');
-	const changes = follow ? watchFile(path, signal) : null;
-	let decoder = new StringDecoder('utf8');
-	let rest = '';
+	let file: OpenFile = openFile(path);
+	let changes: ReturnType<typeof watchFile> | null = null;
+	let isReplaced = false;
 	try {
+		if (follow) changes = watchFile(path, signal);
 		while (!signal?.aborted) {
-			const length = readSync(fd, buffer, 0, buffer.length, null);
+			const length = readSync(file.fd, buffer, 0, buffer.length, file.position);
 			if (length > 0) {
-				const lines = (rest + decoder.write(buffer.subarray(0, length))).split('\n');
-				rest = lines.pop() ?? '';
-				if (lines.length > 0) yield lines;
+				const end = buffer.lastIndexOf(10, length - 1);
+				if (end >= 0) file.lineStart = file.position + end + 1;
+				file.position += length;
+				const lines = (file.rest + file.decoder.write(buffer.subarray(0, length))).split('\n');
+				file.rest = lines.pop() ?? '';
+				if (file.rest.length > longestLine) throw new Error(`a line is longer than ${longestLine >> 20} MiB`);
+				if (lines.length === 0) continue;
+				yield { lines, isFirst: file.isNew };
+				file.isNew = false;
 			} else if (!changes) return;
-			else if (existsSync(path) && !isSameFile(fd, path)) {
-				closeSync(fd);
-				fd = openSync(path, 'r');
-				decoder = new StringDecoder('utf8');
-				rest = '';
-			} else {
-				yield [];
+			else if (isReplaced) {
+				// It was read to its end after the other one was there: nothing will come to it.
+				isReplaced = false;
+				const next = openFile(path, true);
+				if (next === null) continue;
+				closeSync(file.fd);
+				file = next;
+			} else if (isAnother(file.fd, path)) isReplaced = true;
+			else if (fstatSync(file.fd).size < file.lineStart) Object.assign(file, atStart());
+			else {
+				yield { lines: [], isFirst: false };
 				await changes.next();
+				// A torn line may have been cut off, and others be there in its place.
+				Object.assign(file, { position: file.lineStart, rest: '', decoder: new StringDecoder('utf8') });
 			}
 		}
 	} finally {
 		changes?.close();
-		closeSync(fd);
+		closeSync(file.fd);
 	}
 }
 
-function isSameFile(fd: number, path: string): boolean {
-	return statSync(path).ino === statSync(`/proc/self/fd/${fd}`).ino;
+type OpenFile = { fd: number } & ReturnType<typeof atStart>;
+
+function atStart() {
+	return {
+		/** Of the next byte to be read, and of the line that it belongs to. */
+		position: 0,
+		lineStart: 0,
+		/** What of that line was read. */
+		rest: '',
+		decoder: new StringDecoder('utf8'),
+		isNew: true,
+	};
+}
+
+/** @param mayBeGone then null stands for no file. @throws {Error} also for what is no regular file: a pipe would be waited for */
+function openFile(path: string): OpenFile;
+function openFile(path: string, mayBeGone: true): OpenFile | null;
+function openFile(path: string, mayBeGone = false): OpenFile | null {
+	try {
+		const fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+		const stat = fstatSync(fd);
+		if (stat.isFile()) return { fd, ...atStart() };
+		closeSync(fd);
+		throw new Error(stat.isDirectory() ? 'it is a directory' : 'it is no regular file');
+	} catch (error) {
+		if (mayBeGone && (error as NodeJS.ErrnoException).code === 'ENOENT') return null;
+		throw error;
+	}
+}
+
+/** Whether another file is there under the path; where there is none this one is still the last. */
+function isAnother(fd: number, path: string): boolean {
+	const there = statSync(path, { throwIfNoEntry: false });
+	return there !== undefined && there.ino !== fstatSync(fd).ino;
 }
 
 /** Resolves for each change in the file's directory, by inotify, and when it is all over. */
@@ -56,7 +107,8 @@ function watchFile(path: string, signal: AbortSignal | undefined) {
 		hasChanged = true;
 		changed();
 	};
-	const watcher = watch(dirname(path), change);
+	// A link's own directory does not change with the file.
+	const watcher = watch(dirname(realpathSync(path)), change);
 	// The directory is gone: nothing will come.
 	watcher.on('error', () => {});
 	signal?.addEventListener('abort', change);

@@ -52,11 +52,20 @@ export function signalPidfd(pidfd: number, signal: string): void {
 	isThere(() => call('syscall', numbers.pidfdSendSignal, pidfd, requireSignal(signal), 0, null));
 }
 
-/** Waits for the process to end, in the event loop; closes the pidfd then. */
-export function onEnd(pidfd: number, ended: () => void): void {
+/** Waits for the process to end, in the event loop; closes the pidfd then. @returns how to wait no longer */
+export function onEnd(pidfd: number, ended: () => void): () => void {
+	let isOver = false;
 	const handle = poll(pidfd, () => {
-		handle.close();
-		closeSync(pidfd);
+		stop();
 		ended();
 	});
+
+	function stop() {
+		if (isOver) return;
+		isOver = true;
+		handle.close();
+		closeSync(pidfd);
+	}
+
+	return stop;
 }

@@ -1,14 +1,28 @@
-import { appendFileSync, mkdirSync, readdirSync, renameSync, writeFileSync } from 'node:fs';
+import { execFileSync, spawn } from 'node:child_process';
+import {
+	appendFileSync,
+	mkdirSync,
+	readdirSync,
+	readFileSync,
+	readlinkSync,
+	renameSync,
+	symlinkSync,
+	truncateSync,
+	writeFileSync,
+} from 'node:fs';
 import { type IncomingMessage, request } from 'node:http';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { serveInspector } from '../../../src/effects/inspect/server.ts';
 import { imaginedSource, journalSource } from '../../../src/effects/inspect/source.ts';
+import { bootId } from '../../../src/effects/os/identity.ts';
+import { lookUp } from '../../../src/effects/os/proc.ts';
 import type { Fact } from '../../../src/machines/facts.ts';
+import { writeHistory } from '../../support/history.mjs';
 import { until } from '../../support/proc.ts';
 import { scratch } from '../../support/program.ts';
-import { rotating } from '../../support/simulation.ts';
+import { rotating, simulate } from '../../support/simulation.ts';
 
 const header = (run: string) =>
 	JSON.stringify({
@@ -23,6 +37,13 @@ const header = (run: string) =>
 	});
 
 const lines = (facts: readonly (Fact | object)[]) => facts.map((fact) => `${JSON.stringify(fact)}\n`).join('');
+
+/** A journal of one supervisor. */
+function journalOf(facts: readonly (Fact | object)[], run = 'one'): string {
+	const journal = join(scratch(), 'journal');
+	writeFileSync(journal, `${header(run)}\n${lines(facts)}`);
+	return journal;
+}
 
 async function serve(journal: string | null = null) {
 	const page = scratch();
@@ -187,6 +208,105 @@ describe('the inspector’s server', () => {
 		await until('the other one', () => page.told.filter(({ event }) => event === 'begins').length === 2);
 	});
 
+	it('tells both supervisors of a journal that two have written, and goes on after a page was away', async () => {
+		const first = simulate().start().spawned(1).up(1).exited(1, 3).history;
+		const second = rotating().history.map((fact) => ({ ...fact, seq: fact.seq + first.length }));
+		const journal = journalOf(first);
+		appendFileSync(journal, `${header('two')}\n${lines(second)}`);
+		const port = await serve(journal);
+		const page = listen(port);
+		await until('all of it', () => page.told.at(-1)?.event === 'live');
+		expect(page.told.map(({ event }) => event)).toEqual(['begins', 'lines', 'goesOn', 'lines', 'live']);
+		expect(page.seqs()).toEqual([...first, ...second].map(({ seq }) => seq));
+		const last = page.told.findLast(({ id }) => id !== null)?.id ?? '';
+		const again = listen(port, last);
+		await until('there is no more', () => again.told.at(-1)?.event === 'live');
+		expect(again.told.map(({ event }) => event)).toEqual(['goesOn', 'goesOn', 'live']);
+		const byQuery = await new Promise<string>((resolve) => {
+			const asked = request({
+				port,
+				host: '127.0.0.1',
+				path: `/facts?after=${encodeURIComponent(last)}`,
+				agent: false,
+			});
+			asked.on('response', (response) => response.setEncoding('utf8').once('data', resolve)).end();
+			onTestFinished(() => void asked.destroy());
+		});
+		expect(byQuery).toMatch(/^event: goesOn\n/);
+	});
+
+	it('says whether the supervisor lives that has written last, and when it has ended', async () => {
+		const writer = spawn('sleep', ['100']);
+		onTestFinished(() => void writer.kill());
+		await until('it is there', () => lookUp(writer.pid ?? 0) !== null);
+		const own = {
+			...JSON.parse(header('one')),
+			pid: writer.pid,
+			startTime: lookUp(writer.pid ?? 0)?.startTime,
+			boot: bootId(),
+		};
+		const journal = join(scratch(), 'journal');
+		writeFileSync(journal, `${JSON.stringify(own)}\n${lines(rotating().history)}`);
+		const page = listen(await serve(journal));
+		await until('what is there', () => page.told.at(-1)?.event === 'live');
+		expect(page.told[0]).toMatchObject({ event: 'begins', data: { isWritten: true } });
+		writer.kill();
+		await until('its end', () => page.told.at(-1)?.event === 'goesOn');
+		expect(page.told.at(-1)).toMatchObject({ data: { isWritten: false } });
+		const dead = listen(await serve(journalOf(rotating().history)));
+		await until('what is there', () => dead.told.at(-1)?.event === 'live');
+		expect(dead.told[0]).toMatchObject({ data: { isWritten: false } });
+	});
+
+	it('goes on after a torn line that a new start cuts off', async () => {
+		const { history } = rotating();
+		const journal = journalOf(history.slice(0, 4));
+		const sound = readFileSync(journal).length;
+		appendFileSync(journal, '{"seq":5,"at":17955');
+		const page = listen(await serve(journal));
+		await until('what is there', () => page.told.at(-1)?.event === 'live');
+		truncateSync(journal, sound);
+		appendFileSync(journal, `${header('one')}\n${lines(history.slice(4))}`);
+		await until('the rest', () => page.seqs().length === history.length);
+		expect(page.told.every(({ event }) => event !== 'ended')).toBe(true);
+	});
+
+	it('follows a journal that is reached by a link', async () => {
+		const { history } = rotating();
+		const journal = journalOf(history.slice(0, 4));
+		const link = join(scratch(), 'link');
+		symlinkSync(journal, link);
+		const page = listen(await serve(link));
+		await until('what is there', () => page.told.at(-1)?.event === 'live');
+		appendFileSync(journal, lines(history.slice(4)));
+		await until('the rest', () => page.seqs().length === history.length);
+	});
+
+	it.each([
+		['a pipe', (path: string) => execFileSync('mkfifo', [path]), 'it is no regular file'],
+		['a directory', (path: string) => mkdirSync(path), 'it is a directory'],
+	])('ends in words where %s takes the journal’s place, and answers others', async (_, make, words) => {
+		const journal = journalOf(rotating().history);
+		const port = await serve(journal);
+		const page = listen(port);
+		await until('what is there', () => page.told.at(-1)?.event === 'live');
+		const other = `${journal}.other`;
+		make(other);
+		renameSync(journal, `${journal}.gone`);
+		renameSync(other, journal);
+		await until('the end', () => page.told.at(-1)?.event === 'ended');
+		expect(page.told.at(-1)?.data).toBe(`${journal}: ${words}`);
+		expect((await ask(port, '/')).status).toBe(200);
+	});
+
+	it('lets no name in a journal pass for a word of its own', async () => {
+		const evil = 'a\nid: zz\nevent: ended\ndata: "pwn"\n\n';
+		const page = listen(await serve(journalOf(rotating().history, evil)));
+		await until('what is there', () => page.told.at(-1)?.event === 'live');
+		expect(page.told.map(({ event }) => event)).toEqual(['begins', 'lines', 'live']);
+		expect(page.told[1]?.id).toBe(`${encodeURIComponent(evil)} ${rotating().history.length}`);
+	});
+
 	it('says where a damaged journal ends', async () => {
 		const journal = join(scratch(), 'journal');
 		writeFileSync(
@@ -199,29 +319,65 @@ describe('the inspector’s server', () => {
 		expect(page.told.at(-1)?.data).toBe(`${journal}: line 5 is no fact; the story ends here`);
 	});
 
-	it('keeps no file and no watcher of a page that is gone, also one that never read', async () => {
-		const folder = scratch();
-		const journal = join(folder, 'journal');
-		const { history } = rotating();
-		const many = Array.from({ length: 3000 }, () => history).flat();
-		writeFileSync(journal, `${header('one')}\n${lines(history)}`);
-		const port = await serve(journal);
-		const fds = () => readdirSync('/proc/self/fd').length;
-		const first = listen(port);
-		await until('a first page', () => first.told.some(({ event }) => event === 'live'));
-		first.close();
-		await until('its end', () => true);
-		const before = fds();
-		writeFileSync(journal, `${header('one')}\n${lines(many)}`);
-		for (let round = 0; round < 20; round += 1) {
-			// It asks for more than any buffer holds, and reads none of it.
-			const silent = connect(port, '127.0.0.1');
-			silent.pause();
-			silent.write(`GET /facts HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\n\r\n`);
-			await until('it is answered', () => silent.bytesRead > 0 || silent.readableLength > 0 || fds() > before);
-			silent.destroy();
+	describe('of a page that is gone', () => {
+		const open = () => readdirSync('/proc/self/fd').flatMap((fd) => linkOf(`/proc/self/fd/${fd}`));
+		const watches = () =>
+			readdirSync('/proc/self/fdinfo').reduce((sum, fd) => sum + (infoOf(fd).match(/^inotify /gm)?.length ?? 0), 0);
+
+		function linkOf(path: string): string[] {
+			try {
+				return [readlinkSync(path)];
+			} catch {
+				return [];
+			}
 		}
-		await until('all is closed', () => fds() <= before + 2);
+
+		function infoOf(fd: string): string {
+			try {
+				return readFileSync(`/proc/self/fdinfo/${fd}`, 'utf8');
+			} catch {
+				return '';
+			}
+		}
+
+		it('keeps neither the file nor the watcher', async () => {
+			const journal = journalOf(rotating().history);
+			const held = () => open().filter((file) => file === journal).length;
+			const before = watches();
+			const port = await serve(journal);
+			const pages = Array.from({ length: 5 }, () => listen(port));
+			await until('all are live', () => pages.every(({ told }) => told.at(-1)?.event === 'live'));
+			expect(held()).toBe(5);
+			expect(watches()).toBe(before + 1);
+			for (const page of pages) page.close();
+			await until('nothing is held', () => held() === 0 && watches() === before);
+		});
+
+		it('keeps nothing where it never read what it asked for', async () => {
+			const journal = join(scratch(), 'journal');
+			writeHistory(journal, 60_000);
+			const held = () => open().filter((file) => file === journal).length;
+			const port = await serve(journal);
+			const silent = Array.from({ length: 3 }, () => connect(port, '127.0.0.1').pause());
+			for (const socket of silent) socket.write(`GET /facts HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\n\r\n`);
+			await until('they are answered', () => held() === 3);
+			for (const socket of silent) socket.destroy();
+			await until('nothing is held', () => held() === 0);
+		});
+
+		it('keeps no room for it, however often it asked on one connection', async () => {
+			const journal = journalOf(rotating().history);
+			const port = await serve(journal);
+			for (let round = 0; round < 3; round += 1) {
+				const socket = connect(port, '127.0.0.1').resume();
+				socket.on('error', () => {});
+				socket.write(`GET /facts HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\n\r\n`.repeat(40));
+				await new Promise((closed) => socket.on('close', closed));
+			}
+			await until('nothing is held', () => !open().includes(journal));
+			const pages = Array.from({ length: 32 }, () => listen(port));
+			await until('there is room for all', () => pages.every(({ told }) => told.at(-1)?.event === 'live'));
+		});
 	});
 
 	it('has room for 32 pages, and tells the next one so; one that leaves makes room', async () => {
