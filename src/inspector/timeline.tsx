@@ -48,17 +48,17 @@ export function Timeline() {
 		const later = isFollowing.value ? all.length : Math.min(all.length, last + 1 + usual / 2);
 		const to = later < all.length ? (all[later]?.started.at ?? 0) : Math.max(now, timeAt(entries.length - 1));
 		let first = Math.max(0, last);
-		while (first > 0 && last - first < usual && isReadable(all[last], all[first - 1]?.started.at ?? 0, to)) first -= 1;
+		const recent = all.slice(Math.max(0, last - 3), last + 1);
+		while (first > 0 && last - first < usual && isReadable(recent, all[first - 1]?.started.at ?? 0, to)) first -= 1;
 		const from = first === 0 ? timeAt(0) : (all[first]?.started.at ?? 0);
 		const edge = Math.max(20, (to - from) * 0.03);
 		return { from: from - edge, to: Math.max(to, from + 100) + edge };
 	}
 
-	/** Whether a rotation is still wide enough to be seen in a span. */
-	function isReadable(life: GenerationLife | undefined, from: number, to: number): boolean {
-		if (!life) return true;
-		const end = life.verdict?.at ?? now;
-		return end - life.started.at >= (to - from) * 0.015;
+	/** Whether the longest of some rotations is still wide enough to be seen in a span. */
+	function isReadable(lives: GenerationLife[], from: number, to: number): boolean {
+		const times = lives.map(({ started, verdict }) => (verdict?.at ?? now) - started.at);
+		return Math.max(...times) >= (to - from) * 0.015;
 	}
 
 	/** What was zoomed to moves on with the time that is shown. */
