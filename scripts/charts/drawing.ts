@@ -1,19 +1,9 @@
 /** A statechart as an SVG. */
 import type { Chart } from '../../src/machines/chart.ts';
 import { tones } from '../../src/machines/descriptions.ts';
-import {
-	type Box,
-	fonts,
-	type JoinedWay,
-	type Layout,
-	type Line,
-	layOut,
-	lineHeights,
-	type Path,
-	type PlacedWay,
-	padding,
-} from './layout.ts';
+import { type Box, type Layout, layOut, lineHeights, type Path, type PlacedWay, padding } from './layout.ts';
 import { escapeXml, widthOf } from './text.ts';
+import { fonts, type JoinedWay, type Line } from './ways.ts';
 
 const margin = 16;
 const legendHeight = 34;

@@ -1,5 +1,6 @@
 /** Who is there, and where each stands. */
-import { chosenAt, nameOf } from './charts.tsx';
+import { chosenAt } from './charts.tsx';
+import { nameOf, toneOf } from './statecharts.ts';
 import { chosen, index, story } from './store.ts';
 
 export function Actors() {
@@ -86,33 +87,3 @@ function Actor({ actor, state, pid, isChosen = false, choose }: ActorProps) {
 		</button>
 	);
 }
-
-/** The colour of a state, the same as in the charts; its name always stands beside it. */
-export function toneOf(state: string): string {
-	return tones[state] ?? 'resting';
-}
-
-const tones: Record<string, string> = {
-	starting: 'coming',
-	rotating: 'coming',
-	spawning: 'coming',
-	booting: 'coming',
-	checking: 'coming',
-	handingOver: 'coming',
-	running: 'well',
-	serving: 'well',
-	draining: 'leaving',
-	leaving: 'leaving',
-	recalled: 'leaving',
-	lingering: 'leaving',
-	stopping: 'leaving',
-	killing: 'ill',
-	hurt: 'ill',
-	givenUp: 'ill',
-	exited: 'gone',
-	over: 'gone',
-	stopped: 'gone',
-	gone: 'gone',
-	pending: 'coming',
-	left: 'leaving',
-};

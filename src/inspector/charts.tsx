@@ -6,12 +6,9 @@ import childChart from '../../docs/statecharts/child.svg';
 import generationChart from '../../docs/statecharts/generation.svg';
 import supervisorChart from '../../docs/statecharts/supervisor.svg';
 import upgradeChart from '../../docs/statecharts/upgrade.svg';
-import { type Chart, chartOf, possibleWays } from '../machines/chart.ts';
-import { childMachine } from '../machines/child.ts';
-import { generationMachine } from '../machines/generation.ts';
-import { supervisorMachine } from '../machines/supervisor.ts';
+import { possibleWays } from '../machines/chart.ts';
 import { chartNameOf } from '../machines/trace.ts';
-import { upgradeMachine } from '../machines/upgrade.ts';
+import { charts, nameOf, wordsOfState } from './statecharts.ts';
 import { chosen, index, story } from './store.ts';
 import type { Standings } from './story.ts';
 
@@ -21,10 +18,6 @@ const pictures: Record<string, string> = {
 	child: childChart,
 	upgrade: upgradeChart,
 };
-
-const charts: Record<string, Chart> = Object.fromEntries(
-	[supervisorMachine, generationMachine, childMachine, upgradeMachine].map((machine) => [machine.id, chartOf(machine)]),
-);
 
 /** How large each kind of chart is drawn: its own size times this; null is as wide as its room. */
 const zoom = signal<Record<string, number | null>>({});
@@ -253,7 +246,7 @@ function itemsIn(element: Element): SVGElement[] {
 
 /** Marks where a chart stands, what was taken and what is possible, in classes and in words. */
 function light(svg: SVGSVGElement, kind: string, state: string | null, taken: string[]) {
-	const chart = charts[kind];
+	const chart = charts.get(kind);
 	const next = new Set(chart && state !== null ? possibleWays(chart, state).map(({ id }) => id) : []);
 	const isActive = (id: string) => state !== null && (id === '' || state === id || state.startsWith(`${id}.`));
 	const sources = new Set(taken.map((way) => way.split('|')[0]));
@@ -279,14 +272,4 @@ function light(svg: SVGSVGElement, kind: string, state: string | null, taken: st
 function say(item: SVGElement, mark: string) {
 	const words = item.dataset.words ?? '';
 	item.setAttribute('aria-label', mark === '' ? words : `${words} (${mark})`);
-}
-
-/** `generation 2` of `generation.2` */
-export function nameOf(actor: string): string {
-	return actor.replace('.', ' ');
-}
-
-/** `alive › staying › booting` */
-export function wordsOfState(state: string): string {
-	return state.split('.').join(' › ');
 }

@@ -1,12 +1,11 @@
-/** The facts as a list, however long, and the one that is looked at. */
+/** The facts as a list, however long. */
 import { computed, signal } from '@preact/signals';
 import { useVirtualizer } from '@tanstack/react-virtual';
 import { useEffect, useRef } from 'preact/hooks';
-import { describeEvent } from '../machines/descriptions.ts';
-import { nameOf, wordsOfState } from './charts.tsx';
+import { Detail, wordsOf } from './detail.tsx';
 import { actorOf, type Entry } from './entry.ts';
 import { branch, goTo, index, story, total } from './store.ts';
-import { clockTime, date } from './times.ts';
+import { clockTime } from './times.ts';
 
 const rowHeight = 28;
 
@@ -212,95 +211,4 @@ function Row({ entry, place, row, top, count }: RowProps) {
 			<span class="words">{difference ? `⚠ ${difference}` : (says?.text ?? wordsOf(fact))}</span>
 		</div>
 	);
-}
-
-function wordsOf(fact: Entry['fact']): string {
-	if (fact.type !== 'checkpoint') return fieldsOf(fact) || describeEvent(fact.type);
-	return fact.gap ? 'facts are missing here: they could not be written' : 'stands for all facts before it';
-}
-
-function Detail() {
-	const entry = story().entries[index.value];
-	if (!entry) return <p class="quiet detail">No fact yet.</p>;
-	const { fact, says, kind, difference } = entry;
-	const step = story().stepOf(index.value);
-	const place = step ? story().placeOf(step.fact.seq) : null;
-	const upon = place === null ? [] : story().decidedUpon(place);
-	const before = story().standingsAt((place ?? index.value) - 1);
-	return (
-		<article class="detail" aria-label="The fact at this moment" data-testid="detail">
-			<h3>
-				{fact.seq} {fact.type}{' '}
-				<span class="quiet">
-					{kind}, {date(fact.at)} {clockTime(fact.at)}
-				</span>
-			</h3>
-			{difference && <p class="bad">⚠ {difference}</p>}
-			{says && <p class={`says ${says.level}`}>“{says.text}”</p>}
-			{kind === 'decision' && step && step !== entry && (
-				<p>
-					Decided upon <Link place={place ?? 0} />
-				</p>
-			)}
-			{kind === 'happening' && (
-				<>
-					<h4>Decided upon it</h4>
-					{upon.length === 0 ? (
-						<p class="quiet">Nothing.</p>
-					) : (
-						<ul class="plain">
-							{upon.map((each) => (
-								<li key={each}>
-									<Link place={each} />
-								</li>
-							))}
-						</ul>
-					)}
-				</>
-			)}
-			{step && step.moves.length > 0 && (
-				<>
-					<h4>States before and after</h4>
-					<table>
-						<tbody>
-							{step.moves.map(({ actor, state }) => (
-								<tr key={actor}>
-									<th scope="row">{nameOf(actor)}</th>
-									<td>
-										{before.has(actor) && !step.isLife ? wordsOfState(before.get(actor)?.state ?? '') : 'not there'}
-									</td>
-									<td aria-hidden="true">→</td>
-									<td>{wordsOfState(state)}</td>
-								</tr>
-							))}
-						</tbody>
-					</table>
-				</>
-			)}
-			<details open>
-				<summary>JSON</summary>
-				<pre tabIndex={0}>{JSON.stringify(fact, null, 2)}</pre>
-			</details>
-		</article>
-	);
-}
-
-function Link({ place }: { place: number }) {
-	const fact = story().entries[place]?.fact;
-	return (
-		<button type="button" class="link" onClick={() => goTo(place)}>
-			{fact?.seq} {fact?.type} {fact ? fieldsOf(fact) : ''}
-		</button>
-	);
-}
-
-/** The plain fields in one line. */
-export function fieldsOf({ type: _, seq: __, at: ___, ...fields }: Entry['fact'] & { clock?: number }): string {
-	return Object.entries(fields)
-		.filter(
-			([key, value]) =>
-				key !== 'clock' && value !== null && (typeof value !== 'object' || (Array.isArray(value) && value.length > 0)),
-		)
-		.map(([key, value]) => `${key}=${value}`)
-		.join(' ');
 }

@@ -1,7 +1,6 @@
 /** What became of each rotation. */
 import { useVirtualizer } from '@tanstack/react-virtual';
 import { useRef } from 'preact/hooks';
-import { toneOf } from './actors.tsx';
 import { type GenerationLife, nameAt, phaseAt, verdictAt } from './lives.ts';
 import { goTo, index, story, total } from './store.ts';
 import { duration } from './times.ts';
@@ -61,7 +60,7 @@ function Row({ life, at }: { life: GenerationLife; at: number }) {
 		<button type="button" onClick={() => goTo(life.verdict?.index ?? life.started.index)} title={words}>
 			<span class="head">
 				<strong>generation {life.generation}</strong>{' '}
-				<span class={`badge ${verdict === 'serving' ? 'well' : toneOf(verdict)}`}>
+				<span class={`badge ${tonesOfVerdict[verdict]}`}>
 					{wordsOfVerdict[verdict]}
 					{ready}
 				</span>
@@ -82,6 +81,8 @@ const wordsOfVerdict = {
 	stopped: '■ stopped',
 	left: '– leaves',
 };
+
+const tonesOfVerdict = { pending: 'coming', serving: 'well', givenUp: 'ill', stopped: 'leaving', left: 'leaving' };
 
 /** How long the old and the new lived side by side. */
 function overlapOf(life: GenerationLife, at: number): string {

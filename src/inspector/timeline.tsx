@@ -1,16 +1,10 @@
 /** Who lived when: a bar for each child, a band for each rotation, the supervisor above them. */
 import { useEffect, useRef, useState } from 'preact/hooks';
-import { toneOf } from './actors.tsx';
-import { type ChildLife, type GenerationLife, type Instant, nameAt, phaseAt, verdictAt } from './lives.ts';
-import { branch, chosen, goTo, index, isFollowing, story, timeShown, total, zoomed } from './store.ts';
+import { Band, Bar, lane, type Span, Supervisor } from './lanes.tsx';
+import type { ChildLife, GenerationLife } from './lives.ts';
+import { chosen, goTo, index, isFollowing, story, timeShown, total, zoomed } from './store.ts';
 import { clockTime, duration } from './times.ts';
 
-interface Span {
-	from: number;
-	to: number;
-}
-
-const lane = 24;
 const top = 64;
 /** So many generations are shown at first. */
 const usual = 24;
@@ -170,135 +164,4 @@ function useWidth(room: { current: HTMLDivElement | null }): number {
 		return () => observer.disconnect();
 	}, []);
 	return width;
-}
-
-interface Drawn {
-	x: (time: number) => number;
-	isCrowded: boolean;
-}
-
-/** A rotation, from the generation's beginning to the verdict on it. */
-function Band({
-	life,
-	x,
-	at,
-	now,
-	height,
-	isCrowded,
-}: Drawn & { life: GenerationLife; at: number; now: number; height: number }) {
-	const verdict = verdictAt(life, at);
-	if (verdict === null) return null;
-	const end = verdict === 'pending' ? now : (life.verdict?.at ?? now);
-	const words = { pending: '…', serving: '✔', givenUp: '✘', stopped: '■', left: '–' }[verdict];
-	const width = Math.max(1.5, x(end) - x(life.started.at));
-	return (
-		<g class={`band ${verdict}`}>
-			<rect x={x(life.started.at)} y={22} width={width} height={height - 22} />
-			{!isCrowded && (
-				<text x={x(life.started.at) + 3} y={56}>
-					{life.generation} {words}
-				</text>
-			)}
-			<title>{`generation ${life.generation}: ${verdict}`}</title>
-		</g>
-	);
-}
-
-/** The supervisor's states, and what it was told. */
-function Supervisor({ x, span, width, isCrowded }: Drawn & { span: Span; width: number }) {
-	const { states, marks } = story().lives;
-	const at = index.value;
-	const now = timeShown();
-	const inSight = (from: number, to: number) => from <= span.to && to >= span.from;
-	return (
-		<g class="supervisor">
-			{states.map(({ state, at: from, index: place }, order) => {
-				const next = states[order + 1];
-				const to = next && next.index <= at ? next.at : Math.max(now, from);
-				if (place > at || !inSight(from, to)) return null;
-				const name = state.split('.').at(-1) ?? '';
-				const [left, right] = [Math.max(-4, x(from)), Math.min(width + 4, x(to))];
-				return (
-					<g key={place} class={`segment ${toneOf(name)}`}>
-						<rect x={left} y={2} width={Math.max(1, right - left)} height={18} rx="3" />
-						{right - left > name.length * 7 + 8 && (
-							<text x={left + 5} y={15}>
-								{name}
-							</text>
-						)}
-						<title>{`supervisor: ${name}`}</title>
-					</g>
-				);
-			})}
-			{!isCrowded &&
-				marks.map(({ label: word, at: time, index: place }, order) => {
-					const label = branch.value && place === 0 && branch.value.after !== null ? 'imagined from here' : word;
-					if (place > at || !inSight(time, time)) return null;
-					// Where the next mark is too near there is no room for the word.
-					const next = marks[order + 1];
-					const hasRoom = !next || next.index > at || x(next.at) - x(time) > label.length * 7 + 12;
-					return (
-						<g key={place} class="told">
-							<path d={`M${x(time)} 21l-4 8h8z`} />
-							{hasRoom && (
-								<text x={x(time) + 6} y={35}>
-									{label}
-								</text>
-							)}
-							<title>{label}</title>
-						</g>
-					);
-				})}
-		</g>
-	);
-}
-
-interface BarProps extends Drawn {
-	life: ChildLife;
-	y: number;
-	width: number;
-	at: number;
-	now: number;
-}
-
-/** A child from its spawn to its end: its phases, and the signals it got. */
-function Bar({ life, x, y, width, at, now, isCrowded }: BarProps) {
-	const phase = phaseAt(life, at);
-	if (phase === null) return null;
-	const isKnown = (instant: Instant) => instant.index <= at;
-	const end = life.end && isKnown(life.end) ? life.end : null;
-	const segments = life.segments.filter(isKnown);
-	const who = nameAt(life, at);
-	return (
-		<g class="bar" data-child={life.child} data-generation={life.generation}>
-			{segments.map((segment, order) => {
-				const to = segments[order + 1]?.at ?? end?.at ?? now;
-				const [left, right] = [Math.max(-6, x(segment.at)), Math.min(width + 6, x(to))];
-				const size = Math.max(1.5, right - left);
-				const words = order === 0 || size > 130 ? `${who} ${segment.phase}` : segment.phase;
-				return (
-					<g key={order} class={`segment ${toneOf(segment.phase)} ${segment.phase}`}>
-						<rect x={left} y={y} width={size} height={lane - 6} rx="3" />
-						{toneOf(segment.phase) === 'leaving' && (
-							<rect class="hatched" x={left} y={y} width={size} height={lane - 6} rx="3" />
-						)}
-						{!isCrowded && size > words.length * 6.6 + 8 && (
-							<text x={left + 5} y={y + 13}>
-								{words}
-							</text>
-						)}
-					</g>
-				);
-			})}
-			{!isCrowded &&
-				life.signals.filter(isKnown).map(({ signal, at: time, reason }, order) => (
-					<g key={order} class="sent">
-						<path d={`M${x(time)} ${y + lane - 7}l-4 6h8z`} />
-						<title>{`SIG${signal} (${reason})`}</title>
-					</g>
-				))}
-			{end && !isCrowded && <path class="end" d={`M${x(end.at)} ${y - 1}v${lane - 4}`} />}
-			<title>{`child ${life.child} of generation ${life.generation}, ${who}: ${phase}${end ? `, ${end.how}` : ''}`}</title>
-		</g>
-	);
 }

@@ -11,15 +11,17 @@ import { type Birth, spawnAsUser } from '../os/asUser.ts';
 import { closeAll, makePipe } from '../os/descriptors.ts';
 import { isGroup, signalGroup, signalProcess } from '../os/kill.ts';
 import { SyscallError } from '../os/libc.ts';
-import { onEnd, openPidfd, signalPidfd } from '../os/pidfd.ts';
+import { onEnd, openPidfd } from '../os/pidfd.ts';
 import { environmentOf, lookUp, othersInGroup } from '../os/proc.ts';
 import { type SpawnSpec, spawnProcess } from '../os/spawn.ts';
 import type { User } from '../os/user.ts';
 import type { Exit } from '../os/wait.ts';
 import { wordsOf } from '../os/words.ts';
-import { isListening, isShutDown, type Listener, reviveListener } from '../sockets/listener.ts';
+import type { Listener } from '../sockets/listener.ts';
+import { revivalOf } from '../sockets/revival.ts';
 import { type Inheritance, part } from '../upgrade/inheritance.ts';
 import type { Output, Outputs } from './output.ts';
+import { send } from './send.ts';
 
 /** How long a process may take to become another user's program, in milliseconds; 22 are usual. */
 const longestBirth = 5000;
@@ -86,8 +88,7 @@ export function childrenOf({
 	const living = new Map<number, Living>();
 	/** Processes that are about to become another user's, and what is to be done when they have, or can't. */
 	const births = new Map<number, () => void>();
-	/** UNIX sockets that a child has shut down. */
-	const lost = new Set<Listener>();
+	const revival = revivalOf(listeners, log);
 	inheritance.leave(childrenPart, () => {
 		const present = [...living.values()].filter(({ group }) => group === null);
 		const state = present.map(({ child, pid, pidfd }) => ({ child, pid, pidfd }));
@@ -120,7 +121,7 @@ export function childrenOf({
 		const mark = { SOCKETMASTER_CHILD: String(child), SOCKETMASTER_RUN: spec.run };
 		try {
 			pipe = childPipe(isDurable, user);
-			reviveListeners();
+			revival.revive();
 			const fds = [stdin, pipe.output, pipe.output, ...listeners.map(({ fd }) => fd)];
 			const whole = { ...spec, env: { ...spec.env, ...socketVariables(listeners), ...mark }, fds };
 			birth = user ? spawnAsUser(whole, user, mark) : null;
@@ -134,36 +135,6 @@ export function childrenOf({
 		const expected = { child, generation, read: pipe.read, inode: pipe.inode };
 		if (birth) awaitBirth(birth, expected);
 		else spawned(pid, expected);
-	}
-
-	/** A child may have shut a socket down, for all that share it: listen(2) brings one of TCP back. @throws {SyscallError} */
-	function reviveListeners() {
-		for (const listener of listeners) {
-			if (lost.has(listener) || !isShutDown(listener)) continue;
-			const { address, fd } = listener;
-			if (isListening(fd)) {
-				lost.add(listener);
-				log.say(
-					'error',
-					`A child has shut down the listening socket ${address}: nobody can connect before a stop and a start`,
-				);
-				continue;
-			}
-			reviveListener(listener);
-			log.say('warn', `A child had shut down the listening socket ${address}; it listens again`);
-		}
-	}
-
-	/** One that leaves may have done so as its last act. */
-	function reviveAfter() {
-		try {
-			reviveListeners();
-		} catch (error) {
-			log.say(
-				'error',
-				`A child has shut down a listening socket, and it can't listen again: ${(error as Error).message}`,
-			);
-		}
 	}
 
 	/** The process is the child's program. */
@@ -229,7 +200,7 @@ export function childrenOf({
 		births.get(exit.pid)?.();
 		const gone = living.get(exit.pid);
 		if (!gone) return;
-		reviveAfter();
+		revival.tryToRevive();
 		const left = !gone.wasKilled && isGroup(exit.pid) ? othersInGroup(exit.pid) : [];
 		gone.output?.finish(left.length > 0);
 		if (left.length === 0) living.delete(exit.pid);
@@ -246,7 +217,7 @@ export function childrenOf({
 			if (pidfd !== null) group.set(pid, pidfd);
 		}
 		if (group.size === 0) {
-			reviveAfter();
+			revival.tryToRevive();
 			living.delete(gone.pid);
 			admit({ type: 'group.gone', child: gone.child });
 		}
@@ -273,39 +244,6 @@ export function childrenOf({
 	}
 
 	return { actor, ended, stoppedPid, isSettled: () => births.size === 0 };
-}
-
-/**
- * To a child; to all of its process group where it is to be killed, or has left it behind. A process that is stopped
- * does not see a signal that shall end it before it is told to continue.
- */
-function send(alive: Living, signal: string) {
-	const { pid, pidfd, group } = alive;
-	alive.wasKilled ||= signal === 'KILL';
-	const toLeader = (name: string) => (pidfd === null ? signalProcess(pid, name) : signalPidfd(pidfd, name));
-	const ways: (() => void)[] = [];
-	for (const name of signal === 'KILL' ? ['KILL'] : [signal, 'CONT']) {
-		if (group) for (const other of group.values()) ways.push(() => signalPidfd(other, name));
-		else {
-			ways.push(() => toLeader(name));
-			// The leader may have left the group that it was to lead.
-			if (name === 'KILL') ways.push(() => signalGroup(pid, name));
-		}
-	}
-	allOf(ways);
-}
-
-/** Does each, and then throws the first error: one that can't be signalled spares none of the others. */
-function allOf(ways: (() => void)[]) {
-	let first: unknown;
-	for (const way of ways) {
-		try {
-			way();
-		} catch (error) {
-			first ??= error;
-		}
-	}
-	if (first !== undefined) throw first;
 }
 
 /** A pipe for what a child prints: the end we read, its inode, and what the child gets. @throws {SyscallError} */

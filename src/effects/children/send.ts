@@ -1,0 +1,45 @@
+/** How a signal reaches a child, and its process group. */
+import { signalGroup, signalProcess } from '../os/kill.ts';
+import { signalPidfd } from '../os/pidfd.ts';
+
+export interface Recipient {
+	pid: number;
+	/** Null for our own child; a stranger is watched and signalled by it. */
+	pidfd: number | null;
+	/** Others of its process group that outlive it, held by pidfd; null while it lives itself. */
+	group: ReadonlyMap<number, number> | null;
+	wasKilled: boolean;
+}
+
+/**
+ * To a child; to all of its process group where it is to be killed, or has left it behind. A process that is stopped
+ * does not see a signal that shall end it before it is told to continue.
+ */
+export function send(alive: Recipient, signal: string): void {
+	const { pid, pidfd, group } = alive;
+	alive.wasKilled ||= signal === 'KILL';
+	const toLeader = (name: string) => (pidfd === null ? signalProcess(pid, name) : signalPidfd(pidfd, name));
+	const ways: (() => void)[] = [];
+	for (const name of signal === 'KILL' ? ['KILL'] : [signal, 'CONT']) {
+		if (group) for (const other of group.values()) ways.push(() => signalPidfd(other, name));
+		else {
+			ways.push(() => toLeader(name));
+			// The leader may have left the group that it was to lead.
+			if (name === 'KILL') ways.push(() => signalGroup(pid, name));
+		}
+	}
+	allOf(ways);
+}
+
+/** Does each, and then throws the first error: one that can't be signalled spares none of the others. */
+function allOf(ways: (() => void)[]) {
+	let first: unknown;
+	for (const way of ways) {
+		try {
+			way();
+		} catch (error) {
+			first ??= error;
+		}
+	}
+	if (first !== undefined) throw first;
+}
