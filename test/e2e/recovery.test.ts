@@ -438,6 +438,7 @@ describe('a journal', () => {
 		'no JSON at all',
 		'{"seq":99,"at":1,"type":"child.married","child":1}',
 		'{"seq":99,"at":1,"type":"child.exited","child":"x"}',
+		'{"seq":99,"at":1e20,"type":"signal.HUP"}',
 	])('with the line %s is read up to there, and what follows is kept beside it', async (line) => {
 		const self = await killed();
 		const number = readFileSync(self.journal, 'utf8').split('\n').length;

@@ -62,6 +62,8 @@ export function fileJournal({ path, fd: opened, header, start, report, inheritan
 	let last: Fact | null = null;
 	let isBroken = false;
 	let hasHeader = false;
+	/** A checkpoint knows nothing of it. */
+	let isUpgrading = false;
 	inheritance.leave(journalPart, () => ({ state: fd, fds: [fd] }));
 	attempt(() => {
 		append(header);
@@ -87,6 +89,8 @@ export function fileJournal({ path, fd: opened, header, start, report, inheritan
 			append(fact);
 		});
 		last = fact;
+		if (fact.type === 'upgrade.begun') isUpgrading = true;
+		if (fact.type === 'upgrade.refused' || fact.type === 'upgrade.failed') isUpgrading = false;
 	}
 
 	/** What could not be written is told by a checkpoint. */
@@ -107,7 +111,8 @@ export function fileJournal({ path, fd: opened, header, start, report, inheritan
 	}
 
 	function rest() {
-		if (size > nextCompaction && roster && last && stateOf(roster) === 'running') compact(roster, last);
+		if (size <= nextCompaction || isUpgrading || !roster || !last) return;
+		if (stateOf(roster) === 'running') compact(roster, last);
 	}
 
 	function attempt(work: () => void) {

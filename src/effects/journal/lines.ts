@@ -90,7 +90,7 @@ export function lineReader() {
 	let hasStarted = false;
 	let last = 0;
 	const factSchema = (type: unknown) =>
-		Object.hasOwn(schemas.facts, String(type)) ? schemas.facts[type as FactType] : undefined;
+		typeof type === 'string' && Object.hasOwn(schemas.facts, type) ? schemas.facts[type as FactType] : undefined;
 
 	return (raw: string, number: number): JournalLine | string => {
 		const line = parse(raw);
@@ -108,7 +108,9 @@ export function lineReader() {
 		if (!schema) return `line ${number} is no fact`;
 		const { success, output } = safeParse(schema as GenericSchema<unknown, Checkpoint | Fact>, line);
 		if (!success) return `line ${number} is no fact of a known shape`;
-		if (output.seq <= last) return `line ${number} is out of its order`;
+		// A checkpoint may stand for no more than what is there.
+		if (output.seq < last || (output.seq === last && !('checkpoint' in output)))
+			return `line ${number} is out of its order`;
 		last = output.seq;
 		return output;
 	};

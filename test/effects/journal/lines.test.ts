@@ -1,0 +1,46 @@
+import { describe, expect, it } from 'vitest';
+import { readJournal } from '../../../src/effects/journal/lines.ts';
+import { rotating } from '../../support/simulation.ts';
+
+const header = { journal: 2, program: '1.0.0', boot: 'b', run: 'r', pid: 1, startTime: 1, args: [], listeners: [] };
+const read = (lines: object[]) =>
+	readJournal(Buffer.from([header, ...lines].map((line) => `${JSON.stringify(line)}\n`).join('')));
+
+describe('a journal is read up to', () => {
+	const simulation = rotating();
+	const { history } = simulation;
+	const roster = simulation.roster();
+	const last = history.at(-1);
+
+	it.each([
+		['a fact that comes twice', [...history, last], 'is out of its order'],
+		['one that goes back', [...history, { seq: 2, at: 1, type: 'signal.HUP' }], 'is out of its order'],
+		[
+			'a time that no calendar has',
+			[...history, { seq: 99, at: 1e20, type: 'signal.HUP' }],
+			'is no fact of a known shape',
+		],
+		['a number that is none', [...history, { seq: 9.5, at: 1, type: 'signal.HUP' }], 'is no fact of a known shape'],
+		[
+			'a roster that names a child twice',
+			[
+				...history,
+				{
+					checkpoint: { ...roster, children: [...(roster?.children ?? []), ...(roster?.children ?? [])] },
+					seq: 99,
+					at: 1,
+				},
+			],
+			'is no fact of a known shape',
+		],
+	])('%s', (_, lines, words) => {
+		const { lines: sound, problems } = read(lines as object[]);
+		expect(sound).toHaveLength(history.length);
+		expect(problems).toEqual([`line ${history.length + 2} ${words}; it was read up to there`]);
+	});
+
+	it('its end, where a checkpoint stands for no more than what is there', () => {
+		const { problems } = read([...history, { checkpoint: roster, seq: last?.seq, at: 1, gap: true }]);
+		expect(problems).toEqual([]);
+	});
+});
