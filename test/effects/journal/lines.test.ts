@@ -15,6 +15,7 @@ describe('a journal is read up to', () => {
 	it.each([
 		['a fact that comes twice', [...history, last], 'is out of its order'],
 		['one that goes back', [...history, { seq: 2, at: 1, type: 'signal.HUP' }], 'is out of its order'],
+		['a type that is no word', [...history, { seq: 99, at: 1, type: { toString: false } }], 'is no fact'],
 		[
 			'a time that no calendar has',
 			[...history, { seq: 99, at: 1e20, type: 'signal.HUP' }],
