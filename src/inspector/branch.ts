@@ -70,7 +70,7 @@ export function branchFrom(story: Story, index: number): Branch {
 export function beginningBefore(story: Story, index: number): number {
 	for (let at = index; at > 0; at -= 1) {
 		if (story.entries[at]?.isLife) return at;
-		if (story.endOfStep(at) !== at) continue;
+		if (story.endOfStep(at) !== at || isInStep(story, at, index)) continue;
 		const roster = story.rosterAt(at);
 		if (!roster || roster.unanswered !== null || stateOf(roster) === 'stopped') continue;
 		// A roster knows nothing of an upgrade that is under way.
@@ -78,6 +78,12 @@ export function beginningBefore(story: Story, index: number): number {
 		if (roster.children.every(({ pid }) => pid !== null)) return at;
 	}
 	return 0;
+}
+
+/** Whether something that follows was decided upon what is there already: happenings may come in the middle of a step. */
+function isInStep({ entries }: Story, at: number, index: number): boolean {
+	const seq = entries[at]?.fact.seq ?? 0;
+	return entries.slice(at + 1, Math.min(index + 1, at + 64)).some(({ upon }) => upon !== null && upon <= seq);
 }
 
 function beginningOf(fact: Entry['fact']): Happening {

@@ -28,7 +28,7 @@ export function Band({
 	const verdict = verdictAt(life, at);
 	if (verdict === null) return null;
 	const end = verdict === 'pending' ? now : (life.verdict?.at ?? now);
-	const words = { pending: '…', serving: '✔', givenUp: '✘', stopped: '■', left: '–' }[verdict];
+	const words = { pending: '…', serving: '✔', givenUp: '✘', stopped: '■', left: '–', unknown: '?' }[verdict];
 	const width = Math.max(1.5, x(end) - x(life.started.at));
 	return (
 		<g class={`band ${verdict}`}>

@@ -26,8 +26,8 @@ export interface ChildLife {
 	lane: number;
 }
 
-/** `left` is one that leaves, of which it is not known whether it served. */
-export type Verdict = 'serving' | 'givenUp' | 'stopped' | 'left';
+/** `left` is one that leaves, `unknown` one that is gone, of which it is not known whether they served. */
+export type Verdict = 'serving' | 'givenUp' | 'stopped' | 'left' | 'unknown';
 
 export interface GenerationLife {
 	generation: number;
@@ -71,7 +71,7 @@ export function newLives() {
 		switch (fact.type) {
 			case 'checkpoint':
 			case 'supervisor.recovered':
-				goOn(fact.roster, now);
+				goOn(fact.roster, now, fact.type === 'checkpoint' ? 'unknown' : 'givenUp');
 				if (fact.type === 'checkpoint') mark(fact.gap ? 'facts are missing' : 'checkpoint', now);
 				else mark(fact.by === 'upgrade' ? 'upgraded' : 'recovered', now);
 				break;
@@ -149,12 +149,19 @@ export function newLives() {
 	}
 
 	/** What a roster says of those that live; facts before it may be missing. */
-	function goOn(roster: Roster, now: Instant) {
+	/** @param gone what is to be said of generations that are not there any more and never were known to serve */
+	function goOn(roster: Roster, now: Instant, gone: Verdict) {
 		const present = new Set(roster.children.map(({ child }) => child));
 		for (const life of ownChildren.values()) if (!present.has(life.child)) end(life, 'gone meanwhile', now);
 		for (const own of roster.children) {
 			const known = ownChildren.get(own.child);
-			if (known) update(known, own, now);
+			// A supervisor that began anew counts from 1 again.
+			const isSame = known && (!known.pid || own.pid === null || known.pid.pid === own.pid);
+			if (known && !isSame) {
+				end(known, 'gone meanwhile', now);
+				ownGenerations.delete(own.generation);
+			}
+			if (known && isSame) update(known, own, now);
 			else {
 				const before = { ...now, at: Math.min(own.since, now.at) };
 				if (!ownGenerations.has(own.generation)) addGeneration(own.generation, null, before, before.at);
@@ -164,7 +171,7 @@ export function newLives() {
 		for (const life of ownGenerations.values()) {
 			const isThere = life.children.some(({ child }) => present.has(child));
 			if (life.generation === roster.serving && isThere) decide(life, 'serving', now);
-			else if (!isThere) decide(life, 'givenUp', now);
+			else if (!isThere) decide(life, gone, now);
 			else if (life.generation !== roster.candidate) decide(life, 'left', now);
 		}
 	}

@@ -80,9 +80,17 @@ const wordsOfVerdict = {
 	givenUp: '✘ given up',
 	stopped: '■ stopped',
 	left: '– leaves',
+	unknown: '? not known',
 };
 
-const tonesOfVerdict = { pending: 'coming', serving: 'well', givenUp: 'ill', stopped: 'leaving', left: 'leaving' };
+const tonesOfVerdict = {
+	pending: 'coming',
+	serving: 'well',
+	givenUp: 'ill',
+	stopped: 'leaving',
+	left: 'leaving',
+	unknown: 'gone',
+};
 
 /** How long the old and the new lived side by side. */
 function overlapOf(life: GenerationLife, at: number): string {
@@ -99,5 +107,6 @@ function wordsOfEnd(child: GenerationLife['children'][number], at: number): stri
 	if (phase === null) return '';
 	const who = nameAt(child, at);
 	if (phase !== 'gone' || !child.end) return `${who} ${phase}`;
+	if (child.end.how === 'gone meanwhile') return `${who} is gone, nobody saw how`;
 	return `${who} ended, ${child.end.how}${child.end.wasTold ? ', as told' : ', unasked'}`;
 }

@@ -25,8 +25,8 @@ export const branch = signal<Branch | null>(null);
 const branchLength = signal(0);
 const branchMoment = signal<number | null>(null);
 
-/** What the timeline was zoomed to; null is what fits. */
-export const zoomed = signal<{ from: number; to: number } | null>(null);
+/** What the timeline was zoomed to, and whether it goes on with the time that is shown; null is what fits. */
+export const zoomed = signal<{ from: number; to: number; isFollowed: boolean } | null>(null);
 
 /** Which generation and child are looked at; null is the one that matters most. */
 export const chosen = signal<{ generation: number | null; child: number | null }>({ generation: null, child: null });

@@ -56,19 +56,22 @@ export function Timeline() {
 	}
 
 	/** What was zoomed to moves on with the time that is shown. */
-	function following({ from, to }: Span): Span {
-		if (!isFollowing.value || now <= to) return { from, to };
+	function following({ from, to, isFollowed }: NonNullable<typeof zoomed.value>): Span {
+		if (!isFollowed || !isFollowing.value || now <= to) return { from, to };
 		const by = now - to + (to - from) * 0.05;
 		return { from: from + by, to: to + by };
 	}
 
 	const zoom = (factor: number) => {
 		const middle = Math.min(span.to, Math.max(span.from, now));
-		zoomed.value = { from: middle - (middle - span.from) * factor, to: middle + (span.to - middle) * factor };
+		look(middle - (middle - span.from) * factor, middle + (span.to - middle) * factor);
 	};
 	const pan = (part: number) => {
 		const by = (span.to - span.from) * part;
-		zoomed.value = { from: span.from + by, to: span.to + by };
+		look(span.from + by, span.to + by);
+	};
+	const look = (from: number, to: number) => {
+		zoomed.value = { from, to, isFollowed: from <= now && now <= to };
 	};
 	const travel = (event: PointerEvent) => {
 		const { left } = (event.currentTarget as Element).getBoundingClientRect();

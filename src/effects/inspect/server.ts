@@ -64,7 +64,9 @@ export async function serveInspector({ source, page, host, port }: InspectorOpti
 		pages += 1;
 		listening.add(request.socket);
 		const over = new AbortController();
-		response.on('close', () => over.abort());
+		// An answer that still waits for others before it is told nothing when its connection ends.
+		for (const each of [response, request.socket]) each.once('close', () => over.abort());
+		if (request.socket.destroyed) over.abort();
 		response.writeHead(200, { 'Content-Type': 'text/event-stream' });
 		const { searchParams } = new URL(request.url ?? '/', 'http://localhost');
 		const last = String(request.headers['last-event-id'] ?? searchParams.get('after') ?? '');
@@ -75,7 +77,7 @@ export async function serveInspector({ source, page, host, port }: InspectorOpti
 			response.write(`${id}event: ${type}\ndata: ${JSON.stringify(data)}\n\n`);
 		try {
 			// What the page has already it need not get again, unless this is another story.
-			let after = seen !== undefined && (await source.hasRun(decoded(known))) ? Number(seen) : 0;
+			let after = seen !== undefined && (await source.hasFact(decoded(known), Number(seen))) ? Number(seen) : 0;
 			let isResumed = after > 0;
 			for await (const item of source.items(over.signal, ({ type, ...rest }) => send(type, Object.values(rest)[0]))) {
 				if (item.type === 'live' && isLive) continue;

@@ -1,6 +1,6 @@
 /** Where the facts come from that an inspector shows. */
-import { createReadStream, statSync } from 'node:fs';
-import { createInterface } from 'node:readline';
+import { statSync } from 'node:fs';
+import { setImmediate } from 'node:timers/promises';
 import type { Line, Source } from '../../machines/wire.ts';
 import { type Header, lineReader } from '../journal/lines.ts';
 import { linesOf } from '../journal/tail.ts';
@@ -25,13 +25,13 @@ export type Item =
 export interface FactSource {
 	/** Everything from the start. @param tell told, at any time, of what is in no order */
 	items: (signal: AbortSignal, tell: (item: Item) => void) => AsyncIterable<Item>;
-	/** Whether a supervisor of this name is part of the story. */
-	hasRun: (run: string) => Promise<boolean>;
+	/** Whether the fact of that number, of a supervisor of that name, is part of the story. */
+	hasFact: (run: string, seq: number) => Promise<boolean>;
 }
 
 /** A journal, followed as it grows. Arguments and paths in its headers stay here. */
 export function journalSource(path: string): FactSource {
-	return { items: (signal, tell) => itemsOf(path, signal, tell), hasRun: (run) => hasRun(path, run) };
+	return { items: (signal, tell) => itemsOf(path, signal, tell), hasFact: (run, seq) => hasFact(path, run, seq) };
 }
 
 async function* itemsOf(path: string, signal: AbortSignal, tell: (item: Item) => void): AsyncGenerator<Item> {
@@ -54,9 +54,10 @@ async function* itemsOf(path: string, signal: AbortSignal, tell: (item: Item) =>
 
 	try {
 		const size = Math.max(1, statSync(path).size);
-		for await (const { lines: raws, isFirst } of linesOf(path, { follow: true, signal })) {
+		for await (const { lines: raws, start } of linesOf(path, { follow: true, signal })) {
 			if (raws.length === 0) yield { type: 'live' };
-			if (isFirst) {
+			if (start === 'rewritten') runs.clear();
+			if (start !== null) {
 				readLine = lineReader();
 				number = 0;
 			}
@@ -102,10 +103,25 @@ function watchWriter({ boot, pid, startTime }: Header, ended: () => void): () =>
 	};
 }
 
-async function hasRun(path: string, run: string): Promise<boolean> {
-	const wanted = `"run":${JSON.stringify(run)}`;
-	for await (const line of createInterface({ input: createReadStream(path) })) {
-		if (line.startsWith('{"journal"') && line.includes(wanted)) return true;
+/** Whether a fact of that number and supervisor is in the file, or a checkpoint that stands for it; not where there is no telling. */
+async function hasFact(path: string, run: string, seq: number): Promise<boolean> {
+	let own = '';
+	let isFirst = true;
+	try {
+		for await (const { lines } of linesOf(path, { follow: false })) {
+			for (const line of lines) {
+				const { journal, run: named, seq: number, checkpoint } = JSON.parse(line);
+				if (journal) own = named;
+				else {
+					if (own === run && (number === seq || (isFirst && checkpoint && number > seq))) return true;
+					isFirst = false;
+				}
+			}
+			// Others want something meanwhile.
+			await setImmediate();
+		}
+	} catch {
+		// What is wrong with it is said when it is read.
 	}
 	return false;
 }
@@ -118,7 +134,7 @@ export const imaginedSource: FactSource = {
 		yield { type: 'begins', source: { name, ...none } };
 		yield { type: 'live' };
 	},
-	hasRun: async () => false,
+	hasFact: async () => false,
 };
 
 /** @throws {Error} with a sentence when it is no journal */

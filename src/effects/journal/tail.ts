@@ -16,8 +16,11 @@ export interface TailOptions {
 export interface Lines {
 	/** Whole lines, some at a time. None says that for now there is no more. */
 	lines: string[];
-	/** They are the first of a file: of the only one, or of one that has taken its place. */
-	isFirst: boolean;
+	/**
+	 * They are the first of a file: of the first one, of one that has taken its place, or of the same, from which more was cut
+	 * off than a torn line. Null where they are not.
+	 */
+	start: 'first' | 'replaced' | 'rewritten' | null;
 }
 
 /** The lines of a file. A torn last line is left out, until it is whole. */
@@ -34,12 +37,15 @@ export async function* linesOf(path: string, { follow, signal }: TailOptions): A
 				const end = buffer.lastIndexOf(10, length - 1);
 				if (end >= 0) file.lineStart = file.position + end + 1;
 				file.position += length;
-				const lines = (file.rest + file.decoder.write(buffer.subarray(0, length))).split('\n');
+				file.rest += file.decoder.write(buffer.subarray(0, length));
+				if (file.position - file.lineStart > longestLine) {
+					throw new Error(`a line is longer than ${longestLine >> 20} MiB`);
+				}
+				if (end < 0) continue;
+				const lines = file.rest.split('\n');
 				file.rest = lines.pop() ?? '';
-				if (file.rest.length > longestLine) throw new Error(`a line is longer than ${longestLine >> 20} MiB`);
-				if (lines.length === 0) continue;
-				yield { lines, isFirst: file.isNew };
-				file.isNew = false;
+				yield { lines, start: file.start };
+				file.start = null;
 			} else if (!changes) return;
 			else if (isReplaced) {
 				// It was read to its end after the other one was there: nothing will come to it.
@@ -49,9 +55,9 @@ export async function* linesOf(path: string, { follow, signal }: TailOptions): A
 				closeSync(file.fd);
 				file = next;
 			} else if (isAnother(file.fd, path)) isReplaced = true;
-			else if (fstatSync(file.fd).size < file.lineStart) Object.assign(file, atStart());
+			else if (fstatSync(file.fd).size < file.lineStart) Object.assign(file, atStart('rewritten'));
 			else {
-				yield { lines: [], isFirst: false };
+				yield { lines: [], start: null };
 				await changes.next();
 				// A torn line may have been cut off, and others be there in its place.
 				Object.assign(file, { position: file.lineStart, rest: '', decoder: new StringDecoder('utf8') });
@@ -65,7 +71,7 @@ export async function* linesOf(path: string, { follow, signal }: TailOptions): A
 
 type OpenFile = { fd: number } & ReturnType<typeof atStart>;
 
-function atStart() {
+function atStart(start: Lines['start']) {
 	return {
 		/** Of the next byte to be read, and of the line that it belongs to. */
 		position: 0,
@@ -73,7 +79,7 @@ function atStart() {
 		/** What of that line was read. */
 		rest: '',
 		decoder: new StringDecoder('utf8'),
-		isNew: true,
+		start,
 	};
 }
 
@@ -84,7 +90,7 @@ function openFile(path: string, mayBeGone = false): OpenFile | null {
 	try {
 		const fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
 		const stat = fstatSync(fd);
-		if (stat.isFile()) return { fd, ...atStart() };
+		if (stat.isFile()) return { fd, ...atStart(mayBeGone ? 'replaced' : 'first') };
 		closeSync(fd);
 		throw new Error(stat.isDirectory() ? 'it is a directory' : 'it is no regular file');
 	} catch (error) {

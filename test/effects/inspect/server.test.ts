@@ -299,6 +299,32 @@ describe('the inspector’s server', () => {
 		expect((await ask(port, '/')).status).toBe(200);
 	});
 
+	it('tells all of it anew to a page that comes back and has seen facts that are gone', async () => {
+		const first = simulate().start().spawned(1).up(1).signal('HUP').spawned(2).up(2).history;
+		const journal = journalOf(first.slice(0, 6));
+		const second = simulate().start().spawned(1).up(1).signal('HUP').spawned(2).history;
+		appendFileSync(journal, `${header('two')}\n${lines(second.map((fact) => ({ ...fact, seq: fact.seq + 6 })))}`);
+		const page = listen(await serve(journal), `one ${first.length}`);
+		await until('all of it', () => page.told.at(-1)?.event === 'live');
+		expect(page.told[0]?.event).toBe('begins');
+		expect(page.seqs()).toHaveLength(6 + second.length);
+	});
+
+	it('begins anew where the file is cut to less than was there, and answers who comes back to a pipe', async () => {
+		const { history } = rotating();
+		const journal = journalOf(history);
+		const port = await serve(journal);
+		const page = listen(port);
+		await until('what is there', () => page.told.at(-1)?.event === 'live');
+		truncateSync(journal, readFileSync(journal, 'utf8').split('\n').slice(0, 4).join('\n').length + 1);
+		await until('it begins', () => page.told.filter(({ event }) => event === 'begins').length === 2);
+		renameSync(journal, `${journal}.gone`);
+		execFileSync('mkfifo', [journal]);
+		const other = listen(port, `one ${history.length}`);
+		await until('it is told', () => other.told.at(-1)?.event === 'ended');
+		expect(other.told.at(-1)?.data).toBe(`${journal}: it is no regular file`);
+	});
+
 	it('lets no name in a journal pass for a word of its own', async () => {
 		const evil = 'a\nid: zz\nevent: ended\ndata: "pwn"\n\n';
 		const page = listen(await serve(journalOf(rotating().history, evil)));
@@ -363,6 +389,24 @@ describe('the inspector’s server', () => {
 			await until('they are answered', () => held() === 3);
 			for (const socket of silent) socket.destroy();
 			await until('nothing is held', () => held() === 0);
+		});
+
+		it('keeps no room for what was asked behind answers that it never read', async () => {
+			const journal = journalOf(rotating().history);
+			const page = scratch();
+			writeFileSync(join(page, 'index.html'), 'x'.repeat(300_000));
+			const { port } = await serveInspector({ source: journalSource(journal), page, host: '127.0.0.1', port: 0 });
+			for (let round = 0; round < 33; round += 1) {
+				const socket = connect(port, '127.0.0.1').pause();
+				socket.on('error', () => {});
+				const host = `Host: 127.0.0.1:${port}\r\n\r\n`;
+				const words = `${`GET / HTTP/1.1\r\n${host}`.repeat(40)}GET /facts HTTP/1.1\r\n${host}`;
+				await new Promise((written) => socket.write(words, written));
+				socket.destroy();
+			}
+			await until('nothing is held', () => !open().includes(journal));
+			const asked = listen(port);
+			await until('there is room', () => asked.told.at(-1)?.event === 'live');
 		});
 
 		it('keeps no room for it, however often it asked on one connection', async () => {
