@@ -19,6 +19,12 @@ declare const SOCKETMASTER_DIST: string;
 
 const dist = typeof SOCKETMASTER_DIST === 'undefined' ? dirname(import.meta.url) : SOCKETMASTER_DIST;
 
+/**
+ * With the flag for an older Node about one birth in 300 under attack never ended; without it 500 of 500 do. Nobody but
+ * root can signal such a process before it is the user's, and then a debugger would be the user's too.
+ */
+const birthFlags = debuggerFlag === '--disable-sigusr1' ? [debuggerFlag] : [];
+
 /** The Node that runs, also where another one has been installed in its place. */
 const ownProgram = '/proc/self/exe';
 
@@ -59,7 +65,7 @@ export function spawnAsUser(spec: SpawnSpec, user: User, mark: Record<string, st
 		const first = spec.fds.length;
 		const pid = spawnProcess({
 			path: existsSync(ownProgram) ? ownProgram : process.execPath,
-			args: [debuggerFlag, join(dist, 'as-user.cjs'), String(first), String(first + 1)],
+			args: [...birthFlags, join(dist, 'as-user.cjs'), String(first), String(first + 1)],
 			env: mark,
 			fds: [...spec.fds, order, write],
 			directory: spec.directory,
