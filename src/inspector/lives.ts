@@ -50,8 +50,6 @@ export interface SupervisorSegment extends Instant {
 	state: string;
 }
 
-export type Lives = ReturnType<typeof newLives>;
-
 /** The lives so far, and what adds to them. A supervisor that begins anew counts from 1 again. */
 export function newLives() {
 	const generations: GenerationLife[] = [];

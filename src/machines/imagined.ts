@@ -49,5 +49,5 @@ export function imagined({ seq, at, told, command = () => {} }: ImaginedOptions)
 		at += millis;
 	}
 
-	return { tell, wait, roster: () => roster, supervisor: () => supervisor, now: () => at };
+	return { tell, wait, roster: () => roster, supervisor: () => supervisor };
 }
