@@ -1,8 +1,12 @@
 /** The composition root: gives the statecharts a world and starts them. */
 import { share } from 'rxjs';
 import { createActor } from 'xstate';
+import { isOthersAnnouncement } from '../effects/children/announcement.ts';
 import { childrenOf } from '../effects/children/children.ts';
+import { generationEnvironments, readEnvironment } from '../effects/children/environment.ts';
 import { outputsOf } from '../effects/children/output.ts';
+import { proofActor } from '../effects/children/proof.ts';
+import { childWords } from '../effects/children/words.ts';
 import { type Door, openDoor } from '../effects/door.ts';
 import { faultHandler, faultVariable, mayFail } from '../effects/fault.ts';
 import { jsonLog, type Log, textLog } from '../effects/log/log.ts';
@@ -21,6 +25,7 @@ import { logicalDirectory, type Variables } from '../effects/os/spawn.ts';
 import { timerActor } from '../effects/os/timer.ts';
 import { findUser, type User } from '../effects/os/user.ts';
 import { exits } from '../effects/os/wait.ts';
+import { removePidFile, writePidFile } from '../effects/pidFile.ts';
 import { StartError } from '../effects/startError.ts';
 import { takeHandover } from '../effects/upgrade/handover.ts';
 import { type Inheritance, inheritanceOf } from '../effects/upgrade/inheritance.ts';
@@ -44,13 +49,17 @@ export async function runDaemon(options: Options): Promise<never> {
 	let status: number;
 	try {
 		const { path, user } = checkOptions(options);
-		const { start, kill, signal: drain } = options;
-		const plan = { start, kill, drain, size: 1 };
+		const { start, ready, kill, signal: drain, stop, workers: size, respawn } = options;
+		const plan = { start, ready, kill, drain, stop, size, respawn };
 		const handover = takeHandover();
 		const inheritance = inheritanceOf(handover?.states ?? null);
-		const origin = originOf({ options, plan, inheritance, signals: handover?.signals ?? [], log });
+		const origin = originOf({ options, plan, user, inheritance, signals: handover?.signals ?? [], log });
+		if (options.pidfile) {
+			StartError.unless(`Unable to write pid file ${options.pidfile}:`, () => writePidFile(options.pidfile));
+		}
 		status = await supervise({ options, plan, origin, inheritance, path, user, log, sink });
 		origin.listeners.close();
+		if (options.pidfile) removePidFile(options.pidfile);
 	} catch (error) {
 		const { message } = error as Error;
 		const sentence = error instanceof StartError ? message : `Internal error: ${message}`;
@@ -62,8 +71,9 @@ export async function runDaemon(options: Options): Promise<never> {
 }
 
 /** What can be wrong with the flags, before anything is opened. @throws {StartError} */
-export function checkOptions({ command, user, args }: Options): { path: string | Buffer; user: User | null } {
+export function checkOptions({ command, user, args, env }: Options): { path: string | Buffer; user: User | null } {
 	if (!command) throw new StartError('Command path is mandatory');
+	if (env) StartError.unless('Unable to read', () => readEnvironment(env));
 	return {
 		path: StartError.unless('Could not find executable', () =>
 			findCommand(flagValue('command', command, args.length), ownVariables().PATH ?? ''),
@@ -142,6 +152,27 @@ function supervise({ options, plan, origin, inheritance, path, user, log, sink }
 		rest: journal.rest,
 		after: origin.seq,
 	});
+	const words = childWords({
+		admit: door.admit,
+		log,
+		run,
+		user,
+		isDurable: journal.isDurable,
+		isNeeded: plan.ready === 'notify',
+		inheritance,
+		kept: origin.words,
+		phaseOf: (child) => journal.roster()?.children.find((each) => each.child === child)?.phase ?? null,
+		childOf: (pid) => journal.roster()?.children.find((each) => each.pid === pid)?.child ?? null,
+	});
+	const environment = generationEnvironments({
+		path: options.env,
+		inheritance,
+		isThere: (generation) => {
+			const { children = [], respawns = [] } = journal.roster() ?? {};
+			return [...children, ...respawns].some((each) => each.generation === generation);
+		},
+	});
+	const inherited = inheritedVariables();
 	const children = childrenOf({
 		admit: door.admit,
 		log,
@@ -149,10 +180,12 @@ function supervise({ options, plan, origin, inheritance, path, user, log, sink }
 		spec: {
 			path,
 			args: options.args.length > 0 ? commandLine().slice(-options.args.length) : [],
-			env: childEnv(),
+			env: (generation) => ({ ...inherited, ...environment(generation) }),
 			directory,
 			run,
+			isSystemd: options.systemd,
 		},
+		words,
 		listeners: listeners.all,
 		user,
 		isDurable: journal.isDurable,
@@ -177,6 +210,7 @@ function supervise({ options, plan, origin, inheritance, path, user, log, sink }
 			},
 			process: children.actor,
 			timer: timerActor(door.admit, children.stoppedPid),
+			proof: proofActor({ admit: door.admit, listeners: listeners.all, pidOf: children.pidOf }),
 			preflight: preflightActor({
 				admit: door.admit,
 				exits: reaped,
@@ -193,6 +227,7 @@ function supervise({ options, plan, origin, inheritance, path, user, log, sink }
 		supervisor.subscribe({
 			complete: () => {
 				clearInterval(presence);
+				words.close();
 				if (journal.isDurable) outputs.abandon();
 				resolve(supervisor.getSnapshot().output?.status ?? 1);
 			},
@@ -232,8 +267,14 @@ function isStop(request: Request['type'], by: Origin['by']): boolean {
 	return by === 'start' && ['signal.TERM', 'signal.INT', 'stop.requested'].includes(request);
 }
 
-/** What the manager told us, and how we fared, is not for the children: a STOPPING=1 would stop the service. */
-function childEnv(): Variables {
-	const none = Object.fromEntries([...managerVariables, faultVariable].map((name) => [name, undefined]));
-	return { ...ownVariables(), ...none };
+/**
+ * Ours, but for what the manager told us (a child's STOPPING=1 would stop the service), what others said of their own
+ * sockets, and how we fared.
+ */
+function inheritedVariables(): Variables {
+	const variables = ownVariables();
+	for (const name of Object.keys(variables)) {
+		if (managerVariables.includes(name) || isOthersAnnouncement(name) || name === faultVariable) delete variables[name];
+	}
+	return variables;
 }

@@ -8,12 +8,22 @@ export interface Options {
 	start: number;
 	syslog: boolean;
 	user: string;
+	ready: 'wait' | 'notify';
+	workers: number;
+	/** Milliseconds, -1 is never. */
+	respawn: number;
 	/** A signal's name without its SIG. */
 	signal: string;
+	/** The same; null is the signal that asked for the stop. */
+	stop: string | null;
 	/** Milliseconds, 0 is never. */
 	kill: number;
 	json: boolean;
 	journal: string;
+	env: string;
+	pidfile: string;
+	/** LISTEN_PID for the children. */
+	systemd: boolean;
 	/** The child's own arguments. */
 	args: string[];
 }
@@ -27,14 +37,18 @@ interface Flag {
 	/** What stands for the value in the usage. */
 	placeholder?: string;
 	text: string;
+	/** What a value has to be besides. @returns what is wrong with it */
+	check?: (value: string) => string | null;
 }
+
+const mostWorkers = 4096;
 
 const flags: Record<string, Flag> = {
 	listen: {
 		type: 'string',
 		default: 'tcp://:8080',
 		placeholder: 'URI',
-		text: 'URI to listen on: tcp://, tcp4://, tcp6:// HOST:PORT, unix:///PATH, fd://N; may be repeated',
+		text: 'URI to listen on: tcp://, tcp4://, tcp6:// HOST:PORT, unix:///PATH, fd://N or NAME; may be repeated',
 	},
 	command: {
 		type: 'string',
@@ -46,11 +60,37 @@ const flags: Record<string, Flag> = {
 		type: 'int',
 		default: '3000',
 		placeholder: 'MILLIS',
-		text: 'Milliseconds a new child must stay alive to count as up',
+		text: 'Milliseconds a new child must stay alive to count as up, or has for saying so',
+	},
+	ready: {
+		type: 'string',
+		default: 'wait',
+		placeholder: 'WHAT',
+		text: 'What makes a child up: wait, its own word or -start; notify, its own word alone',
+		check: (value) => (value === 'wait' || value === 'notify' ? null : 'wait or notify'),
+	},
+	workers: {
+		type: 'int',
+		default: '1',
+		placeholder: 'N',
+		text: 'Children that share the sockets',
+		check: (value) => (Number(value) >= 1 && Number(value) <= mostWorkers ? null : `1 to ${mostWorkers}`),
+	},
+	respawn: {
+		type: 'int',
+		default: '-1',
+		placeholder: 'MILLIS',
+		text: 'Milliseconds until a serving child that died is started again; -1 is never',
 	},
 	syslog: { type: 'bool', default: 'false', text: 'Log to syslog instead of stderr' },
 	user: { type: 'string', default: '', placeholder: 'LOGIN', text: 'Login name of the user to run the children as' },
 	signal: { type: 'string', default: 'HUP', placeholder: 'NAME', text: 'Signal that tells an old child to leave' },
+	stop: {
+		type: 'string',
+		default: '',
+		placeholder: 'NAME',
+		text: 'Signal that children get when SIGTERM or SIGINT asks to stop; the same if not given',
+	},
 	kill: {
 		type: 'int',
 		default: '0',
@@ -64,6 +104,14 @@ const flags: Record<string, Flag> = {
 		placeholder: 'PATH',
 		text: 'File to record what happened in, and to recover from',
 	},
+	env: {
+		type: 'string',
+		default: '',
+		placeholder: 'PATH',
+		text: 'File of KEY=VALUE lines, or directory of files, with variables for the children',
+	},
+	pidfile: { type: 'string', default: '', placeholder: 'PATH', text: 'File to write the pid to' },
+	systemd: { type: 'bool', default: 'false', text: 'Give the children LISTEN_PID too' },
 };
 
 class UsageError extends Error {}
@@ -113,7 +161,14 @@ function readFlags(argv: string[]): { values: Values; rest: string[] } {
 	return { values, rest: argv.slice(index) };
 }
 
-function checked(name: string, { type }: Flag, value: string): string {
+function checked(name: string, flag: Flag, value: string): string {
+	const read = readAs(name, flag.type, value);
+	const wanted = flag.check?.(read) ?? null;
+	if (wanted !== null) throw new UsageError(`invalid value "${value}" for flag -${name}: ${wanted}`);
+	return read;
+}
+
+function readAs(name: string, type: Flag['type'], value: string): string {
 	if (type === 'int') {
 		const number = parseGoInt(value);
 		if (number === null) throw new UsageError(`invalid value "${value}" for flag -${name}: parse error`);
@@ -124,8 +179,8 @@ function checked(name: string, { type }: Flag, value: string): string {
 		if (/^(0|f|F|false|FALSE|False)$/.test(value)) return 'false';
 		throw new UsageError(`invalid boolean value "${value}" for -${name}: parse error`);
 	}
-	if (name === 'signal' && signalName(value) === null) {
-		throw new UsageError(`invalid value "${value}" for flag -signal: no such signal`);
+	if ((name === 'signal' || (name === 'stop' && value !== '')) && signalName(value) === null) {
+		throw new UsageError(`invalid value "${value}" for flag -${name}: no such signal`);
 	}
 	return value;
 }
@@ -142,16 +197,27 @@ function parseGoInt(text: string): number | null {
 
 function toOptions(values: Values, args: string[]): Options {
 	const text = (name: string) => values[name]?.[0] ?? flags[name]?.default ?? '';
+	const ready = text('ready') === 'notify' ? 'notify' : 'wait';
+	if (ready === 'notify' && Number(text('start')) <= 0) {
+		throw new UsageError('-ready=notify takes a -start above 0: it is the time a child has for saying that it is up');
+	}
 	return {
 		listen: values.listen ?? [text('listen')],
 		command: text('command'),
 		start: Number(text('start')),
+		ready,
+		workers: Number(text('workers')),
+		respawn: Math.max(-1, Number(text('respawn'))),
 		syslog: text('syslog') === 'true',
 		user: text('user'),
 		signal: signalName(text('signal')) ?? 'HUP',
+		stop: text('stop') === '' ? null : signalName(text('stop')),
 		kill: Number(text('kill')),
 		json: text('json') === 'true',
 		journal: text('journal'),
+		env: text('env'),
+		pidfile: text('pidfile'),
+		systemd: text('systemd') === 'true',
 		args,
 	};
 }

@@ -2,6 +2,8 @@
 import { array, number, object, string } from 'valibot';
 import type { Survivor } from '../effects/children/children.ts';
 import type { OpenPipe } from '../effects/children/output.ts';
+import { removeWordFolder, wordFolderFor } from '../effects/children/wordFolder.ts';
+import { type KeptWords, wordsPart } from '../effects/children/words.ts';
 import { openJournal, readSound } from '../effects/journal/file.ts';
 import { fileJournal, type Journal, journalPart, memoryJournal } from '../effects/journal/journal.ts';
 import { type Header, requestSchema, rosterSchema } from '../effects/journal/lines.ts';
@@ -10,6 +12,7 @@ import type { Log } from '../effects/log/log.ts';
 import { closeAll } from '../effects/os/descriptors.ts';
 import { bootId, newRun } from '../effects/os/identity.ts';
 import { lookUp } from '../effects/os/proc.ts';
+import type { User } from '../effects/os/user.ts';
 import type { Listener } from '../effects/sockets/listener.ts';
 import { type Listeners, openListeners } from '../effects/sockets/listeners.ts';
 import { StartError } from '../effects/startError.ts';
@@ -35,12 +38,14 @@ export interface Origin {
 	/** What was found of a supervisor that was killed. */
 	survivors: Survivor[];
 	pipes: OpenPipe[];
+	words: KeptWords;
 	journal: Journal;
 }
 
 export interface OriginOptions {
 	options: Options;
 	plan: Plan;
+	user: User | null;
 	inheritance: Inheritance;
 	signals: Request[];
 	log: Log;
@@ -51,7 +56,7 @@ export const supervisorPart = part('supervisor', () =>
 );
 
 /** @throws {StartError} */
-export function originOf({ options, plan, inheritance, signals, log }: OriginOptions): Origin {
+export function originOf({ options, plan, user, inheritance, signals, log }: OriginOptions): Origin {
 	const path = journalPath(options);
 	const inherited = inheritance.take(supervisorPart);
 	if (inherited) log.say('info', `Upgraded to version ${version}`);
@@ -74,13 +79,16 @@ export function originOf({ options, plan, inheritance, signals, log }: OriginOpt
 	// With nobody left to go on with it is a start.
 	const roster = left && stateOf(left) !== 'stopped' ? left : null;
 	const fd = inherited ? inheritance.take(journalPart) : found.fd;
+	const kept = inheritance.take(wordsPart) ?? found.words;
+	const isNeeded = plan.ready === 'notify';
+	const words = { ...kept, folder: wordFolderFor({ run, user, known: kept.folder, isNeeded, log }) };
 	const journal =
 		fd === null || path === null
 			? memoryJournal(roster, inheritance)
 			: fileJournal({
 					path,
 					fd,
-					header: headerOf(run, listeners.all),
+					header: headerOf(run, listeners.all, words.folder),
 					start: roster,
 					report: (words) => log.say('error', words),
 					inheritance,
@@ -94,6 +102,7 @@ export function originOf({ options, plan, inheritance, signals, log }: OriginOpt
 		listeners,
 		survivors: found.survivors,
 		pipes: found.pipes,
+		words,
 		journal,
 	};
 }
@@ -117,6 +126,7 @@ interface Found {
 	survivors: Survivor[];
 	pipes: OpenPipe[];
 	listeners: Listener[];
+	words: KeptWords;
 	/** Who lives and can't be taken over. */
 	denied: number[];
 }
@@ -129,6 +139,7 @@ const nothing: Found = {
 	survivors: [],
 	pipes: [],
 	listeners: [],
+	words: { folder: null, ack: null, sockets: [] },
 	denied: [],
 };
 
@@ -151,6 +162,7 @@ function findPrevious(path: string, log: Log): Found {
 function recoverFrom(path: string, header: Header | null, roster: Roster | null, log: Log): Partial<Found> {
 	if (!header || !roster) return {};
 	const found = recover(header, roster);
+	if ((found === null || 'orphaned' in found) && header.words) removeWordFolder(header.words);
 	if (found === null) return {};
 	if ('orphaned' in found) {
 		log.say(
@@ -169,7 +181,7 @@ function recoverFrom(path: string, header: Header | null, roster: Roster | null,
 	return { run: header.run, ...rest };
 }
 
-function headerOf(run: string, listeners: Listener[]): Header {
+function headerOf(run: string, listeners: Listener[], words: string | null): Header {
 	return {
 		journal: journalFormat,
 		program: version,
@@ -179,5 +191,6 @@ function headerOf(run: string, listeners: Listener[]): Header {
 		startTime: lookUp(process.pid)?.startTime ?? 0,
 		args: process.argv.slice(2),
 		listeners: listeners.map(({ uri, address, inode, file }) => ({ uri, address, inode, file })),
+		words,
 	};
 }

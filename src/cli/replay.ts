@@ -125,7 +125,11 @@ function commandText(command: Command): string {
 		case 'signal':
 			return `send SIG${command.signal} to child ${command.child}`;
 		case 'wait':
-			return `wait ${command.millis} ms for the ${command.timer} of child ${command.child}`;
+			return command.timer === 'respawn'
+				? `wait ${command.millis} ms before place ${command.index} of generation ${command.generation} is filled`
+				: `wait ${command.millis} ms for the ${command.timer} of child ${command.child}`;
+		case 'prove':
+			return `look for the sockets of child ${command.child}`;
 		default:
 			return command.type;
 	}

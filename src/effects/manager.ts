@@ -3,7 +3,7 @@ import type { Fact } from '../machines/facts.ts';
 import { sendDatagram } from './os/message.ts';
 
 /** What the manager told this process, and what is none of a child's business. */
-export const managerVariables = ['NOTIFY_SOCKET', 'LISTEN_PID', 'LISTEN_FDS', 'LISTEN_FDNAMES'] as const;
+export const managerVariables = ['NOTIFY_SOCKET', 'WATCHDOG_PID', 'WATCHDOG_USEC'];
 
 /** Tells $NOTIFY_SOCKET of the first fact by which the service is up, once in the life of a process. */
 export function tellManager(fact: Fact, env: NodeJS.ProcessEnv): void {
@@ -17,6 +17,6 @@ export function tellManager(fact: Fact, env: NodeJS.ProcessEnv): void {
 }
 
 function isUp(fact: Fact): boolean {
-	if (fact.type === 'supervisor.recovered') return fact.roster.serving > 0;
+	if (fact.type === 'supervisor.recovered') return fact.roster.isWhole;
 	return fact.type === 'generation.promoted';
 }

@@ -71,7 +71,13 @@ function callOf(happening: Happening, from: Roster | null): string {
 			break;
 		}
 		case 'timer.elapsed':
-			if (happening.timer === 'boot') return `.up(${happening.child})`;
+			if (happening.timer === 'boot') return `.waited(${happening.child})`;
+			break;
+		case 'child.announced':
+			if (happening.by === 'notify') return `.announced(${happening.child})`;
+			break;
+		case 'child.proved':
+			if (happening.isSeen) return `.proved(${happening.child})`;
 			break;
 		case 'child.exited': {
 			const { child, pid, code, signal, left, status } = happening;
@@ -85,7 +91,7 @@ function callOf(happening: Happening, from: Roster | null): string {
 
 /** What differs from the simulation's own plan. */
 function changesOf(plan: Plan): Partial<Plan> {
-	const preset: Plan = { start: 3000, kill: 0, drain: 'HUP', size: 1 };
+	const preset: Plan = { start: 3000, ready: 'wait', kill: 0, drain: 'HUP', stop: null, size: 1, respawn: -1 };
 	return Object.fromEntries(Object.entries(plan).filter(([key, value]) => preset[key as keyof Plan] !== value));
 }
 

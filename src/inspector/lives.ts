@@ -167,10 +167,12 @@ export function newLives() {
 			}
 		}
 		for (const life of ownGenerations.values()) {
-			const isThere = life.children.some(({ child }) => present.has(child));
-			if (life.generation === roster.serving && isThere) decide(life, 'serving', now);
+			const isThere =
+				life.children.some(({ child }) => present.has(child)) ||
+				roster.respawns.some(({ generation }) => generation === life.generation);
+			if (life.generation === roster.serving && roster.isWhole && isThere) decide(life, 'serving', now);
 			else if (!isThere) decide(life, gone, now);
-			else if (life.generation !== roster.candidate) decide(life, 'left', now);
+			else if (life.generation !== roster.candidate && life.generation !== roster.serving) decide(life, 'left', now);
 		}
 	}
 

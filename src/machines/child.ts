@@ -1,5 +1,11 @@
 /** One child process, from the decision to spawn it to its last breath. */
-import { childSetup, decisions, isAdopted, shortestAgain } from './childSetup.ts';
+import { bootTime, childSetup, decisions, isAdopted, patienceWith } from './childSetup.ts';
+
+/** It had to say by now that it is up. */
+const rejection = {
+	target: '#child.alive.leaving.draining',
+	actions: [{ type: 'decide', params: decisions.rejected }, 'reject', 'tellRejected'],
+} as const;
 
 export const childMachine = childSetup.createMachine({
 	id: 'child',
@@ -7,10 +13,19 @@ export const childMachine = childSetup.createMachine({
 	context: ({ input }) => ({
 		...input,
 		adopted: null,
+		pid: null,
+		born: null,
+		deadline: null,
+		ready: null,
+		upAt: null,
+		isRejected: false,
+		wasForwarded: false,
 		wasStopped: false,
 		farewell: { signal: input.plan.drain, reason: 'drain' },
 		forwards: [],
 		status: null,
+		reason: '',
+		end: { seq: 0, at: 0 },
 	}),
 	initial: 'beginning',
 	states: {
@@ -22,6 +37,7 @@ export const childMachine = childSetup.createMachine({
 				adopt: [
 					{ guard: isAdopted('spawning'), target: 'alive.staying.spawning' },
 					{ guard: isAdopted('booting'), target: 'alive.staying.booting', actions: 'keepAdopted' },
+					{ guard: isAdopted('proving'), target: 'alive.staying.proving', actions: 'keepAdopted' },
 					{ guard: isAdopted('serving'), target: 'alive.staying.serving', actions: 'keepAdopted' },
 					{ guard: isAdopted('draining'), target: 'alive.leaving.draining', actions: 'keepAdopted' },
 					{ guard: isAdopted('killing'), target: 'alive.leaving.killing', actions: 'keepAdopted' },
@@ -39,12 +55,17 @@ export const childMachine = childSetup.createMachine({
 			invoke: {
 				id: 'process',
 				src: 'process',
-				input: ({ context: { child, generation, adopted } }) =>
+				input: ({ context: { child, generation, index, adopted } }) =>
 					adopted?.pid
-						? { child, generation, adopted: adopted.pid, isLingering: adopted.phase === 'lingering' }
-						: { child, generation },
+						? { child, generation, index, adopted: adopted.pid, isLingering: adopted.phase === 'lingering' }
+						: { child, generation, index },
 			},
-			on: { forward: { actions: 'passOn' } },
+			on: {
+				forward: { actions: 'passOn' },
+				'child.announced': { description: 'ignored: it is known already' },
+				'child.delayed': { description: 'ignored: nobody waits for it' },
+				carryOn: { description: 'ignored: it does' },
+			},
 			initial: 'staying',
 			states: {
 				staying: {
@@ -59,17 +80,18 @@ export const childMachine = childSetup.createMachine({
 								actions: [
 									{ type: 'decide', params: decisions.lost },
 									'keepStatus',
+									'keepEnd',
 									{ type: 'decide', params: decisions.abandoned },
 								],
 							},
 							{
 								target: '#child.exited',
-								actions: [{ type: 'decide', params: decisions.lost }, 'keepStatus'],
+								actions: [{ type: 'decide', params: decisions.lost }, 'keepStatus', 'keepEnd'],
 							},
 						],
 						'child.spawnFailed': {
 							target: '#child.exited',
-							actions: [{ type: 'decide', params: decisions.lost }, 'keepStatus'],
+							actions: [{ type: 'decide', params: decisions.lost }, 'keepStatus', 'keepEnd'],
 						},
 					},
 					initial: 'spawning',
@@ -78,7 +100,7 @@ export const childMachine = childSetup.createMachine({
 							tags: 'coming',
 							description: 'It is being spawned and has no pid yet.',
 							on: {
-								'child.spawned': { target: 'booting', actions: 'passOnRemembered' },
+								'child.spawned': { target: 'booting', actions: ['keepProcess', 'passOnRemembered'] },
 								leave: { target: '#child.alive.leaving.recalled', actions: 'rememberFarewell' },
 								stop: { target: '#child.alive.leaving.recalled', actions: 'rememberFarewell' },
 								forward: { actions: 'rememberForward' },
@@ -86,28 +108,68 @@ export const childMachine = childSetup.createMachine({
 						},
 						booting: {
 							tags: 'coming',
-							description: 'It runs, and has not yet stayed alive for as long as -start asks.',
+							description:
+								'It runs, and has neither said that it is up nor stayed alive for as long as -start asks; with -ready=notify it has to say so in that time.',
 							invoke: {
 								id: 'boot',
 								src: 'timer',
-								input: ({ context: { child, plan, adopted, wasStopped } }) => ({
-									child,
+								input: ({ context }) => ({
+									child: context.child,
 									timer: 'boot',
-									millis: Math.max(wasStopped ? shortestAgain : 0, plan.start),
-									since: adopted?.clock ?? null,
+									millis: bootTime(context),
+									since: context.deadline === null ? (context.adopted?.clock ?? null) : context.born,
 								}),
 							},
 							on: {
-								'timer.elapsed': {
-									guard: 'isBootTimer',
-									target: 'serving',
-									actions: [{ type: 'decide', params: decisions.ready }, 'tellUp'],
+								'child.announced': {
+									target: 'proving',
+									actions: [{ type: 'decide', params: decisions.proving }, 'keepWord'],
 								},
-								'child.stopped': {
+								'timer.elapsed': [
+									{
+										guard: 'isBootTimerThatProves',
+										target: 'proving',
+										actions: [{ type: 'decide', params: decisions.proving }, 'keepWord'],
+									},
+									{ guard: 'isBootTimer', ...rejection },
+								],
+								'child.stopped': [
+									{
+										guard: 'isWaitedFor',
+										target: 'booting',
+										reenter: true,
+										actions: 'keepStopped',
+										description: 'waited for once more',
+									},
+									rejection,
+								],
+								'child.delayed': {
+									guard: 'movesDeadline',
 									target: 'booting',
 									reenter: true,
-									actions: 'keepStopped',
-									description: 'waited for once more',
+									actions: [{ type: 'decide', params: decisions.moved }, 'keepDeadline'],
+								},
+							},
+						},
+						proving: {
+							tags: 'coming',
+							description: 'It is to be up: does it, or a process descended from it, hold every listening socket?',
+							invoke: { id: 'proof', src: 'proof', input: ({ context: { child } }) => ({ child }) },
+							on: {
+								'child.proved': {
+									target: 'serving',
+									actions: ['keepUp', { type: 'decide', params: decisions.ready }, 'tellUp'],
+								},
+								'child.unproved': { target: 'doubted', actions: ['keepDoubt', 'tellDoubted'] },
+							},
+						},
+						doubted: {
+							tags: 'ill',
+							description: 'It does not hold what it was given: its generation says what becomes of it.',
+							on: {
+								carryOn: {
+									target: 'serving',
+									actions: [{ type: 'decide', params: decisions.ready }, 'tellUp'],
 								},
 							},
 						},
@@ -121,15 +183,15 @@ export const childMachine = childSetup.createMachine({
 						stop: { actions: 'obey', description: 'sent again; patience ends when it did' },
 						'group.gone': '#child.exited',
 						'child.exited': [
-							{ guard: 'leavesOthersInTime', target: '.lingering' },
+							{ guard: 'leavesOthersInTime', target: '.lingering', actions: 'keepEnd' },
 							{
 								guard: 'leavesOthers',
 								target: '#child.exited',
-								actions: { type: 'decide', params: decisions.abandoned },
+								actions: ['keepEnd', { type: 'decide', params: decisions.abandoned }],
 							},
-							{ target: '#child.exited' },
+							{ target: '#child.exited', actions: 'keepEnd' },
 						],
-						'child.spawnFailed': '#child.exited',
+						'child.spawnFailed': { target: '#child.exited', actions: 'keepEnd' },
 					},
 					initial: 'draining',
 					states: {
@@ -137,7 +199,7 @@ export const childMachine = childSetup.createMachine({
 							tags: 'leaving',
 							description: 'It is to leave as soon as it has a pid.',
 							on: {
-								'child.spawned': { target: 'draining', actions: ['bidFarewell', 'passOnRemembered'] },
+								'child.spawned': { target: 'draining', actions: ['keepProcess', 'bidFarewell', 'passOnRemembered'] },
 								stop: { actions: 'rememberFarewell', description: 'a stop overrides what was never sent' },
 								forward: { actions: 'rememberForward' },
 							},
@@ -148,11 +210,11 @@ export const childMachine = childSetup.createMachine({
 							invoke: {
 								id: 'kill',
 								src: 'timer',
-								input: ({ context: { child, plan, adopted } }) => ({
-									child,
+								input: ({ context }) => ({
+									child: context.child,
 									timer: 'kill',
-									millis: plan.kill > 0 ? plan.kill : null,
-									since: adopted?.phase === 'draining' ? adopted.clock : null,
+									millis: patienceWith(context),
+									since: context.adopted?.phase === 'draining' ? context.adopted.clock : null,
 								}),
 							},
 							on: {
@@ -187,5 +249,13 @@ export const childMachine = childSetup.createMachine({
 		},
 		exited: { type: 'final', tags: 'gone', description: 'It is gone.' },
 	},
-	output: ({ context: { child, status } }) => ({ child, status }),
+	output: ({ context: { child, status, reason, wasForwarded, upAt, end } }) => ({
+		child,
+		status,
+		reason,
+		wasForwarded,
+		upAt,
+		endedAt: end.at,
+		seq: end.seq,
+	}),
 });

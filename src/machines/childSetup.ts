@@ -1,11 +1,14 @@
 /** What the statechart in child.ts is made of: what it is told and tells, its context, its guards and its actions. */
 import { type EventObject, fromCallback, sendParent, setup } from 'xstate';
-import type { Decision, FactOf, Plan, SignalReason } from './facts.ts';
+import type { Decision, FactOf, Plan, SignalReason, Word } from './facts.ts';
 import type { Phase, RosterChild } from './roster.ts';
+import { howItEnded } from './sentences.ts';
 
 export interface ChildInput {
 	child: number;
 	generation: number;
+	/** Its place in the generation, from 0 on. */
+	index: number;
 	plan: Plan;
 }
 
@@ -13,6 +16,7 @@ export interface ChildInput {
 export interface ProcessInput {
 	child: number;
 	generation: number;
+	index: number;
 	/** The pid of a process that runs already. */
 	adopted?: number;
 	/** That has left, and others of its process group have not. */
@@ -26,11 +30,14 @@ export interface ProcessCommand {
 }
 
 /** A wait of `millis`, for ever when they are null, counted from `since` (milliseconds since boot; null is now). */
-export interface TimerInput {
+export type TimerInput = (
+	| { timer: 'boot' | 'kill'; child: number }
+	| { timer: 'respawn'; generation: number; index: number }
+) & { millis: number | null; since: number | null };
+
+/** Whose sockets are to be looked for. */
+export interface ProofInput {
 	child: number;
-	timer: 'boot' | 'kill';
-	millis: number | null;
-	since: number | null;
 }
 
 /** What a generation orders its children to do. */
@@ -39,7 +46,9 @@ export type ChildOrder =
 	/** Goes on with a process that runs already. */
 	| { type: 'adopt'; as: RosterChild }
 	| FarewellOrder
-	| { type: 'forward'; signal: string };
+	| { type: 'forward'; signal: string }
+	/** It is not what it should be, and yet the best there is. */
+	| { type: 'carryOn' };
 
 type FarewellOrder =
 	/** Obeyed once: whoever was told to leave is not told again. */
@@ -48,27 +57,53 @@ type FarewellOrder =
 	| { type: 'stop'; signal: string };
 
 /** What a child tells its generation while it lives. */
-export interface ChildNews {
-	type: 'childUp';
-	child: number;
-}
+export type ChildNews =
+	| { type: 'childUp'; child: number }
+	/** It was not seen to hold its sockets. */
+	| { type: 'childDoubted'; child: number; reason: string }
+	/** It did not say in time that it is up, and was told to leave. */
+	| { type: 'childRejected'; child: number; reason: string };
 
 /** What a child ends with. */
 export interface ChildOutput {
 	child: number;
 	/** What a shell would call its status; null when it had been told to leave. */
 	status: number | null;
+	/** How it ended, or why it was no good. */
+	reason: string;
+	/** It may have ended for a signal that was passed on to it. */
+	wasForwarded: boolean;
+	/** When it was up, and when it ended: in milliseconds since boot. */
+	upAt: number | null;
+	endedAt: number;
+	/** The number of the fact that it ended by. */
+	seq: number;
 }
 
 export type ChildHappening = FactOf<
-	'child.spawned' | 'child.spawnFailed' | 'child.stopped' | 'child.exited' | 'group.gone' | 'timer.elapsed'
+	| 'child.spawned'
+	| 'child.spawnFailed'
+	| 'child.stopped'
+	| 'child.announced'
+	| 'child.delayed'
+	| 'child.proved'
+	| 'child.unproved'
+	| 'child.exited'
+	| 'group.gone'
+	| 'timer.elapsed'
 >;
 
 type Adoption = Extract<ChildOrder, { type: 'adopt' }>;
 type Forward = Extract<ChildOrder, { type: 'forward' }>;
 
 /** A child that is stopped is not looked at more often than this, in milliseconds. */
-export const shortestAgain = 1000;
+const shortestAgain = 1000;
+
+/** Who has not said in time that it is up is killed this long after it was told to leave, in milliseconds. */
+const longestFarewell = 10_000;
+
+/** By how many times -start a child may move its deadline in all. */
+const mostWaits = 10;
 
 interface Farewell {
 	signal: string;
@@ -77,6 +112,15 @@ interface Farewell {
 
 interface ChildContext extends ChildInput {
 	adopted: RosterChild | null;
+	pid: number | null;
+	/** When its process began, and until when it has to say that it is up: in milliseconds since boot. */
+	born: number | null;
+	deadline: number | null;
+	/** How it is known to be up. */
+	ready: Word | null;
+	upAt: number | null;
+	isRejected: boolean;
+	wasForwarded: boolean;
 	/** It was found stopped when it was to be up. */
 	wasStopped: boolean;
 	/** How it is to be told to leave as soon as it has a pid. */
@@ -85,6 +129,8 @@ interface ChildContext extends ChildInput {
 	forwards: string[];
 	/** Of a child that ended without having been told to leave. */
 	status: number | null;
+	reason: string;
+	end: { seq: number; at: number };
 }
 
 const base = setup({
@@ -101,6 +147,9 @@ const base = setup({
 		timer: fromCallback<EventObject, TimerInput>(() => {
 			throw new Error('the timer actor was not provided');
 		}),
+		proof: fromCallback<EventObject, ProofInput>(() => {
+			throw new Error('the proof actor was not provided');
+		}),
 	},
 	actions: {
 		decide: (_, _decision: Decision) => {
@@ -114,21 +163,45 @@ const base = setup({
 		leavesOthers: ({ event }) => event.type === 'child.exited' && event.left.length > 0,
 		leavesOthersInTime: ({ context, event }) =>
 			event.type === 'child.exited' && event.left.length > 0 && context.plan.kill > 0,
+		isWaitedFor: ({ context }) => context.plan.ready === 'wait',
+		isBootTimerThatProves: ({ context, event }) =>
+			context.plan.ready === 'wait' && event.type === 'timer.elapsed' && event.timer === 'boot',
+		movesDeadline: ({ context, event }) => {
+			const { born, deadline, plan } = context;
+			return event.type === 'child.delayed' && deadlineBy(context, event) > (deadline ?? (born ?? 0) + plan.start);
+		},
 		isBootTimer: ({ event }) => event.type === 'timer.elapsed' && event.timer === 'boot',
 		isKillTimer: ({ event }) => event.type === 'timer.elapsed' && event.timer === 'kill',
 	},
 });
 
+interface Args {
+	context: ChildContext;
+	event: ChildHappening;
+}
+
 /** What a child decides, by what it knows and what it was told. */
 export const decisions = {
-	spawning: ({ context: { child, generation } }: { context: ChildContext }): Decision => ({
+	spawning: ({ context: { child, generation, index } }: { context: ChildContext }): Decision => ({
 		type: 'child.spawning',
 		child,
 		generation,
+		index,
 	}),
 	ready: ({ context: { child } }: { context: ChildContext }): Decision => ({ type: 'child.ready', child }),
+	proving: ({ context: { child }, event }: Args): Decision => ({ type: 'child.proving', child, by: wordOf(event) }),
+	rejected: ({ context }: { context: ChildContext }): Decision => ({
+		type: 'child.rejected',
+		child: context.child,
+		reason: lateness(context),
+	}),
+	moved: ({ context, event }: Args): Decision => ({
+		type: 'deadline.moved',
+		child: context.child,
+		deadline: deadlineBy(context, event as FactOf<'child.delayed'>),
+	}),
 	abandoned: ({ context: { child } }: { context: ChildContext }): Decision => ({ type: 'child.abandoned', child }),
-	lost: ({ context: { child }, event }: { context: ChildContext; event: ChildHappening }): Decision => ({
+	lost: ({ context: { child }, event }: Args): Decision => ({
 		type: 'child.lost',
 		child,
 		status: statusOf(event),
@@ -142,11 +215,40 @@ type Enqueue = Parameters<Parameters<typeof base.enqueueActions>[0]>[0]['enqueue
 export const childSetup = base.extend({
 	actions: {
 		keepStopped: base.assign({ adopted: null, wasStopped: true }),
-		keepAdopted: base.assign({ adopted: ({ event }) => (event as Adoption).as }),
+		keepAdopted: base.assign(({ context, event }) => {
+			const { as } = event as Adoption;
+			const { pid, clock, deadline, ready, isRejected, wasForwarded } = as;
+			const status = isRejected ? 1 : null;
+			const born = as.phase === 'booting' ? clock : null;
+			const upAt = as.phase === 'serving' ? clock : null;
+			const reason = isRejected ? lateness({ ...context, pid }) : '';
+			return { adopted: as, pid, born, deadline, ready, upAt, isRejected, wasForwarded, status, reason };
+		}),
+		keepProcess: base.assign(({ event }) => {
+			const { pid, clock = 0 } = event as FactOf<'child.spawned'>;
+			return { pid, born: clock };
+		}),
+		keepWord: base.assign({ ready: ({ event }) => wordOf(event as ChildHappening) }),
+		keepDeadline: base.assign({
+			deadline: ({ context, event }) => deadlineBy(context, event as FactOf<'child.delayed'>),
+		}),
+		keepUp: base.assign({ upAt: ({ event }) => (event as ChildHappening).clock ?? 0 }),
+		keepDoubt: base.assign({
+			upAt: ({ event }) => (event as ChildHappening).clock ?? 0,
+			reason: ({ context, event }) => {
+				const { missing } = event as FactOf<'child.unproved'>;
+				return `${context.pid} does not hold ${missing.join(', ')}`;
+			},
+		}),
+		reject: base.enqueueActions(({ enqueue, context }) => {
+			enqueue.assign({ isRejected: true, status: 1, reason: lateness(context) });
+			signal(enqueue, context, { signal: context.plan.drain, reason: 'drain' });
+		}),
 		obey: base.enqueueActions(({ enqueue, context, event }) => {
 			signal(enqueue, context, farewellOf(event as FarewellOrder));
 		}),
 		passOn: base.enqueueActions(({ enqueue, context, event }) => {
+			enqueue.assign({ wasForwarded: true });
 			signal(enqueue, context, { signal: (event as Forward).signal, reason: 'forward' });
 		}),
 		kill: base.enqueueActions(({ enqueue, context }) => {
@@ -158,10 +260,19 @@ export const childSetup = base.extend({
 			forwards: [...context.forwards, (event as Forward).signal],
 		})),
 		passOnRemembered: base.enqueueActions(({ enqueue, context }) => {
+			if (context.forwards.length > 0) enqueue.assign({ wasForwarded: true });
 			for (const name of context.forwards) signal(enqueue, context, { signal: name, reason: 'forward' });
 		}),
 		tellUp: sendParent(({ context: { child } }): ChildNews => ({ type: 'childUp', child })),
-		keepStatus: base.assign({ status: ({ event }) => statusOf(event as ChildHappening) }),
+		tellDoubted: sendParent(({ context: { child, reason } }): ChildNews => ({ type: 'childDoubted', child, reason })),
+		tellRejected: sendParent(({ context: { child, reason } }): ChildNews => ({ type: 'childRejected', child, reason })),
+		keepStatus: base.assign(({ event }) => ({
+			status: statusOf(event as ChildHappening),
+			reason: reasonOf(event as ChildHappening),
+		})),
+		keepEnd: base.assign({
+			end: ({ event }) => ({ seq: (event as ChildHappening).seq, at: (event as ChildHappening).clock ?? 0 }),
+		}),
 	},
 });
 
@@ -177,4 +288,34 @@ function farewellOf(order: FarewellOrder): Farewell {
 
 function statusOf(happening: ChildHappening): number {
 	return happening.type === 'child.exited' ? happening.status : 1;
+}
+
+function reasonOf(happening: ChildHappening): string {
+	if (happening.type === 'child.spawnFailed') return `it could not be started: ${happening.reason}`;
+	return happening.type === 'child.exited' ? `${happening.pid} ${howItEnded(happening)}` : '';
+}
+
+function lateness({ pid, plan }: Pick<ChildContext, 'pid' | 'plan'>): string {
+	return `${pid} has not said in time that it is up (-start=${plan.start})`;
+}
+
+function wordOf(happening: ChildHappening): Word {
+	return happening.type === 'child.announced' ? happening.by : 'wait';
+}
+
+/** When it has to be up after it has asked for more time: never later than some times -start after its birth. */
+function deadlineBy({ born, plan }: ChildContext, { clock = 0, millis }: FactOf<'child.delayed'>): number {
+	return Math.min(clock + millis, (born ?? clock) + mostWaits * plan.start);
+}
+
+/** How long it may take to leave, in milliseconds; null is for ever. */
+export function patienceWith({ plan: { kill }, isRejected }: ChildContext): number | null {
+	if (isRejected) return Math.min(kill > 0 ? kill : longestFarewell, longestFarewell);
+	return kill > 0 ? kill : null;
+}
+
+/** How long it may take to be up, counted from its birth, in milliseconds. */
+export function bootTime({ plan, deadline, born, wasStopped }: ChildContext): number {
+	if (deadline !== null) return Math.max(0, deadline - (born ?? 0));
+	return Math.max(wasStopped ? shortestAgain : 0, plan.start);
 }

@@ -6,15 +6,24 @@ import type { Roster } from './roster.ts';
 
 /** What the operator asked for, as far as the statecharts need to know it. */
 export interface Plan {
-	/** Milliseconds a new child must stay alive before it counts as up. */
+	/** Milliseconds a new child must stay alive before it counts as up, or that it has to say so. */
 	start: number;
+	/** What makes a child up: its own word or the wait, whichever is first; or its word alone. */
+	ready: 'wait' | 'notify';
 	/** Milliseconds a child may live after it was told to leave; 0 is for ever. */
 	kill: number;
 	/** The signal that tells an old child to leave, without its SIG. */
 	drain: string;
+	/** The signal that a stop by SIGTERM or SIGINT sends on, without its SIG; null is the same. */
+	stop: string | null;
 	/** Children in a generation. */
 	size: number;
+	/** Milliseconds until a child that was lost is started again; -1 is never. */
+	respawn: number;
 }
+
+/** How a child is known to be up: by sd_notify, by einhorn's ack, or as it has lived for long enough. */
+export type Word = 'notify' | 'ack' | 'wait';
 
 /** Who asked for a generation. */
 export type Asker = 'start' | 'SIGHUP' | 'rotate';
@@ -52,6 +61,16 @@ export type Happening =
 	/** Its wait was over, and it was found stopped (SIGSTOP, SIGTTIN): it is not up. */
 	| { type: 'child.stopped'; child: number; pid: number }
 	| { type: 'timer.elapsed'; child: number; timer: 'boot' | 'kill' }
+	/** It says that it is up. */
+	| { type: 'child.announced'; child: number; by: Exclude<Word, 'wait'> }
+	/** It says that it needs so many milliseconds more, from now. */
+	| { type: 'child.delayed'; child: number; millis: number }
+	/** It, or a process descended from it, was seen to hold every listening socket; or that can't be seen. */
+	| { type: 'child.proved'; child: number; isSeen: boolean }
+	/** What none of them holds, as `tcp://:80 (its fd 3)`. */
+	| { type: 'child.unproved'; child: number; missing: string[] }
+	/** The wait of a place that a lost child has left empty is over. */
+	| { type: 'respawn.due'; generation: number; index: number }
 	| { type: 'upgrade.verified' }
 	| { type: 'upgrade.refused'; reason: string }
 	/** It was sound, and yet could not take over. */
@@ -74,9 +93,19 @@ export type Decision =
 	/** All of it is up and it serves; `replaced` are the generations that are told to leave for it. */
 	| { type: 'generation.promoted'; generation: number; replaced: number[] }
 	/** It never served as a whole; `serving` is the generation that goes on, null where there is none. */
-	| { type: 'generation.givenUp'; generation: number; serving: number | null }
-	/** A child is about to be spawned: so one can be found whose `child.spawned` was lost. */
-	| { type: 'child.spawning'; child: number; generation: number }
+	| { type: 'generation.givenUp'; generation: number; serving: number | null; reason: string }
+	/** It is not whole, and goes on: nobody else serves. */
+	| { type: 'generation.kept'; generation: number; reason: string }
+	/** Too many of its children have died, and none was ever up. */
+	| { type: 'generation.exhausted'; generation: number; deaths: number; status: number }
+	/** A child is about to be spawned, in this place of its generation: so one can be found whose `child.spawned` was lost. */
+	| { type: 'child.spawning'; child: number; generation: number; index: number }
+	/** Its deadline is later now: in milliseconds since boot. */
+	| { type: 'deadline.moved'; child: number; deadline: number }
+	/** It is to be up by this; does it hold the sockets? */
+	| { type: 'child.proving'; child: number; by: Word }
+	/** It has not said in time that it is up, and is told to leave. */
+	| { type: 'child.rejected'; child: number; reason: string }
 	/** It is up. */
 	| { type: 'child.ready'; child: number }
 	/** About to be signalled: so no child is ever told to leave twice. */
@@ -85,6 +114,18 @@ export type Decision =
 	| { type: 'child.lost'; child: number; status: number }
 	/** It has left others of its process group behind, which are not waited for any more. */
 	| { type: 'child.abandoned'; child: number }
+	/**
+	 * A lost child's place is filled again after `millis`. `attempt` counts the deaths in that place, `wasUp` tells whether
+	 * any child in it was ever up.
+	 */
+	| {
+			type: 'respawn.scheduled';
+			generation: number;
+			index: number;
+			attempt: number;
+			wasUp: boolean;
+			millis: number;
+	  }
 	/** A rotation will follow when the generation `behind` is up or given up. */
 	| { type: 'rotation.queued'; asked: Asker; behind: number }
 	| { type: 'request.refused'; request: Request['type']; reason: 'stopping' | 'upgrading' }
@@ -110,25 +151,38 @@ export type FactType = Fact['type'];
 /** The fact of one type. */
 export type FactOf<T extends FactType> = Extract<Fact, { type: T }>;
 
+const isTimed = new Set<FactType>([
+	'child.spawned',
+	'child.stopped',
+	'child.delayed',
+	'child.proved',
+	'child.unproved',
+	'child.signalled',
+	'child.exited',
+	'child.spawnFailed',
+	'respawn.scheduled',
+]);
+
 /** Numbers and times what was admitted. */
 export function stamped(what: Happening | Decision, seq: number, at: number, clock: () => number): Fact {
-	const isWaitedFrom =
-		what.type === 'child.spawned' ||
-		what.type === 'child.signalled' ||
-		what.type === 'child.stopped' ||
-		(what.type === 'child.exited' && what.left.length > 0);
-	return isWaitedFrom ? { seq, at, ...what, clock: clock() } : { seq, at, ...what };
+	return isTimed.has(what.type) ? { seq, at, ...what, clock: clock() } : { seq, at, ...what };
 }
 
 const decisions = new Set<string>([
 	'generation.started',
 	'generation.promoted',
 	'generation.givenUp',
+	'generation.kept',
+	'generation.exhausted',
 	'child.spawning',
+	'deadline.moved',
+	'child.proving',
 	'child.ready',
+	'child.rejected',
 	'child.signalled',
 	'child.lost',
 	'child.abandoned',
+	'respawn.scheduled',
 	'rotation.queued',
 	'request.refused',
 	'signal.forwarded',

@@ -35,6 +35,12 @@ export function possibleNext(roster: Roster, upgrade: string, strangers: Readonl
 	});
 	return [
 		...roster.children.flatMap((child) => possibleFor(child, roster, strangers.has(child.child))),
+		...roster.respawns.map(({ generation, index, millis }) => ({
+			to: `generation ${generation}`,
+			what: `place ${index} is due`,
+			happening: { type: 'respawn.due', generation, index } as const,
+			after: millis,
+		})),
 		supervisor('SIGHUP', { type: 'signal.HUP' }),
 		supervisor('SIGTERM', { type: 'signal.TERM' }),
 		supervisor('SIGINT', { type: 'signal.INT' }),
@@ -87,9 +93,13 @@ function possibleFor(child: RosterChild, { plan }: Roster, isStranger: boolean):
 		'it ends, and leaves a worker',
 		endOf(child, isStranger ? 'unknown' : { code: 0 }, [9000 + number]),
 	);
-	const isUp = one('its wait is over: it is up', { type: 'timer.elapsed', child: number, timer: 'boot' }, plan.start);
+	const waitIsOver = one(
+		plan.ready === 'wait' ? 'its wait is over' : 'it has not said in time that it is up',
+		{ type: 'timer.elapsed', child: number, timer: 'boot' },
+		plan.start,
+	);
 	const isLate = one('it has not left in time', { type: 'timer.elapsed', child: number, timer: 'kill' }, plan.kill);
-	const late = plan.kill > 0 ? [isLate] : [];
+	const late = plan.kill > 0 || child.isRejected ? [isLate] : [];
 	switch (phase) {
 		case 'spawning':
 			return [
@@ -104,9 +114,17 @@ function possibleFor(child: RosterChild, { plan }: Roster, isStranger: boolean):
 			];
 		case 'booting':
 			return [
-				isUp,
+				one('it says that it is up', { type: 'child.announced', child: number, by: 'notify' }),
+				waitIsOver,
+				one('it asks for more time', { type: 'child.delayed', child: number, millis: 2 * plan.start }),
 				...ends,
 				one('it is found stopped', { type: 'child.stopped', child: number, pid: pid ?? 0 }, plan.start),
+			];
+		case 'proving':
+			return [
+				one('it is seen to hold the sockets', { type: 'child.proved', child: number, isSeen: true }, 0),
+				one('it does not hold the sockets', { type: 'child.unproved', child: number, missing: ['its sockets'] }, 0),
+				...ends,
 			];
 		case 'serving':
 			return [...ends, leaves];

@@ -1,11 +1,13 @@
 /** The roster: who lives, in which phase, since when. A fold over facts that decides nothing. */
-import type { Asker, Fact, Plan, Request } from './facts.ts';
+import type { Asker, Fact, Plan, Request, Word } from './facts.ts';
 
-export type Phase = 'spawning' | 'booting' | 'serving' | 'draining' | 'killing' | 'lingering';
+export type Phase = 'spawning' | 'booting' | 'proving' | 'serving' | 'draining' | 'killing' | 'lingering';
 
 export interface RosterChild {
 	child: number;
 	generation: number;
+	/** Its place in the generation, from 0 on. */
+	index: number;
 	pid: number | null;
 	startTime: number | null;
 	/** The inode of the pipe it prints to. */
@@ -13,14 +15,39 @@ export interface RosterChild {
 	phase: Phase;
 	/** When it entered the phase, in milliseconds since 1970. */
 	since: number;
-	/** When the phase's wait began, in milliseconds since boot. */
+	/** When the phase's wait began, or when it was seen to be up, in milliseconds since boot. */
+	clock: number | null;
+	/** Until when it has to say that it is up, where that was moved: in milliseconds since boot. */
+	deadline: number | null;
+	/** How it is known to be up; null before. */
+	ready: Word | null;
+	/** It had not said in time that it is up. */
+	isRejected: boolean;
+	/** A signal was passed on to it: it may be ending for that. */
+	wasForwarded: boolean;
+	/** How many have died in its place before, and whether any of them was ever up. */
+	attempt: number;
+	wasUp: boolean;
+}
+
+/** A place of a generation that is to be filled again. */
+export interface Respawn {
+	generation: number;
+	index: number;
+	attempt: number;
+	wasUp: boolean;
+	/** The wait, when it began since 1970, and since boot: all in milliseconds. */
+	millis: number;
+	at: number;
 	clock: number | null;
 }
 
 export interface Roster {
 	plan: Plan;
-	/** The generation that was promoted last; 0 before the first one was. */
+	/** The generation that was promoted, or kept, last; 0 before the first one was. */
 	serving: number;
+	/** All of it was up once: it was promoted, and not just kept as nobody else serves. */
+	isWhole: boolean;
 	/** The generation that boots. */
 	candidate: number | null;
 	lastGeneration: number;
@@ -36,6 +63,7 @@ export interface Roster {
 	/** What the supervisor would exit with if no stop is asked for. */
 	status: number;
 	children: RosterChild[];
+	respawns: Respawn[];
 }
 
 /** Adds one fact. The roster passed in is left as it was. */
@@ -62,17 +90,40 @@ export function evolve(roster: Roster | null, fact: Fact): Roster {
 			};
 		case 'rotation.queued':
 			return { ...roster, unanswered: null, queued: fact.asked };
-		case 'signal.forwarded':
 		case 'request.refused':
 			return { ...roster, unanswered: null };
+		case 'signal.forwarded':
+			return { ...roster, unanswered: null, respawns: [] };
 		case 'stop.begun':
-			return { ...roster, unanswered: null, queued: null, stopSignal: fact.signal };
+			return { ...roster, unanswered: null, queued: null, stopSignal: fact.signal, respawns: [] };
 		case 'generation.promoted':
-			return { ...roster, serving: fact.generation, candidate: null };
+			return {
+				...withoutRespawns(roster, fact.replaced),
+				serving: fact.generation,
+				isWhole: true,
+				candidate: roster.candidate === fact.generation ? null : roster.candidate,
+			};
 		case 'generation.givenUp':
-			return { ...roster, candidate: null };
+			return { ...withoutRespawns(roster, [fact.generation]), candidate: null };
+		case 'generation.kept':
+			return { ...roster, serving: fact.generation, isWhole: false, candidate: null };
+		case 'generation.exhausted':
+			return { ...withoutRespawns(roster, [fact.generation]), status: fact.status };
+		case 'respawn.scheduled': {
+			const { seq: _, type: __, clock = null, ...respawn } = fact;
+			return { ...roster, respawns: [...roster.respawns, { ...respawn, clock }] };
+		}
 		case 'child.spawning':
-			return { ...roster, lastChild: fact.child, children: [...roster.children, newChild(fact)] };
+			return spawning(roster, fact);
+		case 'deadline.moved':
+			return withChild(roster, fact.child, { deadline: fact.deadline });
+		case 'child.proving':
+			return withChild(roster, fact.child, { phase: 'proving', ready: fact.by, since: fact.at });
+		case 'child.proved':
+		case 'child.unproved':
+			return withChild(roster, fact.child, { clock: fact.clock ?? null });
+		case 'child.rejected':
+			return { ...withChild(roster, fact.child, { isRejected: true }), status: 1 };
 		case 'child.spawned': {
 			const { pid, startTime, pipe, at, clock = null } = fact;
 			return withChild(roster, fact.child, { pid, startTime, pipe, phase: 'booting', since: at, clock });
@@ -80,7 +131,7 @@ export function evolve(roster: Roster | null, fact: Fact): Roster {
 		case 'child.stopped':
 			return withChild(roster, fact.child, { since: fact.at, clock: fact.clock ?? null });
 		case 'child.ready':
-			return withChild(roster, fact.child, { phase: 'serving', since: fact.at, clock: null });
+			return withChild(roster, fact.child, { phase: 'serving', since: fact.at, wasUp: true, deadline: null });
 		case 'child.signalled':
 			return signalled(roster, fact);
 		case 'child.exited':
@@ -94,7 +145,7 @@ export function evolve(roster: Roster | null, fact: Fact): Roster {
 		case 'group.gone':
 			return withoutChild(roster, fact.child);
 		case 'stop.undone':
-			return { ...roster, stopSignal: null, serving: 0, candidate: null, queued: null };
+			return { ...roster, stopSignal: null, serving: 0, isWhole: false, candidate: null, queued: null };
 		case 'child.lost':
 			return { ...roster, status: fact.status };
 		default:
@@ -109,7 +160,7 @@ export function isLeaving({ phase }: RosterChild): boolean {
 
 /** The supervisor's state, as far as the roster tells. */
 export function stateOf(roster: Roster): string {
-	if (roster.lastGeneration > 0 && roster.children.length === 0) return 'stopped';
+	if (roster.lastGeneration > 0 && roster.children.length === 0 && roster.respawns.length === 0) return 'stopped';
 	if (roster.stopSignal !== null) return 'stopping';
 	if (roster.candidate !== null) return roster.serving === 0 ? 'starting' : 'rotating';
 	return roster.children.some(({ generation }) => generation !== roster.serving) ? 'draining' : 'running';
@@ -126,7 +177,7 @@ export function withoutUnborn(roster: Roster): Roster {
  */
 export function withoutUnfinished(roster: Roster): Roster {
 	const born = withoutUnborn(roster);
-	const hasCandidate = born.children.some(({ generation }) => generation === roster.candidate);
+	const hasCandidate = [...born.children, ...born.respawns].some(({ generation }) => generation === roster.candidate);
 	return { ...born, candidate: hasCandidate ? roster.candidate : null };
 }
 
@@ -135,6 +186,7 @@ function freshRoster(plan: Plan): Roster {
 	return {
 		plan,
 		serving: 0,
+		isWhole: false,
 		candidate: null,
 		lastGeneration: 0,
 		lastChild: 0,
@@ -144,11 +196,38 @@ function freshRoster(plan: Plan): Roster {
 		stopSignal: null,
 		status: 0,
 		children: [],
+		respawns: [],
 	};
 }
 
-function newChild({ child, generation, at }: Extract<Fact, { type: 'child.spawning' }>): RosterChild {
-	return { child, generation, pid: null, startTime: null, pipe: null, phase: 'spawning', since: at, clock: null };
+/** A child takes its place; that of one that was lost is no longer waited for. */
+function spawning(roster: Roster, { child, generation, index, at }: Extract<Fact, { type: 'child.spawning' }>): Roster {
+	const isIts = (each: Respawn) => each.generation === generation && each.index === index;
+	const { attempt, wasUp } = roster.respawns.find(isIts) ?? { attempt: 0, wasUp: false };
+	const born: RosterChild = {
+		child,
+		generation,
+		index,
+		pid: null,
+		startTime: null,
+		pipe: null,
+		phase: 'spawning',
+		since: at,
+		clock: null,
+		deadline: null,
+		ready: null,
+		isRejected: false,
+		wasForwarded: false,
+		attempt,
+		wasUp,
+	};
+	const respawns = roster.respawns.some(isIts) ? roster.respawns.filter((each) => !isIts(each)) : roster.respawns;
+	return { ...roster, lastChild: child, children: [...roster.children, born], respawns };
+}
+
+function withoutRespawns(roster: Roster, generations: number[]): Roster {
+	if (roster.respawns.length === 0) return roster;
+	return { ...roster, respawns: roster.respawns.filter(({ generation }) => !generations.includes(generation)) };
 }
 
 function withChild(roster: Roster, id: number, change: Partial<RosterChild>): Roster {
@@ -165,7 +244,7 @@ function withoutChild(roster: Roster, id: number): Roster {
 /** A wait counts from the first time that a child is told to leave. */
 function signalled(roster: Roster, fact: Extract<Fact, { type: 'child.signalled' }>): Roster {
 	const { child: id, reason, at, clock = null } = fact;
-	if (reason === 'forward') return roster;
+	if (reason === 'forward') return withChild(roster, id, { wasForwarded: true });
 	const phase = reason === 'kill' ? 'killing' : 'draining';
 	const known = roster.children.find(({ child }) => child === id);
 	return !known || (phase === 'draining' && isLeaving(known))

@@ -38,7 +38,25 @@ export function sentenceOf(fact: Fact, before: Roster | null, command: string | 
 		}
 		case 'generation.givenUp': {
 			const rest = fact.serving === null ? 'no generation serves' : `generation ${fact.serving} goes on serving`;
-			return error(`Generation ${fact.generation} given up; ${rest}`);
+			return error(`Generation ${fact.generation} given up: ${fact.reason}; ${rest}`);
+		}
+		case 'generation.kept':
+			return warning(`Generation ${fact.generation} is not whole: ${fact.reason}; it goes on, as no other one serves`);
+		case 'generation.exhausted':
+			return error(
+				`Generation ${fact.generation} given up: ${fact.deaths} of its children have died, and none was ever up`,
+			);
+		case 'respawn.scheduled':
+			return warning(`A child of generation ${fact.generation} will be started again in ${fact.millis} ms`);
+		case 'deadline.moved': {
+			const child = before?.children.find((each) => each.child === fact.child);
+			return info(`${child?.pid} asks for more time to come up`);
+		}
+		case 'child.rejected':
+			return error(`${fact.reason}; sending SIG${before?.plan.drain}`);
+		case 'child.unproved': {
+			const child = before?.children.find((each) => each.child === fact.child);
+			return warning(`${child?.pid} does not hold ${fact.missing.join(', ')}`);
 		}
 		case 'service.lost':
 			return error(`No generation serves any more; waiting for ${everybody()} to leave`);

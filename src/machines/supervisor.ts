@@ -21,14 +21,19 @@ const candidate = {
 		{
 			guard: 'isCandidateBesideServing',
 			target: 'settling',
-			actions: ['noteStatus', { type: 'decide', params: decisions.givenUp }, 'dismissCandidate', 'giveUp'],
+			actions: ['noteStatus', { type: 'decide', params: decisions.givenUp }, 'dismissCandidate', 'giveUp', 'refill'],
 		},
-		{ guard: 'isCandidate', actions: ['noteStatus', 'carryOn'], description: 'the rest of it is the best there is' },
+		{
+			guard: 'isCandidate',
+			target: 'settling',
+			actions: ['noteStatus', { type: 'decide', params: decisions.kept }, 'keepAsItIs', 'carryOn'],
+			description: 'nobody else serves: it is the best there is',
+		},
 	],
 	'xstate.done.actor.*': {
 		guard: 'isCandidateBesideOthers',
 		target: 'settling',
-		actions: ['forget', { type: 'decide', params: decisions.givenUp }, 'giveUp'],
+		actions: ['forget', { type: 'decide', params: decisions.givenUp }, 'giveUp', 'refill'],
 	},
 } as const;
 
@@ -46,8 +51,9 @@ export const supervisorMachine = supervisorSetup.createMachine({
 	id: 'supervisor',
 	description: 'It holds the sockets and replaces the generations behind them.',
 	context: {
-		plan: { start: 0, kill: 0, drain: 'HUP', size: 1 },
+		plan: { start: 0, ready: 'wait', kill: 0, drain: 'HUP', stop: null, size: 1, respawn: -1 },
 		serving: 0,
+		isWhole: false,
 		candidate: null,
 		lastGeneration: 0,
 		lastChild: 0,
@@ -112,8 +118,15 @@ export const supervisorMachine = supervisorSetup.createMachine({
 				'signal.QUIT': { actions: [{ type: 'decide', params: decisions.forwarded }, 'forwardToAll'] },
 				'signal.USR1': { actions: 'passOnToUpgrade' },
 				'signal.USR2': { actions: 'passOnToUpgrade' },
-				generationUp: { description: 'ignored: it was told to leave meanwhile' },
-				generationHurt: { actions: 'noteStatus' },
+				generationUp: [
+					{ guard: 'isServing', actions: [{ type: 'decide', params: decisions.madeWhole }, 'makeWhole'] },
+					{ description: 'ignored: it was told to leave meanwhile' },
+				],
+				generationHurt: { actions: ['noteStatus', 'carryOn'] },
+				placeDue: [
+					{ guard: 'isFillable', actions: 'fill' },
+					{ description: 'held back: a new generation boots, and the old one still serves' },
+				],
 				'xstate.done.actor.*': [{ guard: 'isOver', target: 'stopped', actions: 'forget' }, { actions: 'forget' }],
 			},
 			initial: 'starting',

@@ -1,14 +1,15 @@
 /** What the statechart in supervisor.ts is made of: its context, its guards and its actions. */
 import { type ActorRefFrom, type DoneActorEvent, sendTo, setup } from 'xstate';
 import type { Asker, Decision, FactOf, HappeningFact, Request } from './facts.ts';
-import { type GenerationNews, type GenerationOrder, type GenerationOutput, generationMachine } from './generation.ts';
+import { generationMachine } from './generation.ts';
+import type { GenerationNews, GenerationOrder, GenerationOutput } from './generationSetup.ts';
 import type { Roster } from './roster.ts';
 import { upgradeMachine } from './upgrade.ts';
 
 type GenerationRef = ActorRefFrom<typeof generationMachine>;
 
 /** What a roster tells, with actors for its children. */
-export interface SupervisorContext extends Omit<Roster, 'children' | 'unanswered'> {
+export interface SupervisorContext extends Omit<Roster, 'children' | 'respawns' | 'unanswered'> {
 	/** Those that live. */
 	generations: Record<number, GenerationRef>;
 }
@@ -21,6 +22,8 @@ export interface SupervisorOutput {
 
 /** A generation is over: it is done, as xstate says it. */
 type Over = DoneActorEvent<GenerationOutput>;
+
+type Hurt = Extract<GenerationNews, { type: 'generationHurt' }>;
 
 type SupervisorEvent = HappeningFact | GenerationNews | Over;
 
@@ -38,6 +41,11 @@ const base = setup({
 	},
 	guards: {
 		isCandidate: ({ context, event }) => isOf(context.candidate, event),
+		isServing: ({ context, event }) => isOf(context.serving, event),
+		/** Nothing of an old generation is started while a new one boots, unless all of it is gone. */
+		isFillable: ({ context: { serving, candidate }, event }) =>
+			event.type === 'placeDue' &&
+			(event.generation === candidate || (event.generation === serving && (candidate === null || event.isAlone))),
 		isCandidateBesideServing: ({ context, event }) =>
 			isOf(context.candidate, event) && context.serving in context.generations,
 		isCandidateBesideOthers: ({ context, event }) => isOf(context.candidate, event) && hasOthers(context),
@@ -56,8 +64,8 @@ const base = setup({
 		hadBegunToStop: ({ event }) => event.type === 'supervisor.recovered' && event.roster.stopSignal !== null,
 		isCandidateUnborn: ({ event }) => {
 			if (event.type !== 'supervisor.recovered') return false;
-			const { candidate, children } = event.roster;
-			return candidate !== null && !children.some(({ generation }) => generation === candidate);
+			const { candidate, children, respawns } = event.roster;
+			return candidate !== null && ![...children, ...respawns].some(({ generation }) => generation === candidate);
 		},
 		wasStarting: ({ event }) =>
 			event.type === 'supervisor.recovered' && event.roster.serving === 0 && event.roster.candidate !== null,
@@ -71,12 +79,12 @@ export const supervisorSetup = base.extend({
 	actions: {
 		passOnToUpgrade: sendTo('upgrade', ({ event }) => event as FactOf<'signal.USR1' | 'signal.USR2'>),
 		keepQueued: base.assign({ queued: ({ event }) => askerOf(event) }),
-		keepStop: base.assign({ stopSignal: ({ event }) => stopSignalOf(event), queued: null }),
+		keepStop: base.assign({ stopSignal: ({ context, event }) => stopSignalOf(context, event), queued: null }),
 		beginAgain: base.assign(({ context: { queued, asked } }) => ({ candidate: null, queued: queued ?? asked })),
-		undoStop: base.assign({ stopSignal: null, serving: 0, candidate: null, queued: null }),
+		undoStop: base.assign({ stopSignal: null, serving: 0, isWhole: false, candidate: null, queued: null }),
 		keepPlan: base.assign({ plan: ({ event }) => (event as FactOf<'supervisor.started'>).plan }),
 		noteStatus: base.assign({
-			status: ({ event }) => (event as Extract<GenerationNews, { type: 'generationHurt' }>).status,
+			status: ({ context, event }) => (event as Hurt).status ?? context.status,
 		}),
 		startGeneration: base.assign(({ context, event, spawn }) => {
 			const { plan, lastChild } = context;
@@ -92,7 +100,26 @@ export const supervisorSetup = base.extend({
 				generations: { ...context.generations, [generation]: ref },
 			};
 		}),
-		promote: base.assign(({ context: { candidate } }) => ({ serving: candidate ?? 0, candidate: null })),
+		promote: base.assign(({ context: { candidate } }) => ({ serving: candidate ?? 0, isWhole: true, candidate: null })),
+		keepAsItIs: base.assign(({ context: { candidate } }) => ({
+			serving: candidate ?? 0,
+			isWhole: false,
+			candidate: null,
+		})),
+		makeWhole: base.assign({ isWhole: true }),
+		/** Nobody else gives numbers to children. */
+		fill: base.enqueueActions(({ enqueue, context: { generations, lastChild }, event }) => {
+			const { generation, index } = event as Extract<GenerationNews, { type: 'placeDue' }>;
+			const ref = generations[generation];
+			if (!ref) return;
+			enqueue.assign({ lastChild: lastChild + 1 });
+			enqueue.sendTo(ref, { type: 'fill', index, child: lastChild + 1 });
+		}),
+		/** Places that were held back during a rotation. */
+		refill: base.enqueueActions(({ enqueue, context: { generations, serving } }) => {
+			const ref = generations[serving];
+			if (ref) enqueue.sendTo(ref, { type: 'refill' });
+		}),
 		giveUp: base.assign({ candidate: null }),
 		/** An actor that is done stays among the machine's children until it is stopped. */
 		forget: base.enqueueActions(({ enqueue, context, event }) => {
@@ -102,13 +129,15 @@ export const supervisorSetup = base.extend({
 			enqueue.assign({ generations, status: status ?? context.status });
 		}),
 		adopt: base.assign(({ event, spawn }) => {
-			const { children, unanswered: _, ...rest } = (event as FactOf<'supervisor.recovered'>).roster;
-			const { plan, serving, candidate } = rest;
+			const { children, respawns, unanswered: _, ...rest } = (event as FactOf<'supervisor.recovered'>).roster;
+			const { plan, serving, isWhole, candidate } = rest;
 			const generations: SupervisorContext['generations'] = {};
-			for (const generation of new Set(children.map((child) => child.generation))) {
-				const as = generation === candidate ? 'starting' : generation === serving ? 'serving' : 'leaving';
-				const own = children.filter((child) => child.generation === generation);
-				const input = { generation, plan, firstChild: 0, adopted: { as, children: own } } as const;
+			for (const generation of new Set([...children, ...respawns].map((each) => each.generation))) {
+				const served = isWhole ? 'serving' : 'starting';
+				const as = generation === candidate ? 'starting' : generation === serving ? served : 'leaving';
+				const isOwn = (each: { generation: number }) => each.generation === generation;
+				const adopted = { as, children: children.filter(isOwn), respawns: respawns.filter(isOwn) } as const;
+				const input = { generation, plan, firstChild: 0, adopted };
 				generations[generation] = spawn('generation', { id: `generation.${generation}`, input });
 			}
 			return { ...rest, generations };
@@ -116,9 +145,11 @@ export const supervisorSetup = base.extend({
 
 		dismissServing: sendTo(({ context }) => context.generations[context.serving] as GenerationRef, drainOrder),
 		dismissCandidate: sendTo(({ context }) => context.generations[context.candidate ?? 0] as GenerationRef, drainOrder),
-		carryOn: sendTo(({ context }) => context.generations[context.candidate ?? 0] as GenerationRef, { type: 'carryOn' }),
+		carryOn: sendTo(({ context, event }) => context.generations[(event as Hurt).generation] as GenerationRef, {
+			type: 'carryOn',
+		}),
 		stopAll: base.enqueueActions(({ enqueue, context, event }) => {
-			sendToAll(enqueue, context, { type: 'stop', signal: stopSignalOf(event) });
+			sendToAll(enqueue, context, { type: 'stop', signal: stopSignalOf(context, event) });
 		}),
 		forwardToAll: base.enqueueActions(({ enqueue, context }) => {
 			sendToAll(enqueue, context, { type: 'forward', signal: 'QUIT' });
@@ -157,8 +188,8 @@ function hasOthers({ generations }: SupervisorContext): boolean {
 	return false;
 }
 
-function stopSignalOf({ type }: { type: string }): string {
-	return type === 'signal.INT' ? 'INT' : 'TERM';
+function stopSignalOf({ plan }: Pick<SupervisorContext, 'plan'>, { type }: { type: string }): string {
+	return plan.stop ?? (type === 'signal.INT' ? 'INT' : 'TERM');
 }
 
 /** Who asks for a rotation by this event; null where nobody does. */
@@ -195,17 +226,29 @@ export const decisions = {
 		generation: candidate ?? 0,
 		replaced: [serving],
 	}),
-	givenUp: ({ context: { candidate, serving, generations } }: Args): Decision => ({
+	/** One that was kept as nobody else served has become whole. */
+	madeWhole: ({ context }: Args): Decision => ({
+		type: 'generation.promoted',
+		generation: context.serving,
+		replaced: [],
+	}),
+	givenUp: ({ context: { candidate, serving, generations }, event }: Args): Decision => ({
 		type: 'generation.givenUp',
 		generation: candidate ?? 0,
 		serving: serving in generations ? serving : null,
+		reason: 'output' in event ? event.output.reason : (event as Hurt).reason,
+	}),
+	kept: ({ context, event }: Args): Decision => ({
+		type: 'generation.kept',
+		generation: context.candidate ?? 0,
+		reason: (event as Hurt).reason,
 	}),
 	serviceLost: (): Decision => ({ type: 'service.lost' }),
 	forwarded: (): Decision => ({ type: 'signal.forwarded', signal: 'QUIT' }),
-	stop: ({ event }: Args<FactOf<Request['type']>>): Decision => ({
+	stop: ({ context, event }: Args<FactOf<Request['type']>>): Decision => ({
 		type: 'stop.begun',
 		request: event.type,
-		signal: stopSignalOf(event),
+		signal: stopSignalOf(context, event),
 	}),
 	refused: ({ event }: Args<FactOf<Request['type']>>): Decision => ({
 		type: 'request.refused',

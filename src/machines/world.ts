@@ -1,7 +1,7 @@
 /** The seam between the statecharts and the world, which is real in the daemon and inert in a replay. */
 import { type ActorRefFrom, type AnyActorRef, type CallbackActorLogic, type EventObject, fromCallback } from 'xstate';
 import { childMachine } from './child.ts';
-import type { ProcessCommand, ProcessInput, TimerInput } from './childSetup.ts';
+import type { ProcessCommand, ProcessInput, ProofInput, TimerInput } from './childSetup.ts';
 import type { Decision, HappeningFact } from './facts.ts';
 import { generationMachine } from './generation.ts';
 import { supervisorMachine } from './supervisor.ts';
@@ -12,6 +12,7 @@ export interface World {
 	decide: (decision: Decision) => void;
 	process: CallbackActorLogic<ProcessCommand, ProcessInput>;
 	timer: CallbackActorLogic<EventObject, TimerInput>;
+	proof: CallbackActorLogic<EventObject, ProofInput>;
 	preflight: CallbackActorLogic<EventObject, void>;
 	handover: CallbackActorLogic<EventObject, void>;
 }
@@ -19,10 +20,10 @@ export interface World {
 export type Supervisor = ActorRefFrom<typeof supervisorMachine>;
 
 /** The supervisor's statechart in a world. */
-export function supervisorIn({ decide, process, timer, preflight, handover }: World) {
+export function supervisorIn({ decide, process, timer, proof, preflight, handover }: World) {
 	const actions = { decide: (_: unknown, decision: Decision) => decide(decision) };
-	const child = childMachine.provide({ actors: { process, timer }, actions });
-	const generation = generationMachine.provide({ actors: { child } });
+	const child = childMachine.provide({ actors: { process, timer, proof }, actions });
+	const generation = generationMachine.provide({ actors: { child, timer }, actions });
 	const upgrade = upgradeMachine.provide({ actors: { preflight, handover }, actions });
 	return supervisorMachine.provide({ actors: { generation, upgrade }, actions });
 }
@@ -30,6 +31,7 @@ export function supervisorIn({ decide, process, timer, preflight, handover }: Wo
 /** Sends a happening to the one whose business it is. What comes for a child that is gone is nobody's. */
 export function deliver(supervisor: Supervisor, happening: HappeningFact): void {
 	if ('child' in happening) sendIfThere(supervisor, `child.${happening.child}`, happening);
+	else if ('index' in happening) supervisor.getSnapshot().context.generations[happening.generation]?.send(happening);
 	else if (happening.type.startsWith('upgrade.')) sendIfThere(supervisor, 'upgrade', happening);
 	else supervisor.send(happening);
 }
@@ -44,6 +46,7 @@ export type Command =
 	| { type: 'adopt'; child: number; generation: number; pid: number }
 	| { type: 'signal'; child: number; signal: string }
 	| ({ type: 'wait' } & TimerInput)
+	| { type: 'prove'; child: number }
 	| { type: 'preflight' }
 	| { type: 'handover' };
 
@@ -57,6 +60,9 @@ export function inertWorld(decide: World['decide'], command: (command: Command) 
 		}),
 		timer: fromCallback<EventObject, TimerInput>(({ input }) => {
 			if (input.millis !== null) command({ type: 'wait', ...input });
+		}),
+		proof: fromCallback<EventObject, ProofInput>(({ input: { child } }) => {
+			command({ type: 'prove', child });
 		}),
 		preflight: fromCallback<EventObject, void>(() => {
 			command({ type: 'preflight' });

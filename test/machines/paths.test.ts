@@ -3,7 +3,7 @@ import { getShortestPaths } from 'xstate/graph';
 import { childMachine } from '../../src/machines/child.ts';
 import type { ChildOrder } from '../../src/machines/childSetup.ts';
 import type { Fact, Happening } from '../../src/machines/facts.ts';
-import type { GenerationNews } from '../../src/machines/generation.ts';
+import type { GenerationNews } from '../../src/machines/generationSetup.ts';
 import { inertWorld, leafOf, supervisorIn } from '../../src/machines/world.ts';
 import { plan } from '../support/simulation.ts';
 
@@ -15,7 +15,7 @@ const term = fact({ type: 'signal.TERM' });
 const up = (generation: number): GenerationNews => ({ type: 'generationUp', generation });
 const over = (generation: number) => ({
 	type: `xstate.done.actor.generation.${generation}`,
-	output: { generation, status: 0 },
+	output: { generation, status: 0, reason: '' },
 });
 
 const name = ({ type, generation }: { type: string; generation?: number }) =>
@@ -64,14 +64,16 @@ describe('the shortest way', () => {
 	it('to every state of a child is as short as a process would think', () => {
 		const spawned = fact({ type: 'child.spawned', child: 1, pid: 9, startTime: 1, pipe: 1 });
 		const boot = fact({ type: 'timer.elapsed', child: 1, timer: 'boot' });
+		const proved = fact({ type: 'child.proved', child: 1, isSeen: true });
+		const unproved = fact({ type: 'child.unproved', child: 1, missing: ['tcp://:80 (its fd 3)'] });
 		const kill = fact({ type: 'timer.elapsed', child: 1, timer: 'kill' });
 		const failed = fact({ type: 'child.spawnFailed', child: 1, reason: 'no' });
 		const spawn: ChildOrder = { type: 'spawn' };
 		const leave: ChildOrder = { type: 'leave', signal: 'HUP', reason: 'drain' };
-		const alone = childMachine.provide({ actions: { decide: () => {}, tellUp: () => {} } });
+		const alone = childMachine.provide({ actions: { decide: () => {}, tellUp: () => {}, tellDoubted: () => {} } });
 		const paths = getShortestPaths(alone, {
-			input: { child: 1, generation: 1, plan },
-			events: [spawn, spawned, boot, kill, leave, failed] as never[],
+			input: { child: 1, generation: 1, index: 0, plan },
+			events: [spawn, spawned, boot, proved, unproved, kill, leave, failed] as never[],
 			serializeState: ({ value, context }) => JSON.stringify([value, context]),
 		});
 		const ways = withoutDetours(
@@ -83,7 +85,9 @@ describe('the shortest way', () => {
 			beginning: [],
 			spawning: ['spawn'],
 			booting: ['spawn', 'child.spawned'],
-			serving: ['spawn', 'child.spawned', 'timer.elapsed'],
+			proving: ['spawn', 'child.spawned', 'timer.elapsed'],
+			doubted: ['spawn', 'child.spawned', 'timer.elapsed', 'child.unproved'],
+			serving: ['spawn', 'child.spawned', 'timer.elapsed', 'child.proved'],
 			recalled: ['spawn', 'leave'],
 			draining: ['spawn', 'child.spawned', 'leave'],
 			killing: ['spawn', 'child.spawned', 'leave', 'timer.elapsed'],

@@ -143,7 +143,9 @@ describe('a rotation', () => {
 		simulation.decided();
 		simulation.exited(serving + 1, 7);
 		expect(simulation.state()).toBe(older === 0 ? 'running' : 'draining');
-		expect(simulation.reports()).toEqual([`Generation ${serving + 1} given up; generation ${serving} goes on serving`]);
+		expect(simulation.reports()).toEqual([
+			`Generation ${serving + 1} given up: ${101 + serving} exit status 7; generation ${serving} goes on serving`,
+		]);
 		expect(simulation.decided()).toEqual([]);
 		expect(simulation.phases()).toMatchObject({ [serving]: 'serving' });
 	});
@@ -160,7 +162,7 @@ describe('a rotation', () => {
 
 	it('says so when it is given up', () => {
 		const simulation = rotating().exited(2, 1);
-		expect(simulation.reports()).toEqual(['Generation 2 given up; generation 1 goes on serving']);
+		expect(simulation.reports()).toEqual(['Generation 2 given up: 102 exit status 1; generation 1 goes on serving']);
 	});
 
 	it('survives the death of the current child while the candidate boots', () => {
@@ -469,6 +471,8 @@ describe('what is decided', () => {
 			'child.spawning',
 			'child.spawned',
 			'timer.elapsed',
+			'child.proving',
+			'child.proved',
 			'child.ready',
 			'generation.promoted',
 			'signal.HUP',
@@ -476,6 +480,8 @@ describe('what is decided', () => {
 			'child.spawning',
 			'child.spawned',
 			'timer.elapsed',
+			'child.proving',
+			'child.proved',
 			'child.ready',
 			'generation.promoted',
 			'child.signalled',
@@ -492,7 +498,11 @@ describe('what is decided', () => {
 			rotating().up(2),
 			{ type: 'generation.promoted', generation: 2, replaced: [1] },
 		],
-		['a generation given up', rotating().exited(2, 1), { type: 'generation.givenUp', generation: 2, serving: 1 }],
+		[
+			'a generation given up',
+			rotating().exited(2, 1),
+			{ type: 'generation.givenUp', generation: 2, serving: 1, reason: '102 exit status 1' },
+		],
 		['an unasked end', running().exited(1, 7), { type: 'child.lost', child: 1, status: 7 }],
 		['a queued rotation', rotating().signal('HUP'), { type: 'rotation.queued', asked: 'SIGHUP', behind: 2 }],
 		[

@@ -1,7 +1,7 @@
 /** A small model of processes, for random runs: who lives, who was told what. */
 import { createActor, type EventObject, fromCallback } from 'xstate';
 import { openDoor } from '../../src/effects/door.ts';
-import type { ProcessCommand, ProcessInput, TimerInput } from '../../src/machines/childSetup.ts';
+import type { ProcessCommand, ProcessInput, ProofInput, TimerInput } from '../../src/machines/childSetup.ts';
 import { type Fact, type Happening, isDecision, type Plan, type SignalReason } from '../../src/machines/facts.ts';
 import { deliver, supervisorIn } from '../../src/machines/world.ts';
 
@@ -11,6 +11,7 @@ export interface ModelProcess {
 	pid: number | null;
 	isAlive: boolean;
 	isUp: boolean;
+	holdsSockets: boolean;
 	signals: { signal: string; reason: SignalReason }[];
 	waits: Set<'boot' | 'kill'>;
 }
@@ -22,7 +23,8 @@ export interface Told {
 }
 
 /** A supervisor whose processes are rows in a table. Its door is the real one. */
-export function modelWorld(plan: Plan, canSpawn: () => boolean) {
+export function modelWorld(plan: Plan, canSpawn: () => boolean, lacksSockets: () => boolean = () => false) {
+	const respawns = new Map<string, () => void>();
 	const processes = new Map<number, ModelProcess>();
 	const history: Fact[] = [];
 	let now = 1_000_000;
@@ -48,6 +50,7 @@ export function modelWorld(plan: Plan, canSpawn: () => boolean) {
 					pid: null,
 					isAlive: false,
 					isUp: false,
+					holdsSockets: !lacksSockets(),
 					signals: [],
 					waits: new Set(),
 				};
@@ -60,11 +63,21 @@ export function modelWorld(plan: Plan, canSpawn: () => boolean) {
 					door.admit({ type: 'child.spawnFailed', child, reason: 'no' });
 				}
 			}),
-			timer: fromCallback<EventObject, TimerInput>(({ input: { child, timer, millis } }) => {
-				if (millis === null) return;
-				const { waits } = processes.get(child) ?? { waits: new Set() };
-				waits.add(timer);
-				return () => waits.delete(timer);
+			timer: fromCallback<EventObject, TimerInput>(({ input }) => {
+				if (input.millis === null) return;
+				if (input.timer === 'respawn') {
+					const { generation, index } = input;
+					respawns.set(`${generation}.${index}`, () => door.admit({ type: 'respawn.due', generation, index }));
+					return () => respawns.delete(`${generation}.${index}`);
+				}
+				const { waits } = processes.get(input.child) ?? { waits: new Set() };
+				waits.add(input.timer);
+				return () => waits.delete(input.timer as 'boot' | 'kill');
+			}),
+			proof: fromCallback<EventObject, ProofInput>(({ input: { child } }) => {
+				const own = processes.get(child);
+				if (own?.holdsSockets) door.admit({ type: 'child.proved', child, isSeen: true });
+				else door.admit({ type: 'child.unproved', child, missing: ['tcp://:80 (its fd 3)'] });
 			}),
 			preflight: fromCallback(() => {}),
 			handover: fromCallback(() => {}),
@@ -96,15 +109,26 @@ export function modelWorld(plan: Plan, canSpawn: () => boolean) {
 		]);
 		const timers = living().flatMap((own) =>
 			[...own.waits].map((timer) => () => {
-				if (timer === 'boot') own.isUp = true;
+				if (timer === 'boot' && plan.ready === 'wait') own.isUp = true;
 				admit({ type: 'timer.elapsed', child: own.child, timer });
 			}),
+		);
+		const words = living().flatMap((own) =>
+			own.waits.has('boot')
+				? [
+						() => {
+							own.isUp = true;
+							admit({ type: 'child.announced', child: own.child, by: 'notify' });
+						},
+						() => admit({ type: 'child.delayed', child: own.child, millis: 5000 }),
+					]
+				: [],
 		);
 		const signals = (['HUP', 'HUP', 'QUIT', 'TERM', 'INT'] as const).map(
 			(name) => () => admit({ type: `signal.${name}` }),
 		);
 		// Waits end more often than processes or the supervisor do.
-		return [...timers, ...timers, ...exits, ...signals];
+		return [...timers, ...timers, ...words, ...exits, ...respawns.values(), ...respawns.values(), ...signals];
 	}
 
 	admit({ type: 'supervisor.started', pid: 1, plan });
@@ -113,6 +137,7 @@ export function modelWorld(plan: Plan, canSpawn: () => boolean) {
 		history,
 		processes,
 		living,
+		isRespawning: () => respawns.size > 0,
 		possibilities,
 		/** What the supervisor did since the last call. */
 		takeEffects() {

@@ -2,11 +2,49 @@
 import { type Fact, type Happening, isDecision, type Plan } from '../../src/machines/facts.ts';
 import { imagined } from '../../src/machines/imagined.ts';
 import { endOf, imaginedPid } from '../../src/machines/possible.ts';
-import type { Roster } from '../../src/machines/roster.ts';
+import type { Roster, RosterChild } from '../../src/machines/roster.ts';
 import { sentenceOf } from '../../src/machines/sentences.ts';
 import { type Command, leafOf, phasesOf } from '../../src/machines/world.ts';
 
-export const plan: Plan = { start: 3000, kill: 0, drain: 'HUP', size: 1 };
+export const plan: Plan = { start: 3000, ready: 'wait', kill: 0, drain: 'HUP', stop: null, size: 1, respawn: -1 };
+
+/** A child that is in a process of its own and serves. */
+export const rosterChild = (changes: Partial<RosterChild> = {}): RosterChild => ({
+	child: 1,
+	generation: 1,
+	index: 0,
+	pid: 101,
+	startTime: 1,
+	pipe: 1,
+	phase: 'serving',
+	since: 900_000,
+	clock: null,
+	deadline: null,
+	ready: null,
+	isRejected: false,
+	wasForwarded: false,
+	attempt: 0,
+	wasUp: false,
+	...changes,
+});
+
+/** Generation 1 serves, with child 1. */
+export const rosterOf = (changes: Partial<Roster> = {}): Roster => ({
+	plan,
+	serving: 1,
+	isWhole: true,
+	candidate: null,
+	lastGeneration: 1,
+	lastChild: 1,
+	asked: 'start',
+	queued: null,
+	unanswered: null,
+	stopSignal: null,
+	status: 0,
+	children: [rosterChild()],
+	respawns: [],
+	...changes,
+});
 
 /** What a test knows, as it said so itself. */
 const isNews = /^child\.(spawnFailed|exited)$/;
@@ -50,7 +88,13 @@ export function simulate() {
 		spawned: (child: number) =>
 			simulation.tell({ type: 'child.spawned', child, pid: imaginedPid(child), startTime: child, pipe: child }),
 		/** The child's first wait is over. */
-		up: (child: number) => simulation.tell({ type: 'timer.elapsed', child, timer: 'boot' }),
+		waited: (child: number) => simulation.tell({ type: 'timer.elapsed', child, timer: 'boot' }),
+		/** It says that it is up. */
+		announced: (child: number) => simulation.tell({ type: 'child.announced', child, by: 'notify' }),
+		/** It is seen to hold its sockets. */
+		proved: (child: number) => simulation.tell({ type: 'child.proved', child, isSeen: true }),
+		/** Its first wait is over, and it holds its sockets. */
+		up: (child: number) => simulation.waited(child).proved(child),
 		exited: (child: number, code = 0) => simulation.tell(endOf({ child, pid: null }, { code })),
 		killed: (child: number, number: number) =>
 			simulation.tell(endOf({ child, pid: null }, { signal: `signal ${number}`, number })),

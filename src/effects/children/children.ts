@@ -1,5 +1,5 @@
 /** Child processes as actors: each one spawned or adopted, signalled, read and missed. */
-import { constants, fchownSync, fstatSync, openSync } from 'node:fs';
+import { accessSync, constants, fchownSync, fstatSync, openSync } from 'node:fs';
 import { isatty } from 'node:tty';
 import { array, nullable, number, object } from 'valibot';
 import { fromCallback } from 'xstate';
@@ -13,15 +13,17 @@ import { isGroup, signalGroup, signalProcess } from '../os/kill.ts';
 import { SyscallError } from '../os/libc.ts';
 import { onEnd, openPidfd } from '../os/pidfd.ts';
 import { environmentOf, lookUp, othersInGroup } from '../os/proc.ts';
-import { type SpawnSpec, spawnProcess } from '../os/spawn.ts';
+import { type SpawnSpec, spawnProcess, type Variables } from '../os/spawn.ts';
 import type { User } from '../os/user.ts';
 import type { Exit } from '../os/wait.ts';
 import { wordsOf } from '../os/words.ts';
 import type { Listener } from '../sockets/listener.ts';
 import { revivalOf } from '../sockets/revival.ts';
 import { type Inheritance, part } from '../upgrade/inheritance.ts';
+import { socketVariables } from './announcement.ts';
 import type { Output, Outputs } from './output.ts';
 import { send } from './send.ts';
+import type { Words } from './words.ts';
 
 /** How long a process may take to become another user's program, in milliseconds; 22 are usual. */
 const longestBirth = 5000;
@@ -60,7 +62,14 @@ export interface ChildrenOptions {
 	log: Pick<Log, 'say'>;
 	outputs: Outputs;
 	/** How to start a child. */
-	spec: Omit<SpawnSpec, 'fds'> & { run: string };
+	spec: Omit<SpawnSpec, 'fds' | 'env'> & {
+		run: string;
+		/** The variables of a generation's children. @throws {Error} where they can't be read */
+		env: (generation: number) => Variables;
+		/** They get LISTEN_PID, too. */
+		isSystemd: boolean;
+	};
+	words: Words;
 	/** What they get as fd 3 and up. */
 	listeners: Listener[];
 	/** Whose processes they are to be; null is ours. */
@@ -78,6 +87,7 @@ export function childrenOf({
 	log,
 	outputs,
 	spec,
+	words,
 	listeners,
 	user,
 	isDurable,
@@ -114,7 +124,8 @@ export function childrenOf({
 		});
 	});
 
-	function spawn({ child, generation }: ProcessInput) {
+	function spawn(input: ProcessInput) {
+		const { child, generation } = input;
 		let pipe: ReturnType<typeof childPipe> | undefined;
 		let birth: Birth | null = null;
 		let pid: number;
@@ -122,19 +133,26 @@ export function childrenOf({
 		try {
 			pipe = childPipe(isDurable, user);
 			revival.revive();
-			const fds = [stdin, pipe.output, pipe.output, ...listeners.map(({ fd }) => fd)];
-			const whole = { ...spec, env: { ...spec.env, ...socketVariables(listeners), ...mark }, fds };
+			const word = words.prepare(child);
+			const fds = [stdin, pipe.output, pipe.output, ...listeners.map(({ fd }) => fd), ...word.fds];
+			const env = { ...spec.env(generation), ...socketVariables(listeners, input), ...word.variables, ...mark };
+			const program = spec.isSystemd ? withListenPid(spec.path, spec.args) : {};
+			const whole = { ...spec, ...program, env, fds };
 			birth = user ? spawnAsUser(whole, user, mark) : null;
 			pid = birth?.pid ?? spawnProcess(whole);
 		} catch (error) {
 			if (pipe) closeAll([pipe.read, pipe.output]);
-			admit({ type: 'child.spawnFailed', child, reason: whyNot(spec.path, error) });
-			return;
+			return failed(child, error);
 		}
 		closeAll([pipe.output]);
 		const expected = { child, generation, read: pipe.read, inode: pipe.inode };
 		if (birth) awaitBirth(birth, expected);
 		else spawned(pid, expected);
+	}
+
+	function failed(child: number, error: unknown) {
+		words.forget(child);
+		admit({ type: 'child.spawnFailed', child, reason: whyNot(spec.path, error) });
 	}
 
 	/** The process is the child's program. */
@@ -149,6 +167,7 @@ export function childrenOf({
 		// Known before it is told: what follows may be a signal to it.
 		keep({ child, pid, pidfd: null, output, group: null, wasKilled: false });
 		admit({ type: 'child.spawned', child, pid, startTime: lookUp(pid)?.startTime ?? 0, pipe: inode });
+		words.hear(child, pid);
 	}
 
 	/** A process that can't be read from is none: it is told of as failed when it is gone. */
@@ -156,7 +175,7 @@ export function childrenOf({
 		closeAll([read]);
 		births.set(pid, () => {
 			births.delete(pid);
-			admit({ type: 'child.spawnFailed', child, reason: whyNot(spec.path, error) });
+			failed(child, error);
 		});
 		signalGroup(pid, 'KILL');
 	}
@@ -175,7 +194,7 @@ export function childrenOf({
 			const error = birth.outcome();
 			if (error === null) return spawned(pid, expected);
 			closeAll([expected.read]);
-			admit({ type: 'child.spawnFailed', child: expected.child, reason: whyNot(spec.path, error) });
+			failed(expected.child, error);
 		});
 		birth.onKnown(() => births.get(pid)?.());
 	}
@@ -184,6 +203,7 @@ export function childrenOf({
 		const output = outputs.of(child);
 		const survivor = survivors.find((each) => each.child === child);
 		const alive = keep({ child, pid, pidfd: survivor?.pidfd ?? null, output, group: null, wasKilled: false });
+		words.hear(child, pid);
 		if (isLingering) watchGroup(alive, isRelative);
 		else if (!survivor || isReaped(survivor)) ended(unknownEnd(pid));
 		else if (survivor.pidfd !== null) onEnd(survivor.pidfd, () => ended(unknownEnd(pid)));
@@ -203,6 +223,7 @@ export function childrenOf({
 		revival.tryToRevive();
 		const left = !gone.wasKilled && isGroup(exit.pid) ? othersInGroup(exit.pid) : [];
 		gone.output?.finish(left.length > 0);
+		words.forget(gone.child);
 		if (left.length === 0) living.delete(exit.pid);
 		admit({ type: 'child.exited', child: gone.child, ...exit, left });
 		if (left.length > 0) watchGroup(gone);
@@ -235,15 +256,19 @@ export function childrenOf({
 		return environmentOf(pid).includes(`SOCKETMASTER_RUN=${spec.run}`);
 	}
 
-	/** Of a child that was to come up: its pid, if it is stopped. */
-	function stoppedPid(child: number): number | null {
-		for (const alive of living.values()) {
-			if (alive.child === child) return lookUp(alive.pid)?.isStopped ? alive.pid : null;
-		}
+	/** Null of a child that is gone. */
+	function pidOf(child: number): number | null {
+		for (const alive of living.values()) if (alive.child === child && alive.group === null) return alive.pid;
 		return null;
 	}
 
-	return { actor, ended, stoppedPid, isSettled: () => births.size === 0 };
+	/** Of a child that was to come up: its pid, if it is stopped. */
+	function stoppedPid(child: number): number | null {
+		const pid = pidOf(child);
+		return pid !== null && lookUp(pid)?.isStopped ? pid : null;
+	}
+
+	return { actor, ended, pidOf, stoppedPid, isSettled: () => births.size === 0 };
 }
 
 /** A pipe for what a child prints: the end we read, its inode, and what the child gets. @throws {SyscallError} */
@@ -273,9 +298,10 @@ function unknownEnd(pid: number): Exit {
 	return { pid, code: null, signal: null, status: 1 };
 }
 
-/** What tells a child of its sockets. */
-function socketVariables(listeners: Listener[]) {
-	return { EINHORN_FDS: listeners.map((_, index) => 3 + index).join(' ') };
+/** A shell that puts its pid into LISTEN_PID and becomes the program: the pid is known only after the fork. */
+function withListenPid(path: string | Buffer, args: (string | Buffer)[]): Pick<SpawnSpec, 'path' | 'args'> {
+	accessSync(path, constants.X_OK);
+	return { path: '/bin/sh', args: ['-c', 'LISTEN_PID=$$ exec "$0" "$@"', path, ...args] };
 }
 
 function whyNot(path: string | Buffer, error: unknown): string {

@@ -1,6 +1,7 @@
 /** The journal's lines: written by journal.ts, read by recovery and replay. docs/journal.md tells of them. */
 import {
 	array,
+	boolean,
 	check,
 	type GenericSchema,
 	integer,
@@ -34,6 +35,8 @@ export interface Header {
 	startTime: number;
 	args: string[];
 	listeners: Pick<Listener, 'uri' | 'address' | 'inode' | 'file'>[];
+	/** The folder of the sockets that children say through that they are up; null where there is none. */
+	words: string | null;
 }
 
 /** What all facts up to `seq` amount to. With `gap`, some of them are not in the file. */
@@ -127,6 +130,7 @@ function parse(raw: string): Record<string, unknown> | null {
 
 const signals = ['signal.HUP', 'signal.TERM', 'signal.INT', 'signal.QUIT', 'signal.USR1', 'signal.USR2'] as const;
 const requests = [...signals, 'rotate.requested', 'stop.requested'] as const;
+const word = () => picklist(['notify', 'ack', 'wait']);
 const asker = () => picklist(['start', 'SIGHUP', 'rotate']);
 /** In milliseconds since 1970, to the year 9999. */
 const time = () => pipe(number(), integer(), minValue(0), maxValue(253_402_300_799_999));
@@ -134,8 +138,11 @@ const count = () => pipe(number(), safeInteger(), minValue(0));
 const plan = () =>
 	object({
 		start: number(),
+		ready: picklist(['wait', 'notify']),
 		kill: number(),
 		drain: string(),
+		stop: nullable(string()),
+		respawn: number(),
 		size: pipe(number(), integer(), minValue(1), maxValue(4096)),
 	});
 
@@ -147,6 +154,7 @@ export const rosterSchema = (): GenericSchema<unknown, Roster> =>
 	object({
 		plan: plan(),
 		serving: number(),
+		isWhole: boolean(),
 		candidate: nullable(number()),
 		lastGeneration: number(),
 		lastChild: number(),
@@ -160,15 +168,33 @@ export const rosterSchema = (): GenericSchema<unknown, Roster> =>
 				object({
 					child: number(),
 					generation: number(),
+					index: count(),
 					pid: nullable(number()),
 					startTime: nullable(number()),
 					pipe: nullable(number()),
-					phase: picklist(['spawning', 'booting', 'serving', 'draining', 'killing', 'lingering']),
+					phase: picklist(['spawning', 'booting', 'proving', 'serving', 'draining', 'killing', 'lingering']),
 					since: number(),
 					clock: nullable(number()),
+					deadline: nullable(number()),
+					ready: nullable(word()),
+					isRejected: boolean(),
+					wasForwarded: boolean(),
+					attempt: count(),
+					wasUp: boolean(),
 				}),
 			),
 			check((children) => new Set(children.map(({ child }) => child)).size === children.length),
+		),
+		respawns: array(
+			object({
+				generation: number(),
+				index: count(),
+				attempt: count(),
+				wasUp: boolean(),
+				millis: number(),
+				at: number(),
+				clock: nullable(number()),
+			}),
 		),
 	});
 
@@ -195,7 +221,23 @@ function newSchemas() {
 			pipe: number(),
 			clock: number(),
 		}),
-		'child.spawnFailed': fact('child.spawnFailed', { child: number(), reason: string() }),
+		'child.spawnFailed': fact('child.spawnFailed', { child: number(), reason: string(), clock: number() }),
+		'child.announced': fact('child.announced', { child: number(), by: picklist(['notify', 'ack']) }),
+		'child.delayed': fact('child.delayed', { child: number(), millis: number(), clock: number() }),
+		'deadline.moved': fact('deadline.moved', { child: number(), deadline: number() }),
+		'child.proving': fact('child.proving', { child: number(), by: word() }),
+		'child.proved': fact('child.proved', { child: number(), isSeen: boolean(), clock: number() }),
+		'child.unproved': fact('child.unproved', { child: number(), missing: array(string()), clock: number() }),
+		'child.rejected': fact('child.rejected', { child: number(), reason: string() }),
+		'respawn.scheduled': fact('respawn.scheduled', {
+			generation: number(),
+			index: count(),
+			attempt: count(),
+			wasUp: boolean(),
+			millis: number(),
+			clock: number(),
+		}),
+		'respawn.due': fact('respawn.due', { generation: number(), index: count() }),
 		'child.exited': fact('child.exited', {
 			child: number(),
 			pid: number(),
@@ -203,7 +245,7 @@ function newSchemas() {
 			signal: nullable(string()),
 			status: number(),
 			left: array(number()),
-			clock: optional(number()),
+			clock: number(),
 		}),
 		'child.stopped': fact('child.stopped', { child: number(), pid: number(), clock: number() }),
 		'group.gone': fact('group.gone', { child: number() }),
@@ -213,8 +255,18 @@ function newSchemas() {
 		'upgrade.failed': fact('upgrade.failed', { reason: string() }),
 		'generation.started': fact('generation.started', { generation: number(), asked: asker() }),
 		'generation.promoted': fact('generation.promoted', { generation: number(), replaced: array(number()) }),
-		'generation.givenUp': fact('generation.givenUp', { generation: number(), serving: nullable(number()) }),
-		'child.spawning': fact('child.spawning', { child: number(), generation: number() }),
+		'generation.givenUp': fact('generation.givenUp', {
+			generation: number(),
+			serving: nullable(number()),
+			reason: string(),
+		}),
+		'generation.kept': fact('generation.kept', { generation: number(), reason: string() }),
+		'generation.exhausted': fact('generation.exhausted', {
+			generation: number(),
+			deaths: count(),
+			status: number(),
+		}),
+		'child.spawning': fact('child.spawning', { child: number(), generation: number(), index: count() }),
 		'child.ready': fact('child.ready', { child: number() }),
 		'child.signalled': fact('child.signalled', {
 			child: number(),
@@ -244,6 +296,7 @@ function newSchemas() {
 		startTime: number(),
 		args: array(string()),
 		listeners: array(object({ uri: string(), address: string(), inode: number(), file: fileSchema() })),
+		words: nullable(string()),
 	});
 	const checkpoint: GenericSchema<unknown, Checkpoint> = object({
 		checkpoint: roster,

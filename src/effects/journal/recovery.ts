@@ -3,6 +3,7 @@ import { closeSync } from 'node:fs';
 import { evolve, type Roster, type RosterChild } from '../../machines/roster.ts';
 import type { Survivor } from '../children/children.ts';
 import type { OpenPipe } from '../children/output.ts';
+import type { KeptWords } from '../children/words.ts';
 import { bootClock } from '../os/clock.ts';
 import { bootId } from '../os/identity.ts';
 import { SyscallError } from '../os/libc.ts';
@@ -10,7 +11,7 @@ import { openPidfd, takeFdIfOpen } from '../os/pidfd.ts';
 import { allPids, environmentOf, fileOf, lookUp } from '../os/proc.ts';
 import type { Listener } from '../sockets/listener.ts';
 import type { Header, JournalContent } from './lines.ts';
-import { nobody, type Relative, relativesOf, takeListening, takePipes } from './relatives.ts';
+import { nobody, type Relative, relativesOf, takeListening, takePipes, takeWords } from './relatives.ts';
 
 /** What the journal's facts amount to, and the number of the last one. */
 export function foldJournal({ lines }: JournalContent): { roster: Roster | null; seq: number } {
@@ -30,6 +31,8 @@ export interface Recovered {
 	pipes: OpenPipe[];
 	/** Those that a survivor still holds. */
 	listeners: Listener[];
+	/** What they say that they are up through. */
+	words: KeptWords;
 	/** Sentences for the operator. */
 	remarks: string[];
 }
@@ -76,7 +79,8 @@ export function recover(header: Header, folded: Roster): Recovered | Denied | Or
 			.map(({ pid }) => `The output of ${pid} can't be taken over: it prints elsewhere`);
 		const survivors = held.map(({ child, pid, pidfd }) => ({ child, pid, pidfd }));
 		const listeners = header.listeners.flatMap((listener) => takeListening(listener, relatives) ?? []);
-		return { roster, survivors, pipes, listeners, remarks };
+		const words = { folder: header.words, ...takeWords(header.words, relatives) };
+		return { roster, survivors, pipes, listeners, words, remarks };
 	} catch (error) {
 		if (!(error instanceof SyscallError)) throw error;
 		for (const { pidfd } of held) closeSync(pidfd);

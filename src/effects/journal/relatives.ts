@@ -2,9 +2,11 @@
 import { closeSync, readFileSync } from 'node:fs';
 import type { RosterChild } from '../../machines/roster.ts';
 import type { OpenPipe } from '../children/output.ts';
+import type { KeptWords } from '../children/words.ts';
 import { moveUp, reopenForReading } from '../os/descriptors.ts';
 import { takeFrom } from '../os/pidfd.ts';
 import { allPids, environmentOf, filesOf, lookUp } from '../os/proc.ts';
+import { boundAddress } from '../sockets/address.ts';
 import { isListening, type Listener, takeListener } from '../sockets/listener.ts';
 import type { Header } from './lines.ts';
 
@@ -71,6 +73,40 @@ export function takeListening(wanted: Header['listeners'][number], relatives: Re
 		}
 	}
 	return null;
+}
+
+/**
+ * The sockets that children say through that they are up: they hold them, so that nothing is lost that they say while
+ * there is no supervisor. Each is known by its name in the folder.
+ * @throws {SyscallError} without the right to
+ */
+export function takeWords(folder: string | null, relatives: Relative[]): Omit<KeptWords, 'folder'> {
+	const sockets = new Map<number, number>();
+	const seen = new Set<string>();
+	let ack: number | null = null;
+	for (const { pid } of folder === null ? [] : relatives) {
+		for (const { fd: number, file } of filesOf(pid)) {
+			if (!file.startsWith('socket:') || seen.has(file)) continue;
+			seen.add(file);
+			const fd = takeFrom(pid, number);
+			if (fd === null) continue;
+			const name = nameIn(folder ?? '', fd);
+			const [, child] = /^(\d+)-/.exec(name) ?? [];
+			if (child !== undefined && !sockets.has(Number(child))) sockets.set(Number(child), fd);
+			else if (name.startsWith('einhorn-') && ack === null) ack = fd;
+			else closeSync(fd);
+		}
+	}
+	return { ack, sockets: [...sockets].map(([child, fd]) => ({ child, fd })) };
+}
+
+function nameIn(folder: string, fd: number): string {
+	try {
+		const address = boundAddress(fd);
+		return address.startsWith(`${folder}/`) ? address.slice(folder.length + 1) : '';
+	} catch {
+		return '';
+	}
 }
 
 function isOutput(pid: number, fd: number, file: string): boolean {

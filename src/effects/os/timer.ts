@@ -12,7 +12,8 @@ const longest = 2 ** 31 - 1;
  * It is counted on a clock that is never set, so that it goes on where it was after an upgrade or a crash.
  */
 export function timerActor(admit: (happening: Happening) => void, stoppedPid: (child: number) => number | null) {
-	return fromCallback<EventObject, TimerInput>(({ input: { child, timer, millis, since } }) => {
+	return fromCallback<EventObject, TimerInput>(({ input }) => {
+		const { millis, since } = input;
 		if (millis === null) return;
 		const passed = since === null ? 0 : bootClock() - since;
 		let left = millis - passed;
@@ -23,6 +24,10 @@ export function timerActor(admit: (happening: Happening) => void, stoppedPid: (c
 			pending = setTimeout(left > 0 ? wait : elapsed, turn);
 		};
 		const elapsed = () => {
+			if (input.timer === 'respawn') {
+				return admit({ type: 'respawn.due', generation: input.generation, index: input.index });
+			}
+			const { child, timer } = input;
 			const pid = timer === 'boot' ? stoppedPid(child) : null;
 			admit(pid === null ? { type: 'timer.elapsed', child, timer } : { type: 'child.stopped', child, pid });
 		};

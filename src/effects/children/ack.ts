@@ -1,0 +1,132 @@
+/** einhorn's way for a worker to say that it is up: a line on a stream socket, which all children share. */
+import { closeSync, readSync, rmSync } from 'node:fs';
+import { closeAll } from '../os/descriptors.ts';
+import { kinOf } from '../os/family.ts';
+import { newRun } from '../os/identity.ts';
+import { call, constants, poll, SyscallError } from '../os/libc.ts';
+import { boundAddress } from '../sockets/address.ts';
+import { openPlain } from '../sockets/plain.ts';
+
+/** Clients that may have connected and not spoken yet: more wait in the backlog. */
+const mostClients = 16;
+
+/** How long one may take to say its line, in milliseconds, and how long the line may be, in bytes. */
+const [patience, longestLine] = [5000, 4096];
+
+export interface AckDoorOptions {
+	folder: string;
+	/** The socket of an earlier program. */
+	known: number | null;
+	/** Who is said to be up, who says so, and to whom that one belongs. */
+	said: (pid: number, sender: number, kin: Set<number>) => void;
+}
+
+export interface AckDoor {
+	fd: number;
+	path: string;
+	close: () => void;
+}
+
+/** @throws {SyscallError} */
+export function openAckDoor({ folder, known, said }: AckDoorOptions): AckDoor {
+	const path = known === null ? `${folder}/einhorn-${newRun().slice(0, 8)}` : boundAddress(known);
+	const fd = known ?? openPlain(path, constants.SOCK_STREAM, 0o666);
+	const clients = new Set<() => void>();
+	let handle: ReturnType<typeof poll> | null = null;
+	if (known === null) call('listen', fd, 64);
+	listen();
+
+	function listen() {
+		handle ??= poll(fd, () => {
+			const client = accept(fd);
+			if (client !== null) serve(client);
+			if (clients.size >= mostClients) pause();
+		});
+	}
+
+	function pause() {
+		handle?.close();
+		handle = null;
+	}
+
+	/** Who has connected is known for sure; it may be gone before its line is read. */
+	function serve(client: number) {
+		const sender = peerOf(client);
+		const kin = kinOf(sender);
+		let line = '';
+		const chunk = Buffer.alloc(1024);
+		const limit = setTimeout(done, patience);
+		const own = poll(client, () => {
+			const length = readNow(client, chunk);
+			if (length === null) return;
+			line += chunk.toString('utf8', 0, length);
+			if (length > 0 && !line.includes('\n') && line.length < longestLine) return;
+			const pid = readAck(line);
+			done();
+			if (pid !== null) said(pid, sender, kin);
+		});
+		clients.add(done);
+
+		function done() {
+			if (!clients.delete(done)) return;
+			clearTimeout(limit);
+			own.close();
+			closeSync(client);
+			listen();
+		}
+	}
+
+	function close() {
+		pause();
+		for (const done of [...clients]) done();
+		pause();
+		closeAll([fd]);
+		rmSync(path, { force: true });
+	}
+
+	return { fd, path, close };
+}
+
+/**
+ * The pid in `{"command":"worker:ack","pid":N}`, or in the same as YAML with % as %25 and newline as %0A, as einhorn's
+ * own client writes it; null in anything else.
+ */
+export function readAck(line: string): number | null {
+	const text = line.replaceAll('%0A', '\n').replaceAll('%25', '%').trim();
+	try {
+		const { command, pid } = JSON.parse(text);
+		return command === 'worker:ack' && Number.isSafeInteger(pid) ? pid : null;
+	} catch {
+		const isAck = /^:?["']?command["']?:\s*["']?worker:ack["']?\s*$/m.test(text);
+		const [, pid] = /^:?["']?pid["']?:\s*(\d{1,10})\s*$/m.exec(text) ?? [];
+		return isAck && pid !== undefined ? Number(pid) : null;
+	}
+}
+
+/** Null where there is nobody any more, or no fd for him. */
+function accept(fd: number): number | null {
+	try {
+		return call('accept4', fd, null, null, constants.SOCK_NONBLOCK | constants.SOCK_CLOEXEC);
+	} catch (error) {
+		if (error instanceof SyscallError) return null;
+		throw error;
+	}
+}
+
+/** struct ucred: pid, uid, gid (unix(7)). */
+function peerOf(client: number): number {
+	const credentials = Buffer.alloc(12);
+	const length = Buffer.alloc(4);
+	length.writeUInt32LE(credentials.length);
+	call('getsockopt', client, constants.SOL_SOCKET, constants.SO_PEERCRED, credentials, length);
+	return credentials.readInt32LE();
+}
+
+/** Null where there is nothing yet; 0 at the end. */
+function readNow(client: number, chunk: Buffer): number | null {
+	try {
+		return readSync(client, chunk);
+	} catch (error) {
+		return (error as NodeJS.ErrnoException).code === 'EAGAIN' ? null : 0;
+	}
+}

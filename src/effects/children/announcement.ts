@@ -1,0 +1,59 @@
+/** How a child learns of its sockets, in the words of every protocol that servers know (docs/reference.md). */
+import type { ProcessInput } from '../../machines/childSetup.ts';
+import type { Variables } from '../os/spawn.ts';
+import type { Listener } from '../sockets/listener.ts';
+
+/** Children find their sockets from this fd on (sd_listen_fds(3), einhorn). */
+const firstFd = 3;
+
+/** What tells a child of its sockets, and of its place. */
+export function socketVariables(listeners: Listener[], { generation, index }: ProcessInput): Variables {
+	const fds = listeners.map((_, place) => firstFd + place);
+	return {
+		EINHORN_FDS: fds.join(' '),
+		EINHORN_FD_COUNT: String(fds.length),
+		...Object.fromEntries(
+			listeners.flatMap((listener, place) => [
+				[`EINHORN_FD_${place}`, String(fds[place])],
+				[`EINHORN_FD_FAMILY_${place}`, addressFamily(listener)],
+			]),
+		),
+		EINHORN_MASTER_PID: String(process.pid),
+		EINHORN_CHILD_INDEX: String(index),
+		LISTEN_FDS: String(fds.length),
+		LISTEN_FDNAMES: listeners.map(nameOf).join(':'),
+		SERVER_STARTER_PORT: serverStarterPorts(listeners),
+		SERVER_STARTER_GENERATION: String(generation),
+	};
+}
+
+/** Variables of these protocols that somebody else has set for us are not meant for our children. */
+export function isOthersAnnouncement(name: string): boolean {
+	return /^(EINHORN_|SERVER_STARTER_|LISTEN_(PID|FDS|FDNAMES)$)/.test(name);
+}
+
+/** What is said where a child does not hold a socket. */
+export function describePlace({ uri }: Listener, place: number): string {
+	return `${uri} (its fd ${firstFd + place})`;
+}
+
+function addressFamily({ address }: Listener): string {
+	if (address.startsWith('[')) return 'AF_INET6';
+	return /^[\d.]+:\d+$/.test(address) ? 'AF_INET' : 'AF_UNIX';
+}
+
+/** A manager's own name for it, or its place: names are parted by colons. */
+function nameOf({ uri }: Listener, place: number): string {
+	const [, given = ''] = /^fd:\/*([^?#]*)/i.exec(uri) ?? [];
+	return given === '' || /^\d+$/.test(given) ? `listen${place}` : given;
+}
+
+/** Ports first, then paths; a socket on every address is known by its port alone (Server::Starter). */
+function serverStarterPorts(listeners: Listener[]): string {
+	const entries = listeners.map((listener, place) => ({
+		isPath: addressFamily(listener) === 'AF_UNIX',
+		text: `${listener.address.replace(/^(\[::\]|0\.0\.0\.0):/, '')}=${firstFd + place}`,
+	}));
+	const [ports, paths] = [entries.filter(({ isPath }) => !isPath), entries.filter(({ isPath }) => isPath)];
+	return [...ports, ...paths].map(({ text }) => text).join(';');
+}

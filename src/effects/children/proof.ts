@@ -1,0 +1,82 @@
+/** Whether a child holds its sockets: the same inodes among the fds of its own processes. */
+import { readdirSync, readlinkSync } from 'node:fs';
+import { type EventObject, fromCallback } from 'xstate';
+import type { ProofInput } from '../../machines/childSetup.ts';
+import type { Happening } from '../../machines/facts.ts';
+import { familyOf } from '../os/family.ts';
+import { lookUp } from '../os/proc.ts';
+import type { Listener } from '../sockets/listener.ts';
+import { describePlace } from './announcement.ts';
+
+/** A socket that is on its way from a process to another is in neither: it is looked for once more, in milliseconds. */
+const pause = 200;
+
+export interface ProofOptions {
+	admit: (happening: Happening) => void;
+	listeners: Listener[];
+	/** The pid of a child; null when it is gone. */
+	pidOf: (child: number) => number | null;
+}
+
+/** Tells once what is seen. Of a child that is gone nothing is told: its end is. */
+export function proofActor({ admit, listeners, pidOf }: ProofOptions) {
+	return fromCallback<EventObject, ProofInput>(({ input: { child } }) => {
+		const first = look();
+		if (first === null) return;
+		if (first.missing.length === 0) return tell(first);
+		const again = setTimeout(() => {
+			const second = look();
+			if (second) tell(second);
+		}, pause);
+		return () => clearTimeout(again);
+
+		function look() {
+			const pid = pidOf(child);
+			return pid === null || !lookUp(pid)?.isAlive ? null : lookFor(listeners, pid);
+		}
+
+		function tell({ missing, isSeen }: Seen) {
+			if (missing.length === 0 || !isSeen) admit({ type: 'child.proved', child, isSeen });
+			else admit({ type: 'child.unproved', child, missing });
+		}
+	});
+}
+
+interface Seen {
+	/** The sockets that nobody of them holds. */
+	missing: string[];
+	/** All of their fds could be looked at. */
+	isSeen: boolean;
+}
+
+/** The child itself is looked at first: most hold all of them. */
+function lookFor(listeners: Listener[], child: number): Seen {
+	const wanted = new Set(listeners.map(({ inode }) => `socket:[${inode}]`));
+	let isSeen = take(child, wanted);
+	if (wanted.size > 0) for (const pid of familyOf(child)) isSeen = take(pid, wanted) && isSeen;
+	const missing = listeners.flatMap((listener, place) =>
+		wanted.has(`socket:[${listener.inode}]`) ? describePlace(listener, place) : [],
+	);
+	return { missing, isSeen: isSeen || missing.length === 0 };
+}
+
+/** Takes what a process holds out of what is wanted. @returns whether that could be seen; a process that is gone holds nothing */
+function take(pid: number, wanted: Set<string>): boolean {
+	try {
+		for (const fd of readdirSync(`/proc/${pid}/fd`)) {
+			if (wanted.size === 0) return true;
+			try {
+				wanted.delete(readlinkSync(`/proc/${pid}/fd/${fd}`));
+			} catch {
+				// It was closed in between.
+			}
+		}
+		return true;
+	} catch {
+		return lookUp(pid) === null && pid !== process.pid && isProcThere();
+	}
+}
+
+function isProcThere(): boolean {
+	return lookUp(process.pid) !== null;
+}

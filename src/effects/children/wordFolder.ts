@@ -1,0 +1,96 @@
+/** The folder with the sockets that children say through that they are up. */
+import { lstatSync, mkdirSync, readdirSync, rmdirSync, statSync, unlinkSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Log } from '../log/log.ts';
+import type { User } from '../os/user.ts';
+import { StartError } from '../startError.ts';
+
+/** Others may pass through it, and not look around in it. */
+const mode = 0o711;
+
+/** A socket's path takes so many bytes at the most (unix(7)), its name in the folder so many. */
+const [longestPath, longestName] = [107, 24];
+
+export interface WordFolderOptions {
+	run: string;
+	user: User | null;
+	/** The folder that an earlier life has made. */
+	known: string | null;
+	/** Children have to be heard. */
+	isNeeded: boolean;
+	log: Pick<Log, 'say'>;
+}
+
+/** The folder, or null where it can't be made and is not needed. @throws {StartError} */
+export function wordFolderFor({ run, user, known, isNeeded, log }: WordFolderOptions): string | null {
+	try {
+		return StartError.unless('Unable to make a folder for what children say:', () => makeWordFolder(run, user, known));
+	} catch (error) {
+		if (isNeeded) throw error;
+		log.say('warn', `${(error as Error).message}; they count as up when they have lived for -start`);
+		return null;
+	}
+}
+
+/**
+ * A folder for a supervisor and its successors, which another user's child can reach.
+ * @param known the folder that an earlier life has made
+ * @throws {Error}
+ */
+export function makeWordFolder(run: string, user: User | null, known: string | null): string {
+	let problem: unknown = new Error('there is no place for it');
+	for (const path of [
+		...(known ? [known] : []),
+		...placesFor(user).map((place) => join(place, `socketmaster-${run}`)),
+	]) {
+		if (Buffer.byteLength(path) + 1 + longestName > longestPath) continue;
+		try {
+			if (isOwn(path)) return path;
+			mkdirSync(path, { mode });
+			// The mask has its say, too.
+			if (isReachable(path, user)) return path;
+			rmdirSync(path);
+		} catch (error) {
+			problem = error;
+		}
+	}
+	throw problem;
+}
+
+/** Removes it with all sockets in it. */
+export function removeWordFolder(path: string): void {
+	try {
+		if (!isOwn(path)) return;
+		for (const name of readdirSync(path)) if (lstatSync(join(path, name)).isSocket()) unlinkSync(join(path, name));
+		rmdirSync(path);
+	} catch {
+		// Somebody else has put something into it, or has removed it.
+	}
+}
+
+function placesFor(user: User | null): string[] {
+	const { RUNTIME_DIRECTORY = '', XDG_RUNTIME_DIR = '', SOCKETMASTER_RUN } = process.env;
+	const [own = ''] = SOCKETMASTER_RUN ? [] : RUNTIME_DIRECTORY.split(':');
+	const isRoot = process.geteuid?.() === 0;
+	const places = [own, isRoot ? '/run' : XDG_RUNTIME_DIR, tmpdir()];
+	return places.filter((place) => place.startsWith('/') && isReachable(place, user));
+}
+
+function isReachable(path: string, user: User | null): boolean {
+	if (!user) return true;
+	try {
+		return (statSync(path).mode & 0o001) !== 0;
+	} catch {
+		return false;
+	}
+}
+
+function isOwn(path: string): boolean {
+	try {
+		const stat = lstatSync(path);
+		return stat.isDirectory() && stat.uid === process.geteuid?.() && (stat.mode & 0o022) === 0;
+	} catch {
+		return false;
+	}
+}

@@ -1,0 +1,221 @@
+/** What children say of themselves: each through a datagram socket of its own (sd_notify(3)), or by einhorn's ack. */
+import { rmSync } from 'node:fs';
+import { array, nullable, number, object, string } from 'valibot';
+import type { Happening } from '../../machines/facts.ts';
+import type { Phase } from '../../machines/roster.ts';
+import type { Log } from '../log/log.ts';
+import { bootClock } from '../os/clock.ts';
+import { receive } from '../os/datagram.ts';
+import { closeAll } from '../os/descriptors.ts';
+import { kinOf } from '../os/family.ts';
+import { newRun } from '../os/identity.ts';
+import { constants, poll } from '../os/libc.ts';
+import type { User } from '../os/user.ts';
+import { wordsOf } from '../os/words.ts';
+import { boundAddress } from '../sockets/address.ts';
+import { openPlain } from '../sockets/plain.ts';
+import { type Inheritance, part } from '../upgrade/inheritance.ts';
+import { type AckDoor, openAckDoor } from './ack.ts';
+import { makeWordFolder, removeWordFolder } from './wordFolder.ts';
+
+/** So many are read at a time, and so many in a second: who sends more waits in sendmsg(2), and nobody else does. */
+const [mostAtOnce, mostInASecond] = [16, 100];
+
+/** A deadline that is moved by less than this is not worth a fact, in milliseconds. */
+const leastMove = 250;
+
+export const wordsPart = part('words', () =>
+	object({
+		folder: nullable(string()),
+		ack: nullable(number()),
+		sockets: array(object({ child: number(), fd: number() })),
+	}),
+);
+
+/** Sockets of an earlier program. */
+export interface KeptWords {
+	/** Null where none could be made. */
+	folder: string | null;
+	ack: number | null;
+	sockets: { child: number; fd: number }[];
+}
+
+interface Ear {
+	fd: number;
+	path: string;
+	close: () => void;
+}
+
+export interface WordsOptions {
+	admit: (happening: Happening) => void;
+	log: Pick<Log, 'say'>;
+	run: string;
+	user: User | null;
+	/** Children hold the sockets too: what they say while there is no supervisor is kept in them. */
+	isDurable: boolean;
+	inheritance: Inheritance;
+	/** A child is up by its own word alone. */
+	isNeeded: boolean;
+	/** The folder for them, and what an earlier program has left. */
+	kept: KeptWords;
+	/** How a child stands; null when it is gone. */
+	phaseOf: (child: number) => Phase | null;
+	/** The child of that pid. */
+	childOf: (pid: number) => number | null;
+}
+
+export type Words = ReturnType<typeof childWords>;
+
+export function childWords({
+	admit,
+	log,
+	run,
+	user,
+	isDurable,
+	inheritance,
+	isNeeded,
+	kept,
+	phaseOf,
+	childOf,
+}: WordsOptions) {
+	const ears = new Map<number, Ear>();
+	const extended = new Map<number, number>();
+	const doubted = new Set<number>();
+	const { folder } = kept;
+	const ack = folder === null ? null : openAck(kept.ack);
+	for (const { child, fd } of kept.sockets) ears.set(child, { fd, path: boundAddress(fd), close: () => {} });
+	inheritance.leave(wordsPart, () => {
+		const sockets = [...ears].map(([child, { fd }]) => ({ child, fd }));
+		const fds = [...sockets.map(({ fd }) => fd), ...(ack ? [ack.fd] : [])];
+		return { state: { folder, ack: ack?.fd ?? null, sockets }, fds };
+	});
+
+	function openAck(known: number | null): AckDoor | null {
+		try {
+			return openAckDoor({ folder: folder ?? '', known, said: acknowledged });
+		} catch (error) {
+			log.say('warn', `Children can't say that they are up by an ack: ${wordsOf(error)}`);
+			return null;
+		}
+	}
+
+	/**
+	 * A socket for a child that is about to be spawned.
+	 * @returns its variables, and the fds that it gets besides its sockets
+	 * @throws {SyscallError} where it has to be heard
+	 */
+	function prepare(child: number): { variables: Record<string, string>; fds: number[] } {
+		if (folder === null) return { variables: {}, fds: [] };
+		const path = `${folder}/${child}-${newRun().slice(0, 8)}`;
+		try {
+			// Whoever cleans up temporary files may have taken it away.
+			makeWordFolder(run, user, folder);
+			const fd = openPlain(path, constants.SOCK_DGRAM, 0o666);
+			ears.set(child, { fd, path, close: () => {} });
+			const variables = { NOTIFY_SOCKET: path, ...(ack ? { EINHORN_SOCK_PATH: ack.path } : {}) };
+			// accept(2) waits where a child has made it wait: only to those whom we trust as ourselves.
+			const shared = ack && user === null ? [ack.fd] : [];
+			return { variables, fds: isDurable ? [fd, ...shared] : [] };
+		} catch (error) {
+			if (isNeeded) throw error;
+			log.say('warn', `A child can't say that it is up: ${wordsOf(error)}`);
+			return { variables: {}, fds: [] };
+		}
+	}
+
+	/** Hears the child from now on: its pid is known, and what it has said already is there. */
+	function hear(child: number, pid: number) {
+		const ear = ears.get(child);
+		if (!ear) return;
+		let second = 0;
+		let read = 0;
+		let handle = poll(ear.fd, readable);
+		let rest: NodeJS.Timeout | null = null;
+		ear.close = () => {
+			handle.close();
+			if (rest) clearTimeout(rest);
+		};
+
+		function readable() {
+			const now = Math.floor(bootClock() / 1000);
+			if (now !== second) [second, read] = [now, 0];
+			for (let count = 0; count < mostAtOnce && ear; count += 1) {
+				const message = receiveFrom(ear.fd);
+				if (message === 'empty') return;
+				if (message === 'over') return forget(child);
+				read += 1;
+				take(child, pid, message.text, message.pid);
+				if (ears.get(child) !== ear) return;
+				if (read < mostInASecond) continue;
+				handle.close();
+				rest = setTimeout(() => {
+					rest = null;
+					handle = poll(ear.fd, readable);
+				}, 1000);
+				return;
+			}
+		}
+	}
+
+	function receiveFrom(fd: number) {
+		try {
+			return receive(fd);
+		} catch {
+			return 'over';
+		}
+	}
+
+	/** Only what changes something becomes a fact: so nothing grows with what a child says. */
+	function take(child: number, pid: number, text: string, sender: number | null) {
+		if (phaseOf(child) !== 'booting') return;
+		const lines = text.split('\n');
+		const asked = lines.find((line) => line.startsWith('EXTEND_TIMEOUT_USEC='))?.split('=')[1] ?? '';
+		const isReady = lines.includes('READY=1');
+		if (!isReady && !/^\d+$/.test(asked)) return;
+		if (sender === null || !kinOf(sender).has(pid)) return doubt(child, pid, sender, 'READY=1');
+		if (isReady) return admit({ type: 'child.announced', child, by: 'notify' });
+		const millis = Math.min(Math.floor(Number(asked) / 1000), Number.MAX_SAFE_INTEGER);
+		const until = bootClock() + millis;
+		if (until < (extended.get(child) ?? 0) + leastMove) return;
+		extended.set(child, until);
+		admit({ type: 'child.delayed', child, millis });
+	}
+
+	/** Said once of a child: it may be somebody else's doing. */
+	function doubt(child: number, pid: number, sender: number | null, what: string) {
+		if (doubted.has(child)) return;
+		doubted.add(child);
+		log.say(
+			'warn',
+			`${what} for ${pid} came from ${sender ?? 'somebody'}, which is no living process of its own: ignored`,
+		);
+	}
+
+	function acknowledged(pid: number, sender: number, kin: Set<number>) {
+		const child = childOf(pid);
+		if (child === null || phaseOf(child) !== 'booting') return;
+		if (!kin.has(pid)) return doubt(child, pid, sender, 'An ack');
+		admit({ type: 'child.announced', child, by: 'ack' });
+	}
+
+	/** The child is gone, or never was. */
+	function forget(child: number) {
+		const ear = ears.get(child);
+		if (!ear) return;
+		ears.delete(child);
+		extended.delete(child);
+		doubted.delete(child);
+		ear.close();
+		closeAll([ear.fd]);
+		rmSync(ear.path, { force: true });
+	}
+
+	/** The supervisor ends. */
+	function close() {
+		for (const child of [...ears.keys()]) forget(child);
+		ack?.close();
+		if (folder !== null) removeWordFolder(folder);
+	}
+
+	return { prepare, hear, forget, close };
+}

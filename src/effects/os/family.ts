@@ -1,0 +1,40 @@
+/** Which processes belong to a child: descended from it, or in the process group that it leads. */
+import { allPids, lookUp } from './proc.ts';
+
+/** How far up it is looked for an ancestor. */
+const mostAncestors = 64;
+
+/** Who belongs to a child, besides itself. */
+export function familyOf(child: number): number[] {
+	const parents = new Map<number, number>();
+	const family = new Set<number>([child]);
+	const pids = allPids();
+	for (const pid of pids) {
+		const stat = lookUp(pid);
+		if (!stat) continue;
+		parents.set(pid, stat.parent);
+		if (stat.group === child) family.add(pid);
+	}
+	for (const pid of pids) if (hasAncestor(family, pid, (each) => parents.get(each))) family.add(pid);
+	family.delete(child);
+	return [...family];
+}
+
+/** Whom a process belongs to: itself, the leader of its group, and its ancestors. */
+export function kinOf(pid: number): Set<number> {
+	const kin = new Set<number>([pid]);
+	const own = lookUp(pid);
+	if (own) kin.add(own.group);
+	for (let at = own?.parent; at !== undefined && at > 1 && kin.size < mostAncestors; at = lookUp(at)?.parent)
+		kin.add(at);
+	return kin;
+}
+
+function hasAncestor(wanted: Set<number>, pid: number, parentOf: (pid: number) => number | undefined): boolean {
+	let at: number | undefined = pid;
+	for (let steps = 0; at !== undefined && at > 1 && steps < mostAncestors; steps += 1) {
+		if (wanted.has(at)) return true;
+		at = parentOf(at);
+	}
+	return false;
+}

@@ -1,0 +1,303 @@
+/** What the statechart in generation.ts is made of: its places, its guards and its actions. */
+import { type ActorRefFrom, type DoneActorEvent, type EventObject, fromCallback, sendParent, setup } from 'xstate';
+import { childMachine } from './child.ts';
+import type { ChildNews, ChildOrder, ChildOutput, TimerInput } from './childSetup.ts';
+import type { Decision, FactOf, Plan } from './facts.ts';
+import { deathsAllowed, isHealthy, respawnWait } from './respawn.ts';
+import type { Respawn, RosterChild } from './roster.ts';
+
+export interface GenerationInput {
+	generation: number;
+	plan: Plan;
+	/** The number of its first child; the others follow. */
+	firstChild: number;
+	/** Where it goes on, with children that live already and places that are to be filled again. */
+	adopted?: { as: 'starting' | 'serving' | 'leaving'; children: RosterChild[]; respawns: Respawn[] };
+}
+
+/** What the supervisor orders a generation to do. */
+export type GenerationOrder =
+	| Exclude<ChildOrder, { type: 'spawn' | 'adopt' }>
+	/** A place whose wait is over is to be filled by a child of this number. */
+	| { type: 'fill'; index: number; child: number }
+	/** Places whose wait was over may be asked for again. */
+	| { type: 'refill' };
+
+/** What a generation tells the supervisor while it lives. */
+export type GenerationNews =
+	| { type: 'generationUp'; generation: number }
+	/** It is not whole: a child left unasked with this status (null where it lives), and others are left or follow. */
+	| { type: 'generationHurt'; generation: number; status: number | null; reason: string }
+	/** A place is to be filled again; `isAlone` where the generation has no child left. */
+	| { type: 'placeDue'; generation: number; index: number; isAlone: boolean };
+
+/** What a generation ends with. */
+export interface GenerationOutput {
+	generation: number;
+	/** Of its last child, if that left unasked. */
+	status: number | null;
+	/** How that ended. */
+	reason: string;
+}
+
+/** A child is gone: it is done, as xstate says it. */
+type Gone = DoneActorEvent<ChildOutput>;
+
+type ChildRef = ActorRefFrom<typeof childMachine>;
+
+interface Place {
+	index: number;
+	/** Who is in it; null where it is vacant. */
+	child: number | null;
+	/** A vacant one: its child was lost, it waits to be filled, its wait is over. */
+	vacancy: 'lost' | 'waiting' | 'due' | null;
+	isUp: boolean;
+	/** Its child was told to leave: it was not up in time. */
+	isGoing: boolean;
+	/** How many have died in it, since one was healthy. */
+	attempt: number;
+	/** Any of them was up. */
+	wasUp: boolean;
+	/** The number of the fact that the last one ended by. */
+	seq: number;
+}
+
+interface GenerationContext extends GenerationInput {
+	children: Record<number, ChildRef>;
+	/** Those that have a child, or are to have one again. */
+	places: Place[];
+	/** Of the child that left last, if it left unasked. */
+	status: number | null;
+	/** Why it is not whole. */
+	reason: string;
+}
+
+const base = setup({
+	types: {
+		context: {} as GenerationContext,
+		input: {} as GenerationInput,
+		events: {} as ChildNews | GenerationOrder | Gone | FactOf<'respawn.due'>,
+		output: {} as GenerationOutput,
+	},
+	actors: {
+		child: childMachine,
+		timer: fromCallback<EventObject, TimerInput>(() => {
+			throw new Error('the timer actor was not provided');
+		}),
+	},
+	actions: {
+		decide: (_, _decision: Decision) => {
+			throw new Error('the decide action was not provided');
+		},
+	},
+	guards: {
+		isAdoptedAs: ({ context }, state: 'starting' | 'serving' | 'leaving') => context.adopted?.as === state,
+		isUp: ({ context: { places } }) =>
+			places.some(({ isUp }) => isUp) && places.every(({ isUp, isGoing }) => isUp || isGoing),
+		isDue: ({ context, event }) =>
+			event.type === 'fill' && context.places.some(({ index, vacancy }) => index === event.index && vacancy === 'due'),
+		/** Nobody is left in it. */
+		isVacant: ({ context }) => Object.keys(context.children).length === 0,
+		/** The child that is gone was the last, and none is to follow. */
+		isLast: ({ context }) =>
+			Object.keys(context.children).length === 1 && context.places.every(({ vacancy }) => vacancy === null),
+		isRespawned: ({ context, event }) => isRespawned(context, event),
+		isExhausted: ({ context, event }) => isExhausted(context, event) && Object.keys(context.children).length === 1,
+		isExhaustedBesideOthers: ({ context, event }) => isExhausted(context, event),
+		wasToldToLeave: ({ event }) => 'output' in event && event.output.status === null,
+	},
+});
+
+type Enqueue = Parameters<Parameters<typeof base.enqueueActions>[0]>[0]['enqueue'];
+
+interface Args {
+	context: GenerationContext;
+}
+
+/** What a generation decides. */
+export const decisions = {
+	exhausted: ({ context: { generation, places, status } }: Args): Decision => ({
+		type: 'generation.exhausted',
+		generation,
+		deaths: deathsIn(places),
+		status: status ?? 0,
+	}),
+};
+
+export const generationSetup = base.extend({
+	actions: {
+		spawnChildren: base.enqueueActions(({ enqueue, context: { firstChild, plan } }) => {
+			for (let index = 0; index < plan.size; index += 1) {
+				add(enqueue, { child: firstChild + index, index, attempt: 0, wasUp: false }, { type: 'spawn' });
+			}
+		}),
+		adoptChildren: base.enqueueActions(({ enqueue, context: { adopted } }) => {
+			for (const as of adopted?.children ?? []) add(enqueue, as, { type: 'adopt', as });
+			for (const respawn of adopted?.respawns ?? []) awaitRespawn(enqueue, respawn);
+		}),
+		noteUp: base.assign(({ context, event }) => ({
+			places: changed(context, (event as ChildNews).child, { isUp: true, wasUp: true }),
+		})),
+		noteGoing: base.assign(({ context, event }) => ({
+			places: changed(context, (event as ChildNews).child, { isUp: false, isGoing: true }),
+		})),
+		noteReason: base.assign({ reason: ({ event }) => (event as { reason: string }).reason, status: null }),
+		noteRejection: base.assign({ reason: ({ event }) => (event as { reason: string }).reason, status: 1 }),
+		noteDue: base.assign(({ context, event }) => ({
+			places: context.places.map((place) =>
+				place.index === (event as FactOf<'respawn.due'>).index && place.vacancy === 'waiting'
+					? { ...place, vacancy: 'due' as const }
+					: place,
+			),
+		})),
+		forget: base.enqueueActions(({ enqueue, context, event }) => {
+			const { output } = event as Gone;
+			bury(enqueue, context, output);
+			enqueue.assign({ places: context.places.filter(({ child }) => child !== output.child) });
+		}),
+		/** Its place is to be filled again. */
+		vacate: base.enqueueActions(({ enqueue, context, event }) => {
+			const { output } = event as Gone;
+			bury(enqueue, context, output);
+			enqueue.assign({
+				places: context.places.map((place) => (place.child === output.child ? vacated(place, output) : place)),
+			});
+		}),
+		scheduleRespawns: base.enqueueActions(({ enqueue, context: { places, generation, plan } }) => {
+			for (const { index, vacancy, attempt, wasUp, seq } of places) {
+				if (vacancy !== 'lost') continue;
+				const millis = respawnWait(plan.respawn, attempt, seq);
+				const respawn = { generation, index, attempt, wasUp, millis };
+				enqueue({ type: 'decide', params: { type: 'respawn.scheduled', ...respawn } });
+				awaitRespawn(enqueue, { ...respawn, clock: null });
+			}
+		}),
+		dropVacancies: base.enqueueActions(({ enqueue, context: { places } }) => {
+			for (const { index, vacancy } of places) if (vacancy === 'waiting') enqueue.stopChild(timerOf(index));
+			enqueue.assign({ places: places.filter(({ vacancy }) => vacancy === null) });
+		}),
+		askToFill: base.enqueueActions(({ enqueue, context: { places, children, generation } }) => {
+			const isAlone = Object.keys(children).length === 0;
+			for (const { index, vacancy } of places) {
+				if (vacancy !== 'due') continue;
+				enqueue(sendParent({ type: 'placeDue', generation, index, isAlone } satisfies GenerationNews));
+			}
+		}),
+		fill: base.enqueueActions(({ enqueue, context, event }) => {
+			const { index, child } = event as Extract<GenerationOrder, { type: 'fill' }>;
+			const { attempt = 0, wasUp = false } = context.places.find((place) => place.index === index) ?? {};
+			enqueue.stopChild(timerOf(index));
+			add(enqueue, { child, index, attempt, wasUp }, { type: 'spawn' });
+		}),
+		passOn: base.enqueueActions(({ enqueue, context, event }) => {
+			for (const child of Object.values(context.children)) enqueue.sendTo(child, event as ChildOrder);
+		}),
+		acceptChild: base.enqueueActions(({ enqueue, context, event }) => {
+			const child = context.children[(event as ChildNews).child];
+			if (child) enqueue.sendTo(child, { type: 'carryOn' });
+		}),
+		dismissRest: base.enqueueActions(({ enqueue, context: { children, plan } }) => {
+			for (const child of Object.values(children)) {
+				enqueue.sendTo(child, { type: 'leave', signal: plan.drain, reason: 'drain' });
+			}
+		}),
+		tellUp: sendParent(({ context: { generation } }): GenerationNews => ({ type: 'generationUp', generation })),
+		tellHurt: sendParent(
+			({ context: { generation, status, reason } }): GenerationNews => ({
+				type: 'generationHurt',
+				generation,
+				status,
+				reason,
+			}),
+		),
+	},
+});
+
+/** An actor for a child in its place, and its first order. */
+function add(
+	enqueue: Enqueue,
+	{ child, index, attempt, wasUp }: Pick<RosterChild, 'child' | 'index' | 'attempt' | 'wasUp'>,
+	order: ChildOrder,
+) {
+	enqueue.assign(({ context, spawn }) => {
+		const id = `child.${child}`;
+		const { generation, plan } = context;
+		const ref = spawn('child', { id, systemId: id, input: { child, generation, index, plan } });
+		const isUp = order.type === 'adopt' && order.as.phase === 'serving';
+		const isGoing = order.type === 'adopt' && order.as.isRejected;
+		const place: Place = { index, child, vacancy: null, isUp, isGoing, attempt, wasUp, seq: 0 };
+		return {
+			children: { ...context.children, [child]: ref },
+			places: [...context.places.filter((each) => each.index !== index || each.vacancy === null), place],
+		};
+	});
+	enqueue.sendTo(({ context }) => context.children[child] as ChildRef, order);
+}
+
+/** A wait for a place that is to be filled again. */
+function awaitRespawn(
+	enqueue: Enqueue,
+	{ index, attempt, wasUp, millis, clock }: Pick<Respawn, 'index' | 'attempt' | 'wasUp' | 'millis' | 'clock'>,
+) {
+	enqueue.assign(({ context }) => {
+		const place: Place = {
+			index,
+			child: null,
+			vacancy: 'waiting',
+			isUp: false,
+			isGoing: false,
+			attempt,
+			wasUp,
+			seq: 0,
+		};
+		return { places: [...context.places.filter((each) => each.index !== index || each.vacancy === null), place] };
+	});
+	enqueue.spawnChild('timer', {
+		id: timerOf(index),
+		input: ({ context: { generation } }: Args) => ({
+			timer: 'respawn' as const,
+			generation,
+			index,
+			millis,
+			since: clock,
+		}),
+	});
+}
+
+/** An actor that is done stays among the machine's children until it is stopped. */
+function bury(enqueue: Enqueue, context: GenerationContext, { child, status, reason }: ChildOutput) {
+	const { [child]: gone, ...children } = context.children;
+	if (gone) enqueue.stopChild(gone);
+	enqueue.assign({ children, status, reason: status === null ? context.reason : reason });
+}
+
+function vacated(place: Place, { upAt, endedAt, seq }: ChildOutput): Place {
+	const attempt = isHealthy(upAt, endedAt) ? 1 : place.attempt + 1;
+	const wasUp = place.wasUp || upAt !== null;
+	return { ...place, child: null, vacancy: 'lost', isUp: false, isGoing: false, attempt, wasUp, seq };
+}
+
+function timerOf(index: number): string {
+	return `respawn.${index}`;
+}
+
+function changed({ places }: GenerationContext, child: number, change: Partial<Place>): Place[] {
+	return places.map((place) => (place.child === child ? { ...place, ...change } : place));
+}
+
+/** Whether the place of who is gone is filled again: it was lost, and not for a signal that was passed on to it. */
+function isRespawned({ plan }: GenerationContext, event: object): boolean {
+	if (!('output' in event) || plan.respawn < 0) return false;
+	const { status, wasForwarded } = (event as Gone).output;
+	return status !== null && !wasForwarded;
+}
+
+function isExhausted(context: GenerationContext, event: object): boolean {
+	if (!isRespawned(context, event)) return false;
+	const isEverUp = context.places.some(({ wasUp }) => wasUp) || (event as Gone).output.upAt !== null;
+	return !isEverUp && deathsIn(context.places) + 1 >= deathsAllowed;
+}
+
+function deathsIn(places: Place[]): number {
+	return places.reduce((sum, { attempt }) => sum + attempt, 0);
+}
