@@ -26,6 +26,7 @@ import { timerActor } from '../effects/os/timer.ts';
 import { findUser, type User } from '../effects/os/user.ts';
 import { exits } from '../effects/os/wait.ts';
 import { removePidFile, writePidFile } from '../effects/pidFile.ts';
+import { keepPaths } from '../effects/sockets/keeper.ts';
 import { StartError } from '../effects/startError.ts';
 import { takeHandover } from '../effects/upgrade/handover.ts';
 import { type Inheritance, inheritanceOf } from '../effects/upgrade/inheritance.ts';
@@ -57,7 +58,9 @@ export async function runDaemon(options: Options): Promise<never> {
 		if (options.pidfile) {
 			StartError.unless(`Unable to write pid file ${options.pidfile}:`, () => writePidFile(options.pidfile));
 		}
+		const stopKeeping = keepPaths(origin.listeners.all, log);
 		status = await supervise({ options, plan, origin, inheritance, path, user, log, sink });
+		stopKeeping();
 		origin.listeners.close();
 		if (options.pidfile) removePidFile(options.pidfile);
 	} catch (error) {

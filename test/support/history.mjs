@@ -27,7 +27,11 @@ export function writeHistory(path, facts) {
 		add({ type: 'child.ready', child: generation });
 		add({ type: 'generation.promoted', generation, replaced: generation > 1 ? [generation - 1] : [] });
 	};
-	add({ type: 'supervisor.started', pid: 1, plan: { start: 10, ready: 'wait', kill: 0, drain: 'HUP', stop: null, size: 1, respawn: -1 } });
+	add({
+		type: 'supervisor.started',
+		pid: 1,
+		plan: { start: 10, ready: 'wait', kill: 0, drain: 'HUP', stop: null, size: 1, respawn: -1 },
+	});
 	start(1, 'start');
 	for (let generation = 2; seq < facts; generation += 1) {
 		const child = generation - 1;

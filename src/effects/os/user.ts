@@ -22,6 +22,17 @@ export function findUser(name: string): User {
 	return { name, uid, gid, groups: groupsOf(name, gid) };
 }
 
+/** The gid of a group by its name. @throws {Error} with the words for the operator */
+export function findGroup(name: string): number {
+	const group = Buffer.alloc(32);
+	const result = Buffer.alloc(8);
+	const strings = Buffer.alloc(65536);
+	callReturningError('getgrnam_r', name, group, strings, strings.length, result);
+	if (result.readBigUInt64LE() === 0n) throw new Error(`unknown group ${name}`);
+	// struct group: two pointers, then gid.
+	return group.readUInt32LE(16);
+}
+
 function groupsOf(name: string, gid: number): number[] {
 	const count = Buffer.alloc(4);
 	for (let room = 64; ; room *= 4) {

@@ -7,10 +7,10 @@ export function splitUri(uri: string) {
 	if (scheme === undefined || rest === undefined || /^[0-9]+$/.test(rest)) {
 		throw new Error(`${uri || '""'}: no scheme; say tcp://HOST:PORT, unix:///PATH or fd://NUMBER`);
 	}
-	const [target = ''] = rest.split(/[?#]/, 1);
-	if (!target.startsWith('//')) return { scheme: scheme.toLowerCase(), host: '', path: target };
+	const [, target = '', query = ''] = /^([^?#]*)(?:\?([^#]*))?/s.exec(rest) ?? [];
+	if (!target.startsWith('//')) return { scheme: scheme.toLowerCase(), host: '', path: target, query };
 	const [, host = '', path = ''] = /^\/\/([^/]*)(.*)$/s.exec(target) ?? [];
-	return { scheme: scheme.toLowerCase(), host: decode(host), path: decode(path) };
+	return { scheme: scheme.toLowerCase(), host: decode(host), path: decode(path), query };
 }
 
 function decode(text: string): string {

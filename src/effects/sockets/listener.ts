@@ -1,10 +1,22 @@
 /** A -listen URI becomes a listening file descriptor. */
-import { closeSync, fstatSync, lstatSync, openSync, readFileSync, unlinkSync } from 'node:fs';
-import { dirname } from 'node:path';
+import {
+	chmodSync,
+	chownSync,
+	closeSync,
+	constants as fs,
+	fstatSync,
+	lstatSync,
+	openSync,
+	readFileSync,
+	unlinkSync,
+} from 'node:fs';
+import { basename, dirname, join } from 'node:path';
 import { copyUp, moveUp } from '../os/descriptors.ts';
 import { call, constants, errno, SyscallError } from '../os/libc.ts';
 import { fileOf } from '../os/proc.ts';
 import { boundAddress, resolve, type SocketAddress, splitHostPort, splitUri, unixAddress } from './address.ts';
+import { type ListenOptions, listenOptions } from './options.ts';
+import { bindWithMode } from './plain.ts';
 
 export interface Listener {
 	/** The URI as it was given. */
@@ -25,16 +37,17 @@ export interface Listener {
  * @throws {Error} with the words for the operator
  */
 export function openListener(uri: string): Listener {
-	const { scheme, host, path } = splitUri(uri);
+	const { scheme, host, path, query } = splitUri(uri);
+	const options = listenOptions(query, scheme === 'unix');
 	switch (scheme) {
 		case 'tcp':
 		case 'tcp4':
 		case 'tcp6':
-			return openTcp(uri, scheme, host);
+			return openTcp(uri, scheme, host, options);
 		case 'unix':
-			return openUnix(uri, host + path);
+			return openUnix(uri, host + path, options);
 		case 'fd':
-			return openInherited(uri, host + path);
+			return withBacklog(openInherited(uri, host + path), options);
 		default:
 			throw new Error(`Unsupported scheme: ${scheme}`);
 	}
@@ -49,11 +62,27 @@ export function takeListener(uri: string, fd: number, file: Listener['file'] = n
 export function closeListener({ fd, file }: Listener): void {
 	closeSync(fd);
 	if (!file) return;
+	for (const path of [file.path, secondLink(file.path)]) {
+		try {
+			if (isFile(path, file)) unlinkSync(path);
+		} catch {
+			// Somebody else removed it: nothing of ours is left.
+		}
+	}
+}
+
+/** A second name of a UNIX listener's file, from which the first comes back where somebody removes it. */
+export function secondLink(path: string): string {
+	return join(dirname(path), `.${basename(path)}.socketmaster`);
+}
+
+/** Whether a path is the file that a UNIX listener has made. */
+export function isFile(path: string, { dev, ino }: NonNullable<Listener['file']>): boolean {
 	try {
-		const stat = lstatSync(file.path);
-		if (stat.isSocket() && stat.dev === file.dev && stat.ino === file.ino) unlinkSync(file.path);
+		const stat = lstatSync(path);
+		return stat.isSocket() && stat.dev === dev && stat.ino === ino;
 	} catch {
-		// Somebody else removed it: nothing of ours is left.
+		return false;
 	}
 }
 
@@ -66,18 +95,36 @@ export function backlog(): number {
 	}
 }
 
-function openTcp(uri: string, scheme: 'tcp' | 'tcp4' | 'tcp6', authority: string): Listener {
+/** listen(2) may be called again, and changes the backlog then. */
+function withBacklog(listener: Listener, { backlog: wanted }: ListenOptions): Listener {
+	if (wanted !== null) call('listen', listener.fd, wanted);
+	return listener;
+}
+
+/** A listener that was taken over, with what its URI asks for now. @throws {Error} */
+export function withOptions(listener: Listener, uri: string): Listener {
+	const options = listenOptions(splitUri(uri).query, listener.file !== null);
+	if (listener.file && isFile(listener.file.path, listener.file)) setOwner(listener.file.path, options, options.mode);
+	return withBacklog({ ...listener, uri }, options);
+}
+
+function openTcp(
+	uri: string,
+	scheme: 'tcp' | 'tcp4' | 'tcp6',
+	authority: string,
+	{ backlog: wanted }: ListenOptions,
+): Listener {
 	const { host, port } = splitHostPort(authority);
 	const addresses = resolve(host, port, scheme);
 	const [address] = addresses;
 	if (!address) throw new Error(`address ${host}: no suitable address found`);
 	try {
-		return listenOn(uri, address, scheme === 'tcp' && host === '');
+		return listenOn(uri, address, scheme === 'tcp' && host === '', wanted);
 	} catch (error) {
 		const v4 = addresses.find(({ family }) => family === constants.AF_INET);
 		const hasNoV6 = error instanceof SyscallError && error.errno === errno('EAFNOSUPPORT');
 		try {
-			if (hasNoV6 && host === '' && v4) return listenOn(uri, v4, false);
+			if (hasNoV6 && host === '' && v4) return listenOn(uri, v4, false, wanted);
 		} catch (second) {
 			throw listenError(scheme, `${host}:${port}`, second);
 		}
@@ -90,14 +137,14 @@ function listenError(network: string, address: string, error: unknown): Error {
 	return new Error(`listen ${network} ${address}: ${error.syscall}: ${error.message}`, { cause: error });
 }
 
-function listenOn(uri: string, address: SocketAddress, isDualStack: boolean): Listener {
+function listenOn(uri: string, address: SocketAddress, isDualStack: boolean, wanted: number | null): Listener {
 	const fd = newSocket(address.family);
 	try {
 		setOption(fd, constants.SOL_SOCKET, constants.SO_REUSEADDR, 1);
 		if (address.family === constants.AF_INET6)
 			setOption(fd, constants.IPPROTO_IPV6, constants.IPV6_V6ONLY, isDualStack ? 0 : 1);
 		call('bind', fd, address.bytes, address.bytes.length);
-		call('listen', fd, backlog());
+		call('listen', fd, wanted ?? backlog());
 		return takeListener(uri, fd);
 	} catch (error) {
 		closeSync(fd);
@@ -115,21 +162,24 @@ function setOption(fd: number, level: number, name: number, value: number) {
 	call('setsockopt', fd, level, name, bytes, 4);
 }
 
-function openUnix(uri: string, path: string): Listener {
-	const bytes = unixAddress(path);
+function openUnix(uri: string, path: string, options: ListenOptions): Listener {
+	const bind = () => bindWithMode(fd, path, options.mode ?? 0o777 & ~process.umask());
+	unixAddress(path);
 	const fd = newSocket(constants.AF_UNIX);
 	const release = lockFolder(path);
 	try {
 		try {
-			call('bind', fd, bytes, bytes.length);
+			bind();
 		} catch (error) {
 			if (!(error instanceof SyscallError && error.code === 'EADDRINUSE')) throw error;
 			if (lstatSync(path).isDirectory()) throw new SyscallError('bind', errno('EISDIR'));
 			if (!isAbandoned(path)) throw error;
 			unlinkSync(path);
-			call('bind', fd, bytes, bytes.length);
+			bind();
 		}
-		call('listen', fd, backlog());
+		// Nobody can connect before listen(2).
+		setOwner(path, options, null);
+		call('listen', fd, options.backlog ?? backlog());
 		const { dev, ino } = lstatSync(path);
 		return takeListener(uri, fd, { path, dev, ino });
 	} catch (error) {
@@ -137,6 +187,21 @@ function openUnix(uri: string, path: string): Listener {
 		throw listenError('unix', path, error);
 	} finally {
 		release();
+	}
+}
+
+/** By the inode that is there now, whatever its path becomes meanwhile. @throws {Error} */
+function setOwner(path: string, { uid, gid }: ListenOptions, mode: number | null) {
+	if (uid < 0 && gid < 0 && mode === null) return;
+	const O_PATH = 0o10000000;
+	const fd = openSync(path, O_PATH | constants.O_CLOEXEC | fs.O_NOFOLLOW);
+	try {
+		if (!fstatSync(fd).isSocket()) throw new Error('it is no socket any more');
+		const name = `/proc/self/fd/${fd}`;
+		if (uid >= 0 || gid >= 0) chownSync(name, uid, gid);
+		if (mode !== null) chmodSync(name, mode);
+	} finally {
+		closeSync(fd);
 	}
 }
 

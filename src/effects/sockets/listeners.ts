@@ -2,8 +2,10 @@
 import { array, number, object, string } from 'valibot';
 import { StartError } from '../startError.ts';
 import { type Inheritance, part } from '../upgrade/inheritance.ts';
-import { closeListener, type Listener, openListener, takeListener } from './listener.ts';
+import { withoutName } from './activation.ts';
+import { closeListener, type Listener, openListener, takeListener, withOptions } from './listener.ts';
 import { fileSchema } from './madeFile.ts';
+import { withoutOptions } from './options.ts';
 import { storedListeners, storeListeners } from './store.ts';
 
 const listenersPart = part('listeners', () => array(object({ uri: string(), fd: number(), file: fileSchema() })));
@@ -58,12 +60,14 @@ function openAll({ uris, recovered, orphaned, deniedPids, say }: Omit<ListenersO
 	try {
 		for (const [index, uri] of uris.entries()) {
 			say(`Listening on ${uri}`);
-			const kept = [...spare].find((listener) => listener.uri === uri) ?? stored.take(uri, index);
-			if (kept) spare.delete(kept);
-			if (listeners.some(({ fd }) => uri === `fd://${fd}`))
+			const isSame = (listener: Listener) => withoutOptions(listener.uri) === withoutOptions(uri);
+			const known = [...spare].find(isSame) ?? stored.take(uri, index);
+			if (known) spare.delete(known);
+			const kept = known && StartError.unless('Unable to open socket', () => withOptions(known, uri));
+			if (listeners.some(({ fd }) => withoutOptions(uri) === `fd://${fd}`))
 				throw new StartError(`Unable to open socket ${uri.replace('://', ' ')}: bad file descriptor`);
 			const listener = kept ?? openOrInherit(uri, index === 0 ? SOCKETMASTER_FD : undefined, deniedPids);
-			if (/:0*$/.test(uri)) say(`Bound to ${listener.address}`);
+			if (/:0*$/.test(withoutOptions(uri))) say(`Bound to ${listener.address}`);
 			listeners.push(listener);
 			if (!kept) opened.push(listener);
 		}
@@ -84,7 +88,7 @@ function openOrInherit(uri: string, fd: string | undefined, deniedPids: number[]
 	const holders = deniedPids.length > 0 ? `; children of an earlier supervisor hold it: ${deniedPids.join(', ')}` : '';
 	return StartError.unless(
 		'Unable to open socket',
-		() => (fd ? { ...openListener(`fd://${fd}`), uri } : openListener(uri)),
+		() => ({ ...openListener(fd ? `fd://${fd}` : withoutName(uri, process.env)), uri }),
 		holders,
 	);
 }

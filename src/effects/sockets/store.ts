@@ -3,6 +3,7 @@ import { closeSync } from 'node:fs';
 import { moveUp } from '../os/descriptors.ts';
 import { sendDatagram } from '../os/message.ts';
 import { fileOf } from '../os/proc.ts';
+import { passedSockets } from './activation.ts';
 import { addressOfUri } from './address.ts';
 import { isListening, type Listener, takeListener } from './listener.ts';
 
@@ -20,7 +21,7 @@ interface Stored {
 
 /** The listeners that the manager kept for us: each is known by what it is bound to, not by its place alone. */
 export function storedListeners(env: NodeJS.ProcessEnv) {
-	const kept = isForUs(env) ? readStored(env) : [];
+	const kept = readStored(env);
 
 	/** The one of that address; of a free port, which can have become any, the one of that place. */
 	function take(uri: string, index: number): Listener | null {
@@ -45,16 +46,11 @@ export function storedListeners(env: NodeJS.ProcessEnv) {
 	return { take, dropRest };
 }
 
-function isForUs({ LISTEN_PID }: NodeJS.ProcessEnv): boolean {
-	return Number(LISTEN_PID) === process.pid;
-}
-
-function readStored({ LISTEN_FDNAMES = '', LISTEN_FDS }: NodeJS.ProcessEnv): Stored[] {
-	const names = LISTEN_FDNAMES.split(':').slice(0, Number(LISTEN_FDS) || 0);
-	return names.flatMap((name, place) => {
-		const isSocket = fileOf('self', 3 + place)?.startsWith('socket:');
-		if (!name.startsWith(prefix) || !isSocket || !isListening(3 + place)) return [];
-		return [{ name, listener: takeListener('', moveUp(3 + place)) }];
+function readStored(env: NodeJS.ProcessEnv): Stored[] {
+	return passedSockets(env).flatMap(({ name, fd }) => {
+		const isSocket = fileOf('self', fd)?.startsWith('socket:');
+		if (!name.startsWith(prefix) || !isSocket || !isListening(fd)) return [];
+		return [{ name, listener: takeListener('', moveUp(fd)) }];
 	});
 }
 

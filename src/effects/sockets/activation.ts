@@ -1,0 +1,31 @@
+/** Sockets that a manager has opened for us, by the names it gave them (sd_listen_fds_with_names(3)). */
+import { isListening } from './listener.ts';
+
+const firstFd = 3;
+
+/** What was passed to this process, in order. Nothing where it was meant for another one. */
+export function passedSockets({ LISTEN_PID, LISTEN_FDS, LISTEN_FDNAMES = '' }: NodeJS.ProcessEnv) {
+	if (Number(LISTEN_PID) !== process.pid) return [];
+	const names = LISTEN_FDNAMES.split(':');
+	return Array.from({ length: Math.min(Number(LISTEN_FDS) || 0, 4096) }, (_, place) => ({
+		name: names[place] ?? '',
+		fd: firstFd + place,
+	}));
+}
+
+/**
+ * The URI of the fd that `fd://NAME` means: the first of that name that is open still, as one that is taken is moved
+ * away. Any other URI is returned as it is.
+ * @throws {Error} with the words for the operator
+ */
+export function withoutName(uri: string, env: NodeJS.ProcessEnv): string {
+	const [, scheme, name = '', options = ''] = /^(fd:\/*)([^?#]*)(.*)$/is.exec(uri) ?? [];
+	if (scheme === undefined || name === '' || /^\d+$/.test(name)) return uri;
+	const passed = passedSockets(env);
+	const found = passed.find((each) => each.name === name && isListening(each.fd));
+	if (found) return `fd://${found.fd}${options}`;
+	const names = passed.map((each) => each.name).filter(Boolean);
+	const there =
+		names.length > 0 ? `there is ${[...new Set(names)].join(', ')}` : 'a manager has passed none to this process';
+	throw new Error(`fd ${name}: no listening socket of that name in LISTEN_FDNAMES; ${there}`);
+}
