@@ -1,0 +1,233 @@
+import { describe, expect, it } from 'vitest';
+import type { Happening } from '../../src/machines/facts.ts';
+import { rosterChild, rosterOf, rotating, simulate } from '../support/simulation.ts';
+
+const kill = (child: number) => ({ type: 'timer.elapsed', child, timer: 'kill' }) as const;
+const delayed = (child: number, millis: number) => ({ type: 'child.delayed', child, millis }) as const;
+const waitsOf = ({ commands }: ReturnType<typeof simulate>, timer: string) =>
+	commands.filter((command) => command.type === 'wait' && command.timer === timer);
+
+/** Generation 1 serves, generation 2 boots; a child is up by its own word alone. */
+const notified = (changes = {}) =>
+	simulate()
+		.start({ ready: 'notify', ...changes })
+		.spawned(1)
+		.announced(1)
+		.proved(1)
+		.signal('HUP')
+		.spawned(2);
+
+describe('-ready=wait', () => {
+	it('takes a child for up at its own word, before the wait is over', () => {
+		const simulation = rotating().announced(2).proved(2);
+		expect(simulation.state()).toBe('draining');
+		expect(simulation.history).toContainEqual(
+			expect.objectContaining({ type: 'child.proving', child: 2, by: 'notify' }),
+		);
+	});
+
+	it('takes a child for up when the wait is over', () => {
+		const simulation = rotating().waited(2).proved(2);
+		expect(simulation.state()).toBe('draining');
+		expect(simulation.roster()?.children.find(({ child }) => child === 2)).toMatchObject({ ready: 'wait' });
+	});
+
+	it('takes an ack for a word', () => {
+		const simulation = rotating().tell({ type: 'child.announced', child: 2, by: 'ack' }).proved(2);
+		expect(simulation.roster()?.children.find(({ child }) => child === 2)).toMatchObject({ ready: 'ack' });
+	});
+
+	it('ignores what is said again', () => {
+		const simulation = rotating().announced(2).announced(2).proved(2).announced(2).announced(1);
+		expect(simulation.decisions().filter((type) => type === 'child.ready')).toHaveLength(2);
+	});
+});
+
+describe('-ready=notify', () => {
+	it('takes a child for up by its own word alone', () => {
+		const simulation = notified();
+		expect(simulation.state()).toBe('rotating');
+		expect(simulation.announced(2).proved(2).state()).toBe('draining');
+	});
+
+	it('gives up a candidate that misses its deadline, tells it to leave, and kills it ten seconds later', () => {
+		const simulation = notified();
+		simulation.decided();
+		simulation.waited(2);
+		expect(simulation.reports()).toEqual([
+			'102 has not said in time that it is up (-start=3000); sending SIGHUP',
+			'Generation 2 given up: 102 has not said in time that it is up (-start=3000); generation 1 goes on serving',
+		]);
+		expect(waitsOf(simulation, 'kill').at(-1)).toMatchObject({ child: 2, millis: 10_000 });
+		expect(simulation.decided()).toEqual(['HUP to 2']);
+		expect(simulation.tell(kill(2)).decided()).toEqual(['KILL to 2']);
+		expect(simulation.killed(2, 9).state()).toBe('running');
+		expect(simulation.phases()).toEqual({ 1: 'serving' });
+	});
+
+	it('kills it sooner where -kill is shorter', () => {
+		expect(waitsOf(notified({ kill: 500 }).waited(2), 'kill').at(-1)).toMatchObject({ child: 2, millis: 500 });
+		expect(waitsOf(notified({ kill: 60_000 }).waited(2), 'kill').at(-1)).toMatchObject({ child: 2, millis: 10_000 });
+	});
+
+	it('gives up a candidate that was found stopped at its deadline', () => {
+		const simulation = notified().tell({ type: 'child.stopped', child: 2, pid: 102 });
+		expect(simulation.decisions()).toContain('child.rejected');
+	});
+
+	it('gives up a candidate that ends well without a word', () => {
+		const simulation = notified();
+		simulation.decided();
+		simulation.exited(2, 0);
+		expect(simulation.reports()).toEqual(['Generation 2 given up: 102 exit status 0; generation 1 goes on serving']);
+	});
+
+	it('ends the supervisor with 1 where the first generation misses its deadline', () => {
+		const simulation = simulate().start({ ready: 'notify' }).spawned(1).waited(1);
+		expect(simulation.exited(1, 0).status()).toBe(1);
+	});
+
+	it('starts again what missed its deadline when that is gone, where -respawn says so', () => {
+		const simulation = simulate().start({ ready: 'notify', respawn: 500 }).spawned(1).waited(1);
+		expect(simulation.roster()?.respawns).toEqual([]);
+		simulation.exited(1, 0).tell({ type: 'respawn.due', generation: 1, index: 0 });
+		expect(simulation.decided()).toContain('spawn 2');
+	});
+
+	it('goes on after a recovery with a candidate that was to leave, and its patience', () => {
+		const late = rosterChild({ child: 2, generation: 2, pid: 102, phase: 'draining', clock: 5, isRejected: true });
+		const simulation = simulate().recover(
+			rosterOf({ lastGeneration: 2, lastChild: 2, children: [rosterChild(), late] }),
+		);
+		expect(waitsOf(simulation, 'kill')).toEqual([{ type: 'wait', child: 2, timer: 'kill', millis: 10_000, since: 5 }]);
+	});
+});
+
+describe('a child that asks for more time', () => {
+	it('gets it from the moment it asks', () => {
+		const simulation = notified().wait(2000);
+		simulation.commands.splice(0);
+		simulation.tell(delayed(2, 5000));
+		const [move] = simulation.history.filter((fact) => fact.type === 'deadline.moved');
+		expect(move).toMatchObject({ deadline: 1_007_000 });
+		expect(waitsOf(simulation, 'boot')).toEqual([
+			{ type: 'wait', child: 2, timer: 'boot', millis: 7000, since: 1_000_000 },
+		]);
+	});
+
+	it('gets no more than ten times -start in all', () => {
+		const simulation = notified().tell(delayed(2, 10 ** 9));
+		expect(simulation.history.at(-1)).toMatchObject({ type: 'deadline.moved', deadline: 1_030_000 });
+		simulation.tell(delayed(2, 10 ** 10));
+		expect(simulation.history.at(-1)).toMatchObject({ type: 'child.delayed' });
+	});
+
+	it('never loses time', () => {
+		const simulation = notified().tell(delayed(2, 100));
+		expect(simulation.decisions()).not.toContain('deadline.moved');
+	});
+
+	it('is waited for under -ready=wait too', () => {
+		const simulation = rotating().tell(delayed(2, 9000));
+		expect(waitsOf(simulation, 'boot').at(-1)).toMatchObject({ millis: 9000 });
+	});
+
+	it('keeps its deadline through a recovery', () => {
+		const booting = rosterChild({ child: 2, generation: 2, phase: 'booting', clock: 1000, deadline: 9000 });
+		const roster = rosterOf({ candidate: 2, lastGeneration: 2, lastChild: 2, children: [rosterChild(), booting] });
+		const simulation = simulate().recover(roster);
+		expect(waitsOf(simulation, 'boot')).toEqual([{ type: 'wait', child: 2, timer: 'boot', millis: 8000, since: 1000 }]);
+	});
+});
+
+describe('the proof of adoption', () => {
+	const unproved = (child: number): Happening => ({
+		type: 'child.unproved',
+		child,
+		missing: ['tcp://:80 (its fd 3)'],
+	});
+
+	it('comes before the old generation is told to leave', () => {
+		const simulation = rotating().waited(2);
+		expect(simulation.decided()).toEqual([]);
+		expect(simulation.proved(2).decided()).toEqual(['HUP to 1']);
+	});
+
+	it('gives up a generation that does not hold its sockets', () => {
+		const simulation = rotating().waited(2).tell(unproved(2));
+		expect(simulation.reports()).toEqual([
+			'102 does not hold tcp://:80 (its fd 3)',
+			'Generation 2 given up: 102 does not hold tcp://:80 (its fd 3); generation 1 goes on serving',
+		]);
+		expect(simulation.decided()).toEqual(['HUP to 2']);
+		expect(simulation.exited(2).phases()).toEqual({ 1: 'serving' });
+	});
+
+	it('keeps one that does not hold its sockets where nobody else serves, and says so', () => {
+		const simulation = simulate().start().spawned(1).waited(1).tell(unproved(1));
+		expect(simulation.reports()).toContain(
+			'Generation 1 is not whole: 101 does not hold tcp://:80 (its fd 3); it goes on, as no other one serves',
+		);
+		expect(simulation.state()).toBe('running');
+		expect(simulation.phases()).toEqual({ 1: 'serving' });
+		expect(simulation.status()).toBeUndefined();
+	});
+
+	it('goes on where it can’t be seen', () => {
+		const simulation = rotating().waited(2).tell({ type: 'child.proved', child: 2, isSeen: false });
+		expect(simulation.state()).toBe('draining');
+	});
+
+	it('does not keep a stop waiting', () => {
+		const simulation = rotating().waited(2).signal('TERM');
+		expect(simulation.decided()).toEqual(['TERM to 1', 'TERM to 2']);
+		expect(simulation.proved(2).state()).toBe('stopping');
+	});
+
+	it('begins again after a recovery in the middle of it', () => {
+		const proving = rosterChild({ child: 2, generation: 2, phase: 'proving', ready: 'notify' });
+		const roster = rosterOf({ candidate: 2, lastGeneration: 2, lastChild: 2, children: [rosterChild(), proving] });
+		const simulation = simulate().recover(roster);
+		expect(simulation.commands).toContainEqual({ type: 'prove', child: 2 });
+		expect(simulation.proved(2).state()).toBe('draining');
+	});
+});
+
+describe('-stop', () => {
+	it.each(['TERM', 'INT'] as const)('is what children get for SIG%s', (name) => {
+		const simulation = rotating({ stop: 'QUIT' }).signal(name);
+		expect(simulation.decided()).toEqual(['QUIT to 1', 'QUIT to 2']);
+		expect(simulation.history).toContainEqual(expect.objectContaining({ type: 'stop.begun', signal: 'QUIT' }));
+	});
+
+	it('goes on after an upgrade', () => {
+		const roster = rosterOf({ stopSignal: 'QUIT' });
+		expect(simulate().recover(roster).decided()).toEqual(['adopt 1', 'QUIT to 1']);
+	});
+});
+
+describe('a generation of workers', () => {
+	it('that is promoted tells all of the old one', () => {
+		const simulation = simulate()
+			.start({ size: 2 })
+			.spawned(1)
+			.spawned(2)
+			.up(1)
+			.up(2)
+			.signal('HUP')
+			.spawned(3)
+			.spawned(4);
+		simulation.decided();
+		simulation.announced(3).proved(3);
+		expect(simulation.decided()).toEqual([]);
+		expect(simulation.announced(4).proved(4).decided()).toEqual(['HUP to 1', 'HUP to 2']);
+	});
+
+	it('is given up with all of it when one misses its deadline', () => {
+		const simulation = simulate().start({ size: 2, ready: 'notify' }).spawned(1).spawned(2);
+		simulation.announced(1).proved(1).announced(2).proved(2).signal('HUP').spawned(3).spawned(4).announced(3).proved(3);
+		simulation.decided();
+		expect(simulation.waited(4).decided()).toEqual(['HUP to 4', 'HUP to 3']);
+		expect(simulation.phases()).toMatchObject({ 1: 'serving', 2: 'serving' });
+	});
+});
