@@ -16,6 +16,7 @@ export function journalOf({ story }: Branch, version: string): string {
 		startTime: 0,
 		args: [],
 		listeners: [],
+		words: null,
 	};
 	return [header, ...story.entries.map(({ fact }) => fact)].map((line) => `${JSON.stringify(line)}\n`).join('');
 }

@@ -98,7 +98,10 @@ const cases: Case[] = [
 	listening(`unix:///${'x'.repeat(200)}`, `listen unix /${'x'.repeat(200)}: bind: invalid argument`),
 	listening('fd://9', 'fd 9: bad file descriptor'),
 	listening('fd://0', 'fd 0: not a listening socket'),
-	listening('fd://x', 'fd x: bad file descriptor'),
+	listening(
+		'fd://x',
+		'fd x: no listening socket of that name in LISTEN_FDNAMES; a manager has passed none to this process',
+	),
 	listening('fd://', 'fd : bad file descriptor'),
 	runsTrue('-start=0', '-listen=TCP://127.0.0.1:0'),
 	runsTrue('-start=0', '-listen=tcp://127.0.0.1:0/foo?x#y'),

@@ -42,15 +42,17 @@ describe('replay', () => {
 		expect(story.split('\n').filter((line) => /->|=> (spawn|send)|decided/.test(line))).toEqual([
 			' => spawn child 1 of generation 1',
 			' decided generation.started generation=1 asked=start',
-			' decided child.spawning child=1 generation=1',
-			'timer.elapsed child=1 timer=boot starting -> running 1:serving',
+			' decided child.spawning child=1 generation=1 index=0',
+			' decided child.proving child=1 by=wait',
+			'child.proved child=1 isSeen=true starting -> running 1:serving',
 			' decided child.ready child=1',
 			' decided generation.promoted generation=1',
 			'signal.HUP running -> rotating 1:serving 2:spawning',
 			' => spawn child 2 of generation 2',
 			' decided generation.started generation=2 asked=SIGHUP',
-			' decided child.spawning child=2 generation=2',
-			'timer.elapsed child=2 timer=boot rotating -> draining 1:draining 2:serving',
+			' decided child.spawning child=2 generation=2 index=0',
+			' decided child.proving child=2 by=wait',
+			'child.proved child=2 isSeen=true rotating -> draining 1:draining 2:serving',
 			' => send SIGHUP to child 1',
 			' decided child.ready child=2',
 			' decided generation.promoted generation=2 replaced=1',
@@ -71,14 +73,14 @@ describe('replay', () => {
 			.split('\n')
 			.map((line) => JSON.parse(line));
 		expect(steps.find(({ type }) => type === 'signal.HUP')).toMatchObject({
-			seq: 8,
+			seq: 10,
 			at: expect.any(Number),
 			before: 'running 1:serving',
 			after: 'rotating 1:serving 2:spawning',
 			commands: [{ type: 'spawn', child: 2, generation: 2 }],
 		});
 		expect(steps.find(({ type, generation }) => type === 'generation.started' && generation === 2)).toMatchObject({
-			seq: 9,
+			seq: 11,
 			says: 'SIGHUP: starting generation 2',
 		});
 	});
@@ -99,7 +101,7 @@ describe('replay', () => {
 	it('is exact, or says at which fact it is not', async () => {
 		const path = await realJournal();
 		// As if the new child had never been up: the charts can't have been draining then.
-		const text = readFileSync(path, 'utf8').replace(/^.*"timer.elapsed","child":2.*\n/m, '');
+		const text = readFileSync(path, 'utf8').replace(/^.*"child.proved","child":2.*\n/m, '');
 		writeFileSync(path, text);
 		const { stderr, status } = replay(path);
 		expect(status).toBe(1);

@@ -60,7 +60,17 @@ const failed = () =>
 
 function journalFile(facts: readonly object[] = failed()) {
 	const journal = join(scratch(), 'journal');
-	const header = { journal: 2, program: '1.0.0', boot: 'b', run: 'r', pid: 1, startTime: 1, args: [], listeners: [] };
+	const header = {
+		journal: 3,
+		program: '1.0.0',
+		boot: 'b',
+		run: 'r',
+		pid: 1,
+		startTime: 1,
+		args: [],
+		listeners: [],
+		words: null,
+	};
 	writeFileSync(journal, [header, ...facts].map((line) => `${JSON.stringify(line)}\n`).join(''));
 	return journal;
 }

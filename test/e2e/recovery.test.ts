@@ -460,7 +460,8 @@ describe('a journal', () => {
 
 	it('whose first fact comes before the start is read up to there', async () => {
 		const self = await lives(['-start=50'], shell(patient));
-		const header = '{"journal":2,"program":"x","boot":"b","run":"r","pid":1,"startTime":1,"args":[],"listeners":[]}';
+		const header =
+			'{"journal":3,"program":"x","boot":"b","run":"r","pid":1,"startTime":1,"args":[],"listeners":[],"words":null}';
 		writeFileSync(self.journal, `${header}\n{"seq":1,"at":1,"type":"signal.HUP"}\n`);
 		self.start();
 		await self.logged(/line 2 is a fact before the start; it was read up to there$/);
@@ -539,7 +540,7 @@ describe('a journal', () => {
 		[
 			'belongs to somebody else',
 			(path) => {
-				writeFileSync(path, '{"journal":2}\n');
+				writeFileSync(path, '{"journal":3}\n');
 				chownSync(path, 65534, 65534);
 			},
 			/^Unable to open journal .*: it belongs to another user \(uid 65534\)$/,
@@ -547,7 +548,7 @@ describe('a journal', () => {
 		[
 			'others may write to',
 			(path) => {
-				writeFileSync(path, '{"journal":2}\n');
+				writeFileSync(path, '{"journal":3}\n');
 				chmodSync(path, 0o620);
 			},
 			/^Unable to open journal .*: others may write to it$/,
@@ -584,7 +585,7 @@ describe('a journal', () => {
 		const env = environment({ RUNTIME_DIRECTORY: folder });
 		const program = run(['-listen=tcp://127.0.0.1:0', '-start=0', '-command=/bin/true'], { env });
 		await program.ended;
-		expect(readFileSync(join(folder, 'journal'), 'utf8')).toMatch(/^\{"journal":2,/);
+		expect(readFileSync(join(folder, 'journal'), 'utf8')).toMatch(/^\{"journal":3,/);
 	});
 
 	it.runIf(isRoot)(

@@ -16,7 +16,17 @@ const bytes = fc.uint8Array({ maxLength: 300 }).map((array) => Buffer.from(array
 const text = fc.string({ unit: 'binary', maxLength: 60 });
 
 /** A real journal. */
-const header = { journal: 2, program: 'x', boot: 'b', run: 'r', pid: 1, startTime: 1, args: [], listeners: [] };
+const header = {
+	journal: 3,
+	program: 'x',
+	boot: 'b',
+	run: 'r',
+	pid: 1,
+	startTime: 1,
+	args: [],
+	listeners: [],
+	words: null,
+};
 const sound = Buffer.from(
 	[header, ...rotating().up(2).exited(1).history].map((line) => `${JSON.stringify(line)}\n`).join(''),
 );

@@ -89,18 +89,20 @@ describe('an exported test', () => {
 		const branch = branchFromNothing({ ...plan, drain: 'TERM' }, 1_700_000_000_000);
 		branch.tell({ type: 'child.spawned', child: 1, pid: 101, startTime: 1, pipe: 1 }, 250);
 		branch.tell({ type: 'timer.elapsed', child: 1, timer: 'boot' }, 3000);
+		branch.tell({ type: 'child.proved', child: 1, isSeen: true }, 0);
 		branch.tell({ type: 'signal.HUP' }, 250);
 		branch.tell({ type: 'child.spawnFailed', child: 2, reason: 'it’s "gone"' }, 250);
 		expect(testOf(branch)).toBe(`import { expect, it } from 'vitest';
 import { simulate } from '../support/simulation.ts';
 
-it('a supervisor that has started is running after child.spawned, timer.elapsed, signal.HUP, child.spawnFailed', () => {
+it('a supervisor that has started is running after child.spawned, timer.elapsed, child.proved, signal.HUP, child.spawnFailed', () => {
 	const simulation = simulate();
 	simulation.start({ drain: 'TERM' });
 	simulation.wait(250);
 	simulation.spawned(1);
 	simulation.wait(3000);
-	simulation.up(1);
+	simulation.waited(1);
+	simulation.proved(1);
 	simulation.wait(250);
 	simulation.signal('HUP');
 	simulation.wait(250);
@@ -110,6 +112,7 @@ it('a supervisor that has started is running after child.spawned, timer.elapsed,
 	expect(simulation.decisions()).toEqual([
 		'generation.started',
 		'child.spawning',
+		'child.proving',
 		'child.ready',
 		'generation.promoted',
 		'generation.started',

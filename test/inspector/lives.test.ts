@@ -44,7 +44,7 @@ describe('lives', () => {
 		const { history } = rotating().wait(3000).up(2);
 		const { lives } = storyOf(history);
 		const second = lives.generations.find(({ generation }) => generation === 2);
-		const promoted = history.findIndex((fact) => fact.type === 'timer.elapsed' && fact.child === 2);
+		const promoted = history.findIndex((fact) => fact.type === 'child.proved' && fact.child === 2);
 		expect(second && verdictAt(second, promoted - 1)).toBe('pending');
 		expect(second && verdictAt(second, promoted)).toBe('serving');
 		expect(second && verdictAt(second, 0)).toBeNull();

@@ -83,19 +83,19 @@ describe('a story', () => {
 	it('tells which ways each chart took', () => {
 		const { history } = rotating().up(2);
 		const story = storyOf(history);
-		const place = history.findIndex((fact) => fact.type === 'timer.elapsed' && fact.child === 2);
+		const place = history.findIndex((fact) => fact.type === 'child.proved' && fact.child === 2);
 		expect(story.entries[place]?.moves).toEqual([
 			{
 				actor: 'child.2',
 				state: 'alive.staying.serving',
 				isFinal: false,
-				ways: ['alive.staying.booting|timer.elapsed|0'],
+				ways: ['alive.staying.proving|child.proved|0'],
 			},
 			{
 				actor: 'generation.2',
 				state: 'alive.serving',
 				isFinal: false,
-				ways: ['alive.starting|childUp|0', 'alive.starting||0'],
+				ways: ['alive|childUp|0', 'alive.starting||0'],
 			},
 			{
 				actor: 'supervisor',
@@ -103,7 +103,7 @@ describe('a story', () => {
 				isFinal: false,
 				ways: ['alive.rotating|generationUp|0', 'alive.settling||2'],
 			},
-			{ actor: 'generation.1', state: 'alive.leaving', isFinal: false, ways: ['alive|leave|0'] },
+			{ actor: 'generation.1', state: 'alive.leaving', isFinal: false, ways: ['alive|leave|1'] },
 			{ actor: 'child.1', state: 'alive.leaving.draining', isFinal: false, ways: ['alive.staying|leave|0'] },
 		]);
 	});

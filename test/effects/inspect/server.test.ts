@@ -26,7 +26,7 @@ import { rotating, simulate } from '../../support/simulation.ts';
 
 const header = (run: string) =>
 	JSON.stringify({
-		journal: 2,
+		journal: 3,
 		program: '1.0.0',
 		boot: 'b',
 		run,
@@ -34,6 +34,7 @@ const header = (run: string) =>
 		startTime: 1,
 		args: ['-command=/bin/x', '--', '--password=hunter2'],
 		listeners: [{ uri: 'tcp://:80', address: '[::]:80', inode: 5, file: null }],
+		words: null,
 	});
 
 const lines = (facts: readonly (Fact | object)[]) => facts.map((fact) => `${JSON.stringify(fact)}\n`).join('');

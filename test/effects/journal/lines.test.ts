@@ -2,7 +2,17 @@ import { describe, expect, it } from 'vitest';
 import { readJournal } from '../../../src/effects/journal/lines.ts';
 import { rotating } from '../../support/simulation.ts';
 
-const header = { journal: 2, program: '1.0.0', boot: 'b', run: 'r', pid: 1, startTime: 1, args: [], listeners: [] };
+const header = {
+	journal: 3,
+	program: '1.0.0',
+	boot: 'b',
+	run: 'r',
+	pid: 1,
+	startTime: 1,
+	args: [],
+	listeners: [],
+	words: null,
+};
 const read = (lines: object[]) =>
 	readJournal(Buffer.from([header, ...lines].map((line) => `${JSON.stringify(line)}\n`).join('')));
 
