@@ -1,5 +1,5 @@
 /** What was imagined, to keep: as a journal, and as a unit test in the project's own style. */
-import type { Happening, Plan } from '../machines/facts.ts';
+import { type Happening, type Plan, usualPlan } from '../machines/facts.ts';
 import { imaginedPid } from '../machines/possible.ts';
 import type { Roster } from '../machines/roster.ts';
 import { journalFormat } from '../machines/wire.ts';
@@ -92,8 +92,7 @@ function callOf(happening: Happening, from: Roster | null): string {
 
 /** What differs from the simulation's own plan. */
 function changesOf(plan: Plan): Partial<Plan> {
-	const preset: Plan = { start: 3000, ready: 'wait', kill: 0, drain: 'HUP', stop: null, size: 1, respawn: -1 };
-	return Object.fromEntries(Object.entries(plan).filter(([key, value]) => preset[key as keyof Plan] !== value));
+	return Object.fromEntries(Object.entries(plan).filter(([key, value]) => usualPlan[key as keyof Plan] !== value));
 }
 
 function quoted(text: string): string {

@@ -1,6 +1,7 @@
 /** The inspector's page. */
 import { batch, signal } from '@preact/signals';
 import { render } from 'preact';
+import { usualPlan } from '../machines/facts.ts';
 import { Actors } from './actors.tsx';
 import { Charts } from './charts.tsx';
 import { Facts } from './facts.tsx';
@@ -218,7 +219,7 @@ function listen() {
 					problem.value = null;
 					progress.value = 0;
 					begin(data.source);
-					if (data.source.isImagined) imagineFromNothing({ start: 3000, kill: 0, drain: 'TERM', size: 1 });
+					if (data.source.isImagined) imagineFromNothing({ ...usualPlan, drain: 'TERM' });
 					break;
 				case 'goesOn':
 					source.value = data.source;

@@ -1,5 +1,6 @@
 /** What could happen next, and where it leads: imagined, and said so. */
 import { useEffect, useRef, useState } from 'preact/hooks';
+import { usualPlan } from '../machines/facts.ts';
 import { endOf, type Possibility, possibleNext } from '../machines/possible.ts';
 import { journalOf, testOf } from './exports.ts';
 import { branch, imagine, imagineFromHere, imagineFromNothing, index, source, stopImagining, total } from './store.ts';
@@ -41,6 +42,8 @@ function Offer() {
 /** A supervisor of one's own. */
 function Beginning() {
 	const [start, setStart] = useState(3000);
+	const [ready, setReady] = useState<'wait' | 'notify'>('wait');
+	const [respawn, setRespawn] = useState(-1);
 	const [kill, setKill] = useState(0);
 	const [size, setSize] = useState(1);
 	const [drain, setDrain] = useState('TERM');
@@ -49,10 +52,20 @@ function Beginning() {
 			class="beginning"
 			onSubmit={(event) => {
 				event.preventDefault();
-				imagineFromNothing({ start, kill, drain, size });
+				imagineFromNothing({ ...usualPlan, start, ready, kill, drain, size, respawn });
 			}}
 		>
 			<Numeral label="-start" value={start} most={3_600_000} set={setStart} />
+			<label>
+				-ready{' '}
+				<select
+					value={ready}
+					onChange={(event) => setReady(event.currentTarget.value === 'notify' ? 'notify' : 'wait')}
+				>
+					<option>wait</option>
+					<option>notify</option>
+				</select>
+			</label>
 			<Numeral label="-kill" value={kill} most={3_600_000} set={setKill} />
 			<label>
 				-signal{' '}
@@ -63,6 +76,7 @@ function Beginning() {
 				</select>
 			</label>
 			<Numeral label="children" value={size} least={1} most={16} set={setSize} />
+			<Numeral label="-respawn" value={respawn} least={-1} most={3_600_000} set={setRespawn} />
 			<button type="submit">Imagine a supervisor from its start</button>
 		</form>
 	);

@@ -22,6 +22,17 @@ export interface Plan {
 	respawn: number;
 }
 
+/** As it is without any flag. */
+export const usualPlan: Plan = {
+	start: 3000,
+	ready: 'wait',
+	kill: 0,
+	drain: 'HUP',
+	stop: null,
+	size: 1,
+	respawn: -1,
+};
+
 /** How a child is known to be up: by sd_notify, by einhorn's ack, or as it has lived for long enough. */
 export type Word = 'notify' | 'ack' | 'wait';
 

@@ -1,4 +1,5 @@
 /** The supervisor: which generation serves, which one boots, who is told to leave, when all is over. */
+import { usualPlan } from './facts.ts';
 import { decisions, supervisorSetup } from './supervisorSetup.ts';
 
 /** How a candidate ends, in `starting` as in `rotating`. */
@@ -51,7 +52,7 @@ export const supervisorMachine = supervisorSetup.createMachine({
 	id: 'supervisor',
 	description: 'It holds the sockets and replaces the generations behind them.',
 	context: {
-		plan: { start: 0, ready: 'wait', kill: 0, drain: 'HUP', stop: null, size: 1, respawn: -1 },
+		plan: usualPlan,
 		serving: 0,
 		isWhole: false,
 		candidate: null,

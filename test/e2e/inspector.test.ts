@@ -238,7 +238,8 @@ describe.runIf(hasBrowser)('the inspector’s page', () => {
 				.click();
 		await press('SIGHUP');
 		await press('it gets a process');
-		await press('its wait is over: it is up');
+		await press('its wait is over');
+		await press('it is seen to hold the sockets');
 		await reads(() => page.getByTestId('imagined-state').textContent(), /^draining 2:draining 4:serving$/);
 		await press('it is killed, and started again');
 		await page
@@ -347,6 +348,7 @@ describe.runIf(hasBrowser)('the inspector’s page', () => {
 				signal: evil,
 				status: 1,
 				left: [],
+				clock: 1,
 			},
 		];
 		const page = await open((await serveInspector(['inspect', journalFile(facts)])).url);

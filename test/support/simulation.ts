@@ -1,12 +1,12 @@
 /** The statecharts in a simulated world: happenings in, decisions and commands out, no process and no clock. */
-import { type Fact, type Happening, isDecision, type Plan } from '../../src/machines/facts.ts';
+import { type Fact, type Happening, isDecision, type Plan, usualPlan } from '../../src/machines/facts.ts';
 import { imagined } from '../../src/machines/imagined.ts';
 import { endOf, imaginedPid } from '../../src/machines/possible.ts';
 import type { Roster, RosterChild } from '../../src/machines/roster.ts';
 import { sentenceOf } from '../../src/machines/sentences.ts';
 import { type Command, leafOf, phasesOf } from '../../src/machines/world.ts';
 
-export const plan: Plan = { start: 3000, ready: 'wait', kill: 0, drain: 'HUP', stop: null, size: 1, respawn: -1 };
+export const plan: Plan = usualPlan;
 
 /** A child that is in a process of its own and serves. */
 export const rosterChild = (changes: Partial<RosterChild> = {}): RosterChild => ({

@@ -21,8 +21,8 @@ import { makeWordFolder, removeWordFolder } from './wordFolder.ts';
 /** So many are read at a time, and so many in a second: who sends more waits in sendmsg(2), and nobody else does. */
 const [mostAtOnce, mostInASecond] = [16, 100];
 
-/** A deadline that is moved by less than this is not worth a fact, in milliseconds. */
-const leastMove = 250;
+/** What moves a deadline by less than a part of what was asked for is not worth a fact; all in milliseconds. */
+const [leastMove, mostMove, parts] = [25, 250, 4];
 
 export const wordsPart = part('words', () =>
 	object({
@@ -176,7 +176,8 @@ export function childWords({
 		if (isReady) return admit({ type: 'child.announced', child, by: 'notify' });
 		const millis = Math.min(Math.floor(Number(asked) / 1000), Number.MAX_SAFE_INTEGER);
 		const until = bootClock() + millis;
-		if (until < (extended.get(child) ?? 0) + leastMove) return;
+		const step = Math.min(mostMove, Math.floor(millis / parts));
+		if (step < leastMove || until < (extended.get(child) ?? 0) + step) return;
 		extended.set(child, until);
 		admit({ type: 'child.delayed', child, millis });
 	}

@@ -1,0 +1,293 @@
+/** A new version serves only when it has said, or shown, that it can. */
+import { execFileSync, spawnSync } from 'node:child_process';
+import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { childrenOf, fdsOf, until } from '../support/proc.ts';
+import { fixture, isRoot, kill, type Program, run, scratch } from '../support/program.ts';
+
+const forever = 'while :; do sleep 0.02; done';
+const polite = 'trap "exit 0" HUP TERM;';
+const say = `python3 ${fixture('say.py')}`;
+const ack = `python3 ${fixture('ack.py')}`;
+
+/** A child that is a shell script, after which it waits to be told to leave. @param wait of -start, longer than any test */
+function supervise(script: string, flags: string[] = ['-ready=notify'], wait = 60_000): Program {
+	return run([
+		'-listen=tcp://127.0.0.1:0',
+		`-start=${wait}`,
+		...flags,
+		'-command=/bin/sh',
+		'--',
+		'-c',
+		`${polite} ${script}; ${forever}`,
+	]);
+}
+
+/** What a file says makes the child of a later generation go on: `go` in the script. */
+function gate() {
+	const path = join(scratch(), 'go');
+	return { go: `while [ ! -e ${path} ]; do sleep 0.01; done`, open: () => writeFileSync(path, '') };
+}
+
+describe('a child that says READY=1', () => {
+	it.each(['notify', 'wait'])('is up at once with -ready=%s, and the old one is told to leave', async (ready) => {
+		const program = supervise(`${say} READY=1`, [`-ready=${ready}`]);
+		await program.logged(/^Generation 1 is up/);
+		program.signal('SIGHUP');
+		await program.logged(/^Generation 2 is up .*; sending SIGHUP to /);
+		await program.logged(/exit status 0$/);
+	});
+
+	it('is not up before, however long it lives', async () => {
+		const { go, open } = gate();
+		const program = supervise(`echo here; ${go}; ${say} READY=1; echo said`);
+		await program.logged(/\] here$/);
+		expect(program.lines().join('\n')).not.toMatch(/is up/);
+		open();
+		await program.logged(/^Generation 1 is up/);
+	});
+
+	it('may say it by systemd-notify, which waits for its barrier and returns at once', async () => {
+		const program = supervise('systemd-notify --ready --status="all is well" && echo returned');
+		await program.logged(/^Generation 1 is up/);
+		await program.logged(/\] returned$/);
+	});
+
+	it('may say it among other words, and by a process that is descended from it, in a session of its own', async () => {
+		const program = supervise(`setsid ${say} STATUS=well WATCHDOG=1 MAINPID=1 STOPPING=1 READY=1 X_OTHER=2`);
+		await program.logged(/^Generation 1 is up/);
+	});
+
+	it('is not believed where somebody else says it, once in words', async () => {
+		const program = supervise('echo $NOTIFY_SOCKET');
+		const [, path = ''] = await program.logged(/\] (\/.*)$/);
+		for (let count = 0; count < 3; count += 1) execFileSync(fixture('say.py'), [`--to=${path}`, 'READY=1']);
+		await program.logged(/^READY=1 for \d+ came from \d+, which is no living process of its own: ignored$/);
+		program.signal('SIGTERM');
+		await program.ended;
+		expect(program.lines().filter((line) => /is up|ignored/.test(line))).toHaveLength(1);
+	});
+
+	it.runIf(isRoot)(
+		'as another user reaches its socket, whose name nobody can look up, and which goes with it',
+		async () => {
+			const script = `echo $NOTIFY_SOCKET; ls $(dirname $NOTIFY_SOCKET) || echo closed; ${say} READY=1`;
+			const program = supervise(script, ['-ready=notify', '-user=nobody']);
+			const [, path = ''] = await program.logged(/\] (\/\S+)$/);
+			await program.logged(/\] closed$/);
+			await program.logged(/^Generation 1 is up/);
+			expect(path).toMatch(/\/1-[0-9a-f]{8}$/);
+			expect(statSync(dirname(path)).mode & 0o777).toBe(0o711);
+			program.signal('SIGHUP');
+			await program.logged(/^Generation 2 is up/);
+			await program.logged(/exit status 0$/);
+			await until('the first socket is gone', () => !existsSync(path));
+			program.signal('SIGTERM');
+			await program.ended;
+			expect(existsSync(dirname(path))).toBe(false);
+		},
+	);
+
+	it('leaves no fd behind that it sends along', async () => {
+		const program = supervise(`${say} READY=1; ${say} --fds=40 --times=10 STATUS=x; echo done`);
+		await program.logged(/^Generation 1 is up/);
+		const before = fdsOf(program.pid).length;
+		await program.logged(/\] done$/);
+		expect(fdsOf(program.pid).length).toBeLessThanOrEqual(before);
+	});
+
+	it('may have its folder removed under it: the next one has a new one', async () => {
+		const program = supervise(`echo $NOTIFY_SOCKET; ${say} READY=1`);
+		const [, path = ''] = await program.logged(/\] (\/\S+)$/);
+		await program.logged(/^Generation 1 is up/);
+		execFileSync('rm', ['-r', dirname(path)]);
+		program.signal('SIGHUP');
+		await program.logged(/^Generation 2 is up/);
+	});
+});
+
+describe('a child that floods its socket', () => {
+	it('harms nobody, and leaves nothing in the journal', async () => {
+		const journal = join(scratch(), 'journal');
+		const flood = `${say} --times=1000000000 STATUS=x EXTEND_TIMEOUT_USEC=1 & ${say} --times=1000000000 READY=1 & echo flooding`;
+		const program = supervise(flood, ['-ready=notify', `-journal=${journal}`]);
+		await program.logged(/^Generation 1 is up/);
+		program.signal('SIGHUP');
+		await program.logged(/^Generation 2 is up/);
+		program.signal('SIGTERM');
+		await program.logged(/^SIGTERM: stopping/);
+		expect((await program.ended).status).toBe(0);
+		expect(readFileSync(journal, 'utf8').split('\n').length).toBeLessThan(60);
+	});
+
+	it('or shuts it down, costs no time of the supervisor', async () => {
+		const journal = join(scratch(), 'journal');
+		const shut = `python3 -c "import socket; s = socket.socket(fileno=4); s.shutdown(socket.SHUT_RDWR)"; echo shut`;
+		const program = supervise(`${say} READY=1; ${shut}`, ['-ready=notify', `-journal=${journal}`]);
+		await program.logged(/\] shut$/);
+		await program.logged(/^Generation 1 is up/);
+		const switches = () =>
+			Number(readFileSync(`/proc/${program.pid}/status`, 'utf8').match(/^voluntary.*?(\d+)/m)?.[1]);
+		const before = switches();
+		// A second child's whole life lies in between.
+		program.signal('SIGQUIT');
+		await program.ended;
+		expect(before).toBeLessThan(500);
+	});
+});
+
+describe('a candidate that misses its deadline', () => {
+	it('is given up, told to leave and killed, and the old one serves on', async () => {
+		const script = `[ $SERVER_STARTER_GENERATION = 1 ] && ${say} READY=1 || trap "echo told" HUP`;
+		const program = supervise(script, ['-ready=notify', '-kill=200'], 800);
+		await program.logged(/^Generation 1 is up/);
+		program.signal('SIGHUP');
+		const [, pid] = await program.logged(/^(\d+) has not said in time that it is up \(-start=800\); sending SIGHUP$/);
+		await program.logged(/^Generation 2 given up: \d+ has not said in time .*; generation 1 goes on serving$/);
+		await program.logged(/\] told$/);
+		await program.logged(new RegExp(`^${pid} signal: killed$`));
+		expect(childrenOf(program.pid)).toHaveLength(1);
+	});
+
+	it('ends the supervisor with 1 where it is the first', async () => {
+		const program = supervise('true', ['-ready=notify'], 300);
+		await program.logged(/^Generation 1 is not whole: \d+ has not said in time that it is up/);
+		expect((await program.ended).status).toBe(1);
+	});
+
+	it('gets more time where it asks for it, ten times -start at the most', async () => {
+		const script = `${say} EXTEND_TIMEOUT_USEC=2000000; sleep 1; ${say} READY=1`;
+		const program = supervise(script, ['-ready=notify'], 700);
+		await program.logged(/^\d+ asks for more time to come up$/);
+		await program.logged(/^Generation 1 is up/);
+	});
+});
+
+describe('einhorn’s ack', () => {
+	it.each([
+		['JSON', '{"command":"worker:ack","pid":PID}\\n'],
+		['YAML, escaped, as the Ruby client sends it', '---%0Acommand: worker:ack%0Apid: PID%0A\\n'],
+		['YAML with symbols, as older Rubies write it', '--- %0A:command: worker:ack%0A:pid: PID%0A\\n'],
+		['JSON without an end of the line', '{"command":"worker:ack","pid":PID}'],
+	])('in %s makes a child up, and is not answered', async (_, line) => {
+		const program = supervise(`${ack} '${line}'`);
+		await program.logged(/^Generation 1 is up/);
+		await program.logged(/\] answered 0$/);
+	});
+
+	it('for another process is not believed', async () => {
+		const program = supervise('echo $EINHORN_SOCK_PATH', ['-ready=notify'], 60_000);
+		const [, path = ''] = await program.logged(/\] (\/.*)$/);
+		const [, pid = ''] = program.stderr().match(/\[(\d+)\] \//) ?? [];
+		const env = { ...process.env, EINHORN_SOCK_PATH: path };
+		execFileSync(fixture('ack.py'), [`{"command":"worker:ack","pid":${pid}}\n`], { env });
+		await program.logged(/^An ack for \d+ came from \d+, which is no living process of its own: ignored$/);
+		expect(program.lines().join('\n')).not.toMatch(/is up/);
+	});
+
+	it.each([
+		'',
+		'garbage\\n',
+		'{"command":"worker:ack"}\\n',
+		'{"command":"worker:ack","pid":"1"}\\n',
+		'x'.repeat(10_000),
+	])('of %j makes nobody up, and holds nobody up', async (text) => {
+		const program = supervise(`echo $EINHORN_SOCK_PATH; ${ack} '${text}'; ${say} READY=1`);
+		const [, path = ''] = await program.logged(/\] (\/.*)$/);
+		spawnSync(fixture('ack.py'), [text], { env: { ...process.env, EINHORN_SOCK_PATH: path } });
+		await program.logged(/^Generation 1 is up/);
+	});
+});
+
+describe('a word that is said in the middle of a boot', () => {
+	it('reaches the program that takes over in an upgrade', async () => {
+		const { go, open } = gate();
+		const program = supervise(`[ $SERVER_STARTER_GENERATION = 1 ] || { echo boots; ${go}; }; ${say} READY=1`);
+		await program.logged(/^Generation 1 is up/);
+		program.signal('SIGHUP');
+		await program.logged(/\] boots$/);
+		program.signal('SIGUSR2');
+		open();
+		await program.logged(/^Upgraded to version/);
+		await program.logged(/^Generation 2 is up/);
+	});
+
+	it('is not lost while the supervisor is killed and not yet there again', async () => {
+		const { go, open } = gate();
+		const journal = join(scratch(), 'journal');
+		// The child itself says it: of a helper that is gone nobody could say whose it was.
+		const says = `exec python3 -c "import os, runpy, sys; sys.argv = ['say', 'READY=1']; runpy.run_path('${fixture('say.py')}'); open('${journal}.said', 'w'); import time; time.sleep(1000)"`;
+		const script = `[ $SERVER_STARTER_GENERATION = 1 ] && ${say} READY=1 || { echo boots; ${go}; ${says}; }`;
+		const flags = ['-ready=notify', `-journal=${journal}`];
+		const first = supervise(script, flags);
+		await first.logged(/^Generation 1 is up/);
+		first.signal('SIGHUP');
+		await first.logged(/\] boots$/);
+		kill(first.pid, 'SIGKILL');
+		await first.ended;
+		open();
+		await until('it was said', () => existsSync(`${journal}.said`));
+		const second = supervise(script, flags);
+		await second.logged(/^Recovered from/);
+		await second.logged(/^Generation 2 is up/);
+	});
+
+	it('is not lost either where it is an ack', async () => {
+		const { go, open } = gate();
+		const journal = join(scratch(), 'journal');
+		const acks = `exec python3 -c "import os, socket, time; s = socket.socket(socket.AF_UNIX); s.connect(os.environ['EINHORN_SOCK_PATH']); s.sendall(b'{\\"command\\":\\"worker:ack\\",\\"pid\\":%d}' % os.getpid() + bytes([10])); open('${journal}.said', 'w'); time.sleep(1000)"`;
+		const script = `[ $SERVER_STARTER_GENERATION = 1 ] && ${say} READY=1 || { echo boots; ${go}; ${acks}; }`;
+		const flags = ['-ready=notify', `-journal=${journal}`];
+		const first = supervise(script, flags);
+		await first.logged(/^Generation 1 is up/);
+		first.signal('SIGHUP');
+		await first.logged(/\] boots$/);
+		kill(first.pid, 'SIGKILL');
+		await first.ended;
+		open();
+		await until('it was said', () => existsSync(`${journal}.said`));
+		const second = supervise(script, flags);
+		await second.logged(/^Generation 2 is up/);
+		expect(readFileSync(journal, 'utf8')).toContain('"by":"ack"');
+	});
+});
+
+describe('the proof of adoption', () => {
+	it('gives up a candidate that has closed its socket', async () => {
+		const script = `[ $SERVER_STARTER_GENERATION = 1 ] || exec 3>&-; ${say} READY=1`;
+		const program = supervise(script);
+		await program.logged(/^Generation 1 is up/);
+		program.signal('SIGHUP');
+		await program.logged(
+			/^Generation 2 given up: \d+ does not hold tcp:\/\/127\.0\.0\.1:0 \(its fd 3\); generation 1 goes on serving$/,
+		);
+		await program.logged(/exit status 0$/);
+		expect(childrenOf(program.pid)).toHaveLength(1);
+	});
+
+	it('is no reason to give up a master that has handed its socket to a worker and closed its own', async () => {
+		const worker = `setsid sh -c '${forever}' & worker=$!; trap "kill $worker; exit 0" HUP TERM`;
+		const program = supervise(`${worker}; exec 3>&-; ${say} READY=1`);
+		await program.logged(/^Generation 1 is up/);
+		program.signal('SIGHUP');
+		await program.logged(/^Generation 2 is up/);
+		program.signal('SIGTERM');
+		await program.ended;
+		expect(program.lines().join('\n')).not.toMatch(/does not hold/);
+	});
+
+	it('is asked for with -ready=wait too', async () => {
+		const script = '[ $SERVER_STARTER_GENERATION = 1 ] || exec 3>&-';
+		const program = supervise(script, [], 50);
+		await program.logged(/^Generation 1 is up/);
+		program.signal('SIGHUP');
+		await program.logged(/^Generation 2 given up: \d+ does not hold/);
+	});
+
+	it('of a first generation is said, and it is kept: nobody else serves', async () => {
+		const program = supervise(`exec 3>&-; ${say} READY=1`);
+		await program.logged(/^Generation 1 is not whole: \d+ does not hold .*; it goes on, as no other one serves$/);
+		await program.logged(/^Generation 1 is up/);
+	});
+});
