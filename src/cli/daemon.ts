@@ -6,6 +6,7 @@ import { childrenOf } from '../effects/children/children.ts';
 import { generationEnvironments, readEnvironment } from '../effects/children/environment.ts';
 import { outputsOf } from '../effects/children/output.ts';
 import { proofActor } from '../effects/children/proof.ts';
+import { removeWordFolder } from '../effects/children/wordFolder.ts';
 import { childWords } from '../effects/children/words.ts';
 import { type Door, openDoor } from '../effects/door.ts';
 import { faultHandler, faultVariable, mayFail } from '../effects/fault.ts';
@@ -55,9 +56,7 @@ export async function runDaemon(options: Options): Promise<never> {
 		const handover = takeHandover();
 		const inheritance = inheritanceOf(handover?.states ?? null);
 		const origin = originOf({ options, plan, user, inheritance, signals: handover?.signals ?? [], log });
-		if (options.pidfile) {
-			StartError.unless(`Unable to write pid file ${options.pidfile}:`, () => writePidFile(options.pidfile));
-		}
+		if (options.pidfile) claimPidFile(options.pidfile, origin);
 		const stopKeeping = keepPaths(origin.listeners.all, log);
 		status = await supervise({ options, plan, origin, inheritance, path, user, log, sink });
 		stopKeeping();
@@ -71,6 +70,17 @@ export async function runDaemon(options: Options): Promise<never> {
 		status = 1;
 	}
 	return end(sink, status);
+}
+
+/** After the listeners: a second supervisor by mistake must not take the file of the first. @throws {StartError} */
+function claimPidFile(path: string, { listeners, words }: Origin) {
+	try {
+		StartError.unless(`Unable to write pid file ${path}:`, () => writePidFile(path));
+	} catch (error) {
+		listeners.close();
+		if (words.folder) removeWordFolder(words.folder);
+		throw error;
+	}
 }
 
 /** What can be wrong with the flags, before anything is opened. @throws {StartError} */

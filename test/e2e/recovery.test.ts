@@ -535,7 +535,7 @@ describe('a journal', () => {
 		[
 			'has a newer format',
 			(path) => writeFileSync(path, '{"journal":9,"run":"x"}\n'),
-			/^Unable to use journal .*: its format 9 is newer than this program, which knows 2$/,
+			/^Unable to use journal .*: its format 9 is newer than this program, which knows 3$/,
 		],
 		[
 			'belongs to somebody else',
@@ -695,7 +695,7 @@ describe('under a service manager', () => {
 				executable,
 				'-listen=tcp://127.0.0.1:0',
 				'-start=50',
-				...shell('echo "env=[$NOTIFY_SOCKET$LISTEN_FDS]"; exec sleep 60'),
+				...shell('echo "env=[$LISTEN_PID$FDNAME]"; exec sleep 60'),
 			],
 			{ command: 'python3' },
 		);

@@ -30,9 +30,11 @@ export function proofActor({ admit, listeners, pidOf }: ProofOptions) {
 		}, pause);
 		return () => clearTimeout(again);
 
-		function look() {
+		function look(): Seen | null {
 			const pid = pidOf(child);
-			return pid === null || !lookUp(pid)?.isAlive ? null : lookFor(listeners, pid);
+			if (pid === null) return null;
+			if (!isProcThere()) return { missing: [], isSeen: false };
+			return lookUp(pid)?.isAlive ? lookFor(listeners, pid) : null;
 		}
 
 		function tell({ missing, isSeen }: Seen) {
@@ -73,7 +75,7 @@ function take(pid: number, wanted: Set<string>): boolean {
 		}
 		return true;
 	} catch {
-		return lookUp(pid) === null && pid !== process.pid && isProcThere();
+		return lookUp(pid) === null;
 	}
 }
 

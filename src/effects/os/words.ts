@@ -3,5 +3,6 @@
 /** Node says "ENOENT: no such file or directory, open '/x'": the middle is for people. */
 export function wordsOf(error: unknown): string {
 	const { message } = error as Error;
-	return message.replace(/^E[A-Z0-9]+: /, '').replace(/, \w+( '.*')?$/s, '');
+	const [, words] = /^E[A-Z0-9]+: (.*?), \w+( '.*')?$/s.exec(message) ?? [];
+	return words ?? message;
 }

@@ -26,6 +26,6 @@ export function withoutName(uri: string, env: NodeJS.ProcessEnv): string {
 	if (found) return `fd://${found.fd}${options}`;
 	const names = passed.map((each) => each.name).filter(Boolean);
 	const there =
-		names.length > 0 ? `there is ${[...new Set(names)].join(', ')}` : 'a manager has passed none to this process';
+		names.length > 0 ? `there is ${[...new Set(names)].join(' and ')}` : 'a manager has passed none to this process';
 	throw new Error(`fd ${name}: no listening socket of that name in LISTEN_FDNAMES; ${there}`);
 }

@@ -1,0 +1,212 @@
+/** What a listener's URI may ask for, sockets of a manager by name, and a path that somebody removes. */
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
+import { existsSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { until } from '../support/proc.ts';
+import { executable, fixture, isRoot, kill, run, scratch } from '../support/program.ts';
+
+const supervise = (flags: string[], script = 'trap "exit 0" HUP TERM; while :; do sleep 0.02; done') =>
+	run(['-start=20', ...flags, '-command=/bin/sh', '--', '-c', script]);
+
+/** TCP_INFO of the listening socket on fd 3: tcpi_sacked is its backlog (tcp(7)). */
+const backlogOf = `python3 -c "import socket; print('backlog', int.from_bytes(socket.socket(fileno=3).getsockopt(6, 11, 104)[28:32], 'little'))"`;
+
+describe('?backlog=', () => {
+	it.each([
+		['tcp://127.0.0.1:0?backlog=7', '7'],
+		['tcp4://127.0.0.1:0?backlog=0', '0'],
+	])('of %s is what the kernel is told', async (uri, backlog) => {
+		const program = supervise([`-listen=${uri}`], backlogOf);
+		const [, told] = await program.logged(/\] backlog (\d+)$/);
+		expect(told).toBe(backlog);
+	});
+
+	it('that is changed takes effect on a socket that is taken over after a crash', async () => {
+		const journal = join(scratch(), 'journal');
+		const script = 'trap "exit 0" HUP TERM; while :; do sleep 0.02; done';
+		const port = await freePort();
+		const first = supervise([`-listen=tcp://127.0.0.1:${port}?backlog=7`, `-journal=${journal}`], script);
+		await first.logged(/^Generation 1 is up/);
+		kill(first.pid, 'SIGKILL');
+		await first.ended;
+		const second = supervise(
+			[`-listen=tcp://127.0.0.1:${port}?backlog=9`, `-journal=${journal}`],
+			`${backlogOf}; ${script}`,
+		);
+		await second.logged(/^Recovered from/);
+		second.signal('SIGHUP');
+		const [, told] = await second.logged(/\] backlog (\d+)$/);
+		expect(told).toBe('9');
+	});
+});
+
+describe('a UNIX listener', () => {
+	it.runIf(isRoot)('has the mode, the user and the group that its URI says', async () => {
+		const path = join(scratch(), 'a.sock');
+		const program = supervise([`-listen=unix://${path}?mode=0640&user=nobody&group=nogroup`]);
+		await program.logged(/^Generation 1 is up/);
+		const { mode, uid, gid } = statSync(path);
+		expect(mode & 0o777).toBe(0o640);
+		expect([uid, gid]).toEqual([65534, 65534]);
+	});
+
+	it.runIf(isRoot)('can at no moment be connected to by whom its mode keeps out', async () => {
+		const folder = scratch();
+		const path = join(folder, 'a.sock');
+		execFileSync('chmod', ['755', folder]);
+		const knock = `
+import os, socket, sys
+os.setgroups([]); os.setgid(65534); os.setuid(65534)
+print('knocking', flush=True)
+while True:
+    knocker = socket.socket(socket.AF_UNIX)
+    try:
+        knocker.connect('${path}'); print('entered', flush=True); sys.exit(1)
+    except OSError: pass
+    finally: knocker.close()
+`;
+		const knocker = spawn('python3', ['-c', knock], { stdio: ['ignore', 'pipe', 'inherit'] });
+		onTestFinished(() => void knocker.kill('SIGKILL'));
+		let said = '';
+		knocker.stdout.on('data', (chunk) => {
+			said += chunk;
+		});
+		await until('it knocks', () => said.includes('knocking'));
+		for (let round = 0; round < 10; round += 1) {
+			const program = supervise([`-listen=unix://${path}?mode=0600`], 'exit 0');
+			await program.ended;
+		}
+		expect(knocker.exitCode).toBeNull();
+		expect(said).not.toContain('entered');
+	});
+
+	it('keeps the mask’s mode without any', async () => {
+		const path = join(scratch(), 'a.sock');
+		const program = run(
+			['-c', `umask 027; exec ${executable} -start=20 -listen=unix://${path} -command=sleep -- 1000`],
+			{ command: '/bin/sh' },
+		);
+		await program.logged(/^Generation 1 is up/);
+		expect(statSync(path).mode & 0o777).toBe(0o750);
+	});
+
+	it.each([
+		['unix:///tmp/x?mode=999', 'option mode=999: an octal number up to 0777'],
+		['unix:///tmp/x?mode=', 'option mode=: an octal number up to 0777'],
+		['unix:///tmp/x?user=nosuch', 'unknown user nosuch'],
+		['unix:///tmp/x?group=nosuch', 'unknown group nosuch'],
+		['unix:///tmp/x?moed=0600', 'option moed=0600: there is no such option; backlog, mode, user and group are'],
+		['tcp://127.0.0.1:0?mode=0600', 'option mode=0600: that is for unix:// alone'],
+		['tcp://127.0.0.1:0?backlog=many', 'option backlog=many: a number up to 2147483647'],
+		['tcp://127.0.0.1:0?bakclog=5', 'option bakclog=5: there is no such option; backlog is one'],
+	])('-listen=%s is refused in a sentence', (uri, words) => {
+		const { status, stderr } = spawnSync(executable, [`-listen=${uri}`, '-command=true'], { encoding: 'utf8' });
+		expect(status).toBe(1);
+		expect(stderr).toMatch(new RegExp(` Unable to open socket ${words.replace(/[()?.]/g, '\\$&')}\n$`));
+	});
+});
+
+describe('the path of a UNIX listener that somebody removes', () => {
+	it('comes back at once, is said, and clients connect again', async () => {
+		const path = join(scratch(), 'a.sock');
+		const program = run(['-start=300', `-listen=unix://${path}`, `-command=${fixture('server.mjs')}`]);
+		await program.logged(/\] ready$/);
+		await program.logged(/^Generation 1 is up/);
+		for (let times = 1; times <= 2; times += 1) {
+			rmSync(path);
+			await program.logged(/^Somebody has removed .*a\.sock, where clients connect; it is back$/, times);
+			expect(execFileSync('curl', ['-s', '--unix-socket', path, 'http://x/'], { encoding: 'utf8' })).toContain(' ');
+		}
+		program.signal('SIGTERM');
+		await program.ended;
+		expect(execFileSync('ls', ['-A', join(path, '..')], { encoding: 'utf8' })).toBe('');
+	});
+
+	it('comes back when it was removed while there was no supervisor', async () => {
+		const folder = scratch();
+		const path = join(folder, 'a.sock');
+		const flags = [`-listen=unix://${path}?mode=0600`, `-journal=${join(folder, 'journal')}`];
+		const first = supervise(flags);
+		await first.logged(/^Generation 1 is up/);
+		kill(first.pid, 'SIGKILL');
+		await first.ended;
+		rmSync(path);
+		const second = supervise(flags);
+		await second.logged(/it is back$/);
+		expect(existsSync(path)).toBe(true);
+	});
+
+	it('comes back after an upgrade too', async () => {
+		const path = join(scratch(), 'a.sock');
+		const program = supervise([`-listen=unix://${path}`]);
+		await program.logged(/^Generation 1 is up/);
+		program.signal('SIGUSR2');
+		await program.logged(/^Upgraded/);
+		rmSync(path);
+		await program.logged(/it is back$/);
+	});
+
+	it('stays as it is where somebody has put something else there, which is said once and left at the end', async () => {
+		const path = join(scratch(), 'a.sock');
+		const program = supervise([`-listen=unix://${path}`]);
+		await program.logged(/^Generation 1 is up/);
+		writeFileSync(`${path}.other`, 'x');
+		execFileSync('mv', [`${path}.other`, path]);
+		await program.logged(/^Somebody has put something else at .*a\.sock: nobody can connect there any more$/);
+		program.signal('SIGTERM');
+		await program.ended;
+		expect(existsSync(path)).toBe(true);
+	});
+});
+
+/** Opens two listening sockets, and becomes socketmaster with them as a manager's. */
+const manager = `
+import os, socket, sys
+sockets = [socket.create_server(('127.0.0.1', 0)) for _ in range(3)]
+for number, each in enumerate(sockets):
+    os.dup2(each.fileno(), 20 + number)
+for number, each in enumerate(sockets):
+    print('port', each.getsockname()[1], file=sys.stderr, flush=True)
+for number in range(3):
+    os.dup2(20 + number, 3 + number)
+    os.set_inheritable(3 + number, True)
+os.closerange(6, 64)
+os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS='3', LISTEN_FDNAMES='web:admin:web')
+os.execv(sys.argv[1], sys.argv[1:])
+`;
+
+describe('fd://NAME', () => {
+	const under = (...flags: string[]) =>
+		run(['-c', manager, executable, '-start=20', ...flags, `-command=${fixture('tell.py')}`], { command: 'python3' });
+
+	it('is the socket of a manager that has this name, and each further one of the same name the next', async () => {
+		const program = under('-listen=fd://admin', '-listen=fd://web', '-listen=fd://web');
+		const ports = await Promise.all(
+			[1, 2, 3].map((nth) => program.logged(/^port (\d+)$/, nth).then((match) => match[1])),
+		);
+		const [, json = ''] = await program.logged(/\] (\{"pid".*)$/);
+		expect(JSON.parse(json).variables).toMatchObject({
+			LISTEN_FDNAMES: 'admin:web:web',
+			SERVER_STARTER_PORT: `127.0.0.1:${ports[1]}=3;127.0.0.1:${ports[0]}=4;127.0.0.1:${ports[2]}=5`,
+		});
+	});
+
+	it('that nobody passed is refused, and what there is is said', async () => {
+		const program = under('-listen=fd://nosuch');
+		expect((await program.ended).status).toBe(1);
+		expect(program.lines().at(-1)).toBe(
+			'Unable to open socket fd nosuch: no listening socket of that name in LISTEN_FDNAMES; there is web and admin',
+		);
+	});
+});
+
+/** A port that nobody listens on just now. */
+async function freePort(): Promise<number> {
+	const { createServer } = await import('node:net');
+	const server = createServer();
+	await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+	const { port } = server.address() as { port: number };
+	await new Promise((resolve) => server.close(resolve));
+	return port;
+}
