@@ -1,5 +1,6 @@
 /** The supervisor is killed at any moment, and the next one goes on where it was. */
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import {
 	appendFileSync,
 	chmodSync,
@@ -456,6 +457,25 @@ describe('a journal', () => {
 		self.start();
 		await self.logged(/the rest could not be kept in .*\.bad, and is lost: /);
 		await self.logged(/Recovered from/);
+	});
+
+	it('of an older program is put aside where nobody of its supervisor lives, and refused where somebody does', async () => {
+		const self = await lives(['-start=50'], shell(patient));
+		const old =
+			'{"journal":2,"program":"x","boot":"b","run":"of-old","pid":1,"startTime":1,"args":[],"listeners":[]}\n';
+		writeFileSync(self.journal, old);
+		const child = spawn('sleep', ['1000'], { env: { ...process.env, SOCKETMASTER_RUN: 'of-old' } });
+		onTestFinished(() => void child.kill());
+		await once(child, 'spawn');
+		expect((await self.start().ended).status).toBe(1);
+		await self.logged(/Unable to use journal .*: its format 2 is older than this program, which knows 3$/);
+		expect(readFileSync(self.journal, 'utf8')).toBe(old);
+		child.kill();
+		await once(child, 'exit');
+		self.start();
+		await self.logged(/Journal .*: its format 2 is older than this program, which knows 3; a new one begins$/);
+		await self.logged(/Generation 1 is up/);
+		expect(readFileSync(`${self.journal}.bad`, 'utf8')).toBe(old);
 	});
 
 	it('whose first fact comes before the start is read up to there', async () => {

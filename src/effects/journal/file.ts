@@ -11,8 +11,9 @@ import {
 	writeSync,
 } from 'node:fs';
 import { call, errno, SyscallError } from '../os/libc.ts';
+import { allPids, environmentOf } from '../os/proc.ts';
 import { wordsOf } from '../os/words.ts';
-import { type JournalContent, readJournal } from './lines.ts';
+import { type JournalContent, OlderJournal, readJournal } from './lines.ts';
 
 const { O_RDWR, O_APPEND, O_CREAT, O_EXCL, O_NOFOLLOW } = constants;
 const [LOCK_EX, LOCK_NB] = [2, 4];
@@ -43,7 +44,7 @@ export function openJournal(path: string): { fd: number; bytes: Buffer } {
  * @throws {Error} when it is no journal, or of another format; then it is left as it is
  */
 export function readSound(fd: number, path: string, bytes: Buffer): JournalContent {
-	const content = readJournal(bytes);
+	const content = readUnderstood(bytes);
 	const { soundLength } = content;
 	if (soundLength === bytes.length) return content;
 	if (bytes.includes(10, soundLength)) {
@@ -52,6 +53,20 @@ export function readSound(fd: number, path: string, bytes: Buffer): JournalConte
 	}
 	ftruncateSync(fd, soundLength);
 	return content;
+}
+
+/** An older program's journal holds nobody up where nobody of its supervisor lives: then there is nothing to go on with. */
+function readUnderstood(bytes: Buffer): JournalContent {
+	try {
+		return readJournal(bytes);
+	} catch (error) {
+		if (!(error instanceof OlderJournal) || isAnybodyOf(error.run)) throw error;
+		return { header: null, lines: [], soundLength: 0, problems: [`${error.message}; a new one begins`] };
+	}
+}
+
+function isAnybodyOf(run: string): boolean {
+	return allPids().some((pid) => environmentOf(pid).includes(`SOCKETMASTER_RUN=${run}`));
 }
 
 /** Why not all of it could be kept, and so nothing is; null where it was. To serve matters more. */

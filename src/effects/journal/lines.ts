@@ -60,6 +60,16 @@ export interface JournalContent {
 	problems: string[];
 }
 
+/** A journal that an older program has left; what it says can't be understood any more. */
+export class OlderJournal extends Error {
+	/** What the children of its supervisor carry. */
+	readonly run: string;
+	constructor(words: string, run: string) {
+		super(words);
+		this.run = run;
+	}
+}
+
 /** Reads a whole journal. @throws {Error} when it is none, or of another format */
 export function readJournal(bytes: Buffer): JournalContent {
 	const content: JournalContent = { header: null, lines: [], soundLength: 0, problems: [] };
@@ -99,7 +109,8 @@ export function lineReader() {
 		const line = parse(raw);
 		if (typeof line?.journal === 'number' && line.journal !== journalFormat) {
 			const age = line.journal > journalFormat ? 'newer' : 'older';
-			throw new Error(`its format ${line.journal} is ${age} than this program, which knows ${journalFormat}`);
+			const words = `its format ${line.journal} is ${age} than this program, which knows ${journalFormat}`;
+			throw age === 'older' ? new OlderJournal(words, String(line.run)) : new Error(words);
 		}
 		const header = line && 'journal' in line ? safeParse(schemas.header, line) : null;
 		if (header?.success) return header.output;
