@@ -1,7 +1,8 @@
 /**
  * Measures the built program. PEER=/path/to/another measures that one in the same run, turn by turn.
- * Usage: npm run bench [-- --quick] [-- log rotation start memory idle requests journal replay inspector]
+ * Usage: npm run bench [-- --quick] [-- log rotation ready user workers start memory idle requests journal replay inspector]
  */
+import { benchReady, benchUser, benchWorkers } from './deploys.mjs';
 import { benchInspector } from './inspector.mjs';
 import { benchJournal } from './journal.mjs';
 import { benchLog } from './log.mjs';
@@ -13,6 +14,9 @@ import { head } from './support.mjs';
 const all = {
 	start: benchStart,
 	rotation: benchRotation,
+	ready: benchReady,
+	user: benchUser,
+	workers: benchWorkers,
 	log: benchLog,
 	requests: benchRequests,
 	memory: benchMemory,

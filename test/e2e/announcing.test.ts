@@ -35,7 +35,7 @@ describe('the variables for the sockets', () => {
 			EINHORN_FD_0: '3',
 			EINHORN_FD_FAMILY_0: 'AF_INET',
 			EINHORN_MASTER_PID: String(program.pid),
-			EINHORN_SOCK_PATH: expect.stringMatching(/^\/.*\/einhorn-[0-9a-f]{8}$/),
+			EINHORN_SOCK_PATH: expect.stringMatching(/^\/.*\/einhorn-[0-9a-f]{16}$/),
 			EINHORN_CHILD_INDEX: '0',
 			LISTEN_FDS: '1',
 			LISTEN_FDNAMES: 'listen0',

@@ -77,7 +77,7 @@ describe('a child that says READY=1', () => {
 			const [, path = ''] = await program.logged(/\] (\/\S+)$/);
 			await program.logged(/\] closed$/);
 			await program.logged(/^Generation 1 is up/);
-			expect(path).toMatch(/\/1-[0-9a-f]{8}$/);
+			expect(path).toMatch(/\/1-[0-9a-f]{16}$/);
 			expect(statSync(dirname(path)).mode & 0o777).toBe(0o711);
 			program.signal('SIGHUP');
 			await program.logged(/^Generation 2 is up/);

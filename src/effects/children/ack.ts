@@ -2,7 +2,7 @@
 import { closeSync, readSync, rmSync } from 'node:fs';
 import { closeAll } from '../os/descriptors.ts';
 import { kinOf } from '../os/family.ts';
-import { newRun } from '../os/identity.ts';
+import { newSecret } from '../os/identity.ts';
 import { call, constants, poll, SyscallError } from '../os/libc.ts';
 import { boundAddress } from '../sockets/address.ts';
 import { openPlain } from '../sockets/plain.ts';
@@ -29,7 +29,7 @@ export interface AckDoor {
 
 /** @throws {SyscallError} */
 export function openAckDoor({ folder, known, said }: AckDoorOptions): AckDoor {
-	const path = known === null ? `${folder}/einhorn-${newRun().slice(0, 8)}` : boundAddress(known);
+	const path = known === null ? `${folder}/einhorn-${newSecret()}` : boundAddress(known);
 	const fd = known ?? openPlain(path, constants.SOCK_STREAM, 0o666);
 	const clients = new Set<() => void>();
 	let handle: ReturnType<typeof poll> | null = null;

@@ -10,7 +10,7 @@ import { StartError } from '../startError.ts';
 const mode = 0o711;
 
 /** A socket's path takes so many bytes at the most (unix(7)), its name in the folder so many. */
-const [longestPath, longestName] = [107, 24];
+const [longestPath, longestName] = [107, 32];
 
 export interface WordFolderOptions {
 	run: string;

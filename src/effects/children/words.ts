@@ -8,8 +8,8 @@ import { bootClock } from '../os/clock.ts';
 import { receive } from '../os/datagram.ts';
 import { closeAll } from '../os/descriptors.ts';
 import { kinOf } from '../os/family.ts';
-import { newRun } from '../os/identity.ts';
-import { constants, poll } from '../os/libc.ts';
+import { newSecret } from '../os/identity.ts';
+import { constants, errno, poll, SyscallError } from '../os/libc.ts';
 import type { User } from '../os/user.ts';
 import { wordsOf } from '../os/words.ts';
 import { boundAddress } from '../sockets/address.ts';
@@ -106,11 +106,9 @@ export function childWords({
 	 */
 	function prepare(child: number): { variables: Record<string, string>; fds: number[] } {
 		if (folder === null) return { variables: {}, fds: [] };
-		const path = `${folder}/${child}-${newRun().slice(0, 8)}`;
+		const path = `${folder}/${child}-${newSecret()}`;
 		try {
-			// Whoever cleans up temporary files may have taken it away.
-			makeWordFolder(run, user, folder);
-			const fd = openPlain(path, constants.SOCK_DGRAM, 0o666);
+			const fd = openIn(folder, path);
 			ears.set(child, { fd, path, close: () => {} });
 			const variables = { NOTIFY_SOCKET: path, ...(ack ? { EINHORN_SOCK_PATH: ack.path } : {}) };
 			// accept(2) waits where a child has made it wait: only to those whom we trust as ourselves.
@@ -120,6 +118,17 @@ export function childWords({
 			if (isNeeded) throw error;
 			log.say('warn', `A child can't say that it is up: ${wordsOf(error)}`);
 			return { variables: {}, fds: [] };
+		}
+	}
+
+	function openIn(folder: string, path: string): number {
+		try {
+			return openPlain(path, constants.SOCK_DGRAM, 0o666);
+		} catch (error) {
+			if (!(error instanceof SyscallError) || error.errno !== errno('ENOENT')) throw error;
+			// Whoever cleans up temporary files has taken it away.
+			makeWordFolder(run, user, folder);
+			return openPlain(path, constants.SOCK_DGRAM, 0o666);
 		}
 	}
 
