@@ -95,6 +95,7 @@ export async function benchUser() {
 export async function benchWorkers() {
 	const [workers, rotations] = isQuick ? [8, 2] : [64, 20];
 	const memory = [];
+	const later = [];
 	const times = [];
 	for (const count of [1, workers]) {
 		const fifo = openFifo();
@@ -102,6 +103,7 @@ export async function benchWorkers() {
 		const supervisor = supervise(programs[0], `echo -n u >${fifo.path}; exec sleep 1000`, { flags });
 		await fifo.reached(count);
 		await wait(1000);
+		memory.push(residentMemory(supervisor.pid));
 		for (let rotation = 1; rotation <= rotations; rotation += 1) {
 			const began = performance.now();
 			supervisor.child.kill('SIGHUP');
@@ -109,11 +111,13 @@ export async function benchWorkers() {
 			if (count > 1) times.push(last - began);
 			await wait(200);
 		}
-		memory.push(residentMemory(supervisor.pid));
+		later.push(residentMemory(supervisor.pid));
 		supervisor.stop();
 		await supervisor.ended;
 		fifo.close();
 	}
 	report(`workers: SIGHUP to main() of the last of ${workers}, ms, median`, [median(times)]);
-	report(`workers: more memory for each of ${workers}, KiB`, [(memory[1] - memory[0]) / (workers - 1)]);
+	const each = (figures) => [(figures[1] - figures[0]) / (workers - 1)];
+	report(`workers: more memory for each of ${workers}, KiB`, each(memory));
+	report(`workers: the same after ${rotations} rotations, KiB`, each(later));
 }
