@@ -102,6 +102,22 @@ describe('the variables for the sockets', () => {
 	});
 });
 
+describe('the environment', () => {
+	it('of a child that is born after an upgrade is that of the start', async () => {
+		const program = supervise(['-listen=tcp://127.0.0.1:0'], { GREETING: 'hello\nworld' });
+		const { variables: before } = await told(program);
+		await program.logged(/^Generation 1 is up/);
+		program.signal('SIGUSR2');
+		await program.logged(/^Upgraded/);
+		program.signal('SIGHUP');
+		const { variables: after } = await told(program, 2);
+		const own = /^(SOCKETMASTER_CHILD|NOTIFY_SOCKET|SERVER_STARTER_GENERATION)$/;
+		const without = (variables: Record<string, string>) =>
+			Object.entries(variables).filter(([name]) => !own.test(name));
+		expect(without(after)).toEqual(without(before));
+	});
+});
+
 describe('-systemd', () => {
 	const words = ['a b', '', "it's", '"q"', '$HOME `x` $(x)', 'line\nline', '*', '\\', '-n', '--'];
 

@@ -160,7 +160,30 @@ describe('the path of a UNIX listener that somebody removes', () => {
 	});
 });
 
-/** Opens two listening sockets, and becomes socketmaster with them as a manager's. */
+describe('several listeners on port 0', () => {
+	it('keep each its own, through an upgrade and a kill', async () => {
+		const journal = join(scratch(), 'journal');
+		const inodes = 'for fd in 3 4 5; do readlink /proc/self/fd/$fd; done | tr "\\n" " "; echo';
+		const script = `${inodes}; trap "exit 0" HUP TERM; while :; do sleep 0.02; done`;
+		const flags = [...Array(3).fill('-listen=tcp://127.0.0.1:0'), `-journal=${journal}`];
+		const first = supervise(flags, script);
+		const [, before] = await first.logged(/\] (socket:.*)$/);
+		await first.logged(/^Generation 1 is up/);
+		first.signal('SIGUSR2');
+		await first.logged(/^Upgraded/);
+		first.signal('SIGHUP');
+		expect((await first.logged(/\] (socket:.*)$/, 2))[1]).toBe(before);
+		await first.logged(/^Generation 2 is up/);
+		kill(first.pid, 'SIGKILL');
+		await first.ended;
+		const second = supervise(flags, script);
+		await second.logged(/^Recovered from/);
+		second.signal('SIGHUP');
+		expect((await second.logged(/\] (socket:.*)$/))[1]).toBe(before);
+	});
+});
+
+/** Opens three listening sockets, and becomes socketmaster with them as a manager's. */
 const manager = `
 import os, socket, sys
 sockets = [socket.create_server(('127.0.0.1', 0)) for _ in range(3)]

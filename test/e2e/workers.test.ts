@@ -109,6 +109,17 @@ describe('-respawn', () => {
 		expect((await program.ended).status).toBe(3);
 	});
 
+	it('fills the place of one that dies in an upgrade, and knows the other one still', async () => {
+		const program = supervise(patient, ['-workers=2', '-respawn=10']);
+		const [lost, kept] = [await placed(program, 0), await placed(program, 1)];
+		await program.logged(/^Generation 1 is up/);
+		program.signal('SIGUSR2');
+		kill(lost, 'SIGKILL');
+		await program.logged(/^Upgraded/);
+		const next = await placed(program, 0, 1, 2);
+		expect(childrenOf(program.pid).sort()).toEqual([kept, next].sort());
+	});
+
 	it('waits on through an upgrade', async () => {
 		const program = supervise(patient, ['-workers=2', '-respawn=1500']);
 		const lost = await placed(program, 0);

@@ -160,6 +160,12 @@ describe('a rotation', () => {
 		expect(simulation.decided()).toEqual(['spawn 2', 'spawn 3']);
 	});
 
+	it('is given up when the candidate leaves with 0 before it is up', () => {
+		const simulation = rotating().exited(2, 0);
+		expect(simulation.reports()).toEqual(['Generation 2 given up: 102 exit status 0; generation 1 goes on serving']);
+		expect(simulation.phases()).toEqual({ 1: 'serving' });
+	});
+
 	it('says so when it is given up', () => {
 		const simulation = rotating().exited(2, 1);
 		expect(simulation.reports()).toEqual(['Generation 2 given up: 102 exit status 1; generation 1 goes on serving']);
