@@ -10,6 +10,9 @@ import { openPlain } from '../sockets/plain.ts';
 /** Clients that may have connected and not spoken yet: more wait in the backlog. */
 const mostClients = 16;
 
+/** How long until it is tried again when there are no fds left, in milliseconds. */
+const pauseOfFull = 1000;
+
 /** How long one may take to say its line, in milliseconds, and how long the line may be, in bytes. */
 const [patience, longestLine] = [5000, 4096];
 
@@ -33,14 +36,19 @@ export function openAckDoor({ folder, known, said }: AckDoorOptions): AckDoor {
 	const fd = known ?? openPlain(path, constants.SOCK_STREAM, 0o666);
 	const clients = new Set<() => void>();
 	let handle: ReturnType<typeof poll> | null = null;
+	let rest: NodeJS.Timeout | null = null;
 	if (known === null) call('listen', fd, 64);
 	listen();
 
 	function listen() {
+		if (rest) clearTimeout(rest);
+		rest = null;
 		handle ??= poll(fd, () => {
 			const client = accept(fd);
-			if (client !== null) serve(client);
-			if (clients.size >= mostClients) pause();
+			if (typeof client === 'number') serve(client);
+			// Whoever waits would wake us again at once.
+			if (client === 'full') rest = setTimeout(listen, pauseOfFull);
+			if (client === 'full' || clients.size >= mostClients) pause();
 		});
 	}
 
@@ -77,8 +85,8 @@ export function openAckDoor({ folder, known, said }: AckDoorOptions): AckDoor {
 	}
 
 	function close() {
-		pause();
 		for (const done of [...clients]) done();
+		if (rest) clearTimeout(rest);
 		pause();
 		closeAll([fd]);
 		rmSync(path, { force: true });
@@ -103,13 +111,13 @@ export function readAck(line: string): number | null {
 	}
 }
 
-/** Null where there is nobody any more, or no fd for him. */
-function accept(fd: number): number | null {
+/** `nobody` where he has gone again, `full` where there is no fd for him. */
+function accept(fd: number): number | 'nobody' | 'full' {
 	try {
 		return call('accept4', fd, null, null, constants.SOCK_NONBLOCK | constants.SOCK_CLOEXEC);
 	} catch (error) {
-		if (error instanceof SyscallError) return null;
-		throw error;
+		if (!(error instanceof SyscallError)) throw error;
+		return ['EAGAIN', 'EINTR', 'ECONNABORTED'].includes(error.code) ? 'nobody' : 'full';
 	}
 }
 

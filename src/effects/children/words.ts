@@ -1,5 +1,6 @@
 /** What children say of themselves: each through a datagram socket of its own (sd_notify(3)), or by einhorn's ack. */
-import { rmSync } from 'node:fs';
+import { lstatSync, readdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
 import { array, nullable, number, object, string } from 'valibot';
 import type { Happening } from '../../machines/facts.ts';
 import type { Phase } from '../../machines/roster.ts';
@@ -83,12 +84,26 @@ export function childWords({
 	const doubted = new Set<number>();
 	const { folder } = kept;
 	const ack = folder === null ? null : openAck(kept.ack);
-	for (const { child, fd } of kept.sockets) ears.set(child, { fd, path: boundAddress(fd), close: () => {} });
+	for (const { child, fd } of kept.sockets) {
+		ears.set(child, { fd, path: boundAddress(fd), close: () => {} });
+		// Kept by somebody who has outlived it.
+		if (phaseOf(child) === null) forget(child);
+	}
+	if (folder !== null) sweep(folder);
 	inheritance.leave(wordsPart, () => {
 		const sockets = [...ears].map(([child, { fd }]) => ({ child, fd }));
 		const fds = [...sockets.map(({ fd }) => fd), ...(ack ? [ack.fd] : [])];
 		return { state: { folder, ack: ack?.fd ?? null, sockets }, fds };
 	});
+
+	/** What a supervisor that was killed has left of children that are gone. */
+	function sweep(folder: string) {
+		const own = new Set([ack?.path, ...[...ears.values()].map(({ path }) => path)]);
+		for (const name of readdirSync(folder)) {
+			const path = join(folder, name);
+			if (!own.has(path) && lstatSync(path, { throwIfNoEntry: false })?.isSocket()) rmSync(path, { force: true });
+		}
+	}
 
 	function openAck(known: number | null): AckDoor | null {
 		try {
