@@ -217,7 +217,7 @@ describe('a word that is said in the middle of a boot', () => {
 		const { go, open } = gate();
 		const journal = join(scratch(), 'journal');
 		// The child itself says it: of a helper that is gone nobody could say whose it was.
-		const says = `exec python3 -c "import os, runpy, sys; sys.argv = ['say', 'READY=1']; runpy.run_path('${fixture('say.py')}'); open('${journal}.said', 'w'); import time; time.sleep(1000)"`;
+		const says = `exec python3 -c "import os, runpy, sys; sys.argv = ['say', '--alone=1', 'READY=1']; runpy.run_path('${fixture('say.py')}'); open('${journal}.said', 'w'); import time; time.sleep(1000)"`;
 		const script = `[ $SERVER_STARTER_GENERATION = 1 ] && ${say} READY=1 || { echo boots; ${go}; ${says}; }`;
 		const flags = ['-ready=notify', `-journal=${journal}`];
 		const first = supervise(script, flags);
