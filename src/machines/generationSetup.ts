@@ -3,7 +3,8 @@ import { type ActorRefFrom, type DoneActorEvent, type EventObject, fromCallback,
 import { childMachine } from './child.ts';
 import type { ChildNews, ChildOrder, ChildOutput, TimerInput } from './childSetup.ts';
 import type { Decision, FactOf, Plan } from './facts.ts';
-import { deathsAllowed, isHealthy, respawnWait } from './respawn.ts';
+import { deathsIn, type Place, vacated, withPlace } from './places.ts';
+import { deathsAllowed, respawnWait } from './respawn.ts';
 import type { Respawn, RosterChild } from './roster.ts';
 
 export interface GenerationInput {
@@ -44,23 +45,6 @@ export interface GenerationOutput {
 type Gone = DoneActorEvent<ChildOutput>;
 
 type ChildRef = ActorRefFrom<typeof childMachine>;
-
-interface Place {
-	index: number;
-	/** Who is in it; null where it is vacant. */
-	child: number | null;
-	/** A vacant one: its child was lost, it waits to be filled, its wait is over. */
-	vacancy: 'lost' | 'waiting' | 'due' | null;
-	isUp: boolean;
-	/** Its child was told to leave: it was not up in time. */
-	isGoing: boolean;
-	/** How many have died in it, since one was healthy. */
-	attempt: number;
-	/** Any of them was up. */
-	wasUp: boolean;
-	/** The number of the fact that the last one ended by. */
-	seq: number;
-}
 
 interface GenerationContext extends GenerationInput {
 	children: Record<number, ChildRef>;
@@ -225,10 +209,9 @@ function add(
 		const ref = spawn('child', { id, systemId: id, input: { child, generation, index, plan } });
 		const isUp = order.type === 'adopt' && order.as.phase === 'serving';
 		const isGoing = order.type === 'adopt' && order.as.isRejected;
-		const place: Place = { index, child, vacancy: null, isUp, isGoing, attempt, wasUp, seq: 0 };
 		return {
 			children: { ...context.children, [child]: ref },
-			places: [...context.places.filter((each) => each.index !== index || each.vacancy === null), place],
+			places: withPlace(context.places, { index, child, vacancy: null, isUp, isGoing, attempt, wasUp, seq: 0 }),
 		};
 	});
 	enqueue.sendTo(({ context }) => context.children[child] as ChildRef, order);
@@ -240,7 +223,7 @@ function awaitRespawn(
 	{ index, attempt, wasUp, millis, clock }: Pick<Respawn, 'index' | 'attempt' | 'wasUp' | 'millis' | 'clock'>,
 ) {
 	enqueue.assign(({ context }) => {
-		const place: Place = {
+		const place = {
 			index,
 			child: null,
 			vacancy: 'waiting',
@@ -249,8 +232,8 @@ function awaitRespawn(
 			attempt,
 			wasUp,
 			seq: 0,
-		};
-		return { places: [...context.places.filter((each) => each.index !== index || each.vacancy === null), place] };
+		} as const;
+		return { places: withPlace(context.places, place) };
 	});
 	enqueue.spawnChild('timer', {
 		id: timerOf(index),
@@ -269,12 +252,6 @@ function bury(enqueue: Enqueue, context: GenerationContext, { child, status, rea
 	const { [child]: gone, ...children } = context.children;
 	if (gone) enqueue.stopChild(gone);
 	enqueue.assign({ children, status, reason: status === null ? context.reason : reason });
-}
-
-function vacated(place: Place, { upAt, endedAt, seq }: ChildOutput): Place {
-	const attempt = isHealthy(upAt, endedAt) ? 1 : place.attempt + 1;
-	const wasUp = place.wasUp || upAt !== null;
-	return { ...place, child: null, vacancy: 'lost', isUp: false, isGoing: false, attempt, wasUp, seq };
 }
 
 function timerOf(index: number): string {
@@ -296,8 +273,4 @@ function isExhausted(context: GenerationContext, event: object): boolean {
 	if (!isRespawned(context, event)) return false;
 	const isEverUp = context.places.some(({ wasUp }) => wasUp) || (event as Gone).output.upAt !== null;
 	return !isEverUp && deathsIn(context.places) + 1 >= deathsAllowed;
-}
-
-function deathsIn(places: Place[]): number {
-	return places.reduce((sum, { attempt }) => sum + attempt, 0);
 }

@@ -1,0 +1,194 @@
+/** A child's process begins: with its pipe, its sockets and its variables, as our own program or as another user's. */
+import { accessSync, constants, fchownSync, fstatSync, openSync } from 'node:fs';
+import { isatty } from 'node:tty';
+import type { ProcessInput } from '../../machines/childSetup.ts';
+import type { Happening } from '../../machines/facts.ts';
+import { mayFail } from '../fault.ts';
+import type { Log } from '../log/log.ts';
+import { type Birth, spawnAsUser } from '../os/asUser.ts';
+import { closeAll, makePipe } from '../os/descriptors.ts';
+import { signalGroup, signalProcess } from '../os/kill.ts';
+import { SyscallError } from '../os/libc.ts';
+import { type SpawnSpec, spawnProcess, type Variables } from '../os/spawn.ts';
+import type { User } from '../os/user.ts';
+import { wordsOf } from '../os/words.ts';
+import type { Listener } from '../sockets/listener.ts';
+import { socketVariables } from './announcement.ts';
+import type { Output, Outputs } from './output.ts';
+import type { Words } from './words.ts';
+
+/** How long a process may take to become another user's program, in milliseconds; 22 are usual. */
+const longestBirth = 5000;
+
+/** A child whose process is not its program yet. */
+interface Expected {
+	child: number;
+	generation: number;
+	/** The end of its pipe that we read, and the inode. */
+	read: number;
+	inode: number;
+}
+
+/** A process that is the child's program. */
+export interface Born {
+	child: number;
+	pid: number;
+	output: Output;
+	/** Of its pipe. */
+	inode: number;
+}
+
+export interface BirthsOptions {
+	admit: (happening: Happening) => void;
+	log: Pick<Log, 'say'>;
+	outputs: Outputs;
+	/** How to start a child. */
+	spec: Omit<SpawnSpec, 'fds' | 'env'> & {
+		run: string;
+		/** The variables of a generation's children. @throws {Error} where they can't be read */
+		env: (generation: number) => Variables;
+		/** They get LISTEN_PID, too. */
+		isSystemd: boolean;
+	};
+	words: Words;
+	/** What they get as fd 3 and up. */
+	listeners: Listener[];
+	/** Whose processes they are to be; null is ours. */
+	user: User | null;
+	/** Children keep both ends of their pipe: without a supervisor they fill it and wait, and are not killed by SIGPIPE. */
+	isDurable: boolean;
+	/** Has sockets listen again that a child has shut down. @throws {SyscallError} */
+	revive: () => void;
+	/** Told of each process that has become its program. */
+	born: (child: Born) => void;
+}
+
+/** The births of one supervisor's children. */
+export function birthsOf({
+	admit,
+	log,
+	outputs,
+	spec,
+	words,
+	listeners,
+	user,
+	isDurable,
+	revive,
+	born,
+}: BirthsOptions) {
+	/** Processes that are about to become another user's, and what is to be done when they have, or can't. */
+	const births = new Map<number, () => void>();
+
+	// Who has a terminal can type into it (TIOCSTI, ioctl_tty(2)): another user's child, which leads a session of its own,
+	// does not get ours.
+	const stdin = user && isatty(0) ? openSync('/dev/null', constants.O_RDONLY) : 0;
+
+	function spawn(input: ProcessInput) {
+		const { child, generation } = input;
+		let pipe: ReturnType<typeof childPipe> | undefined;
+		let birth: Birth | null = null;
+		let pid: number;
+		const mark = { SOCKETMASTER_CHILD: String(child), SOCKETMASTER_RUN: spec.run };
+		try {
+			pipe = childPipe(isDurable, user);
+			revive();
+			const word = words.prepare(child);
+			const fds = [stdin, pipe.output, pipe.output, ...listeners.map(({ fd }) => fd), ...word.fds];
+			const env = { ...spec.env(generation), ...socketVariables(listeners, input), ...word.variables, ...mark };
+			const program = spec.isSystemd ? withListenPid(spec.path, spec.args) : {};
+			const whole = { ...spec, ...program, env, fds };
+			birth = user ? spawnAsUser(whole, user, mark) : null;
+			pid = birth?.pid ?? spawnProcess(whole);
+		} catch (error) {
+			if (pipe) closeAll([pipe.read, pipe.output]);
+			return failed(child, error);
+		}
+		closeAll([pipe.output]);
+		const expected = { child, generation, read: pipe.read, inode: pipe.inode };
+		if (birth) awaitBirth(birth, expected);
+		else spawned(pid, expected);
+	}
+
+	function failed(child: number, error: unknown) {
+		words.forget(child);
+		admit({ type: 'child.spawnFailed', child, reason: whyNot(spec.path, error) });
+	}
+
+	/** The process is the child's program. */
+	function spawned(pid: number, { child, generation, read, inode }: Expected) {
+		let output: Output;
+		try {
+			mayFail('outputs.open');
+			output = outputs.open({ fd: read, child, pid, generation, unfinished: '' });
+		} catch (error) {
+			return undo(pid, child, read, error);
+		}
+		born({ child, pid, output, inode });
+	}
+
+	/** A process that can't be read from is none: it is told of as failed when it is gone. */
+	function undo(pid: number, child: number, read: number, error: unknown) {
+		closeAll([read]);
+		births.set(pid, () => {
+			births.delete(pid);
+			failed(child, error);
+		});
+		signalGroup(pid, 'KILL');
+	}
+
+	/** Another user's process is the child's program only when it has changed its credentials and become it. */
+	function awaitBirth(birth: Birth, expected: Expected) {
+		const { pid } = birth;
+		// Another process of that user may stop it meanwhile.
+		const limit = setTimeout(() => {
+			log.say('error', `${pid} has not become ${spec.path} within ${longestBirth / 1000} s; killing it`);
+			signalProcess(pid, 'KILL');
+		}, longestBirth);
+		births.set(pid, () => {
+			births.delete(pid);
+			clearTimeout(limit);
+			const error = birth.outcome();
+			if (error === null) return spawned(pid, expected);
+			closeAll([expected.read]);
+			failed(expected.child, error);
+		});
+		birth.onKnown(() => births.get(pid)?.());
+	}
+
+	return {
+		spawn,
+		/** A process was reaped, which may have been one that is not its program yet. */
+		ended: (pid: number) => births.get(pid)?.(),
+		isSettled: () => births.size === 0,
+	};
+}
+
+/** A pipe for what a child prints: the end we read, its inode, and what the child gets. @throws {SyscallError} */
+function childPipe(isDurable: boolean, user: User | null) {
+	const [read, write] = makePipe();
+	try {
+		const inode = fstatSync(read).ino;
+		// So that it can open /dev/stderr.
+		if (user && process.geteuid?.() === 0) fchownSync(write, user.uid, user.gid);
+		if (!isDurable) return { read, inode, output: write };
+		const output = openSync(`/proc/self/fd/${write}`, constants.O_RDWR);
+		closeAll([write]);
+		return { read, inode, output };
+	} catch (error) {
+		closeAll([read, write]);
+		throw error;
+	}
+}
+
+/** A shell that puts its pid into LISTEN_PID and becomes the program: the pid is known only after the fork. */
+function withListenPid(path: string | Buffer, args: (string | Buffer)[]): Pick<SpawnSpec, 'path' | 'args'> {
+	accessSync(path, constants.X_OK);
+	return { path: '/bin/sh', args: ['-c', 'LISTEN_PID=$$ exec "$0" "$@"', path, ...args] };
+}
+
+function whyNot(path: string | Buffer, error: unknown): string {
+	if (!(error instanceof SyscallError)) return wordsOf(error);
+	const what = ['posix_spawn', 'execve'].includes(error.syscall) ? `fork/exec ${path}` : error.syscall;
+	const hint = error.code === 'EPERM' && process.geteuid?.() !== 0 ? ' (-user takes root)' : '';
+	return `${what}: ${error.message}${hint}`;
+}

@@ -1,0 +1,38 @@
+/** The places of a generation: each has a child, or is to have one again. */
+import { isHealthy } from './respawn.ts';
+
+export interface Place {
+	index: number;
+	/** Who is in it; null where it is vacant. */
+	child: number | null;
+	/** A vacant one: its child was lost, it waits to be filled, its wait is over. */
+	vacancy: 'lost' | 'waiting' | 'due' | null;
+	isUp: boolean;
+	/** Its child was told to leave: it was not up in time. */
+	isGoing: boolean;
+	/** How many have died in it, since one was healthy. */
+	attempt: number;
+	/** Any of them was up. */
+	wasUp: boolean;
+	/** The number of the fact that the last one ended by. */
+	seq: number;
+}
+
+/** One that was vacant is another one now. */
+export function withPlace(places: Place[], place: Place): Place[] {
+	return [...places.filter(({ index, vacancy }) => index !== place.index || vacancy === null), place];
+}
+
+/** The place of a child that was lost: when it was up, and when it ended, in milliseconds since boot. */
+export function vacated(
+	place: Place,
+	{ upAt, endedAt, seq }: { upAt: number | null; endedAt: number; seq: number },
+): Place {
+	const attempt = isHealthy(upAt, endedAt) ? 1 : place.attempt + 1;
+	const wasUp = place.wasUp || upAt !== null;
+	return { ...place, child: null, vacancy: 'lost', isUp: false, isGoing: false, attempt, wasUp, seq };
+}
+
+export function deathsIn(places: Place[]): number {
+	return places.reduce((sum, { attempt }) => sum + attempt, 0);
+}
