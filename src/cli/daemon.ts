@@ -3,7 +3,8 @@ import { share } from 'rxjs';
 import { createActor } from 'xstate';
 import { isOthersAnnouncement } from '../effects/children/announcement.ts';
 import { childrenOf } from '../effects/children/children.ts';
-import { generationEnvironments, readEnvironment } from '../effects/children/environment.ts';
+import { generationEnvironments } from '../effects/children/environment.ts';
+import { readEnvironment } from '../effects/children/environmentFile.ts';
 import { outputsOf } from '../effects/children/output.ts';
 import { proofActor } from '../effects/children/proof.ts';
 import { removeWordFolder } from '../effects/children/wordFolder.ts';
@@ -20,6 +21,7 @@ import { checkAsUser } from '../effects/os/asUser.ts';
 import { commandLine, flagValue, ownVariables } from '../effects/os/bytes.ts';
 import { findCommand } from '../effects/os/command.ts';
 import { sealDescriptors } from '../effects/os/descriptors.ts';
+import { isClosing } from '../effects/os/lateClose.ts';
 import { libc } from '../effects/os/libc.ts';
 import { ignoreOtherSignals, signals, wasDebuggerClosed } from '../effects/os/signals.ts';
 import { logicalDirectory, type Variables } from '../effects/os/spawn.ts';
@@ -56,7 +58,7 @@ export async function runDaemon(options: Options): Promise<never> {
 		const handover = takeHandover();
 		const inheritance = inheritanceOf(handover?.states ?? null);
 		const origin = originOf({ options, plan, user, inheritance, signals: handover?.signals ?? [], log });
-		if (options.pidfile) claimPidFile(options.pidfile, origin);
+		if (options.pidfile) claimPidFile(options.pidfile, origin, log);
 		const stopKeeping = keepPaths(origin.listeners.all, log);
 		status = await supervise({ options, plan, origin, inheritance, path, user, log, sink });
 		stopKeeping();
@@ -72,13 +74,18 @@ export async function runDaemon(options: Options): Promise<never> {
 	return end(sink, status);
 }
 
-/** After the listeners: a second supervisor by mistake must not take the file of the first. @throws {StartError} */
-function claimPidFile(path: string, { listeners, words }: Origin) {
+/**
+ * After the listeners: a second supervisor by mistake must not take the file of the first. Where children serve already it
+ * is no reason to end.
+ * @throws {StartError}
+ */
+function claimPidFile(path: string, { listeners, words, run, roster }: Origin, log: Log) {
 	try {
 		StartError.unless(`Unable to write pid file ${path}:`, () => writePidFile(path));
 	} catch (error) {
+		if (roster) return log.say('error', (error as Error).message);
 		listeners.close();
-		if (words.folder) removeWordFolder(words.folder);
+		if (words.folder) removeWordFolder(words.folder, run);
 		throw error;
 	}
 }
@@ -102,9 +109,9 @@ export function checkInstallation(options: Options): void {
 	if (user) checkAsUser();
 }
 
-/** A thread that still writes to a log nobody reads would hold up exit(3), so _exit(2) it is then. */
+/** A thread that still writes to a log nobody reads, or closes what lingers, would hold up exit(3), so _exit(2) it is then. */
 async function end(sink: Sink, status: number): Promise<never> {
-	if (!(await sink.flush(patience))) libc('_exit')(status);
+	if (!(await sink.flush(patience)) || isClosing()) libc('_exit')(status);
 	process.exit(status);
 }
 

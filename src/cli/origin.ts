@@ -2,7 +2,7 @@
 import { array, number, object, string } from 'valibot';
 import type { Survivor } from '../effects/children/children.ts';
 import type { OpenPipe } from '../effects/children/output.ts';
-import { removeWordFolder, wordFolderFor } from '../effects/children/wordFolder.ts';
+import { removeWordFolder, type WordFolderOptions, wordFolderFor } from '../effects/children/wordFolder.ts';
 import { type KeptWords, wordsPart } from '../effects/children/words.ts';
 import { openJournal, readSound } from '../effects/journal/file.ts';
 import { fileJournal, type Journal, journalPart, memoryJournal } from '../effects/journal/journal.ts';
@@ -60,7 +60,7 @@ export function originOf({ options, plan, user, inheritance, signals, log }: Ori
 	const path = journalPath(options);
 	const inherited = inheritance.take(supervisorPart);
 	if (inherited) log.say('info', `Upgraded to version ${version}`);
-	const found = inherited || path === null ? nothing : findPrevious(path, log);
+	const found = inherited || path === null ? nothing : findPrevious(path, user, log);
 	const listeners = openListeners({
 		uris: options.listen,
 		inheritance,
@@ -80,8 +80,9 @@ export function originOf({ options, plan, user, inheritance, signals, log }: Ori
 	const roster = left && stateOf(left) !== 'stopped' ? left : null;
 	const fd = inherited ? inheritance.take(journalPart) : found.fd;
 	const kept = inheritance.take(wordsPart) ?? found.words;
-	const isNeeded = plan.ready === 'notify';
-	const words = { ...kept, folder: wordFolderFor({ run, user, known: kept.folder, isNeeded, log }) };
+	// Where children serve already it is no reason to end.
+	const isNeeded = plan.ready === 'notify' && roster === null;
+	const words = { ...kept, folder: wordFolderOr(listeners, { run, user, known: kept.folder, isNeeded, log }) };
 	const journal =
 		fd === null || path === null
 			? memoryJournal(roster, inheritance)
@@ -105,6 +106,16 @@ export function originOf({ options, plan, user, inheritance, signals, log }: Ori
 		words,
 		journal,
 	};
+}
+
+/** @throws {StartError} with nothing left behind */
+function wordFolderOr(listeners: Listeners, options: WordFolderOptions): string | null {
+	try {
+		return wordFolderFor(options);
+	} catch (error) {
+		listeners.close();
+		throw error;
+	}
 }
 
 /** Where the facts go: the flag's path, else the directory that a service manager gave us, else nowhere. */
@@ -144,14 +155,14 @@ const nothing: Found = {
 };
 
 /** @throws {StartError} */
-function findPrevious(path: string, log: Log): Found {
+function findPrevious(path: string, user: User | null, log: Log): Found {
 	const { fd, bytes } = StartError.unless(`Unable to open journal ${path}:`, () => openJournal(path));
 	try {
 		return StartError.unless(`Unable to use journal ${path}:`, () => {
 			const content = readSound(fd, path, bytes);
 			for (const problem of content.problems) log.say('warn', `Journal ${path}: ${problem}`);
 			const { roster, seq } = foldJournal(content);
-			return { ...nothing, fd, seq, ...recoverFrom(path, content.header, roster, log) };
+			return { ...nothing, fd, seq, ...recoverFrom(path, { header: content.header, roster, user }, log) };
 		});
 	} catch (error) {
 		closeAll([fd]);
@@ -159,10 +170,14 @@ function findPrevious(path: string, log: Log): Found {
 	}
 }
 
-function recoverFrom(path: string, header: Header | null, roster: Roster | null, log: Log): Partial<Found> {
+function recoverFrom(
+	path: string,
+	{ header, roster, user }: { header: Header | null; roster: Roster | null; user: User | null },
+	log: Log,
+): Partial<Found> {
 	if (!header || !roster) return {};
-	const found = recover(header, roster);
-	if ((found === null || 'orphaned' in found) && header.words) removeWordFolder(header.words);
+	const found = recover(header, roster, user);
+	if ((found === null || 'orphaned' in found) && header.words) removeWordFolder(header.words, header.run);
 	if (found === null) return {};
 	if ('orphaned' in found) {
 		log.say(

@@ -1,5 +1,6 @@
 /** One child process, from the decision to spawn it to its last breath. */
-import { bootTime, childSetup, decisions, isAdopted, patienceWith } from './childSetup.ts';
+import { bootTime, childSetup, decisions, isAdopted } from './childSetup.ts';
+import { patienceWith } from './patience.ts';
 
 /** It had to say by now that it is up. */
 const rejection = {
@@ -213,7 +214,7 @@ export const childMachine = childSetup.createMachine({
 								input: ({ context }) => ({
 									child: context.child,
 									timer: 'kill',
-									millis: patienceWith(context),
+									millis: patienceWith(context.plan, context.isRejected),
 									since: context.adopted?.phase === 'draining' ? context.adopted.clock : null,
 								}),
 							},

@@ -99,9 +99,6 @@ type Forward = Extract<ChildOrder, { type: 'forward' }>;
 /** A child that is stopped is not looked at more often than this, in milliseconds. */
 const shortestAgain = 1000;
 
-/** Who has not said in time that it is up is killed this long after it was told to leave, in milliseconds. */
-const longestFarewell = 10_000;
-
 /** By how many times -start a child may move its deadline in all. */
 const mostWaits = 10;
 
@@ -214,7 +211,7 @@ type Enqueue = Parameters<Parameters<typeof base.enqueueActions>[0]>[0]['enqueue
 
 export const childSetup = base.extend({
 	actions: {
-		keepStopped: base.assign({ adopted: null, wasStopped: true }),
+		keepStopped: base.assign({ adopted: null, deadline: null, wasStopped: true }),
 		keepAdopted: base.assign(({ context, event }) => {
 			const { as } = event as Adoption;
 			const { pid, clock, deadline, ready, isRejected, wasForwarded } = as;
@@ -306,12 +303,6 @@ function wordOf(happening: ChildHappening): Word {
 /** When it has to be up after it has asked for more time: never later than some times -start after its birth. */
 function deadlineBy({ born, plan }: ChildContext, { clock = 0, millis }: FactOf<'child.delayed'>): number {
 	return Math.min(clock + millis, (born ?? clock) + mostWaits * plan.start);
-}
-
-/** How long it may take to leave, in milliseconds; null is for ever. */
-export function patienceWith({ plan: { kill }, isRejected }: ChildContext): number | null {
-	if (isRejected) return Math.min(kill > 0 ? kill : longestFarewell, longestFarewell);
-	return kill > 0 ? kill : null;
 }
 
 /** How long it may take to be up, counted from its birth, in milliseconds. */

@@ -65,6 +65,7 @@ const sentences: Record<EventType, string> = {
 	childRejected: 'A child was not up in time, and was told to leave.',
 	placeDue: 'A place is to be filled again.',
 	generationUp: 'All children of a generation are up.',
+	generationEmptied: 'Nobody of a generation lives, and some are to be started again.',
 	generationHurt: 'A generation is not whole, and others of it are left or follow.',
 };
 
@@ -134,6 +135,7 @@ const events: Record<EventType, string> = {
 	childRejected: 'a child was not up in time',
 	placeDue: 'a place is due',
 	generationUp: 'a generation is up',
+	generationEmptied: 'a generation has nobody left',
 	generationHurt: 'a generation lost a child',
 };
 
@@ -150,6 +152,7 @@ const guards: Record<string, string> = {
 	isServing: 'it serves, and was not whole',
 	isFillable: 'no other generation boots, or nobody of it is left',
 	isCandidateBesideServing: 'it is the candidate, and one serves',
+	isCandidateBesideServed: 'it is the candidate, and somebody of one that serves lives',
 	isCandidateBesideOthers: 'it is the candidate, and others live',
 	isServingBesideOthers: 'it served, and others live',
 	isServingAndWasAskedFor: 'it served, and had been asked for',
@@ -170,6 +173,7 @@ const guards: Record<string, string> = {
 	isVacant: 'it has no child',
 	isLast: 'it was the last, and none is to follow',
 	isRespawned: 'it was lost, and -respawn is set',
+	isLastRespawned: 'it was the last that lived, and -respawn is set',
 	isExhausted: 'it was the last of too many deaths',
 	isExhaustedBesideOthers: 'it was one death too many',
 	wasToldToLeave: 'it had been told to',
@@ -203,6 +207,7 @@ const actions: Record<string, string> = {
 	'decide replacing': 'promote it',
 	'decide givenUp': 'give it up',
 	'decide kept': 'keep it as it is',
+	'decide keptInstead': 'keep it as it is',
 	'decide madeWhole': 'promote it',
 	'decide exhausted': 'enough deaths',
 	'decide proving': 'look for its sockets',
@@ -236,6 +241,7 @@ const actions: Record<string, string> = {
 	promote: '',
 	keepAsItIs: '',
 	makeWhole: '',
+	noteEmptied: '',
 	giveUp: '',
 	keepPlan: '',
 	keepQueued: '',
@@ -249,6 +255,7 @@ const actions: Record<string, string> = {
 	passOn: 'pass it on',
 	tellUp: 'tell the level above',
 	tellHurt: 'tell the supervisor',
+	tellEmptied: 'tell the supervisor',
 	vacate: '',
 	noteUp: 'one fewer to wait for',
 	noteGoing: '',

@@ -100,13 +100,13 @@ export type Request =
 
 /** What the statecharts decided: recorded before it is carried out. */
 export type Decision =
-	| { type: 'generation.started'; generation: number; asked: Asker }
+	| { type: 'generation.started'; generation: number; asked: Asker; size: number }
 	/** All of it is up and it serves; `replaced` are the generations that are told to leave for it. */
 	| { type: 'generation.promoted'; generation: number; replaced: number[] }
 	/** It never served as a whole; `serving` is the generation that goes on, null where there is none. */
 	| { type: 'generation.givenUp'; generation: number; serving: number | null; reason: string }
-	/** It is not whole, and goes on: nobody else serves. */
-	| { type: 'generation.kept'; generation: number; reason: string }
+	/** It is not whole, and goes on: nobody else serves. Of those it replaces nobody lived. */
+	| { type: 'generation.kept'; generation: number; replaced: number[]; reason: string }
 	/** Too many of its children have died, and none was ever up. */
 	| { type: 'generation.exhausted'; generation: number; deaths: number; status: number }
 	/** A child is about to be spawned, in this place of its generation: so one can be found whose `child.spawned` was lost. */

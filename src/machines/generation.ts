@@ -48,7 +48,7 @@ export const generationMachine = generationSetup.createMachine({
 				],
 				childUp: { actions: 'noteUp' },
 				childDoubted: { actions: 'acceptChild', description: 'it is what this generation is: it serves' },
-				childRejected: { actions: 'noteGoing' },
+				childRejected: { actions: ['noteGoing', 'noteRejection', 'tellHurt'] },
 				'respawn.due': { actions: ['noteDue', 'askToFill'] },
 				refill: { actions: 'askToFill' },
 				fill: { guard: 'isDue', actions: 'fill' },
@@ -65,6 +65,7 @@ export const generationMachine = generationSetup.createMachine({
 						'xstate.done.actor.*': [
 							loss.exhausted,
 							loss.exhaustedBesideOthers,
+							{ guard: 'isLastRespawned', target: 'hurt', actions: ['vacate', 'tellHurt', 'tellEmptied'] },
 							{ guard: 'isRespawned', target: 'hurt', actions: ['vacate', 'tellHurt'] },
 							{ guard: 'isLast', target: '#generation.over', actions: 'forget' },
 							{ target: 'hurt', actions: ['forget', 'tellHurt'] },
@@ -76,7 +77,7 @@ export const generationMachine = generationSetup.createMachine({
 					tags: 'ill',
 					description: 'It is not whole before it ever was: the supervisor says what becomes of it.',
 					on: {
-						carryOn: { target: 'starting', actions: ['scheduleRespawns', 'passOn'] },
+						carryOn: { target: 'starting', actions: ['scheduleRespawns', 'passOn', 'askToFill'] },
 						'xstate.done.actor.*': [
 							{ guard: 'isRespawned', actions: 'vacate' },
 							{ guard: 'isLast', target: '#generation.over', actions: 'forget' },
@@ -89,6 +90,10 @@ export const generationMachine = generationSetup.createMachine({
 					description: 'All of its children were up; one that is lost is started again where -respawn is set.',
 					on: {
 						'xstate.done.actor.*': [
+							{
+								guard: 'isLastRespawned',
+								actions: ['vacate', 'tellHurt', 'tellEmptied', 'scheduleRespawns', 'askToFill'],
+							},
 							{ guard: 'isRespawned', actions: ['vacate', 'tellHurt', 'scheduleRespawns', 'askToFill'] },
 							{ guard: 'isLast', target: '#generation.over', actions: 'forget' },
 							{ guard: 'wasToldToLeave', actions: 'forget' },

@@ -29,6 +29,8 @@ export type GenerationNews =
 	| { type: 'generationUp'; generation: number }
 	/** It is not whole: a child left unasked with this status (null where it lives), and others are left or follow. */
 	| { type: 'generationHurt'; generation: number; status: number | null; reason: string }
+	/** None of its children lives, and some are to be started again. */
+	| { type: 'generationEmptied'; generation: number }
 	/** A place is to be filled again; `isAlone` where the generation has no child left. */
 	| { type: 'placeDue'; generation: number; index: number; isAlone: boolean };
 
@@ -86,6 +88,7 @@ const base = setup({
 		isLast: ({ context }) =>
 			Object.keys(context.children).length === 1 && context.places.every(({ vacancy }) => vacancy === null),
 		isRespawned: ({ context, event }) => isRespawned(context, event),
+		isLastRespawned: ({ context, event }) => isRespawned(context, event) && Object.keys(context.children).length === 1,
 		isExhausted: ({ context, event }) => isExhausted(context, event) && Object.keys(context.children).length === 1,
 		isExhaustedBesideOthers: ({ context, event }) => isExhausted(context, event),
 		wasToldToLeave: ({ event }) => 'output' in event && event.output.status === null,
@@ -186,6 +189,9 @@ export const generationSetup = base.extend({
 			}
 		}),
 		tellUp: sendParent(({ context: { generation } }): GenerationNews => ({ type: 'generationUp', generation })),
+		tellEmptied: sendParent(
+			({ context: { generation } }): GenerationNews => ({ type: 'generationEmptied', generation }),
+		),
 		tellHurt: sendParent(
 			({ context: { generation, status, reason } }): GenerationNews => ({
 				type: 'generationHurt',

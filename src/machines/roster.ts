@@ -51,6 +51,8 @@ export interface Roster {
 	/** The generation that boots. */
 	candidate: number | null;
 	lastGeneration: number;
+	/** Children of that generation. */
+	lastSize: number;
 	lastChild: number;
 	/** Who asked for the generation that was started last. */
 	asked: Asker;
@@ -85,6 +87,7 @@ export function evolve(roster: Roster | null, fact: Fact): Roster {
 				unanswered: null,
 				candidate: fact.generation,
 				lastGeneration: fact.generation,
+				lastSize: fact.size,
 				queued: null,
 				asked: fact.asked,
 			};
@@ -106,7 +109,12 @@ export function evolve(roster: Roster | null, fact: Fact): Roster {
 		case 'generation.givenUp':
 			return { ...withoutRespawns(roster, [fact.generation]), candidate: null };
 		case 'generation.kept':
-			return { ...roster, serving: fact.generation, isWhole: false, candidate: null };
+			return {
+				...withoutRespawns(roster, fact.replaced),
+				serving: fact.generation,
+				isWhole: false,
+				candidate: null,
+			};
 		case 'generation.exhausted':
 			return { ...withoutRespawns(roster, [fact.generation]), status: fact.status };
 		case 'respawn.scheduled': {
@@ -129,7 +137,7 @@ export function evolve(roster: Roster | null, fact: Fact): Roster {
 			return withChild(roster, fact.child, { pid, startTime, pipe, phase: 'booting', since: at, clock });
 		}
 		case 'child.stopped':
-			return withChild(roster, fact.child, { since: fact.at, clock: fact.clock ?? null });
+			return withChild(roster, fact.child, { since: fact.at, clock: fact.clock ?? null, deadline: null });
 		case 'child.ready':
 			return withChild(roster, fact.child, { phase: 'serving', since: fact.at, wasUp: true, deadline: null });
 		case 'child.signalled':
@@ -168,7 +176,27 @@ export function stateOf(roster: Roster): string {
 
 /** What a supervisor that was killed leaves to the next: a child that had no process yet never was. */
 export function withoutUnborn(roster: Roster): Roster {
-	return { ...roster, unanswered: null, children: roster.children.filter(({ pid }) => pid !== null) };
+	const unborn = roster.children.filter(({ pid }) => pid === null);
+	return unborn.reduce(withoutChildThatNeverWas, { ...roster, unanswered: null });
+}
+
+/** One that was to take the place of another leaves that to be filled. */
+export function withoutChildThatNeverWas(
+	roster: Roster,
+	{ child, generation, index, attempt, wasUp, since }: RosterChild,
+): Roster {
+	const rest = withoutChild(roster, child);
+	if (attempt === 0 || generation !== roster.serving) return rest;
+	return {
+		...rest,
+		respawns: [...rest.respawns, { generation, index, attempt, wasUp, millis: 0, at: since, clock: null }],
+	};
+}
+
+/** Whether each child of the candidate has a process, or had one. */
+export function isCandidateBorn({ candidate, lastSize, children, respawns }: Roster): boolean {
+	if (candidate === null) return true;
+	return [...children, ...respawns].filter(({ generation }) => generation === candidate).length >= lastSize;
 }
 
 /**
@@ -177,8 +205,7 @@ export function withoutUnborn(roster: Roster): Roster {
  */
 export function withoutUnfinished(roster: Roster): Roster {
 	const born = withoutUnborn(roster);
-	const hasCandidate = [...born.children, ...born.respawns].some(({ generation }) => generation === roster.candidate);
-	return { ...born, candidate: hasCandidate ? roster.candidate : null };
+	return { ...born, candidate: isCandidateBorn(born) ? roster.candidate : null };
 }
 
 /** A supervisor that has just been started. */
@@ -189,6 +216,7 @@ function freshRoster(plan: Plan): Roster {
 		isWhole: false,
 		candidate: null,
 		lastGeneration: 0,
+		lastSize: 0,
 		lastChild: 0,
 		asked: 'start',
 		queued: null,

@@ -1,5 +1,6 @@
 /** What the log says of a fact: a projection of facts, and of what was known before each. */
 import type { Fact, Request } from './facts.ts';
+import { patienceWith } from './patience.ts';
 import { isLeaving, type Roster, type RosterChild } from './roster.ts';
 
 export interface Sentence {
@@ -82,8 +83,9 @@ export function sentenceOf(fact: Fact, before: Roster | null, command: string | 
 			return error(`Could not start process ${fact.reason}`);
 		case 'child.signalled': {
 			if (fact.reason !== 'kill') return null;
-			const pid = before?.children.find(({ child }) => child === fact.child)?.pid;
-			return warning(`${pid} is still alive ${before?.plan.kill} ms after it was told to leave; killing it`);
+			const told = before?.children.find(({ child }) => child === fact.child);
+			const patience = before && patienceWith(before.plan, told?.isRejected ?? false);
+			return warning(`${told?.pid} is still alive ${patience} ms after it was told to leave; killing it`);
 		}
 		case 'child.exited':
 			return info(`${fact.pid} ${howItEnded(fact)}${whoIsLeft(fact.left)}`);

@@ -20,9 +20,21 @@ const candidate = {
 	],
 	generationHurt: [
 		{
-			guard: 'isCandidateBesideServing',
+			guard: 'isCandidateBesideServed',
 			target: 'settling',
 			actions: ['noteStatus', { type: 'decide', params: decisions.givenUp }, 'dismissCandidate', 'giveUp', 'refill'],
+		},
+		{
+			guard: 'isCandidateBesideServing',
+			target: 'settling',
+			actions: [
+				'noteStatus',
+				{ type: 'decide', params: decisions.keptInstead },
+				'dismissServing',
+				'keepAsItIs',
+				'carryOn',
+			],
+			description: 'nobody lives of the one that serves: it is the best there is',
 		},
 		{
 			guard: 'isCandidate',
@@ -57,11 +69,13 @@ export const supervisorMachine = supervisorSetup.createMachine({
 		isWhole: false,
 		candidate: null,
 		lastGeneration: 0,
+		lastSize: 0,
 		lastChild: 0,
 		asked: 'start',
 		queued: null,
 		stopSignal: null,
 		status: 0,
+		isServed: false,
 		generations: {},
 	},
 	initial: 'beginning',
@@ -91,8 +105,8 @@ export const supervisorMachine = supervisorSetup.createMachine({
 					{
 						guard: 'isCandidateUnborn',
 						target: 'alive.settling',
-						actions: ['adopt', 'dismissOthers', 'beginAgain'],
-						description: 'it was killed before there was a process',
+						actions: ['adopt', 'beginAgain', 'dismissOthers'],
+						description: 'it was killed before each of its children had a process',
 					},
 					{ guard: 'wasStarting', target: 'alive.starting', actions: ['adopt', 'dismissOthers'] },
 					{ guard: 'wasRotating', target: 'alive.rotating', actions: ['adopt', 'dismissOthers'] },
@@ -124,6 +138,10 @@ export const supervisorMachine = supervisorSetup.createMachine({
 					{ description: 'ignored: it was told to leave meanwhile' },
 				],
 				generationHurt: { actions: ['noteStatus', 'carryOn'] },
+				generationEmptied: [
+					{ guard: 'isServing', actions: 'noteEmptied' },
+					{ description: 'ignored: another one serves' },
+				],
 				placeDue: [
 					{ guard: 'isFillable', actions: 'fill' },
 					{ description: 'held back: a new generation boots, and the old one still serves' },

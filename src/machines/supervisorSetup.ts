@@ -3,7 +3,7 @@ import { type ActorRefFrom, type DoneActorEvent, sendTo, setup } from 'xstate';
 import type { Asker, Decision, FactOf, HappeningFact, Request } from './facts.ts';
 import { generationMachine } from './generation.ts';
 import type { GenerationNews, GenerationOrder, GenerationOutput } from './generationSetup.ts';
-import type { Roster } from './roster.ts';
+import { isCandidateBorn, type Roster } from './roster.ts';
 import { upgradeMachine } from './upgrade.ts';
 
 type GenerationRef = ActorRefFrom<typeof generationMachine>;
@@ -12,6 +12,8 @@ type GenerationRef = ActorRefFrom<typeof generationMachine>;
 export interface SupervisorContext extends Omit<Roster, 'children' | 'respawns' | 'unanswered'> {
 	/** Those that live. */
 	generations: Record<number, GenerationRef>;
+	/** Somebody lives of the generation that serves. */
+	isServed: boolean;
 }
 
 /** What the supervisor ends with. */
@@ -48,6 +50,8 @@ const base = setup({
 			(event.generation === candidate || (event.generation === serving && (candidate === null || event.isAlone))),
 		isCandidateBesideServing: ({ context, event }) =>
 			isOf(context.candidate, event) && context.serving in context.generations,
+		isCandidateBesideServed: ({ context, event }) =>
+			isOf(context.candidate, event) && context.serving in context.generations && context.isServed,
 		isCandidateBesideOthers: ({ context, event }) => isOf(context.candidate, event) && hasOthers(context),
 		isServingBesideOthers: ({ context, event }) => isOf(context.serving, event) && hasOthers(context),
 		isServingAndWasAskedFor: ({ context, event }) =>
@@ -62,11 +66,8 @@ const base = setup({
 		wasStopping: ({ event }) =>
 			event.type === 'supervisor.recovered' && event.by === 'upgrade' && event.roster.stopSignal !== null,
 		hadBegunToStop: ({ event }) => event.type === 'supervisor.recovered' && event.roster.stopSignal !== null,
-		isCandidateUnborn: ({ event }) => {
-			if (event.type !== 'supervisor.recovered') return false;
-			const { candidate, children, respawns } = event.roster;
-			return candidate !== null && ![...children, ...respawns].some(({ generation }) => generation === candidate);
-		},
+		/** It was killed before each of its candidate's children had a process. */
+		isCandidateUnborn: ({ event }) => event.type === 'supervisor.recovered' && !isCandidateBorn(event.roster),
 		wasStarting: ({ event }) =>
 			event.type === 'supervisor.recovered' && event.roster.serving === 0 && event.roster.candidate !== null,
 		wasRotating: ({ event }) => event.type === 'supervisor.recovered' && event.roster.candidate !== null,
@@ -94,25 +95,33 @@ export const supervisorSetup = base.extend({
 			return {
 				candidate: generation,
 				lastGeneration: generation,
+				lastSize: plan.size,
 				lastChild: lastChild + plan.size,
 				asked: askerOf(event) ?? context.queued ?? 'start',
 				queued: null,
 				generations: { ...context.generations, [generation]: ref },
 			};
 		}),
-		promote: base.assign(({ context: { candidate } }) => ({ serving: candidate ?? 0, isWhole: true, candidate: null })),
+		promote: base.assign(({ context: { candidate } }) => ({
+			serving: candidate ?? 0,
+			isWhole: true,
+			isServed: true,
+			candidate: null,
+		})),
 		keepAsItIs: base.assign(({ context: { candidate } }) => ({
 			serving: candidate ?? 0,
 			isWhole: false,
+			isServed: true,
 			candidate: null,
 		})),
 		makeWhole: base.assign({ isWhole: true }),
+		noteEmptied: base.assign({ isServed: false }),
 		/** Nobody else gives numbers to children. */
 		fill: base.enqueueActions(({ enqueue, context: { generations, lastChild }, event }) => {
 			const { generation, index } = event as Extract<GenerationNews, { type: 'placeDue' }>;
 			const ref = generations[generation];
 			if (!ref) return;
-			enqueue.assign({ lastChild: lastChild + 1 });
+			enqueue.assign({ lastChild: lastChild + 1, isServed: true });
 			enqueue.sendTo(ref, { type: 'fill', index, child: lastChild + 1 });
 		}),
 		/** Places that were held back during a rotation. */
@@ -140,7 +149,7 @@ export const supervisorSetup = base.extend({
 				const input = { generation, plan, firstChild: 0, adopted };
 				generations[generation] = spawn('generation', { id: `generation.${generation}`, input });
 			}
-			return { ...rest, generations };
+			return { ...rest, generations, isServed: children.some(({ generation }) => generation === serving) };
 		}),
 
 		dismissServing: sendTo(({ context }) => context.generations[context.serving] as GenerationRef, drainOrder),
@@ -205,10 +214,17 @@ interface Args<E = SupervisorEvent> {
 
 /** What the supervisor decides, by what it knows and what it was told. */
 export const decisions = {
+	keptInstead: ({ context, event }: Args): Decision => ({
+		type: 'generation.kept',
+		generation: context.candidate ?? 0,
+		replaced: [context.serving],
+		reason: (event as Hurt).reason,
+	}),
 	started: ({ context, event }: Args): Decision => ({
 		type: 'generation.started',
 		generation: context.lastGeneration + 1,
 		asked: askerOf(event) ?? context.queued ?? 'start',
+		size: context.plan.size,
 	}),
 	stopUndone: (): Decision => ({ type: 'stop.undone' }),
 	queued: ({ context, event }: Args): Decision => ({
@@ -232,15 +248,16 @@ export const decisions = {
 		generation: context.serving,
 		replaced: [],
 	}),
-	givenUp: ({ context: { candidate, serving, generations }, event }: Args): Decision => ({
+	givenUp: ({ context: { candidate, serving, isServed, generations }, event }: Args): Decision => ({
 		type: 'generation.givenUp',
 		generation: candidate ?? 0,
-		serving: serving in generations ? serving : null,
+		serving: serving in generations && isServed ? serving : null,
 		reason: 'output' in event ? event.output.reason : (event as Hurt).reason,
 	}),
 	kept: ({ context, event }: Args): Decision => ({
 		type: 'generation.kept',
 		generation: context.candidate ?? 0,
+		replaced: [],
 		reason: (event as Hurt).reason,
 	}),
 	serviceLost: (): Decision => ({ type: 'service.lost' }),

@@ -216,6 +216,23 @@ describe('-env', () => {
 		await program.logged(/^Generation 3 is up/);
 	});
 
+	it.each([
+		['a FIFO', (path: string) => execFileSync('mkfifo', [path]), 'it is no regular file'],
+		['a device', (path: string) => execFileSync('ln', ['-s', '/dev/zero', path]), 'it is no regular file'],
+		['too long', (path: string) => execFileSync('truncate', ['-s', '2M', path]), 'it is longer than 1048576 bytes'],
+	])('that is %s gives the rotation up, and keeps nobody waiting', async (_, make, words) => {
+		const path = join(scratch(), 'env');
+		writeFileSync(path, 'A=1\n');
+		const program = supervise(['-listen=tcp://127.0.0.1:0', `-env=${path}`]);
+		await program.logged(/^Generation 1 is up/);
+		rmSync(path);
+		make(path);
+		program.signal('SIGHUP');
+		await program.logged(
+			new RegExp(`^Generation 2 given up: .* -env ${path}: ${words}; generation 1 goes on serving$`),
+		);
+	});
+
 	it('that can’t be read at the start is told in one sentence, with status 1', () => {
 		const { status, stderr } = spawnSync(executable, ['-env=/nonexistent', '-command=true'], { encoding: 'utf8' });
 		expect(status).toBe(1);
@@ -237,6 +254,20 @@ describe('-pidfile', () => {
 		await program.ended;
 		expect(existsSync(path)).toBe(false);
 		expect(existsSync(`${path}.new`)).toBe(false);
+	});
+
+	it('that can’t be written any more is no reason to end an upgrade’s supervisor', async () => {
+		const folder = join(scratch(), 'run');
+		mkdirSync(folder);
+		const program = supervise(['-listen=tcp://127.0.0.1:0', `-pidfile=${folder}/pid`]);
+		const [, address = ''] = await program.logged(/^Bound to (.*)$/);
+		await program.logged(/^Generation 1 is up/);
+		rmSync(folder, { recursive: true });
+		program.signal('SIGUSR2');
+		await program.logged(/^Unable to write pid file .*: no such file or directory$/);
+		program.signal('SIGHUP');
+		await program.logged(/^Generation 2 is up/);
+		expect(address).toMatch(/:\d+$/);
 	});
 
 	it('is left alone at the end where another one has taken it', async () => {

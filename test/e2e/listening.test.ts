@@ -160,6 +160,25 @@ describe('the path of a UNIX listener that somebody removes', () => {
 	});
 });
 
+describe('a socket that a manager kept for us', () => {
+	it('is taken back with the options of its URI', async () => {
+		const path = join(scratch(), 'a.sock');
+		const script = `
+import os, socket, sys
+kept = socket.socket(socket.AF_UNIX)
+kept.bind('${path}')
+kept.listen()
+os.dup2(kept.fileno(), 3)
+os.set_inheritable(3, True)
+os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS='1', LISTEN_FDNAMES='socketmaster-0')
+os.execv(sys.argv[1], sys.argv[1:])
+`;
+		const flags = ['-start=20', `-listen=unix://${path}?mode=0660&backlog=5`, '-command=sleep', '--', '1000'];
+		const program = run(['-c', script, executable, ...flags], { command: 'python3' });
+		await program.logged(/^Generation 1 is up/);
+	});
+});
+
 describe('several listeners on port 0', () => {
 	it('keep each its own, through an upgrade and a kill', async () => {
 		const journal = join(scratch(), 'journal');

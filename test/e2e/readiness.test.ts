@@ -3,8 +3,8 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { childrenOf, fdsOf, until } from '../support/proc.ts';
-import { fixture, isRoot, kill, type Program, run, scratch } from '../support/program.ts';
+import { childrenOf, fdsOf, filesOf, until } from '../support/proc.ts';
+import { executable, fixture, isRoot, kill, type Program, run, scratch } from '../support/program.ts';
 
 const forever = 'while :; do sleep 0.02; done';
 const polite = 'trap "exit 0" HUP TERM;';
@@ -97,6 +97,39 @@ describe('a child that says READY=1', () => {
 		expect(fdsOf(program.pid).length).toBeLessThanOrEqual(before);
 	});
 
+	it('is heard whatever the mask of its supervisor', async () => {
+		const user = isRoot ? '-user=nobody' : '-start=60000';
+		const script = `umask 077; exec ${executable} -listen=tcp://127.0.0.1:0 -start=60000 -ready=notify ${user} -command=/bin/sh -- -c '${polite} ${say} READY=1; ${forever}'`;
+		const program = run(['-c', script], { command: '/bin/sh' });
+		await program.logged(/^Generation 1 is up/);
+	});
+
+	it.runIf(isRoot)('can’t be helped or hindered by another user, who knows its name', async () => {
+		const program = supervise('echo $NOTIFY_SOCKET $EINHORN_SOCK_PATH');
+		const [, notify = '', einhorn = ''] = await program.logged(/\] (\/\S+) (\/\S+)$/);
+		const knock = `
+import os, socket, sys
+os.setgroups([]); os.setgid(65534); os.setuid(65534)
+for kind, path in ((socket.SOCK_DGRAM, sys.argv[1]), (socket.SOCK_STREAM, sys.argv[2])):
+    try:
+        socket.socket(socket.AF_UNIX, kind).connect(path)
+        print('entered')
+    except PermissionError:
+        print('kept out')
+`;
+		expect(execFileSync('python3', ['-c', knock, notify, einhorn], { encoding: 'utf8' })).toBe('kept out\nkept out\n');
+	});
+
+	it('is heard by an ack too, after its folder was removed', async () => {
+		const script = `echo $NOTIFY_SOCKET; ${ack} '{"command":"worker:ack","pid":PID}\\n'`;
+		const program = supervise(script);
+		const [, path = ''] = await program.logged(/\] (\/\S+)$/);
+		await program.logged(/^Generation 1 is up/);
+		execFileSync('rm', ['-r', dirname(path)]);
+		program.signal('SIGHUP');
+		await program.logged(/^Generation 2 is up/);
+	});
+
 	it('may have its folder removed under it: the next one has a new one', async () => {
 		const program = supervise(`echo $NOTIFY_SOCKET; ${say} READY=1`);
 		const [, path = ''] = await program.logged(/\] (\/\S+)$/);
@@ -104,6 +137,66 @@ describe('a child that says READY=1', () => {
 		execFileSync('rm', ['-r', dirname(path)]);
 		program.signal('SIGHUP');
 		await program.logged(/^Generation 2 is up/);
+	});
+});
+
+describe('a hostile child', () => {
+	/** Sends a socket that would linger in close(2) for a minute, through both of its ways to speak. */
+	const linger = `
+import array, os, signal, socket, struct, time
+server = socket.create_server(('127.0.0.1', 0))
+server.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1024)
+def lingering():
+    client = socket.create_connection(server.getsockname())
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack('ii', 1, 60))
+    client.setblocking(False)
+    try:
+        while True: client.send(b'x' * 65536)
+    except BlockingIOError: return client
+speaker = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+acker = socket.socket(socket.AF_UNIX)
+acker.connect(os.environ['EINHORN_SOCK_PATH'])
+for way, place in ((speaker, [os.environ['NOTIFY_SOCKET']]), (acker, [])):
+    client = lingering()
+    control = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array('i', [client.fileno()]))]
+    way.sendmsg([b'STATUS=x'], control, 0, *place)
+    os.close(client.detach())
+signal.signal(signal.SIGHUP, lambda *_: os._exit(0))
+signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
+print('sent', flush=True)
+while True: time.sleep(1)
+`;
+
+	it('that sends sockets which linger when they are closed keeps nobody waiting', async () => {
+		const program = run(['-listen=tcp://127.0.0.1:0', '-start=50', '-command=python3', '--', '-c', linger]);
+		await program.logged(/\] sent$/);
+		await program.logged(/^Generation 1 is up/);
+		for (let tries = 0; tries < 20; tries += 1) {
+			expect(readFileSync(`/proc/${program.pid}/wchan`, 'utf8')).not.toMatch(/wait_woken|linger/);
+			program.signal('SIGCONT');
+		}
+		program.signal('SIGHUP');
+		await program.logged(/^Generation 2 is up/);
+		await program.logged(/exit status 0$/);
+	});
+
+	it('that has the kernel add pidfds to its words leaves none with us', async () => {
+		const journal = join(scratch(), 'journal');
+		// The socket that it holds itself is fd 4; SO_PASSPIDFD is 76 (Linux 6.5 and newer).
+		const words = `
+import os, socket
+own = socket.socket(fileno=4)
+try: own.setsockopt(socket.SOL_SOCKET, 76, 1)
+except OSError: pass
+speaker = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+for _ in range(50): speaker.sendto(b'STATUS=x', os.environ['NOTIFY_SOCKET'])
+`;
+		const program = supervise(`python3 -c "${words.replaceAll('"', '\\"')}"; ${say} READY=1`, [
+			'-ready=notify',
+			`-journal=${journal}`,
+		]);
+		await program.logged(/^Generation 1 is up/);
+		expect(filesOf(program.pid).filter((file) => file.includes('pidfd'))).toEqual([]);
 	});
 });
 

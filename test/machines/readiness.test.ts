@@ -60,7 +60,9 @@ describe('-ready=notify', () => {
 		]);
 		expect(waitsOf(simulation, 'kill').at(-1)).toMatchObject({ child: 2, millis: 10_000 });
 		expect(simulation.decided()).toEqual(['HUP to 2']);
-		expect(simulation.tell(kill(2)).decided()).toEqual(['KILL to 2']);
+		simulation.tell(kill(2));
+		expect(simulation.reports()).toEqual(['102 is still alive 10000 ms after it was told to leave; killing it']);
+		expect(simulation.decided()).toEqual(['KILL to 2']);
 		expect(simulation.killed(2, 9).state()).toBe('running');
 		expect(simulation.phases()).toEqual({ 1: 'serving' });
 	});
@@ -130,6 +132,14 @@ describe('a child that asks for more time', () => {
 	it('is waited for under -ready=wait too', () => {
 		const simulation = rotating().tell(delayed(2, 9000));
 		expect(waitsOf(simulation, 'boot').at(-1)).toMatchObject({ millis: 9000 });
+	});
+
+	it('and is found stopped then is looked at once a second at the most', () => {
+		const simulation = rotating().tell(delayed(2, 5000));
+		simulation.commands.splice(0);
+		simulation.wait(5000).tell({ type: 'child.stopped', child: 2, pid: 102 });
+		expect(waitsOf(simulation, 'boot')).toEqual([{ type: 'wait', child: 2, timer: 'boot', millis: 3000, since: null }]);
+		expect(simulation.roster()?.children.find(({ child }) => child === 2)).toMatchObject({ deadline: null });
 	});
 
 	it('keeps its deadline through a recovery', () => {

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { createReplay } from '../../src/machines/replay.ts';
-import { evolve, type Roster, stateOf } from '../../src/machines/roster.ts';
+import { evolve, type Roster, stateOf, withoutUnborn } from '../../src/machines/roster.ts';
 import { describeState } from '../../src/machines/world.ts';
 import { modelWorld } from '../support/model.ts';
 import { plan, rosterChild, rosterOf, running, simulate } from '../support/simulation.ts';
@@ -209,6 +209,22 @@ describe('after a supervisor was killed', () => {
 			expect.objectContaining({ type: 'generation.started', generation: 3, asked: 'SIGHUP' }),
 		);
 		expect(simulation.spawned(2).up(2).state()).toBe('draining');
+	});
+
+	it('a candidate of which only some had a process begins again, and those leave', () => {
+		const serving = [rosterChild(), rosterChild({ child: 2, index: 1, pid: 102 })];
+		const booting = { ...candidate, child: 3, pid: 103, phase: 'booting' as const };
+		const two = { ...plan, size: 2 };
+		const counts = { candidate: 2, lastGeneration: 2, lastSize: 2, lastChild: 3, asked: 'SIGHUP' as const };
+		const simulation = recovered({ ...counts, plan: two, children: [...serving, booting] });
+		expect(simulation.decided()).toEqual(['adopt 1', 'adopt 2', 'adopt 3', 'HUP to 3', 'spawn 4', 'spawn 5']);
+		expect(simulation.spawned(4).spawned(5).up(4).up(5).roster()).toMatchObject({ serving: 3, isWhole: true });
+	});
+
+	it('the place of a child that was to take another’s, and had no process yet, is filled', () => {
+		const unborn = rosterChild({ child: 3, index: 1, pid: null, phase: 'spawning', attempt: 4, wasUp: true });
+		const roster = withoutUnborn(rosterOf({ lastChild: 3, children: [rosterChild(), unborn] }));
+		expect(roster.respawns).toMatchObject([{ generation: 1, index: 1, attempt: 4, wasUp: true, millis: 0 }]);
 	});
 
 	it('a process group that was waited for is left alone where -kill is no longer given', () => {

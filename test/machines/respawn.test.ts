@@ -294,6 +294,20 @@ describe('a generation that never was up', () => {
 		expect(simulation.roster()).toMatchObject({ serving: 2, isWhole: true, respawns: [] });
 	});
 
+	it('is kept, not whole, where nobody of the one that serves lives, and takes its place', () => {
+		const simulation = simulate().start({ size: 2, respawn: 500 }).spawned(1).spawned(2).up(1).up(2);
+		simulation.exited(1, 1).exited(2, 1).signal('HUP').spawned(3).spawned(4).up(3);
+		simulation.decided();
+		simulation.exited(4, 5);
+		expect(simulation.reports()[0]).toBe(
+			'Generation 2 is not whole: 104 exit status 5; it goes on, as no other one serves',
+		);
+		expect(simulation.roster()).toMatchObject({ serving: 2, isWhole: false, children: [{ child: 3 }] });
+		expect(simulation.roster()?.respawns.map(({ generation }) => generation)).toEqual([2]);
+		expect(simulation.tell(due(0)).decided()).toEqual([]);
+		expect(simulation.tell(due(1, 2)).spawned(5).up(5).roster()).toMatchObject({ serving: 2, isWhole: true });
+	});
+
 	it('is given up at once beside one that serves: a candidate is not started again', () => {
 		const simulation = serving().signal('HUP').spawned(2).exited(2, 1);
 		expect(simulation.state()).toBe('running');

@@ -18,7 +18,7 @@ export function writeHistory(path, facts) {
 		text = '';
 	};
 	const start = (generation, asked) => {
-		add({ type: 'generation.started', generation, asked });
+		add({ type: 'generation.started', generation, asked, size: 1 });
 		add({ type: 'child.spawning', child: generation, generation, index: 0 });
 		add({ type: 'child.spawned', child: generation, pid: 1000 + generation, startTime: 1, pipe: 1, clock: seq });
 		add({ type: 'timer.elapsed', child: generation, timer: 'boot' });

@@ -35,6 +35,7 @@ export const rosterOf = (changes: Partial<Roster> = {}): Roster => ({
 	isWhole: true,
 	candidate: null,
 	lastGeneration: 1,
+	lastSize: 1,
 	lastChild: 1,
 	asked: 'start',
 	queued: null,

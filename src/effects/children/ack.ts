@@ -1,9 +1,12 @@
 /** einhorn's way for a worker to say that it is up: a line on a stream socket, which all children share. */
-import { closeSync, readSync, rmSync } from 'node:fs';
+import { rmSync } from 'node:fs';
+import { receiveFrom } from '../os/datagram.ts';
 import { closeAll } from '../os/descriptors.ts';
 import { kinOf } from '../os/family.ts';
 import { newSecret } from '../os/identity.ts';
+import { closeLate } from '../os/lateClose.ts';
 import { call, constants, poll, SyscallError } from '../os/libc.ts';
+import type { User } from '../os/user.ts';
 import { boundAddress } from '../sockets/address.ts';
 import { openPlain } from '../sockets/plain.ts';
 
@@ -18,6 +21,8 @@ const [patience, longestLine] = [5000, 4096];
 
 export interface AckDoorOptions {
 	folder: string;
+	/** Who may connect, besides root; null is ours. */
+	user: User | null;
 	/** The socket of an earlier program. */
 	known: number | null;
 	/** Who is said to be up, who says so, and to whom that one belongs. */
@@ -31,9 +36,9 @@ export interface AckDoor {
 }
 
 /** @throws {SyscallError} */
-export function openAckDoor({ folder, known, said }: AckDoorOptions): AckDoor {
+export function openAckDoor({ folder, user, known, said }: AckDoorOptions): AckDoor {
 	const path = known === null ? `${folder}/einhorn-${newSecret()}` : boundAddress(known);
-	const fd = known ?? openPlain(path, constants.SOCK_STREAM, 0o666);
+	const fd = known ?? openPlain(path, constants.SOCK_STREAM, user);
 	const clients = new Set<() => void>();
 	let handle: ReturnType<typeof poll> | null = null;
 	let rest: NodeJS.Timeout | null = null;
@@ -62,13 +67,15 @@ export function openAckDoor({ folder, known, said }: AckDoorOptions): AckDoor {
 		const sender = peerOf(client);
 		const kin = kinOf(sender);
 		let line = '';
-		const chunk = Buffer.alloc(1024);
 		const limit = setTimeout(done, patience);
 		const own = poll(client, () => {
-			const length = readNow(client, chunk);
-			if (length === null) return;
-			line += chunk.toString('utf8', 0, length);
-			if (length > 0 && !line.includes('\n') && line.length < longestLine) return;
+			const chunk = receiveFrom(client);
+			if (chunk === 'empty') return;
+			if (chunk !== 'over') {
+				closeLate(chunk.fds);
+				line += chunk.text;
+				if (chunk.text !== '' && !line.includes('\n') && line.length < longestLine) return;
+			}
 			const pid = readAck(line);
 			done();
 			if (pid !== null) said(pid, sender, kin);
@@ -79,7 +86,8 @@ export function openAckDoor({ folder, known, said }: AckDoorOptions): AckDoor {
 			if (!clients.delete(done)) return;
 			clearTimeout(limit);
 			own.close();
-			closeSync(client);
+			// It may hold unread what lingers.
+			closeLate([client]);
 			listen();
 		}
 	}
@@ -128,13 +136,4 @@ function peerOf(client: number): number {
 	length.writeUInt32LE(credentials.length);
 	call('getsockopt', client, constants.SOL_SOCKET, constants.SO_PEERCRED, credentials, length);
 	return credentials.readInt32LE();
-}
-
-/** Null where there is nothing yet; 0 at the end. */
-function readNow(client: number, chunk: Buffer): number | null {
-	try {
-		return readSync(client, chunk);
-	} catch (error) {
-		return (error as NodeJS.ErrnoException).code === 'EAGAIN' ? null : 0;
-	}
 }

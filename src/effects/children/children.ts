@@ -77,7 +77,8 @@ export function childrenOf({ inheritance, recovered, ...birth }: ChildrenOptions
 		const output = outputs.of(child);
 		const survivor = survivors.find((each) => each.child === child);
 		const alive = keep({ child, pid, pidfd: survivor?.pidfd ?? null, output, group: null, wasKilled: false });
-		words.hear(child, pid);
+		if (isLingering) words.forget(child);
+		else words.hear(child, pid);
 		if (isLingering) watchGroup(alive, isRelative);
 		else if (!survivor || isReaped(survivor)) ended(unknownEnd(pid));
 		else if (survivor.pidfd !== null) onEnd(survivor.pidfd, () => ended(unknownEnd(pid)));

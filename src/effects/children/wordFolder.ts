@@ -1,7 +1,7 @@
 /** The folder with the sockets that children say through that they are up. */
-import { lstatSync, mkdirSync, readdirSync, rmdirSync, statSync, unlinkSync } from 'node:fs';
+import { chmodSync, lstatSync, mkdirSync, readdirSync, rmdirSync, statSync, unlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import type { Log } from '../log/log.ts';
 import type { User } from '../os/user.ts';
 import { StartError } from '../startError.ts';
@@ -38,19 +38,14 @@ export function wordFolderFor({ run, user, known, isNeeded, log }: WordFolderOpt
  * @param known the folder that an earlier life has made
  * @throws {Error}
  */
-export function makeWordFolder(run: string, user: User | null, known: string | null): string {
+function makeWordFolder(run: string, user: User | null, known: string | null): string {
 	let problem: unknown = new Error('there is no place for it');
-	for (const path of [
-		...(known ? [known] : []),
-		...placesFor(user).map((place) => join(place, `socketmaster-${run}`)),
-	]) {
+	for (const path of [...(known ? [known] : []), ...placesFor(user).map((place) => join(place, nameOf(run)))]) {
 		if (Buffer.byteLength(path) + 1 + longestName > longestPath) continue;
 		try {
 			if (isOwn(path)) return path;
-			mkdirSync(path, { mode });
-			// The mask has its say, too.
-			if (isReachable(path, user)) return path;
-			rmdirSync(path);
+			makeFolder(path);
+			return path;
 		} catch (error) {
 			problem = error;
 		}
@@ -58,15 +53,26 @@ export function makeWordFolder(run: string, user: User | null, known: string | n
 	throw problem;
 }
 
-/** Removes it with all sockets in it. */
-export function removeWordFolder(path: string): void {
+/** Removes it with all sockets in it, if it is one. */
+export function removeWordFolder(path: string, run: string): void {
 	try {
-		if (!isOwn(path)) return;
+		if (basename(path) !== nameOf(run) || !isOwn(path)) return;
 		for (const name of readdirSync(path)) if (lstatSync(join(path, name)).isSocket()) unlinkSync(join(path, name));
 		rmdirSync(path);
 	} catch {
 		// Somebody else has put something into it, or has removed it.
 	}
+}
+
+/** @throws {Error} */
+export function makeFolder(path: string): void {
+	mkdirSync(path, { mode });
+	// Whatever the mask says.
+	chmodSync(path, mode);
+}
+
+function nameOf(run: string): string {
+	return `socketmaster-${run}`;
 }
 
 function placesFor(user: User | null): string[] {

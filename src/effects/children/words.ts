@@ -6,10 +6,10 @@ import type { Happening } from '../../machines/facts.ts';
 import type { Phase } from '../../machines/roster.ts';
 import type { Log } from '../log/log.ts';
 import { bootClock } from '../os/clock.ts';
-import { receive } from '../os/datagram.ts';
-import { closeAll } from '../os/descriptors.ts';
+import { receiveFrom } from '../os/datagram.ts';
 import { kinOf } from '../os/family.ts';
 import { newSecret } from '../os/identity.ts';
+import { closeLate } from '../os/lateClose.ts';
 import { constants, errno, poll, SyscallError } from '../os/libc.ts';
 import type { User } from '../os/user.ts';
 import { wordsOf } from '../os/words.ts';
@@ -17,7 +17,7 @@ import { boundAddress } from '../sockets/address.ts';
 import { openPlain } from '../sockets/plain.ts';
 import { type Inheritance, part } from '../upgrade/inheritance.ts';
 import { type AckDoor, openAckDoor } from './ack.ts';
-import { makeWordFolder, removeWordFolder } from './wordFolder.ts';
+import { makeFolder, removeWordFolder } from './wordFolder.ts';
 
 /** So many are read at a time, and so many in a second: who sends more waits in sendmsg(2), and nobody else does. */
 const [mostAtOnce, mostInASecond] = [16, 100];
@@ -83,7 +83,9 @@ export function childWords({
 	const extended = new Map<number, number>();
 	const doubted = new Set<number>();
 	const { folder } = kept;
-	const ack = folder === null ? null : openAck(kept.ack);
+	/** The user that children run as, where we can give a file to him. */
+	const owner = process.geteuid?.() === 0 ? user : null;
+	let ack = folder === null ? null : openAck(kept.ack);
 	for (const { child, fd } of kept.sockets) {
 		ears.set(child, { fd, path: boundAddress(fd), close: () => {} });
 		// Kept by somebody who has outlived it.
@@ -107,7 +109,7 @@ export function childWords({
 
 	function openAck(known: number | null): AckDoor | null {
 		try {
-			return openAckDoor({ folder: folder ?? '', known, said: acknowledged });
+			return openAckDoor({ folder: folder ?? '', user: owner, known, said: acknowledged });
 		} catch (error) {
 			log.say('warn', `Children can't say that they are up by an ack: ${wordsOf(error)}`);
 			return null;
@@ -138,19 +140,24 @@ export function childWords({
 
 	function openIn(folder: string, path: string): number {
 		try {
-			return openPlain(path, constants.SOCK_DGRAM, 0o666);
+			return openPlain(path, constants.SOCK_DGRAM, owner);
 		} catch (error) {
 			if (!(error instanceof SyscallError) || error.errno !== errno('ENOENT')) throw error;
-			// Whoever cleans up temporary files has taken it away.
-			makeWordFolder(run, user, folder);
-			return openPlain(path, constants.SOCK_DGRAM, 0o666);
+			// Whoever cleans up temporary files has taken it away, and all that was in it.
+			makeFolder(folder);
+			ack?.close();
+			ack = openAck(null);
+			return openPlain(path, constants.SOCK_DGRAM, owner);
 		}
 	}
 
 	/** Hears the child from now on: its pid is known, and what it has said already is there. */
 	function hear(child: number, pid: number) {
 		const ear = ears.get(child);
-		if (!ear) return;
+		if (ear) listenWith(ear, child, pid);
+	}
+
+	function listenWith(ear: Ear, child: number, pid: number) {
 		let second = 0;
 		let read = 0;
 		let handle = poll(ear.fd, readable);
@@ -160,32 +167,30 @@ export function childWords({
 			if (rest) clearTimeout(rest);
 		};
 
+		function hearAgain() {
+			rest = null;
+			if (ears.get(child) === ear) handle = poll(ear.fd, readable);
+		}
+
 		function readable() {
 			const now = Math.floor(bootClock() / 1000);
 			if (now !== second) [second, read] = [now, 0];
-			for (let count = 0; count < mostAtOnce && ear; count += 1) {
+			for (let count = 0; count < mostAtOnce; count += 1) {
 				const message = receiveFrom(ear.fd);
 				if (message === 'empty') return;
 				if (message === 'over') return forget(child);
 				read += 1;
 				take(child, pid, message.text, message.pid);
 				if (ears.get(child) !== ear) return;
+				if (message.fds.length > 0) {
+					handle.close();
+					return closeLate(message.fds, hearAgain);
+				}
 				if (read < mostInASecond) continue;
 				handle.close();
-				rest = setTimeout(() => {
-					rest = null;
-					handle = poll(ear.fd, readable);
-				}, 1000);
+				rest = setTimeout(hearAgain, 1000);
 				return;
 			}
-		}
-	}
-
-	function receiveFrom(fd: number) {
-		try {
-			return receive(fd);
-		} catch {
-			return 'over';
 		}
 	}
 
@@ -231,7 +236,8 @@ export function childWords({
 		extended.delete(child);
 		doubted.delete(child);
 		ear.close();
-		closeAll([ear.fd]);
+		// It may hold unread what lingers.
+		closeLate([ear.fd]);
 		rmSync(ear.path, { force: true });
 	}
 
@@ -239,7 +245,7 @@ export function childWords({
 	function close() {
 		for (const child of [...ears.keys()]) forget(child);
 		ack?.close();
-		if (folder !== null) removeWordFolder(folder);
+		if (folder !== null) removeWordFolder(folder, run);
 	}
 
 	return { prepare, hear, forget, close };

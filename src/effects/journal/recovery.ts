@@ -1,6 +1,12 @@
 /** After a supervisor was killed: its children, its sockets and its pipes, found again by its journal. */
 import { closeSync } from 'node:fs';
-import { evolve, type Roster, type RosterChild } from '../../machines/roster.ts';
+import {
+	evolve,
+	type Respawn,
+	type Roster,
+	type RosterChild,
+	withoutChildThatNeverWas,
+} from '../../machines/roster.ts';
 import type { Survivor } from '../children/children.ts';
 import type { OpenPipe } from '../children/output.ts';
 import type { KeptWords } from '../children/words.ts';
@@ -9,6 +15,7 @@ import { bootId } from '../os/identity.ts';
 import { SyscallError } from '../os/libc.ts';
 import { openPidfd, takeFdIfOpen } from '../os/pidfd.ts';
 import { allPids, environmentOf, fileOf, lookUp } from '../os/proc.ts';
+import type { User } from '../os/user.ts';
 import type { Listener } from '../sockets/listener.ts';
 import type { Header, JournalContent } from './lines.ts';
 import { nobody, type Relative, relativesOf, takeListening, takePipes, takeWords } from './relatives.ts';
@@ -52,10 +59,11 @@ export interface Orphaned {
 
 /**
  * Takes over what the last supervisor has left.
+ * @param user whose processes its children are; null is ours
  * @returns null when there is nothing
  * @throws {Error} when the last supervisor is still alive
  */
-export function recover(header: Header, folded: Roster): Recovered | Denied | Orphaned | null {
+export function recover(header: Header, folded: Roster, user: User | null): Recovered | Denied | Orphaned | null {
 	if (header.boot === '' || header.boot !== bootId()) return null;
 	const last = lookUp(header.pid);
 	if (header.pid !== process.pid && last?.isAlive && last.startTime === header.startTime) {
@@ -79,7 +87,7 @@ export function recover(header: Header, folded: Roster): Recovered | Denied | Or
 			.map(({ pid }) => `The output of ${pid} can't be taken over: it prints elsewhere`);
 		const survivors = held.map(({ child, pid, pidfd }) => ({ child, pid, pidfd }));
 		const listeners = header.listeners.flatMap((listener) => takeListening(listener, relatives) ?? []);
-		const words = { folder: header.words, ...takeWords(header.words, relatives) };
+		const words = { folder: header.words, ...takeWords(header.words, relatives, user) };
 		return { roster, survivors, pipes, listeners, words, remarks };
 	} catch (error) {
 		if (!(error instanceof SyscallError)) throw error;
@@ -93,13 +101,17 @@ export function recover(header: Header, folded: Roster): Recovered | Denied | Or
 /** Children that were about to be spawned are looked for among all processes; whoever is not found never was. */
 function withUnrecorded(roster: Roster, run: string): Roster {
 	const pipes = new Set(roster.children.map(({ pipe }) => pipe));
-	const children = roster.children.flatMap((child): RosterChild[] => {
-		if (child.pid !== null) return [child];
+	let rest = roster;
+	const born: RosterChild[] = [];
+	for (const child of roster.children) {
+		if (child.pid !== null) continue;
 		const found = findSpawned(run, child, pipes);
-		if (!found) return [];
-		return [{ ...child, ...found, phase: 'booting' }];
-	});
-	return { ...roster, children };
+		rest = withoutChildThatNeverWas(rest, child);
+		if (found) born.push({ ...child, ...found, phase: 'booting' });
+	}
+	const isFilled = ({ generation, index }: Respawn) =>
+		born.some((child) => child.generation === generation && child.index === index);
+	return { ...rest, children: [...rest.children, ...born], respawns: rest.respawns.filter((each) => !isFilled(each)) };
 }
 
 /** A clock tick of /proc, and how far the clock of the wall may have been set meanwhile, in milliseconds. */

@@ -4,10 +4,11 @@ import type { RosterChild } from '../../machines/roster.ts';
 import type { OpenPipe } from '../children/output.ts';
 import type { KeptWords } from '../children/words.ts';
 import { moveUp, reopenForReading } from '../os/descriptors.ts';
+import { constants } from '../os/libc.ts';
 import { takeFrom } from '../os/pidfd.ts';
 import { allPids, environmentOf, filesOf, lookUp } from '../os/proc.ts';
-import { boundAddress } from '../sockets/address.ts';
-import { isListening, type Listener, takeListener } from '../sockets/listener.ts';
+import type { User } from '../os/user.ts';
+import { isListening, type Listener, takeListener, typeOf } from '../sockets/listener.ts';
 import type { Header } from './lines.ts';
 
 /** The number of no child. */
@@ -77,36 +78,39 @@ export function takeListening(wanted: Header['listeners'][number], relatives: Re
 
 /**
  * The sockets that children say through that they are up: they hold them, so that nothing is lost that they say while
- * there is no supervisor. Each is known by its name in the folder.
+ * there is no supervisor. What a child holds is believed to be its own alone; of another user none that it could have us
+ * wait on (accept(2)).
  * @throws {SyscallError} without the right to
  */
-export function takeWords(folder: string | null, relatives: Relative[]): Omit<KeptWords, 'folder'> {
+export function takeWords(folder: string | null, relatives: Relative[], user: User | null): Omit<KeptWords, 'folder'> {
 	const sockets = new Map<number, number>();
-	const seen = new Set<string>();
 	let ack: number | null = null;
-	for (const { pid } of folder === null ? [] : relatives) {
+	const names = folder === null ? new Map<string, string>() : socketsIn(folder);
+	for (const { pid, child } of names.size === 0 ? [] : relatives) {
 		for (const { fd: number, file } of filesOf(pid)) {
-			if (!file.startsWith('socket:') || seen.has(file)) continue;
-			seen.add(file);
+			const name = names.get(file) ?? '';
+			const isOwn = name.startsWith(`${child}-`) && !sockets.has(child);
+			const isAck = name.startsWith('einhorn-') && ack === null && user === null;
+			if (!isOwn && !isAck) continue;
 			const fd = takeFrom(pid, number);
 			if (fd === null) continue;
-			const name = nameIn(folder ?? '', fd);
-			const [, child] = /^(\d+)-/.exec(name) ?? [];
-			if (child !== undefined && !sockets.has(Number(child))) sockets.set(Number(child), fd);
-			else if (name.startsWith('einhorn-') && ack === null) ack = fd;
+			if (isOwn && typeOf(fd) === constants.SOCK_DGRAM) sockets.set(child, fd);
+			else if (isAck && isListening(fd)) ack = fd;
 			else closeSync(fd);
 		}
 	}
 	return { ack, sockets: [...sockets].map(([child, fd]) => ({ child, fd })) };
 }
 
-function nameIn(folder: string, fd: number): string {
-	try {
-		const address = boundAddress(fd);
-		return address.startsWith(`${folder}/`) ? address.slice(folder.length + 1) : '';
-	} catch {
-		return '';
+/** The sockets bound in a folder, by what an fd of theirs is called: the last columns of /proc/net/unix are inode and path. */
+function socketsIn(folder: string): Map<string, string> {
+	const names = new Map<string, string>();
+	for (const line of readFileSync('/proc/net/unix', 'latin1').split('\n')) {
+		const [, inode, path = ''] = /(\d+) (\/.*)$/.exec(line) ?? [];
+		const name = path.slice(folder.length + 1);
+		if (path === `${folder}/${name}` && /^(\d+|einhorn)-[0-9a-f]{16}$/.test(name)) names.set(`socket:[${inode}]`, name);
 	}
+	return names;
 }
 
 function isOutput(pid: number, fd: number, file: string): boolean {

@@ -1,18 +1,23 @@
-/** Datagrams that processes send to a UNIX socket of ours, with the kernel's word for who they are. */
-
+/** What processes send to a UNIX socket of ours, with the kernel's word for who they are. */
 import { closeAll } from './descriptors.ts';
 import { addressOf, call, constants, errno, SyscallError } from './libc.ts';
+import { fileOf } from './proc.ts';
 
 /** What is longer is cut off; sd_notify's messages are a line or two. */
 const longest = 4096;
 
-/** A message brings 253 fds at the most (SCM_MAX_FD), and credentials; each part is padded to 8 bytes. */
-const longestControl = 16 + 253 * 4 + 8 + 32;
+/**
+ * A message brings 253 fds at the most (SCM_MAX_FD), credentials, and what its sender has the socket add: a security label, a
+ * pidfd. What does not fit the kernel would close in our thread.
+ */
+const longestControl = 8192;
 
 export interface Datagram {
 	text: string;
 	/** Who has sent it; null where the kernel does not say. */
 	pid: number | null;
+	/** What came with it and may linger when it is closed: to be closed by a thread. */
+	fds: number[];
 }
 
 const text = Buffer.alloc(longest);
@@ -21,11 +26,11 @@ const vector = Buffer.alloc(16);
 const header = Buffer.alloc(56);
 
 /**
- * The next datagram, without waiting; fds that came with it are closed at once. `empty` where there is none, `over`
+ * The next datagram, or what is there of a stream, without waiting; pipes that came with it are closed at once. `empty` where there is none, `over`
  * where none will come any more: somebody has shut the socket down.
  * @throws {SyscallError}
  */
-export function receive(fd: number): Datagram | 'empty' | 'over' {
+function receive(fd: number): Datagram | 'empty' | 'over' {
 	vector.writeBigUInt64LE(addressOf(text), 0);
 	vector.writeBigUInt64LE(BigInt(text.length), 8);
 	header.fill(0);
@@ -41,9 +46,21 @@ export function receive(fd: number): Datagram | 'empty' | 'over' {
 		throw error;
 	}
 	const { pid, fds } = readControl(Number(header.readBigUInt64LE(40)));
-	closeAll(fds);
-	if (length === 0 && pid === null) return 'over';
-	return { text: text.toString('utf8', 0, length), pid };
+	const mayLinger = (fd: number) => !/^(pipe|anon_inode):/.test(fileOf('self', fd) ?? '');
+	closeAll(fds.filter((fd) => !mayLinger(fd)));
+	const lingering = fds.filter((fd) => mayLinger(fd) && fileOf('self', fd) !== null);
+	if (length === 0 && pid === null && lingering.length === 0) return 'over';
+	return { text: text.toString('utf8', 0, length), pid, fds: lingering };
+}
+
+/** The same; `over` also where it can't be read any more. */
+export function receiveFrom(fd: number): Datagram | 'empty' | 'over' {
+	try {
+		return receive(fd);
+	} catch (error) {
+		if (error instanceof SyscallError) return 'over';
+		throw error;
+	}
 }
 
 /** struct cmsghdr, one after the other: length, level, type, data (cmsg(3)). */
@@ -53,9 +70,10 @@ function readControl(length: number): { pid: number | null; fds: number[] } {
 	for (let at = 0; at + 16 <= length; ) {
 		const size = Number(control.readBigUInt64LE(at));
 		if (size < 16) break;
-		const type = control.readInt32LE(at + 12);
+		const type = control.readInt32LE(at + 8) === constants.SOL_SOCKET ? control.readInt32LE(at + 12) : 0;
 		if (type === constants.SCM_CREDENTIALS) pid = control.readInt32LE(at + 16);
-		if (type === constants.SCM_RIGHTS) {
+		// A pidfd of the sender has one fd too; any process that holds the socket may ask for it.
+		if (type === constants.SCM_RIGHTS || type === constants.SCM_PIDFD) {
 			for (let each = at + 16; each + 4 <= at + size; each += 4) fds.push(control.readInt32LE(each));
 		}
 		at += Math.ceil(size / 8) * 8;

@@ -5,6 +5,7 @@
 import { type FSWatcher, linkSync, lstatSync, unlinkSync, watch } from 'node:fs';
 import { basename, dirname } from 'node:path';
 import type { Log } from '../log/log.ts';
+import { bootClock } from '../os/clock.ts';
 import { wordsOf } from '../os/words.ts';
 import { isFile, type Listener, secondLink } from './listener.ts';
 
@@ -25,7 +26,7 @@ function keep(file: File, log: Pick<Log, 'say'>): () => void {
 	const { path } = file;
 	const second = secondLink(path);
 	let watcher: FSWatcher | null = null;
-	let last = 0;
+	let last = Number.NEGATIVE_INFINITY;
 	let later: NodeJS.Timeout | null = null;
 	let isForeign = false;
 	check();
@@ -50,7 +51,7 @@ function keep(file: File, log: Pick<Log, 'say'>): () => void {
 			isForeign = true;
 			return;
 		}
-		const wait = last + shortest - Date.now();
+		const wait = last + shortest - bootClock();
 		if (wait <= 0) return restore();
 		later ??= setTimeout(
 			() => {
@@ -62,7 +63,7 @@ function keep(file: File, log: Pick<Log, 'say'>): () => void {
 	}
 
 	function restore() {
-		last = Date.now();
+		last = bootClock();
 		if (isFile(second, file) && link(second, path)) {
 			log.say('warn', `Somebody has removed ${path}, where clients connect; it is back`);
 			return;

@@ -103,7 +103,8 @@ function withBacklog(listener: Listener, { backlog: wanted }: ListenOptions): Li
 
 /** A listener that was taken over, with what its URI asks for now. @throws {Error} */
 export function withOptions(listener: Listener, uri: string): Listener {
-	const options = listenOptions(splitUri(uri).query, listener.file !== null);
+	const { scheme, query } = splitUri(uri);
+	const options = listenOptions(query, scheme === 'unix');
 	if (listener.file && isFile(listener.file.path, listener.file)) setOwner(listener.file.path, options, options.mode);
 	return withBacklog({ ...listener, uri }, options);
 }
@@ -303,6 +304,11 @@ export function isListening(fd: number): boolean {
 	} catch {
 		return false;
 	}
+}
+
+/** SOCK_STREAM, SOCK_DGRAM. @throws {SyscallError} */
+export function typeOf(fd: number): number {
+	return getOption(fd, constants.SO_TYPE);
 }
 
 function getOption(fd: number, name: number): number {

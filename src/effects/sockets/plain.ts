@@ -1,20 +1,22 @@
 /** A UNIX socket at a path that nobody else has. */
-import { closeSync } from 'node:fs';
+import { chownSync, closeSync } from 'node:fs';
 import { call, constants } from '../os/libc.ts';
+import type { User } from '../os/user.ts';
 import { unixAddress } from './address.ts';
 
 /**
- * Bound, with the mode it has from the first moment on; one for datagrams tells who has sent each.
+ * Bound, and reached by its owner alone (null is us) and root; one for datagrams tells who has sent each.
  * @returns the fd, close-on-exec and non-blocking
- * @throws {SyscallError}
+ * @throws {Error}
  */
-export function openPlain(path: string, type: number, mode: number): number {
+export function openPlain(path: string, type: number, owner: User | null): number {
 	const { AF_UNIX, SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_DGRAM, SOL_SOCKET, SO_PASSCRED } = constants;
 	const fd = call('socket', AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	try {
 		const on = Buffer.from([1, 0, 0, 0]);
 		if (type === SOCK_DGRAM) call('setsockopt', fd, SOL_SOCKET, SO_PASSCRED, on, on.length);
-		bindWithMode(fd, path, mode);
+		bindWithMode(fd, path, 0o600);
+		if (owner) chownSync(path, owner.uid, owner.gid);
 		return fd;
 	} catch (error) {
 		closeSync(fd);

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { parseEnvironmentFile } from '../../../src/effects/children/environment.ts';
+import { parseEnvironmentFile } from '../../../src/effects/children/environmentFile.ts';
 
 describe('a file of variables', () => {
 	it.each([
@@ -27,6 +27,10 @@ describe('a file of variables', () => {
 		['A=\\', { A: '' }],
 	])('that says %j means %j', (text, variables) => {
 		expect(parseEnvironmentFile(text)).toEqual(variables);
+	});
+
+	it('with a NUL in a value is refused', () => {
+		expect(() => parseEnvironmentFile('A=x\0y')).toThrow('there is a NUL in A');
 	});
 
 	it('keeps bytes that are no UTF-8', () => {
