@@ -21,7 +21,7 @@ import { checkAsUser } from '../effects/os/asUser.ts';
 import { commandLine, flagValue, ownVariables } from '../effects/os/bytes.ts';
 import { findCommand } from '../effects/os/command.ts';
 import { sealDescriptors } from '../effects/os/descriptors.ts';
-import { isClosing } from '../effects/os/lateClose.ts';
+import { isDisposing } from '../effects/os/disposal.ts';
 import { libc } from '../effects/os/libc.ts';
 import { ignoreOtherSignals, signals, wasDebuggerClosed } from '../effects/os/signals.ts';
 import { logicalDirectory, type Variables } from '../effects/os/spawn.ts';
@@ -111,7 +111,7 @@ export function checkInstallation(options: Options): void {
 
 /** A thread that still writes to a log nobody reads, or closes what lingers, would hold up exit(3), so _exit(2) it is then. */
 async function end(sink: Sink, status: number): Promise<never> {
-	if (!(await sink.flush(patience)) || isClosing()) libc('_exit')(status);
+	if (!(await sink.flush(patience)) || isDisposing()) libc('_exit')(status);
 	process.exit(status);
 }
 
@@ -229,8 +229,8 @@ function supervise({ options, plan, origin, inheritance, path, user, log, sink }
 				door.decide(decision);
 			},
 			process: children.actor,
-			timer: timerActor(door.admit, children.stoppedPid),
-			proof: proofActor({ admit: door.admit, listeners: listeners.all, pidOf: children.pidOf }),
+			timer: timerActor({ admit: door.admit, stoppedPid: children.stoppedPid, hearNow: words.hearNow }),
+			proof: proofActor({ admit: door.admit, listeners: listeners.all, run, pidOf: children.pidOf }),
 			preflight: preflightActor({
 				admit: door.admit,
 				exits: reaped,

@@ -1,5 +1,5 @@
 /** The file that holds the supervisor's pid. */
-import { closeSync, constants, openSync, readFileSync, renameSync, rmSync, writeSync } from 'node:fs';
+import { closeSync, constants, lstatSync, openSync, readFileSync, renameSync, rmSync, writeSync } from 'node:fs';
 
 const { O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW } = constants;
 
@@ -22,6 +22,8 @@ export function writePidFile(path: string): void {
 /** Removes it, unless another supervisor has written it since. */
 export function removePidFile(path: string): void {
 	try {
+		// Whatever is there now must not keep us waiting.
+		if (!lstatSync(path).isFile()) return;
 		if (readFileSync(path, 'latin1').trim() === String(process.pid)) rmSync(path);
 	} catch {
 		// It is gone.

@@ -41,7 +41,7 @@ describe('replay', () => {
 			.replace(/ +/g, ' ');
 		expect(story.split('\n').filter((line) => /->|=> (spawn|send)|decided/.test(line))).toEqual([
 			' => spawn child 1 of generation 1',
-			' decided generation.started generation=1 asked=start',
+			' decided generation.started generation=1 asked=start size=1',
 			' decided child.spawning child=1 generation=1 index=0',
 			' decided child.proving child=1 by=wait',
 			'child.proved child=1 isSeen=true starting -> running 1:serving',
@@ -49,7 +49,7 @@ describe('replay', () => {
 			' decided generation.promoted generation=1',
 			'signal.HUP running -> rotating 1:serving 2:spawning',
 			' => spawn child 2 of generation 2',
-			' decided generation.started generation=2 asked=SIGHUP',
+			' decided generation.started generation=2 asked=SIGHUP size=1',
 			' decided child.spawning child=2 generation=2 index=0',
 			' decided child.proving child=2 by=wait',
 			'child.proved child=2 isSeen=true rotating -> draining 1:draining 2:serving',

@@ -359,10 +359,13 @@ describe('kill -9', () => {
 		appendFileSync(self.journal, `{"seq":${seq + 1},"at":${at},"type":"signal.HUP"}\n`);
 		appendFileSync(
 			self.journal,
-			`{"seq":${seq + 2},"at":${at},"type":"generation.started","generation":2,"asked":"SIGHUP"}\n`,
+			`{"seq":${seq + 2},"at":${at},"type":"generation.started","generation":2,"asked":"SIGHUP","size":1}\n`,
 		);
 		if (spawning) {
-			appendFileSync(self.journal, `{"seq":${seq + 3},"at":${at},"type":"child.spawning","child":2,"generation":2}\n`);
+			appendFileSync(
+				self.journal,
+				`{"seq":${seq + 3},"at":${at},"type":"child.spawning","child":2,"generation":2,"index":0}\n`,
+			);
 		}
 		self.start();
 		await self.logged(/Generation 3 is up/);

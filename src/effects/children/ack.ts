@@ -1,19 +1,24 @@
 /** einhorn's way for a worker to say that it is up: a line on a stream socket, which all children share. */
 import { rmSync } from 'node:fs';
-import { receiveFrom } from '../os/datagram.ts';
+import { bootClock } from '../os/clock.ts';
+import { drain, receiveFrom } from '../os/datagram.ts';
 import { closeAll } from '../os/descriptors.ts';
+import { dispose } from '../os/disposal.ts';
 import { kinOf } from '../os/family.ts';
 import { newSecret } from '../os/identity.ts';
-import { closeLate } from '../os/lateClose.ts';
 import { call, constants, poll, SyscallError } from '../os/libc.ts';
+import { isReadable } from '../os/poll.ts';
 import type { User } from '../os/user.ts';
 import { boundAddress } from '../sockets/address.ts';
 import { openPlain } from '../sockets/plain.ts';
 
-/** Clients that may have connected and not spoken yet: more wait in the backlog. */
+/** Clients that may have connected and not spoken yet: for one more the oldest has to go. */
 const mostClients = 16;
 
-/** How long until it is tried again when there are no fds left, in milliseconds. */
+/** So many are taken in a second: who connects more often waits in the backlog. */
+const mostInASecond = 100;
+
+/** How long until it is tried again when there are no fds left, or too many have come, in milliseconds. */
 const pauseOfFull = 1000;
 
 /** How long one may take to say its line, in milliseconds, and how long the line may be, in bytes. */
@@ -30,36 +35,64 @@ export interface AckDoorOptions {
 }
 
 export interface AckDoor {
-	fd: number;
+	fd: () => number;
 	path: string;
+	/** Takes what has come already, before anybody decides that it is late. */
+	takeNow: () => void;
 	close: () => void;
 }
 
-/** @throws {SyscallError} */
+/** @throws {Error} */
 export function openAckDoor({ folder, user, known, said }: AckDoorOptions): AckDoor {
 	const path = known === null ? `${folder}/einhorn-${newSecret()}` : boundAddress(known);
-	const fd = known ?? openPlain(path, constants.SOCK_STREAM, user);
-	const clients = new Set<() => void>();
+	const clients = new Map<number, () => void>();
+	let fd = known ?? open();
 	let handle: ReturnType<typeof poll> | null = null;
 	let rest: NodeJS.Timeout | null = null;
-	if (known === null) call('listen', fd, 64);
+	let [second, count] = [0, 0];
 	listen();
+
+	function open(): number {
+		const opened = openPlain(path, constants.SOCK_STREAM, user);
+		call('listen', opened, 64);
+		return opened;
+	}
 
 	function listen() {
 		if (rest) clearTimeout(rest);
 		rest = null;
-		handle ??= poll(fd, () => {
-			const client = accept(fd);
-			if (typeof client === 'number') serve(client);
-			// Whoever waits would wake us again at once.
-			if (client === 'full') rest = setTimeout(listen, pauseOfFull);
-			if (client === 'full' || clients.size >= mostClients) pause();
-		});
+		handle ??= poll(fd, take);
 	}
 
 	function pause() {
 		handle?.close();
 		handle = null;
+		rest ??= setTimeout(listen, pauseOfFull);
+	}
+
+	/** The next client. @returns whether there was one */
+	function take(): boolean {
+		const now = Math.floor(bootClock() / 1000);
+		if (now !== second) [second, count] = [now, 0];
+		count += 1;
+		const client = accept(fd);
+		if (typeof client === 'number') serve(client);
+		if (client === 'over') openAgain();
+		// Whoever waits would wake us again at once.
+		else if (client === 'full' || count >= mostInASecond) pause();
+		return typeof client === 'number';
+	}
+
+	function takeNow() {
+		for (let left = mostInASecond; left > 0 && isReadable(fd) && take(); ) left -= 1;
+	}
+
+	/** A child has shut it down, for all: those that know the path find another one there. */
+	function openAgain() {
+		pause();
+		closeAll([fd]);
+		rmSync(path, { force: true });
+		fd = open();
 	}
 
 	/** Who has connected is known for sure; it may be gone before its line is read. */
@@ -67,40 +100,52 @@ export function openAckDoor({ folder, user, known, said }: AckDoorOptions): AckD
 		const sender = peerOf(client);
 		const kin = kinOf(sender);
 		let line = '';
+		if (read()) return;
 		const limit = setTimeout(done, patience);
-		const own = poll(client, () => {
+		const own = poll(client, read);
+		const [oldest] = clients.size >= mostClients ? clients.values() : [];
+		oldest?.();
+		clients.set(client, done);
+
+		/** @returns whether that was all of it */
+		function read(): boolean {
 			const chunk = receiveFrom(client);
-			if (chunk === 'empty') return;
+			if (chunk === 'empty') return false;
 			if (chunk !== 'over') {
-				closeLate(chunk.fds);
+				dispose(chunk.fds);
 				line += chunk.text;
-				if (chunk.text !== '' && !line.includes('\n') && line.length < longestLine) return;
+				if (chunk.text !== '' && !line.includes('\n') && line.length < longestLine) return false;
 			}
 			const pid = readAck(line);
-			done();
+			if (clients.has(client)) done();
+			else end();
 			if (pid !== null) said(pid, sender, kin);
-		});
-		clients.add(done);
+			return true;
+		}
 
 		function done() {
-			if (!clients.delete(done)) return;
+			clients.delete(client);
 			clearTimeout(limit);
 			own.close();
-			// It may hold unread what lingers.
-			closeLate([client]);
-			listen();
+			end();
+		}
+
+		/** It may hold unread what lingers. */
+		function end() {
+			dispose(drain(client));
+			closeAll([client]);
 		}
 	}
 
 	function close() {
-		for (const done of [...clients]) done();
+		for (const done of clients.values()) done();
+		handle?.close();
 		if (rest) clearTimeout(rest);
-		pause();
 		closeAll([fd]);
 		rmSync(path, { force: true });
 	}
 
-	return { fd, path, close };
+	return { fd: () => fd, path, takeNow, close };
 }
 
 /**
@@ -119,12 +164,13 @@ export function readAck(line: string): number | null {
 	}
 }
 
-/** `nobody` where he has gone again, `full` where there is no fd for him. */
-function accept(fd: number): number | 'nobody' | 'full' {
+/** `nobody` where he has gone again, `full` where there is no fd for him, `over` where the socket was shut down. */
+function accept(fd: number): number | 'nobody' | 'full' | 'over' {
 	try {
 		return call('accept4', fd, null, null, constants.SOCK_NONBLOCK | constants.SOCK_CLOEXEC);
 	} catch (error) {
 		if (!(error instanceof SyscallError)) throw error;
+		if (error.code === 'EINVAL') return 'over';
 		return ['EAGAIN', 'EINTR', 'ECONNABORTED'].includes(error.code) ? 'nobody' : 'full';
 	}
 }

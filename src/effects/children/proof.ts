@@ -14,12 +14,14 @@ const pause = 200;
 export interface ProofOptions {
 	admit: (happening: Happening) => void;
 	listeners: Listener[];
+	/** What children carry as SOCKETMASTER_RUN. */
+	run: string;
 	/** The pid of a child; null when it is gone. */
 	pidOf: (child: number) => number | null;
 }
 
 /** Tells once what is seen. Of a child that is gone nothing is told: its end is. */
-export function proofActor({ admit, listeners, pidOf }: ProofOptions) {
+export function proofActor({ admit, listeners, run, pidOf }: ProofOptions) {
 	return fromCallback<EventObject, ProofInput>(({ input: { child } }) => {
 		const first = look();
 		if (first === null) return;
@@ -34,7 +36,9 @@ export function proofActor({ admit, listeners, pidOf }: ProofOptions) {
 			const pid = pidOf(child);
 			if (pid === null) return null;
 			if (!isProcThere()) return { missing: [], isSeen: false };
-			return lookUp(pid)?.isAlive ? lookFor(listeners, pid) : null;
+			return lookUp(pid)?.isAlive
+				? lookFor(listeners, pid, [`SOCKETMASTER_RUN=${run}`, `SOCKETMASTER_CHILD=${child}`])
+				: null;
 		}
 
 		function tell({ missing, isSeen }: Seen) {
@@ -52,10 +56,10 @@ interface Seen {
 }
 
 /** The child itself is looked at first: most hold all of them. */
-function lookFor(listeners: Listener[], child: number): Seen {
+function lookFor(listeners: Listener[], pid: number, mark: string[]): Seen {
 	const wanted = new Set(listeners.map(({ inode }) => `socket:[${inode}]`));
-	let isSeen = take(child, wanted);
-	if (wanted.size > 0) for (const pid of familyOf(child)) isSeen = take(pid, wanted) && isSeen;
+	let isSeen = take(pid, wanted);
+	if (wanted.size > 0) for (const each of familyOf(pid, mark)) isSeen = take(each, wanted) && isSeen;
 	const missing = listeners.flatMap((listener, place) =>
 		wanted.has(`socket:[${listener.inode}]`) ? describePlace(listener, place) : [],
 	);
@@ -65,17 +69,24 @@ function lookFor(listeners: Listener[], child: number): Seen {
 /** Takes what a process holds out of what is wanted. @returns whether that could be seen; a process that is gone holds nothing */
 function take(pid: number, wanted: Set<string>): boolean {
 	try {
-		for (const fd of readdirSync(`/proc/${pid}/fd`)) {
-			if (wanted.size === 0) return true;
-			try {
-				wanted.delete(readlinkSync(`/proc/${pid}/fd/${fd}`));
-			} catch {
-				// It was closed in between.
-			}
-		}
+		takeFrom(`/proc/${pid}/fd`, wanted);
+		// A thread may have fds of its own, and those of a main thread that has ended are gone.
+		if (wanted.size > 0)
+			for (const thread of readdirSync(`/proc/${pid}/task`)) takeFrom(`/proc/${pid}/task/${thread}/fd`, wanted);
 		return true;
 	} catch {
 		return lookUp(pid) === null;
+	}
+}
+
+function takeFrom(folder: string, wanted: Set<string>) {
+	for (const fd of readdirSync(folder)) {
+		if (wanted.size === 0) return;
+		try {
+			wanted.delete(readlinkSync(`${folder}/${fd}`));
+		} catch {
+			// It was closed in between.
+		}
 	}
 }
 

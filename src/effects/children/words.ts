@@ -6,10 +6,11 @@ import type { Happening } from '../../machines/facts.ts';
 import type { Phase } from '../../machines/roster.ts';
 import type { Log } from '../log/log.ts';
 import { bootClock } from '../os/clock.ts';
-import { receiveFrom } from '../os/datagram.ts';
+import { drain, receiveFrom } from '../os/datagram.ts';
+import { closeAll } from '../os/descriptors.ts';
+import { dispose } from '../os/disposal.ts';
 import { kinOf } from '../os/family.ts';
 import { newSecret } from '../os/identity.ts';
-import { closeLate } from '../os/lateClose.ts';
 import { constants, errno, poll, SyscallError } from '../os/libc.ts';
 import type { User } from '../os/user.ts';
 import { wordsOf } from '../os/words.ts';
@@ -44,6 +45,8 @@ export interface KeptWords {
 interface Ear {
 	fd: number;
 	path: string;
+	/** Takes what has come already. */
+	hearNow: () => void;
 	close: () => void;
 }
 
@@ -87,15 +90,15 @@ export function childWords({
 	const owner = process.geteuid?.() === 0 ? user : null;
 	let ack = folder === null ? null : openAck(kept.ack);
 	for (const { child, fd } of kept.sockets) {
-		ears.set(child, { fd, path: boundAddress(fd), close: () => {} });
+		ears.set(child, { fd, path: boundAddress(fd), hearNow: () => {}, close: () => {} });
 		// Kept by somebody who has outlived it.
 		if (phaseOf(child) === null) forget(child);
 	}
 	if (folder !== null) sweep(folder);
 	inheritance.leave(wordsPart, () => {
 		const sockets = [...ears].map(([child, { fd }]) => ({ child, fd }));
-		const fds = [...sockets.map(({ fd }) => fd), ...(ack ? [ack.fd] : [])];
-		return { state: { folder, ack: ack?.fd ?? null, sockets }, fds };
+		const fds = [...sockets.map(({ fd }) => fd), ...(ack ? [ack.fd()] : [])];
+		return { state: { folder, ack: ack?.fd() ?? null, sockets }, fds };
 	});
 
 	/** What a supervisor that was killed has left of children that are gone. */
@@ -126,10 +129,10 @@ export function childWords({
 		const path = `${folder}/${child}-${newSecret()}`;
 		try {
 			const fd = openIn(folder, path);
-			ears.set(child, { fd, path, close: () => {} });
+			ears.set(child, { fd, path, hearNow: () => {}, close: () => {} });
 			const variables = { NOTIFY_SOCKET: path, ...(ack ? { EINHORN_SOCK_PATH: ack.path } : {}) };
 			// accept(2) waits where a child has made it wait: only to those whom we trust as ourselves.
-			const shared = ack && user === null ? [ack.fd] : [];
+			const shared = ack && user === null ? [ack.fd()] : [];
 			return { variables, fds: isDurable ? [fd, ...shared] : [] };
 		} catch (error) {
 			if (isNeeded) throw error;
@@ -162,10 +165,15 @@ export function childWords({
 		let read = 0;
 		let handle = poll(ear.fd, readable);
 		let rest: NodeJS.Timeout | null = null;
+		ear.hearNow = readable;
 		ear.close = () => {
 			handle.close();
 			if (rest) clearTimeout(rest);
 		};
+
+		function pause() {
+			rest = setTimeout(hearAgain, 1000);
+		}
 
 		function hearAgain() {
 			rest = null;
@@ -182,14 +190,11 @@ export function childWords({
 				read += 1;
 				take(child, pid, message.text, message.pid);
 				if (ears.get(child) !== ear) return;
-				if (message.fds.length > 0) {
-					handle.close();
-					return closeLate(message.fds, hearAgain);
-				}
+				const isDone = dispose(message.fds, pause);
+				if (!isDone) return handle.close();
 				if (read < mostInASecond) continue;
 				handle.close();
-				rest = setTimeout(hearAgain, 1000);
-				return;
+				return pause();
 			}
 		}
 	}
@@ -209,6 +214,12 @@ export function childWords({
 		if (step < leastMove || until < (extended.get(child) ?? 0) + step) return;
 		extended.set(child, until);
 		admit({ type: 'child.delayed', child, millis });
+	}
+
+	/** Takes what was said in time, before it is decided that it came too late. */
+	function hearNow(child: number) {
+		ears.get(child)?.hearNow();
+		ack?.takeNow();
 	}
 
 	/** Said once of a child: it may be somebody else's doing. */
@@ -237,7 +248,8 @@ export function childWords({
 		doubted.delete(child);
 		ear.close();
 		// It may hold unread what lingers.
-		closeLate([ear.fd]);
+		dispose(drain(ear.fd));
+		closeAll([ear.fd]);
 		rmSync(ear.path, { force: true });
 	}
 
@@ -248,5 +260,5 @@ export function childWords({
 		if (folder !== null) removeWordFolder(folder, run);
 	}
 
-	return { prepare, hear, forget, close };
+	return { prepare, hear, hearNow, forget, close };
 }

@@ -1,7 +1,6 @@
 /** What processes send to a UNIX socket of ours, with the kernel's word for who they are. */
-import { closeAll } from './descriptors.ts';
-import { addressOf, call, constants, errno, SyscallError } from './libc.ts';
-import { fileOf } from './proc.ts';
+import { addressOf, call, constants, errno, libc, SyscallError } from './libc.ts';
+import { isHungUp } from './poll.ts';
 
 /** What is longer is cut off; sd_notify's messages are a line or two. */
 const longest = 4096;
@@ -12,11 +11,14 @@ const longest = 4096;
  */
 const longestControl = 8192;
 
+/** No socket keeps more of them (net.unix.max_dgram_qlen is 512 at the most elsewhere). */
+const mostUnread = 1024;
+
 export interface Datagram {
 	text: string;
 	/** Who has sent it; null where the kernel does not say. */
 	pid: number | null;
-	/** What came with it and may linger when it is closed: to be closed by a thread. */
+	/** What came with it: to be disposed of. */
 	fds: number[];
 }
 
@@ -26,7 +28,7 @@ const vector = Buffer.alloc(16);
 const header = Buffer.alloc(56);
 
 /**
- * The next datagram, or what is there of a stream, without waiting; pipes that came with it are closed at once. `empty` where there is none, `over`
+ * The next datagram, or what is there of a stream, without waiting. `empty` where there is none, `over`
  * where none will come any more: somebody has shut the socket down.
  * @throws {SyscallError}
  */
@@ -42,15 +44,15 @@ function receive(fd: number): Datagram | 'empty' | 'over' {
 	try {
 		length = call('recvmsg', fd, header, constants.MSG_DONTWAIT | constants.MSG_CMSG_CLOEXEC);
 	} catch (error) {
-		if (error instanceof SyscallError && [errno('EAGAIN'), errno('EINTR')].includes(error.errno)) return 'empty';
+		if (error instanceof SyscallError && [errno('EAGAIN'), errno('EINTR')].includes(error.errno)) {
+			// One for datagrams that was shut down says that there is nothing, and wakes whoever waits for it.
+			return isHungUp(fd) ? 'over' : 'empty';
+		}
 		throw error;
 	}
 	const { pid, fds } = readControl(Number(header.readBigUInt64LE(40)));
-	const mayLinger = (fd: number) => !/^(pipe|anon_inode):/.test(fileOf('self', fd) ?? '');
-	closeAll(fds.filter((fd) => !mayLinger(fd)));
-	const lingering = fds.filter((fd) => mayLinger(fd) && fileOf('self', fd) !== null);
-	if (length === 0 && pid === null && lingering.length === 0) return 'over';
-	return { text: text.toString('utf8', 0, length), pid, fds: lingering };
+	if (length === 0 && pid === null && fds.length === 0) return 'over';
+	return { text: text.toString('utf8', 0, length), pid, fds };
 }
 
 /** The same; `over` also where it can't be read any more. */
@@ -79,4 +81,17 @@ function readControl(length: number): { pid: number | null; fds: number[] } {
 		at += Math.ceil(size / 8) * 8;
 	}
 	return { pid, fds };
+}
+
+/** All that is there, and all that is to come: nothing more can be sent to it then. @returns the fds among it */
+export function drain(fd: number): number[] {
+	const SHUT_RD = 0;
+	libc('shutdown')(fd, SHUT_RD);
+	const fds: number[] = [];
+	for (let count = 0; count < mostUnread; count += 1) {
+		const message = receiveFrom(fd);
+		if (message === 'empty' || message === 'over') break;
+		fds.push(...message.fds);
+	}
+	return fds;
 }

@@ -1,11 +1,14 @@
-/** Which processes belong to a child: descended from it, or in the process group that it leads. */
-import { allPids, lookUp } from './proc.ts';
+/** Which processes belong to a child: descended from it, in the process group that it leads, or marked as its own. */
+import { allPids, environmentOf, lookUp } from './proc.ts';
 
 /** How far up it is looked for an ancestor. */
 const mostAncestors = 64;
 
-/** Who belongs to a child, besides itself. */
-export function familyOf(child: number): number[] {
+/**
+ * Who belongs to a child, besides itself.
+ * @param mark variables that all of them have, also those that have left it (daemon(7) forks twice)
+ */
+export function familyOf(child: number, mark: string[]): number[] {
 	const parents = new Map<number, number>();
 	const family = new Set<number>([child]);
 	const pids = allPids();
@@ -15,9 +18,16 @@ export function familyOf(child: number): number[] {
 		parents.set(pid, stat.parent);
 		if (stat.group === child) family.add(pid);
 	}
-	for (const pid of pids) if (hasAncestor(family, pid, (each) => parents.get(each))) family.add(pid);
+	for (const pid of pids) {
+		if (hasAncestor(family, pid, (each) => parents.get(each)) || isMarked(pid, mark)) family.add(pid);
+	}
 	family.delete(child);
 	return [...family];
+}
+
+function isMarked(pid: number, mark: string[]): boolean {
+	const environment = environmentOf(pid);
+	return mark.every((entry) => environment.includes(entry));
 }
 
 /** Whom a process belongs to: itself, the leader of its group, and its ancestors. */

@@ -69,6 +69,7 @@ const signatures = {
 	poll: 'int poll(void *fds, ulong count, int timeout)',
 	memfd_create: 'int memfd_create(const char *name, uint flags)',
 	sendmsg: 'long sendmsg(int fd, void *message, int flags)',
+	shutdown: 'int shutdown(int fd, int how)',
 	recvmsg: 'long recvmsg(int fd, void *message, int flags)',
 	accept4: 'int accept4(int fd, void *address, void *length, int flags)',
 	send: 'long send(int fd, void *bytes, size_t length, int flags)',

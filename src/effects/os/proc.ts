@@ -13,7 +13,7 @@ export interface ProcessStat {
 	isStopped: boolean;
 }
 
-/** From /proc/PID/stat, fields 3, 4, 5 and 22 (proc(5)); null when there is no such process. */
+/** From /proc/PID/stat, fields 3, 4, 5, 20 and 22 (proc(5)); null when there is no such process. */
 export function lookUp(pid: number): ProcessStat | null {
 	try {
 		const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
@@ -22,7 +22,8 @@ export function lookUp(pid: number): ProcessStat | null {
 			startTime: Number(fields[19]),
 			group: Number(fields[2]),
 			parent: Number(fields[1]),
-			isAlive: !['Z', 'X'].includes(fields[0] ?? ''),
+			// One whose main thread has ended lives on in its others.
+			isAlive: !['Z', 'X'].includes(fields[0] ?? '') || Number(fields[17]) > 1,
 			isStopped: fields[0] === 'T',
 		};
 	} catch {

@@ -1,7 +1,7 @@
 /** Processes, spawned with posix_spawn. */
 import { statSync } from 'node:fs';
 import { closeAll, copyUp } from './descriptors.ts';
-import { call, callReturningError, cString, libc, stringArray } from './libc.ts';
+import { call, callReturningError, cString, errno, libc, SyscallError, stringArray } from './libc.ts';
 
 export interface SpawnSpec {
 	/** The executable's path, as it was resolved. */
@@ -47,7 +47,7 @@ export function spawnProcess(spec: SpawnSpec): number {
 			callReturningError('posix_spawn_file_actions_addchdir_np', actions, spec.directory);
 		}
 		spec.fds.forEach((from, to) => {
-			callReturningError('posix_spawn_file_actions_adddup2', actions, sourceOf(from, to), to);
+			addDup(actions, Number(sourceOf(from, to)), to);
 		});
 		setAttributes(attributes, spec.isSession ?? false);
 		callReturningError('posix_spawn', pid, cString(spec.path), actions, attributes, argv.pointers, envp.pointers);
@@ -56,6 +56,17 @@ export function spawnProcess(spec: SpawnSpec): number {
 		closeAll(copies);
 		libc('posix_spawn_file_actions_destroy')(actions);
 		libc('posix_spawnattr_destroy')(attributes);
+	}
+}
+
+/** A target beyond what is allowed (RLIMIT_NOFILE) is said to be bad: there are too many. @throws {SyscallError} */
+function addDup(actions: Buffer, from: number, to: number) {
+	const name = 'posix_spawn_file_actions_adddup2';
+	try {
+		callReturningError(name, actions, from, to);
+	} catch (error) {
+		const isBad = error instanceof SyscallError && error.errno === errno('EBADF');
+		throw isBad ? new SyscallError(name, errno('EMFILE')) : error;
 	}
 }
 

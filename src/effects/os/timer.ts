@@ -7,17 +7,27 @@ import { bootClock } from './clock.ts';
 /** What setTimeout takes at most; a longer wait is taken in turns. */
 const longest = 2 ** 31 - 1;
 
+export interface TimerOptions {
+	admit: (happening: Happening) => void;
+	/** Of a child that was to come up: its pid, if it is stopped. */
+	stoppedPid: (child: number) => number | null;
+	/** Takes what a child has said in time and we, who were away or stopped, have not heard. */
+	hearNow: (child: number) => void;
+}
+
 /**
- * Tells `timer.elapsed` (or that a child which was to come up is found stopped) when the wait is over, at once when it was over already, never when it is for ever.
- * It is counted on a clock that is never set, so that it goes on where it was after an upgrade or a crash.
+ * Tells `timer.elapsed` (or that a child which was to come up is found stopped) when the wait is over, at once when it was over
+ * already, never when it is for ever. It is counted on a clock that is never set, so that it goes on where it was after an
+ * upgrade or a crash.
  */
-export function timerActor(admit: (happening: Happening) => void, stoppedPid: (child: number) => number | null) {
+export function timerActor({ admit, stoppedPid, hearNow }: TimerOptions) {
 	return fromCallback<EventObject, TimerInput>(({ input }) => {
 		const { millis, since } = input;
 		if (millis === null) return;
 		const passed = since === null ? 0 : bootClock() - since;
 		let left = millis - passed;
 		let pending: NodeJS.Timeout;
+		let isOver = false;
 		const wait = () => {
 			const turn = Math.min(Math.max(left, 0), longest);
 			left -= turn;
@@ -28,10 +38,15 @@ export function timerActor(admit: (happening: Happening) => void, stoppedPid: (c
 				return admit({ type: 'respawn.due', generation: input.generation, index: input.index });
 			}
 			const { child, timer } = input;
+			if (timer === 'boot') hearNow(child);
+			if (isOver) return;
 			const pid = timer === 'boot' ? stoppedPid(child) : null;
 			admit(pid === null ? { type: 'timer.elapsed', child, timer } : { type: 'child.stopped', child, pid });
 		};
 		wait();
-		return () => clearTimeout(pending);
+		return () => {
+			isOver = true;
+			clearTimeout(pending);
+		};
 	});
 }

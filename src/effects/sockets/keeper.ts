@@ -29,6 +29,7 @@ function keep(file: File, log: Pick<Log, 'say'>): () => void {
 	let last = Number.NEGATIVE_INFINITY;
 	let later: NodeJS.Timeout | null = null;
 	let isForeign = false;
+	let wasTold = false;
 	check();
 	try {
 		// inotify(7): nothing is asked again and again. What changes in between is seen by the look after it.
@@ -84,7 +85,9 @@ function keep(file: File, log: Pick<Log, 'say'>): () => void {
 			linkSync(from, to);
 			return true;
 		} catch (error) {
-			if (to === second) log.say('warn', `${path} would not come back if somebody removed it: ${wordsOf(error)}`);
+			if (to === second && !wasTold)
+				log.say('warn', `${path} would not come back if somebody removed it: ${wordsOf(error)}`);
+			wasTold = true;
 			return false;
 		}
 	}

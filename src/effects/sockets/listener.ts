@@ -13,6 +13,7 @@ import {
 import { basename, dirname, join } from 'node:path';
 import { copyUp, moveUp } from '../os/descriptors.ts';
 import { call, constants, errno, SyscallError } from '../os/libc.ts';
+import { isHungUp } from '../os/poll.ts';
 import { fileOf } from '../os/proc.ts';
 import { boundAddress, resolve, type SocketAddress, splitHostPort, splitUri, unixAddress } from './address.ts';
 import { type ListenOptions, listenOptions } from './options.ts';
@@ -288,13 +289,7 @@ export function reviveListener({ fd, address }: Listener): void {
 
 /** Whether a child has shut the socket down, for all that share it. One of UNIX still says then that it listens (poll(2) knows). */
 export function isShutDown({ fd }: Listener): boolean {
-	if (!isListening(fd)) return true;
-	const [POLLHUP, POLLRDHUP] = [0x10, 0x2000];
-	const entry = Buffer.alloc(8);
-	entry.writeInt32LE(fd);
-	entry.writeInt16LE(POLLRDHUP, 4);
-	call('poll', entry, 1, 0);
-	return (entry.readInt16LE(6) & (POLLHUP | POLLRDHUP)) !== 0;
+	return !isListening(fd) || isHungUp(fd);
 }
 
 /** Whether listen(2) was called on the socket. */

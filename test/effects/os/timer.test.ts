@@ -6,7 +6,9 @@ import type { Happening } from '../../../src/machines/facts.ts';
 
 describe('a timer', () => {
 	const start = (millis: number | null, admit: (happening: Happening) => void, since: number | null = null) => {
-		const machine = setup({ actors: { timer: timerActor(admit, () => null) } }).createMachine({
+		const machine = setup({
+			actors: { timer: timerActor({ admit, stoppedPid: () => null, hearNow: () => {} }) },
+		}).createMachine({
 			initial: 'waiting',
 			states: {
 				waiting: {
