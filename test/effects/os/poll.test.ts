@@ -6,8 +6,8 @@ import { isHungUp, isReadable } from '../../../src/effects/os/poll.ts';
 describe('what is asked of an fd at once', () => {
 	it('is answered whatever signals come meanwhile', async () => {
 		const pipe = makePipe();
-		const storm = spawn('sh', ['-c', `while kill -USR2 ${process.pid}; do :; done`]);
 		process.on('SIGUSR2', ignore);
+		const storm = spawn('sh', ['-c', `while kill -USR2 ${process.pid}; do :; done`]);
 		onTestFinished(() => {
 			storm.kill('SIGKILL');
 			closeAll(pipe);
