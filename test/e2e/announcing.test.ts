@@ -280,6 +280,17 @@ describe('-pidfile', () => {
 		expect(readFileSync(path, 'utf8')).toBe('1\n');
 	});
 
+	it('keeps nobody waiting at the end, whatever is there instead', async () => {
+		const path = join(scratch(), 'pid');
+		const program = supervise(['-listen=tcp://127.0.0.1:0', `-pidfile=${path}`]);
+		await program.logged(/^Generation 1 is up/);
+		rmSync(path);
+		execFileSync('mkfifo', [path]);
+		program.signal('SIGTERM');
+		expect((await program.ended).status).toBe(0);
+		expect(existsSync(path)).toBe(true);
+	});
+
 	it('that can’t be written is told in one sentence, with status 1, and nothing is left behind', () => {
 		const path = join(scratch(), 'a.sock');
 		const flags = [`-listen=unix://${path}`, '-pidfile=/nonexistent/pid', '-command=sleep', '--', '1000'];

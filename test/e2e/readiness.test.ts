@@ -2,6 +2,7 @@
 import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { setTimeout as wait } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { childrenOf, fdsOf, filesOf, until } from '../support/proc.ts';
 import { executable, fixture, isRoot, kill, type Program, run, scratch } from '../support/program.ts';
@@ -23,6 +24,13 @@ function supervise(script: string, flags: string[] = ['-ready=notify'], wait = 6
 		`${polite} ${script}; ${forever}`,
 	]);
 }
+
+/** How often its main thread was put on a processor. */
+const switchesOf = (pid: number) =>
+	[...readFileSync(`/proc/${pid}/status`, 'utf8').matchAll(/ctxt_switches:\s+(\d+)/g)].reduce(
+		(sum, [, n]) => sum + Number(n),
+		0,
+	);
 
 /** What a file says makes the child of a later generation go on: `go` in the script. */
 function gate() {
@@ -130,6 +138,21 @@ for kind, path in ((socket.SOCK_DGRAM, sys.argv[1]), (socket.SOCK_STREAM, sys.ar
 		await program.logged(/^Generation 2 is up/);
 	});
 
+	it('leaves no folder for long, where its supervisor was killed: the next start sweeps it', async () => {
+		const first = supervise(`echo $NOTIFY_SOCKET; ${say} READY=1`);
+		const [, path = ''] = await first.logged(/\] (\/\S+)$/);
+		await first.logged(/^Generation 1 is up/);
+		const [child = 0] = childrenOf(first.pid);
+		kill(first.pid, 'SIGKILL');
+		await first.ended;
+		kill(child, 'SIGKILL');
+		await until('the child is gone', () => !kill(child, 0));
+		execFileSync('touch', ['-d', '1 hour ago', dirname(path)]);
+		const second = supervise(`${say} READY=1`);
+		await second.logged(/^Generation 1 is up/);
+		expect(existsSync(dirname(path))).toBe(false);
+	});
+
 	it('may have its folder removed under it: the next one has a new one', async () => {
 		const program = supervise(`echo $NOTIFY_SOCKET; ${say} READY=1`);
 		const [, path = ''] = await program.logged(/\] (\/\S+)$/);
@@ -196,7 +219,7 @@ for _ in range(50): speaker.sendto(b'STATUS=x', os.environ['NOTIFY_SOCKET'])
 			`-journal=${journal}`,
 		]);
 		await program.logged(/^Generation 1 is up/);
-		expect(filesOf(program.pid).filter((file) => file.includes('pidfd'))).toEqual([]);
+		await until('the last is closed', () => !filesOf(program.pid).some((file) => file.includes('pidfd')));
 	});
 });
 
@@ -220,13 +243,11 @@ describe('a child that floods its socket', () => {
 		const program = supervise(`${say} READY=1; ${shut}`, ['-ready=notify', `-journal=${journal}`]);
 		await program.logged(/\] shut$/);
 		await program.logged(/^Generation 1 is up/);
-		const switches = () =>
-			Number(readFileSync(`/proc/${program.pid}/status`, 'utf8').match(/^voluntary.*?(\d+)/m)?.[1]);
-		const before = switches();
-		// A second child's whole life lies in between.
-		program.signal('SIGQUIT');
-		await program.ended;
-		expect(before).toBeLessThan(500);
+		const before = switchesOf(program.pid);
+		program.signal('SIGHUP');
+		await program.logged(/^Generation 2 is up/);
+		await program.logged(/\] shut$/, 2);
+		expect(switchesOf(program.pid) - before).toBeLessThan(3000);
 	});
 });
 
@@ -346,6 +367,88 @@ describe('a word that is said in the middle of a boot', () => {
 	});
 });
 
+describe('a word that is said in time', () => {
+	it('is heard before it is called late, by a supervisor that was stopped meanwhile', async () => {
+		const { go, open } = gate();
+		const done = join(scratch(), 'said');
+		const script = `[ $SERVER_STARTER_GENERATION = 1 ] || { echo boots; ${go}; }; ${say} READY=1; touch ${done}.$SERVER_STARTER_GENERATION`;
+		// say.py waits until it was heard, and so lives still when it is.
+		const program = supervise(script, ['-ready=notify'], 1500);
+		await program.logged(/^Generation 1 is up/);
+		program.signal('SIGHUP');
+		await program.logged(/\] boots$/);
+		program.signal('SIGSTOP');
+		open();
+		await wait(2000);
+		program.signal('SIGCONT');
+		await program.logged(/^Generation 2 is up/);
+		await until('it was heard', () => existsSync(`${done}.2`));
+	});
+
+	it('is heard too where it is an ack', async () => {
+		const { go, open } = gate();
+		const word = `${ack} '{"command":"worker:ack","pid":PID}\\n'`;
+		const program = supervise(
+			`[ $SERVER_STARTER_GENERATION = 1 ] || { echo boots; ${go}; }; ${word}`,
+			['-ready=notify'],
+			1500,
+		);
+		await program.logged(/^Generation 1 is up/);
+		program.signal('SIGHUP');
+		await program.logged(/\] boots$/);
+		program.signal('SIGSTOP');
+		open();
+		await wait(2000);
+		program.signal('SIGCONT');
+		await program.logged(/^Generation 2 is up/);
+	});
+});
+
+describe('the socket for acks', () => {
+	const ackNow = `${ack} '{"command":"worker:ack","pid":PID}\\n'`;
+
+	it('is there for the next child where one holds all of its places, and floods it', async () => {
+		const hold = `
+import os, socket, threading, time
+def flood():
+    while True:
+        try:
+            each = socket.socket(socket.AF_UNIX); each.connect(os.environ['EINHORN_SOCK_PATH']); held.append(each)
+            if len(held) > 200: held.pop(0).close()
+        except OSError: pass
+held = []
+for _ in range(4): threading.Thread(target=flood, daemon=True).start()
+print('holding', flush=True)
+time.sleep(1000)
+`;
+		const script = `${ackNow}; [ $SERVER_STARTER_GENERATION = 1 ] && python3 -c "${hold.replaceAll('"', '\\"')}" & true`;
+		// Who floods is killed with its group when its generation leaves.
+		const program = supervise(script, ['-ready=notify', '-kill=200']);
+		await program.logged(/^Generation 1 is up/);
+		await program.logged(/\] holding$/);
+		program.signal('SIGHUP');
+		await program.logged(/^Generation 2 is up/);
+		await program.logged(/ live on$|lives on$/);
+		program.signal('SIGTERM');
+		await program.ended;
+	});
+
+	it('is opened again where a child has shut it down', async () => {
+		const journal = join(scratch(), 'journal');
+		const shut = `python3 -c "import socket; socket.socket(fileno=5).shutdown(socket.SHUT_RDWR)"; echo shut`;
+		const program = supervise(`${ackNow}; [ $SERVER_STARTER_GENERATION = 1 ] && { ${shut}; }`, [
+			'-ready=notify',
+			`-journal=${journal}`,
+		]);
+		await program.logged(/^Generation 1 is up/);
+		await program.logged(/\] shut$/);
+		const before = switchesOf(program.pid);
+		program.signal('SIGHUP');
+		await program.logged(/^Generation 2 is up/);
+		expect(switchesOf(program.pid) - before).toBeLessThan(3000);
+	});
+});
+
 describe('the proof of adoption', () => {
 	it('gives up a candidate that has closed its socket', async () => {
 		const script = `[ $SERVER_STARTER_GENERATION = 1 ] || exec 3>&-; ${say} READY=1`;
@@ -367,6 +470,42 @@ describe('the proof of adoption', () => {
 		await program.logged(/^Generation 2 is up/);
 		program.signal('SIGTERM');
 		await program.ended;
+		expect(program.lines().join('\n')).not.toMatch(/does not hold/);
+	});
+
+	it('is no reason to give up a master whose worker has left it by forking twice', async () => {
+		const worker = `setsid sh -c '(trap "" HUP TERM; exec sleep 1000) & echo worker $!'`;
+		const program = supervise(`${worker}; exec 3>&-; ${say} READY=1`);
+		await program.logged(/^Generation 1 is up/);
+		program.signal('SIGHUP');
+		await program.logged(/^Generation 2 is up/);
+		expect(program.lines().join('\n')).not.toMatch(/does not hold/);
+		for (const [, pid] of program.stderr().matchAll(/worker (\d+)$/gm)) kill(Number(pid), 'SIGKILL');
+	});
+
+	it('is no reason to give up a server whose main thread has ended', async () => {
+		const server = `
+import ctypes, os, signal, socket, threading, time
+def serve():
+    time.sleep(0.3)
+    socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM).sendto(b'READY=1', os.environ['NOTIFY_SOCKET'])
+    print('said', flush=True)
+    while True: time.sleep(0.05)
+threading.Thread(target=serve, daemon=True).start()
+# The lock of the interpreter is let go of first: a call by ctypes does so.
+ctypes.CDLL(None).pthread_exit(None)
+`;
+		const program = run([
+			'-listen=tcp://127.0.0.1:0',
+			'-start=60000',
+			'-ready=notify',
+			'-command=python3',
+			'--',
+			'-c',
+			server,
+		]);
+		await program.logged(/\] said$/);
+		await program.logged(/^Generation 1 is up/);
 		expect(program.lines().join('\n')).not.toMatch(/does not hold/);
 	});
 

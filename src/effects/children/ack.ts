@@ -7,7 +7,7 @@ import { dispose } from '../os/disposal.ts';
 import { kinOf } from '../os/family.ts';
 import { newSecret } from '../os/identity.ts';
 import { call, constants, poll, SyscallError } from '../os/libc.ts';
-import { isReadable } from '../os/poll.ts';
+import { isHungUp, isReadable } from '../os/poll.ts';
 import type { User } from '../os/user.ts';
 import { boundAddress } from '../sockets/address.ts';
 import { openPlain } from '../sockets/plain.ts';
@@ -170,7 +170,7 @@ function accept(fd: number): number | 'nobody' | 'full' | 'over' {
 		return call('accept4', fd, null, null, constants.SOCK_NONBLOCK | constants.SOCK_CLOEXEC);
 	} catch (error) {
 		if (!(error instanceof SyscallError)) throw error;
-		if (error.code === 'EINVAL') return 'over';
+		if (error.code === 'EINVAL' || isHungUp(fd)) return 'over';
 		return ['EAGAIN', 'EINTR', 'ECONNABORTED'].includes(error.code) ? 'nobody' : 'full';
 	}
 }
