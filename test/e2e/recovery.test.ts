@@ -107,7 +107,8 @@ describe('kill -9', () => {
 			self.start();
 			await self.logged(/Recovered from/, count);
 			// Compared when the end of all that are gone was told, and without those that live beside the one that serves:
-			// who was about to be told to leave when a supervisor was killed is not told again. Each has a pipe and a pidfd.
+			// who was about to be told to leave when a supervisor was killed is not told again. Each has a pipe, a pidfd and a
+			// socket for its words.
 			if (count % 25 === 0) {
 				let living = 0;
 				await until('rest', () => {
@@ -117,7 +118,7 @@ describe('kill -9', () => {
 					living = all.length - gone.length;
 					return gone.every((pid) => facts.includes(`"pid":${pid},"code":`));
 				});
-				fds.push(fdsOf(self.pid()).length - 2 * (living - 1));
+				fds.push(fdsOf(self.pid()).length - 3 * (living - 1));
 			}
 		}
 		const { failures, requests, pids } = await finish();
@@ -125,7 +126,7 @@ describe('kill -9', () => {
 		expect((await self.ended()).status).toBe(0);
 		expect(failures).toEqual([]);
 		expect(requests).toBeGreaterThan(kills);
-		// A child that was taken over has a pidfd beside its pipe.
+		// A child that was taken over has a pidfd beside its pipe and its socket.
 		expect(Math.max(...fds) - Math.min(...fds)).toBeLessThanOrEqual(2);
 
 		const stories = storiesOf(self.text());
