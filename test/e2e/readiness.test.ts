@@ -150,7 +150,7 @@ for kind, path in ((socket.SOCK_DGRAM, sys.argv[1]), (socket.SOCK_STREAM, sys.ar
 		execFileSync('touch', ['-d', '1 hour ago', dirname(path)]);
 		const second = supervise(`${say} READY=1`);
 		await second.logged(/^Generation 1 is up/);
-		expect(existsSync(dirname(path))).toBe(false);
+		await until('it is swept', () => !existsSync(dirname(path)));
 	});
 
 	it('may have its folder removed under it: the next one has a new one', async () => {

@@ -13,6 +13,9 @@ const mode = 0o711;
 /** A supervisor whose folder is younger may not have come to its first socket yet, in milliseconds. */
 const longestStart = 10_000;
 
+/** When those of others are swept, in milliseconds after the start. */
+const soon = 1000;
+
 /** A socket's path takes so many bytes at the most (unix(7)), its name in the folder so many. */
 const [longestPath, longestName] = [107, 32];
 
@@ -49,7 +52,8 @@ function makeWordFolder(run: string, user: User | null, known: string | null): s
 		try {
 			if (isOwn(path)) return path;
 			makeFolder(path);
-			sweepOthers(dirname(path));
+			// Not at the start, which it would hold up.
+			setTimeout(sweepOthers, soon, dirname(path), run).unref();
 			return path;
 		} catch (error) {
 			problem = error;
@@ -62,12 +66,13 @@ function makeWordFolder(run: string, user: User | null, known: string | null): s
  * Removes the folders of supervisors that were killed: of whom no socket is bound any more, which children hold that may be
  * taken over, and nobody lives (a supervisor in another network namespace is not seen by the former).
  */
-function sweepOthers(place: string) {
+function sweepOthers(place: string, own: string) {
 	try {
-		const left = readdirSync(place).flatMap((name) => /^socketmaster-([0-9a-f-]{36})$/.exec(name)?.[1] ?? []);
-		const bound = left.length > 1 ? readFileSync('/proc/net/unix', 'latin1') : '';
+		const names = readdirSync(place).flatMap((name) => /^socketmaster-([0-9a-f-]{36})$/.exec(name)?.[1] ?? []);
+		const left = names.filter((run) => run !== own);
+		const bound = left.length > 0 ? readFileSync('/proc/net/unix', 'latin1') : '';
 		const silent = left.filter((run) => !bound.includes(` ${place}/${nameOf(run)}/`));
-		if (left.length < 2 || silent.length === 0) return;
+		if (silent.length === 0) return;
 		const living = new Set(allPids().flatMap(environmentOf));
 		for (const run of silent) {
 			const path = join(place, nameOf(run));
