@@ -152,7 +152,7 @@ const guards: Record<string, string> = {
 	isServing: 'it serves, and was not whole',
 	isFillable: 'no other generation boots, or nobody of it is left',
 	isCandidateBesideServing: 'it is the candidate, and one serves',
-	isCandidateBesideServed: 'it is the candidate, and somebody of one that serves lives',
+	isCandidateToGiveUp: 'it is the candidate, and another one serves, or none of it lives',
 	isCandidateBesideOthers: 'it is the candidate, and others live',
 	isServingBesideOthers: 'it served, and others live',
 	isServingAndWasAskedFor: 'it served, and had been asked for',

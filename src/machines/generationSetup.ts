@@ -27,8 +27,11 @@ export type GenerationOrder =
 /** What a generation tells the supervisor while it lives. */
 export type GenerationNews =
 	| { type: 'generationUp'; generation: number }
-	/** It is not whole: a child left unasked with this status (null where it lives), and others are left or follow. */
-	| { type: 'generationHurt'; generation: number; status: number | null; reason: string }
+	/**
+	 * It is not whole: a child left unasked with this status (null where it lives), and others are left or follow; `isAlive`
+	 * where one of it lives that was not told to leave.
+	 */
+	| { type: 'generationHurt'; generation: number; status: number | null; reason: string; isAlive: boolean }
 	/** None of its children lives, and some are to be started again. */
 	| { type: 'generationEmptied'; generation: number }
 	/** A place is to be filled again; `isAlone` where the generation has no child left. */
@@ -193,11 +196,12 @@ export const generationSetup = base.extend({
 			({ context: { generation } }): GenerationNews => ({ type: 'generationEmptied', generation }),
 		),
 		tellHurt: sendParent(
-			({ context: { generation, status, reason } }): GenerationNews => ({
+			({ context: { generation, status, reason, places } }): GenerationNews => ({
 				type: 'generationHurt',
 				generation,
 				status,
 				reason,
+				isAlive: places.some(({ child, isGoing }) => child !== null && !isGoing),
 			}),
 		),
 	},

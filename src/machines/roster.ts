@@ -193,10 +193,11 @@ export function withoutChildThatNeverWas(
 	};
 }
 
-/** Whether each child of the candidate has a process, or had one. */
-export function isCandidateBorn({ candidate, lastSize, children, respawns }: Roster): boolean {
+/** Whether each child of the candidate has a process, or had one; where nobody else serves, one is better than none. */
+export function isCandidateBorn({ candidate, serving, lastSize, children, respawns }: Roster): boolean {
 	if (candidate === null) return true;
-	return [...children, ...respawns].filter(({ generation }) => generation === candidate).length >= lastSize;
+	const born = [...children, ...respawns].filter(({ generation }) => generation === candidate).length;
+	return born >= (serving === 0 ? 1 : lastSize);
 }
 
 /**

@@ -20,7 +20,7 @@ const candidate = {
 	],
 	generationHurt: [
 		{
-			guard: 'isCandidateBesideServed',
+			guard: 'isCandidateToGiveUp',
 			target: 'settling',
 			actions: ['noteStatus', { type: 'decide', params: decisions.givenUp }, 'dismissCandidate', 'giveUp', 'refill'],
 		},

@@ -50,8 +50,11 @@ const base = setup({
 			(event.generation === candidate || (event.generation === serving && (candidate === null || event.isAlone))),
 		isCandidateBesideServing: ({ context, event }) =>
 			isOf(context.candidate, event) && context.serving in context.generations,
-		isCandidateBesideServed: ({ context, event }) =>
-			isOf(context.candidate, event) && context.serving in context.generations && context.isServed,
+		/** Where nobody lives of the one that serves, a candidate of which somebody lives is better. */
+		isCandidateToGiveUp: ({ context, event }) =>
+			isOf(context.candidate, event) &&
+			context.serving in context.generations &&
+			(context.isServed || !(event as Hurt).isAlive),
 		isCandidateBesideOthers: ({ context, event }) => isOf(context.candidate, event) && hasOthers(context),
 		isServingBesideOthers: ({ context, event }) => isOf(context.serving, event) && hasOthers(context),
 		isServingAndWasAskedFor: ({ context, event }) =>

@@ -138,21 +138,6 @@ for kind, path in ((socket.SOCK_DGRAM, sys.argv[1]), (socket.SOCK_STREAM, sys.ar
 		await program.logged(/^Generation 2 is up/);
 	});
 
-	it('leaves no folder for long, where its supervisor was killed: the next start sweeps it', async () => {
-		const first = supervise(`echo $NOTIFY_SOCKET; ${say} READY=1`);
-		const [, path = ''] = await first.logged(/\] (\/\S+)$/);
-		await first.logged(/^Generation 1 is up/);
-		const [child = 0] = childrenOf(first.pid);
-		kill(first.pid, 'SIGKILL');
-		await first.ended;
-		kill(child, 'SIGKILL');
-		await until('the child is gone', () => !kill(child, 0));
-		execFileSync('touch', ['-d', '1 hour ago', dirname(path)]);
-		const second = supervise(`${say} READY=1`);
-		await second.logged(/^Generation 1 is up/);
-		await until('it is swept', () => !existsSync(dirname(path)));
-	});
-
 	it('may have its folder removed under it: the next one has a new one', async () => {
 		const program = supervise(`echo $NOTIFY_SOCKET; ${say} READY=1`);
 		const [, path = ''] = await program.logged(/\] (\/\S+)$/);
@@ -201,6 +186,59 @@ while True: time.sleep(1)
 		program.signal('SIGHUP');
 		await program.logged(/^Generation 2 is up/);
 		await program.logged(/exit status 0$/);
+		await until('nobody else is left', () => childrenOf(program.pid).length === 1);
+	});
+
+	it('or one that knows no better, and has its listening socket kept (FDSTORE=1), leaves it with nobody', async () => {
+		const store = `
+import array, os, signal, socket
+speaker = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+control = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array('i', [3]))]
+speaker.sendmsg([b'FDSTORE=1\\nFDNAME=web'], control, 0, os.environ['NOTIFY_SOCKET'])
+print('stored', flush=True)
+signal.sigwait({signal.SIGTERM})
+`;
+		const program = run(['-listen=tcp://127.0.0.1:0', '-start=300', '-command=python3', '--', '-c', store]);
+		const [, address = ''] = await program.logged(/^Bound to (.*)$/);
+		await program.logged(/\] stored$/);
+		await program.logged(/^Generation 1 is up/);
+		await until('nobody else is left', () => childrenOf(program.pid).length === 1);
+		program.signal('SIGTERM');
+		await program.ended;
+		await expect(fetch(`http://${address}/`)).rejects.toThrow();
+	});
+
+	it('that goes on sending sockets past its deadline ends nobody but itself', async () => {
+		const sends = `
+import array, os, signal, socket, time
+speaker = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+control = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array('i', [3]))]
+while True:
+    speaker.sendmsg([b'X=1'], control, 0, os.environ['NOTIFY_SOCKET'])
+    time.sleep(0.1)
+`;
+		const script = `[ $SERVER_STARTER_GENERATION = 1 ] && ${say} READY=1 || exec python3 -c "${sends}"`;
+		const program = supervise(script, ['-ready=notify'], 1500);
+		await program.logged(/^Generation 1 is up/);
+		for (let generation = 2; generation <= 3; generation += 1) {
+			program.signal('SIGHUP');
+			await program.logged(new RegExp(`^Generation ${generation} given up`));
+		}
+		program.signal('SIGTERM');
+		expect((await program.ended).status).toBe(0);
+	});
+
+	it('that takes the folder away and shuts down the socket for acks ends nobody', async () => {
+		const journal = join(scratch(), 'journal');
+		const shut = `rm -r $(dirname $NOTIFY_SOCKET); python3 -c "import socket; socket.socket(fileno=5).shutdown(socket.SHUT_RDWR)"; echo shut`;
+		const script = `${say} READY=1; [ $SERVER_STARTER_GENERATION = 1 ] && { ${shut}; }`;
+		const program = supervise(script, ['-ready=notify', `-journal=${journal}`]);
+		await program.logged(/\] shut$/);
+		await program.logged(/^Generation 1 is up/);
+		// The second in which the socket would be polled again.
+		await wait(1500);
+		program.signal('SIGHUP');
+		await program.logged(/^Generation 2 is up/);
 	});
 
 	it('that has the kernel add pidfds to its words leaves none with us', async () => {
@@ -396,6 +434,29 @@ describe('a word that is said in time', () => {
 		await program.logged(/^Generation 1 is up/);
 		program.signal('SIGHUP');
 		await program.logged(/\] boots$/);
+		program.signal('SIGSTOP');
+		open();
+		await wait(2000);
+		program.signal('SIGCONT');
+		await program.logged(/^Generation 2 is up/);
+	});
+
+	it('is heard too where its client had connected before', async () => {
+		const { go, open } = gate();
+		const late = `
+import os, socket, subprocess
+acker = socket.socket(socket.AF_UNIX)
+acker.connect(os.environ['EINHORN_SOCK_PATH'])
+print('connected', flush=True)
+subprocess.run(['sh', '-c', '${go}'])
+acker.sendall(b'{\\"command\\":\\"worker:ack\\",\\"pid\\":%d}' % os.getppid() + bytes([10]))
+acker.recv(1)
+`;
+		const script = `[ $SERVER_STARTER_GENERATION = 1 ] && ${say} READY=1 || python3 -c "${late}"`;
+		const program = supervise(script, ['-ready=notify'], 1500);
+		await program.logged(/^Generation 1 is up/);
+		program.signal('SIGHUP');
+		await program.logged(/\] connected$/);
 		program.signal('SIGSTOP');
 		open();
 		await wait(2000);

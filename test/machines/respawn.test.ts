@@ -308,6 +308,13 @@ describe('a generation that never was up', () => {
 		expect(simulation.tell(due(1, 2)).spawned(5).up(5).roster()).toMatchObject({ serving: 2, isWhole: true });
 	});
 
+	it('is given up where nobody lives of either: the one that was up once is started again', () => {
+		const simulation = serving().exited(1, 1).signal('HUP').spawned(2).exited(2, 3);
+		expect(simulation.reports()).toContain('Generation 2 given up: 102 exit status 3; no generation serves');
+		expect(simulation.roster()).toMatchObject({ serving: 1, respawns: [{ generation: 1 }] });
+		expect(simulation.tell(due()).spawned(3).up(3).phases()).toEqual({ 3: 'serving' });
+	});
+
 	it('is given up at once beside one that serves: a candidate is not started again', () => {
 		const simulation = serving().signal('HUP').spawned(2).exited(2, 1);
 		expect(simulation.state()).toBe('running');

@@ -45,7 +45,8 @@ export interface AckDoor {
 /** @throws {Error} */
 export function openAckDoor({ folder, user, known, said }: AckDoorOptions): AckDoor {
 	const path = known === null ? `${folder}/einhorn-${newSecret()}` : boundAddress(known);
-	const clients = new Map<number, () => void>();
+	const clients = new Map<number, { read: () => void; done: () => void }>();
+	let isClosed = false;
 	let fd = known ?? open();
 	let handle: ReturnType<typeof poll> | null = null;
 	let rest: NodeJS.Timeout | null = null;
@@ -61,13 +62,13 @@ export function openAckDoor({ folder, user, known, said }: AckDoorOptions): AckD
 	function listen() {
 		if (rest) clearTimeout(rest);
 		rest = null;
-		handle ??= poll(fd, take);
+		if (!isClosed) handle ??= poll(fd, take);
 	}
 
 	function pause() {
 		handle?.close();
 		handle = null;
-		rest ??= setTimeout(listen, pauseOfFull);
+		if (!isClosed) rest ??= setTimeout(listen, pauseOfFull);
 	}
 
 	/** The next client. @returns whether there was one */
@@ -84,15 +85,21 @@ export function openAckDoor({ folder, user, known, said }: AckDoorOptions): AckD
 	}
 
 	function takeNow() {
-		for (let left = mostInASecond; left > 0 && isReadable(fd) && take(); ) left -= 1;
+		for (const { read } of [...clients.values()]) read();
+		for (let left = mostInASecond; left > 0 && !isClosed && isReadable(fd) && take(); ) left -= 1;
 	}
 
-	/** A child has shut it down, for all: those that know the path find another one there. */
+	/** A child has shut it down, for all: those that know the path find another one there, if not at once. */
 	function openAgain() {
 		pause();
-		closeAll([fd]);
-		rmSync(path, { force: true });
-		fd = open();
+		try {
+			rmSync(path, { force: true });
+			const next = open();
+			closeAll([fd]);
+			fd = next;
+		} catch {
+			// It is tried again after the pause.
+		}
 	}
 
 	/** Who has connected is known for sure; it may be gone before its line is read. */
@@ -104,17 +111,18 @@ export function openAckDoor({ folder, user, known, said }: AckDoorOptions): AckD
 		const limit = setTimeout(done, patience);
 		const own = poll(client, read);
 		const [oldest] = clients.size >= mostClients ? clients.values() : [];
-		oldest?.();
-		clients.set(client, done);
+		oldest?.done();
+		clients.set(client, { read, done });
 
 		/** @returns whether that was all of it */
 		function read(): boolean {
 			const chunk = receiveFrom(client);
 			if (chunk === 'empty') return false;
 			if (chunk !== 'over') {
-				dispose(chunk.fds);
 				line += chunk.text;
-				if (chunk.text !== '' && !line.includes('\n') && line.length < longestLine) return false;
+				// An ack brings no fds.
+				const isHonest = dispose(chunk.fds);
+				if (isHonest && chunk.text !== '' && !line.includes('\n') && line.length < longestLine) return false;
 			}
 			const pid = readAck(line);
 			if (clients.has(client)) done();
@@ -132,14 +140,16 @@ export function openAckDoor({ folder, user, known, said }: AckDoorOptions): AckD
 
 		/** It may hold unread what lingers. */
 		function end() {
-			dispose(drain(client));
+			drain(client);
 			closeAll([client]);
 		}
 	}
 
 	function close() {
-		for (const done of clients.values()) done();
+		isClosed = true;
+		for (const { done } of [...clients.values()]) done();
 		handle?.close();
+		handle = null;
 		if (rest) clearTimeout(rest);
 		closeAll([fd]);
 		rmSync(path, { force: true });

@@ -1,20 +1,13 @@
 /** The folder with the sockets that children say through that they are up. */
-import { chmodSync, lstatSync, mkdirSync, readdirSync, readFileSync, rmdirSync, statSync, unlinkSync } from 'node:fs';
+import { chmodSync, lstatSync, mkdirSync, readdirSync, rmdirSync, statSync, unlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { basename, dirname, join } from 'node:path';
+import { basename, join } from 'node:path';
 import type { Log } from '../log/log.ts';
-import { allPids, environmentOf } from '../os/proc.ts';
 import type { User } from '../os/user.ts';
 import { StartError } from '../startError.ts';
 
 /** Others may pass through it, and not look around in it. */
 const mode = 0o711;
-
-/** A supervisor whose folder is younger may not have come to its first socket yet, in milliseconds. */
-const longestStart = 10_000;
-
-/** When those of others are swept, in milliseconds after the start. */
-const soon = 1000;
 
 /** A socket's path takes so many bytes at the most (unix(7)), its name in the folder so many. */
 const [longestPath, longestName] = [107, 32];
@@ -52,36 +45,12 @@ function makeWordFolder(run: string, user: User | null, known: string | null): s
 		try {
 			if (isOwn(path)) return path;
 			makeFolder(path);
-			// Not at the start, which it would hold up.
-			setTimeout(sweepOthers, soon, dirname(path), run).unref();
 			return path;
 		} catch (error) {
 			problem = error;
 		}
 	}
 	throw problem;
-}
-
-/**
- * Removes the folders of supervisors that were killed: of whom no socket is bound any more, which children hold that may be
- * taken over, and nobody lives (a supervisor in another network namespace is not seen by the former).
- */
-function sweepOthers(place: string, own: string) {
-	try {
-		const names = readdirSync(place).flatMap((name) => /^socketmaster-([0-9a-f-]{36})$/.exec(name)?.[1] ?? []);
-		const left = names.filter((run) => run !== own);
-		const bound = left.length > 0 ? readFileSync('/proc/net/unix', 'latin1') : '';
-		const silent = left.filter((run) => !bound.includes(` ${place}/${nameOf(run)}/`));
-		if (silent.length === 0) return;
-		const living = new Set(allPids().flatMap(environmentOf));
-		for (const run of silent) {
-			const path = join(place, nameOf(run));
-			if (!living.has(`SOCKETMASTER_RUN=${run}`) && Date.now() - lstatSync(path).mtimeMs > longestStart)
-				removeWordFolder(path, run);
-		}
-	} catch {
-		// It is somebody else's to clean up then, or there is no /proc.
-	}
 }
 
 /** Removes it with all sockets in it, if it is one. */

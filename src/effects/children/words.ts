@@ -8,7 +8,7 @@ import type { Log } from '../log/log.ts';
 import { bootClock } from '../os/clock.ts';
 import { drain, receiveFrom } from '../os/datagram.ts';
 import { closeAll } from '../os/descriptors.ts';
-import { dispose } from '../os/disposal.ts';
+import { dispose, isDisposing } from '../os/disposal.ts';
 import { kinOf } from '../os/family.ts';
 import { newSecret } from '../os/identity.ts';
 import { constants, errno, poll, SyscallError } from '../os/libc.ts';
@@ -163,21 +163,27 @@ export function childWords({
 	function listenWith(ear: Ear, child: number, pid: number) {
 		let second = 0;
 		let read = 0;
-		let handle = poll(ear.fd, readable);
+		let handle: ReturnType<typeof poll> | null = poll(ear.fd, readable);
 		let rest: NodeJS.Timeout | null = null;
+		let hasSentFiles = false;
 		ear.hearNow = readable;
 		ear.close = () => {
-			handle.close();
+			handle?.close();
 			if (rest) clearTimeout(rest);
 		};
 
 		function pause() {
-			rest = setTimeout(hearAgain, 1000);
+			handle?.close();
+			handle = null;
+			rest ??= setTimeout(hearAgain, 1000);
 		}
 
+		/** Who has sent what nobody can close yet sends no more of it. */
 		function hearAgain() {
 			rest = null;
-			if (ears.get(child) === ear) handle = poll(ear.fd, readable);
+			if (ears.get(child) !== ear) return;
+			if (hasSentFiles && isDisposing()) return pause();
+			handle ??= poll(ear.fd, readable);
 		}
 
 		function readable() {
@@ -188,13 +194,11 @@ export function childWords({
 				if (message === 'empty') return;
 				if (message === 'over') return forget(child);
 				read += 1;
+				const isDone = dispose(message.fds);
+				hasSentFiles ||= !isDone;
 				take(child, pid, message.text, message.pid);
 				if (ears.get(child) !== ear) return;
-				const isDone = dispose(message.fds, pause);
-				if (!isDone) return handle.close();
-				if (read < mostInASecond) continue;
-				handle.close();
-				return pause();
+				if (!isDone || read >= mostInASecond) return pause();
 			}
 		}
 	}
@@ -248,7 +252,7 @@ export function childWords({
 		doubted.delete(child);
 		ear.close();
 		// It may hold unread what lingers.
-		dispose(drain(ear.fd));
+		drain(ear.fd);
 		closeAll([ear.fd]);
 		rmSync(ear.path, { force: true });
 	}

@@ -105,12 +105,21 @@ export function takeWords(folder: string | null, relatives: Relative[], user: Us
 /** The sockets bound in a folder, by what an fd of theirs is called: the last columns of /proc/net/unix are inode and path. */
 function socketsIn(folder: string): Map<string, string> {
 	const names = new Map<string, string>();
-	for (const line of readFileSync('/proc/net/unix', 'latin1').split('\n')) {
+	for (const line of boundSockets().split('\n')) {
 		const [, inode, path = ''] = /(\d+) (\/.*)$/.exec(line) ?? [];
 		const name = path.slice(folder.length + 1);
 		if (path === `${folder}/${name}` && /^(\d+|einhorn)-[0-9a-f]{16}$/.test(name)) names.set(`socket:[${inode}]`, name);
 	}
 	return names;
+}
+
+function boundSockets(): string {
+	try {
+		return readFileSync('/proc/net/unix', 'latin1');
+	} catch {
+		// Then nothing is found, and what was said is lost.
+		return '';
+	}
 }
 
 function isOutput(pid: number, fd: number, file: string): boolean {

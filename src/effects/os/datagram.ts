@@ -1,4 +1,6 @@
 /** What processes send to a UNIX socket of ours, with the kernel's word for who they are. */
+
+import { dispose } from './disposal.ts';
 import { addressOf, call, constants, errno, libc, SyscallError } from './libc.ts';
 import { isHungUp } from './poll.ts';
 
@@ -83,15 +85,13 @@ function readControl(length: number): { pid: number | null; fds: number[] } {
 	return { pid, fds };
 }
 
-/** All that is there, and all that is to come: nothing more can be sent to it then. @returns the fds among it */
-export function drain(fd: number): number[] {
+/** Gets rid of all that is there; nothing more can be sent to it then. */
+export function drain(fd: number): void {
 	const SHUT_RD = 0;
 	libc('shutdown')(fd, SHUT_RD);
-	const fds: number[] = [];
 	for (let count = 0; count < mostUnread; count += 1) {
 		const message = receiveFrom(fd);
-		if (message === 'empty' || message === 'over') break;
-		fds.push(...message.fds);
+		if (message === 'empty' || message === 'over') return;
+		dispose(message.fds);
 	}
-	return fds;
 }

@@ -2,63 +2,61 @@
  * Gets rid of fds that another process has sent. close(2) of a socket waits for as long as its owner has said (SO_LINGER), of
  * a file in user space for as long as its server likes (FUSE_FLUSH); nobody waits here.
  */
-import { close } from 'node:fs';
+import { close, openSync } from 'node:fs';
 import { findCommand } from './command.ts';
 import { closeAll, makePipe } from './descriptors.ts';
 import { fileOf } from './proc.ts';
 import { spawnProcess } from './spawn.ts';
 
-let pending = 0;
+const waiting: number[] = [];
+let isBusy = false;
 
-/** Whether a thread still closes some: exit(3) would wait for it. */
+/** Whether some are not closed yet: exit(3) would wait for the thread that does it. */
 export function isDisposing(): boolean {
-	return pending > 0;
+	return isBusy;
 }
 
-/**
- * Closes at once what nobody can make us wait for.
- * @param done told when the rest is gone
- * @returns whether there was no rest; then `done` is not told
- */
-export function dispose(fds: number[], done: () => void = () => {}): boolean {
-	const named = fds.map((fd) => ({ fd, file: fileOf('self', fd) ?? 'pipe:' }));
-	const isHarmless = ({ file }: { file: string }) => /^(pipe:|anon_inode:|\/dev\/null$)/.test(file);
-	const isSocket = ({ file }: { file: string }) => file.startsWith('socket:');
-	const rest = named.filter((each) => !isHarmless(each));
-	closeAll(named.filter(isHarmless).map(({ fd }) => fd));
-	if (rest.length === 0) return true;
-	const sockets = rest.filter(isSocket).map(({ fd }) => fd);
+/** @returns whether all of them could be closed at once */
+export function dispose(fds: number[]): boolean {
+	const named = fds.map((fd) => ({ fd, file: fileOf('self', fd) ?? '' }));
+	const of = (pattern: RegExp) => named.filter(({ file }) => pattern.test(file)).map(({ fd }) => fd);
+	const [harmless, sockets] = [of(/^(pipe|anon_inode):/), of(/^socket:/)];
+	closeAll(harmless);
 	if (sockets.length > 0) leaveToAnother(sockets);
-	const files = rest.filter((each) => !isSocket(each)).map(({ fd }) => fd);
-	let left = files.length;
-	pending += left;
-	for (const fd of files) {
-		close(fd, () => {
-			pending -= 1;
-			left -= 1;
-			if (left === 0) done();
-		});
-	}
-	if (files.length === 0) done();
-	return false;
+	closeLate(fds.filter((fd) => !harmless.includes(fd) && !sockets.includes(fd)));
+	return harmless.length === fds.length;
 }
 
 /** A process that ends closes its sockets without lingering (inet_release in the kernel): it has them until ours are closed. */
 function leaveToAnother(sockets: number[]) {
-	const ends: number[] = [];
+	const own: number[] = [];
 	try {
-		ends.push(...makePipe());
-		const [read = 0, write = 0] = ends;
+		own.push(...makePipe(), openSync('/dev/null', 'r+'));
+		const [read = 0, , nowhere = 0] = own;
 		spawnProcess({
 			path: findCommand('cat', process.env.PATH ?? '/bin:/usr/bin'),
 			args: [],
 			env: {},
-			fds: [read, write, write, ...sockets],
+			fds: [read, nowhere, nowhere, ...sockets],
 			directory: '/',
 		});
+		closeAll(sockets);
 	} catch {
-		// Out of processes: then they are closed here, whatever that takes.
+		closeLate(sockets);
 	} finally {
-		closeAll([...sockets, ...ends]);
+		// With its end of the pipe it ends.
+		closeAll(own);
 	}
+}
+
+/** By a thread of the pool, one at a time: the log needs the others. */
+function closeLate(fds: number[]) {
+	waiting.push(...fds);
+	const fd = isBusy ? undefined : waiting.shift();
+	if (fd === undefined) return;
+	isBusy = true;
+	close(fd, () => {
+		isBusy = false;
+		closeLate([]);
+	});
 }

@@ -164,7 +164,7 @@ export function stringArray(strings: (string | Buffer)[]): { pointers: BigUint64
  * outside of its documentation; its version is pinned (docs/decisions.md).
  */
 export function poll(fd: number, readable: () => void): { close: () => void } {
-	return koffi.node.poll(fd, { readable: true }, readable);
+	return koffi.node.poll(fd, { readable: true }, guarded(readable));
 }
 
 /** Tells once when an fd has something to read, or its writer is gone. @returns how to wait no more */
@@ -178,10 +178,27 @@ export function onceReadable(fd: number, readable: () => void): () => void {
 
 /** Tells once when an fd takes something again. */
 export function onceWritable(fd: number, writable: () => void): void {
-	const handle = koffi.node.poll(fd, { writable: true }, () => {
-		handle.close();
-		writable();
-	});
+	const handle = koffi.node.poll(
+		fd,
+		{ writable: true },
+		guarded(() => {
+			handle.close();
+			writable();
+		}),
+	);
+}
+
+/** koffi swallows what a callback throws: it is thrown where it is met. */
+function guarded(callback: () => void): () => void {
+	return () => {
+		try {
+			callback();
+		} catch (error) {
+			setImmediate(() => {
+				throw error;
+			});
+		}
+	};
 }
 
 /** The address of a Buffer's bytes. */
