@@ -17,7 +17,6 @@ export const childMachine = childSetup.createMachine({
 		pid: null,
 		born: null,
 		deadline: null,
-		ready: null,
 		upAt: null,
 		isRejected: false,
 		wasForwarded: false,
@@ -124,13 +123,13 @@ export const childMachine = childSetup.createMachine({
 							on: {
 								'child.announced': {
 									target: 'proving',
-									actions: [{ type: 'decide', params: decisions.proving }, 'keepWord'],
+									actions: { type: 'decide', params: decisions.proving },
 								},
 								'timer.elapsed': [
 									{
 										guard: 'isBootTimerThatProves',
 										target: 'proving',
-										actions: [{ type: 'decide', params: decisions.proving }, 'keepWord'],
+										actions: { type: 'decide', params: decisions.proving },
 									},
 									{ guard: 'isBootTimer', ...rejection },
 								],

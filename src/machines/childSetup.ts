@@ -113,8 +113,6 @@ interface ChildContext extends ChildInput {
 	/** When its process began, and until when it has to say that it is up: in milliseconds since boot. */
 	born: number | null;
 	deadline: number | null;
-	/** How it is known to be up. */
-	ready: Word | null;
 	upAt: number | null;
 	isRejected: boolean;
 	wasForwarded: boolean;
@@ -214,18 +212,17 @@ export const childSetup = base.extend({
 		keepStopped: base.assign({ adopted: null, deadline: null, wasStopped: true }),
 		keepAdopted: base.assign(({ context, event }) => {
 			const { as } = event as Adoption;
-			const { pid, clock, deadline, ready, isRejected, wasForwarded } = as;
+			const { pid, clock, deadline, isRejected, wasForwarded } = as;
 			const status = isRejected ? 1 : null;
 			const born = as.phase === 'booting' ? clock : null;
 			const upAt = as.phase === 'serving' ? clock : null;
 			const reason = isRejected ? lateness({ ...context, pid }) : '';
-			return { adopted: as, pid, born, deadline, ready, upAt, isRejected, wasForwarded, status, reason };
+			return { adopted: as, pid, born, deadline, upAt, isRejected, wasForwarded, status, reason };
 		}),
 		keepProcess: base.assign(({ event }) => {
 			const { pid, clock = 0 } = event as FactOf<'child.spawned'>;
 			return { pid, born: clock };
 		}),
-		keepWord: base.assign({ ready: ({ event }) => wordOf(event as ChildHappening) }),
 		keepDeadline: base.assign({
 			deadline: ({ context, event }) => deadlineBy(context, event as FactOf<'child.delayed'>),
 		}),

@@ -281,7 +281,6 @@ const actions: Record<string, string> = {
 	keepStopped: 'wait once more',
 	keepStatus: '',
 	keepProcess: '',
-	keepWord: '',
 	keepDeadline: '',
 	keepUp: '',
 	keepDoubt: '',

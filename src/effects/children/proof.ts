@@ -58,28 +58,28 @@ interface Seen {
 /** The child itself is looked at first: most hold all of them. */
 function lookFor(listeners: Listener[], pid: number, mark: string[]): Seen {
 	const wanted = new Set(listeners.map(({ inode }) => `socket:[${inode}]`));
-	let isSeen = take(pid, wanted);
-	if (wanted.size > 0) for (const each of familyOf(pid, mark)) isSeen = take(each, wanted) && isSeen;
+	let isSeen = strikeHeld(pid, wanted);
+	if (wanted.size > 0) for (const each of familyOf(pid, mark)) isSeen = strikeHeld(each, wanted) && isSeen;
 	const missing = listeners.flatMap((listener, place) =>
 		wanted.has(`socket:[${listener.inode}]`) ? describePlace(listener, place) : [],
 	);
 	return { missing, isSeen: isSeen || missing.length === 0 };
 }
 
-/** Takes what a process holds out of what is wanted. @returns whether that could be seen; a process that is gone holds nothing */
-function take(pid: number, wanted: Set<string>): boolean {
+/** Strikes what a process holds off what is wanted. @returns whether that could be seen; a process that is gone holds nothing */
+function strikeHeld(pid: number, wanted: Set<string>): boolean {
 	try {
-		takeFrom(`/proc/${pid}/fd`, wanted);
+		strike(`/proc/${pid}/fd`, wanted);
 		// A thread may have fds of its own, and those of a main thread that has ended are gone.
 		if (wanted.size > 0)
-			for (const thread of readdirSync(`/proc/${pid}/task`)) takeFrom(`/proc/${pid}/task/${thread}/fd`, wanted);
+			for (const thread of readdirSync(`/proc/${pid}/task`)) strike(`/proc/${pid}/task/${thread}/fd`, wanted);
 		return true;
 	} catch {
 		return lookUp(pid) === null;
 	}
 }
 
-function takeFrom(folder: string, wanted: Set<string>) {
+function strike(folder: string, wanted: Set<string>) {
 	for (const fd of readdirSync(folder)) {
 		if (wanted.size === 0) return;
 		try {

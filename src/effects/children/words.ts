@@ -90,7 +90,7 @@ export function childWords({
 	const owner = process.geteuid?.() === 0 ? user : null;
 	let ack = folder === null ? null : openAck(kept.ack);
 	for (const { child, fd } of kept.sockets) {
-		ears.set(child, { fd, path: boundAddress(fd), hearNow: () => {}, close: () => {} });
+		ears.set(child, newEar(fd, boundAddress(fd)));
 		// Kept by somebody who has outlived it.
 		if (phaseOf(child) === null) forget(child);
 	}
@@ -129,7 +129,7 @@ export function childWords({
 		const path = `${folder}/${child}-${newSecret()}`;
 		try {
 			const fd = openIn(folder, path);
-			ears.set(child, { fd, path, hearNow: () => {}, close: () => {} });
+			ears.set(child, newEar(fd, path));
 			const variables = { NOTIFY_SOCKET: path, ...(ack ? { EINHORN_SOCK_PATH: ack.path } : {}) };
 			// accept(2) waits where a child has made it wait: only to those whom we trust as ourselves.
 			const shared = ack && user === null ? [ack.fd()] : [];
@@ -265,4 +265,9 @@ export function childWords({
 	}
 
 	return { prepare, hear, hearNow, forget, close };
+}
+
+/** One that does not hear yet: its child has no pid. */
+function newEar(fd: number, path: string): Ear {
+	return { fd, path, hearNow: () => {}, close: () => {} };
 }

@@ -1,5 +1,4 @@
 /** What processes send to a UNIX socket of ours, with the kernel's word for who they are. */
-
 import { dispose } from './disposal.ts';
 import { addressOf, call, constants, errno, libc, SyscallError } from './libc.ts';
 import { isHungUp } from './poll.ts';
@@ -30,11 +29,10 @@ const vector = Buffer.alloc(16);
 const header = Buffer.alloc(56);
 
 /**
- * The next datagram, or what is there of a stream, without waiting. `empty` where there is none, `over`
- * where none will come any more: somebody has shut the socket down.
- * @throws {SyscallError}
+ * The next datagram, or what is there of a stream, without waiting. `empty` where there is none, `over` where none will come
+ * any more: somebody has shut the socket down, or it can't be read.
  */
-function receive(fd: number): Datagram | 'empty' | 'over' {
+export function receiveFrom(fd: number): Datagram | 'empty' | 'over' {
 	vector.writeBigUInt64LE(addressOf(text), 0);
 	vector.writeBigUInt64LE(BigInt(text.length), 8);
 	header.fill(0);
@@ -42,28 +40,16 @@ function receive(fd: number): Datagram | 'empty' | 'over' {
 	header.writeBigUInt64LE(1n, 24);
 	header.writeBigUInt64LE(addressOf(control), 32);
 	header.writeBigUInt64LE(BigInt(control.length), 40);
-	let length: number;
 	try {
-		length = call('recvmsg', fd, header, constants.MSG_DONTWAIT | constants.MSG_CMSG_CLOEXEC);
+		const length = call('recvmsg', fd, header, constants.MSG_DONTWAIT | constants.MSG_CMSG_CLOEXEC);
+		const { pid, fds } = readControl(Number(header.readBigUInt64LE(40)));
+		if (length === 0 && pid === null && fds.length === 0) return 'over';
+		return { text: text.toString('utf8', 0, length), pid, fds };
 	} catch (error) {
-		if (error instanceof SyscallError && [errno('EAGAIN'), errno('EINTR')].includes(error.errno)) {
-			// One for datagrams that was shut down says that there is nothing, and wakes whoever waits for it.
-			return isHungUp(fd) ? 'over' : 'empty';
-		}
-		throw error;
-	}
-	const { pid, fds } = readControl(Number(header.readBigUInt64LE(40)));
-	if (length === 0 && pid === null && fds.length === 0) return 'over';
-	return { text: text.toString('utf8', 0, length), pid, fds };
-}
-
-/** The same; `over` also where it can't be read any more. */
-export function receiveFrom(fd: number): Datagram | 'empty' | 'over' {
-	try {
-		return receive(fd);
-	} catch (error) {
-		if (error instanceof SyscallError) return 'over';
-		throw error;
+		if (!(error instanceof SyscallError)) throw error;
+		const isNothing = [errno('EAGAIN'), errno('EINTR')].includes(error.errno);
+		// One for datagrams that was shut down says that there is nothing, and wakes whoever waits for it.
+		return isNothing && !isHungUp(fd) ? 'empty' : 'over';
 	}
 }
 
