@@ -6,8 +6,8 @@ import { removeWordFolder, type WordFolderOptions, wordFolderFor } from '../effe
 import { type KeptWords, wordsPart } from '../effects/children/words.ts';
 import { openJournal, readSound } from '../effects/journal/file.ts';
 import { fileJournal, type Journal, journalPart, memoryJournal } from '../effects/journal/journal.ts';
-import { type Header, requestSchema, rosterSchema } from '../effects/journal/lines.ts';
 import { foldJournal, recover } from '../effects/journal/recovery.ts';
+import { type Header, requestSchema, rosterSchema } from '../effects/journal/shapes.ts';
 import type { Log } from '../effects/log/log.ts';
 import { closeAll } from '../effects/os/descriptors.ts';
 import { bootId, newRun } from '../effects/os/identity.ts';

@@ -1,5 +1,6 @@
 /** `socketmaster replay PATH`: the story that a journal tells. */
-import { type Checkpoint, lineReader } from '../effects/journal/lines.ts';
+import { lineReader } from '../effects/journal/lines.ts';
+import type { Checkpoint } from '../effects/journal/shapes.ts';
 import { linesOf } from '../effects/journal/tail.ts';
 import { printer } from '../effects/log/printer.ts';
 import { wordsOf } from '../effects/os/words.ts';

@@ -1,97 +1,20 @@
-/** What the statechart in child.ts is made of: what it is told and tells, its context, its guards and its actions. */
+/** What the statechart in child.ts is made of: its context, its guards and its actions. */
 import { type EventObject, fromCallback, sendParent, setup } from 'xstate';
-import type { Decision, FactOf, Plan, SignalReason, Word } from './facts.ts';
+import type {
+	ChildHappening,
+	ChildInput,
+	ChildNews,
+	ChildOrder,
+	ChildOutput,
+	FarewellOrder,
+	ProcessCommand,
+	ProcessInput,
+	ProofInput,
+	TimerInput,
+} from './childMessages.ts';
+import type { Decision, FactOf, SignalReason, Word } from './facts.ts';
 import type { Phase, RosterChild } from './roster.ts';
 import { howItEnded } from './sentences.ts';
-
-export interface ChildInput {
-	child: number;
-	generation: number;
-	/** Its place in the generation, from 0 on. */
-	index: number;
-	plan: Plan;
-}
-
-/** What the process actor is started with; it answers with happenings, through the door. */
-export interface ProcessInput {
-	child: number;
-	generation: number;
-	index: number;
-	/** The pid of a process that runs already. */
-	adopted?: number;
-	/** That has left, and others of its process group have not. */
-	isLingering?: boolean;
-}
-
-/** What the process actor is asked to do. */
-export interface ProcessCommand {
-	type: 'signal';
-	signal: string;
-}
-
-/** A wait of `millis`, for ever when they are null, counted from `since` (milliseconds since boot; null is now). */
-export type TimerInput = (
-	| { timer: 'boot' | 'kill'; child: number }
-	| { timer: 'respawn'; generation: number; index: number }
-) & { millis: number | null; since: number | null };
-
-/** Whose sockets are to be looked for. */
-export interface ProofInput {
-	child: number;
-}
-
-/** What a generation orders its children to do. */
-export type ChildOrder =
-	| { type: 'spawn' }
-	/** Goes on with a process that runs already. */
-	| { type: 'adopt'; as: RosterChild }
-	| FarewellOrder
-	| { type: 'forward'; signal: string }
-	/** It is not what it should be, and yet the best there is. */
-	| { type: 'carryOn' };
-
-type FarewellOrder =
-	/** Obeyed once: whoever was told to leave is not told again. */
-	| { type: 'leave'; signal: string; reason: 'drain' | 'stop' }
-	/** Obeyed each time. */
-	| { type: 'stop'; signal: string };
-
-/** What a child tells its generation while it lives. */
-export type ChildNews =
-	| { type: 'childUp'; child: number }
-	/** It was not seen to hold its sockets. */
-	| { type: 'childDoubted'; child: number; reason: string }
-	/** It did not say in time that it is up, and was told to leave. */
-	| { type: 'childRejected'; child: number; reason: string };
-
-/** What a child ends with. */
-export interface ChildOutput {
-	child: number;
-	/** What a shell would call its status; null when it had been told to leave. */
-	status: number | null;
-	/** How it ended, or why it was no good. */
-	reason: string;
-	/** It may have ended for a signal that was passed on to it. */
-	wasForwarded: boolean;
-	/** When it was up, and when it ended: in milliseconds since boot. */
-	upAt: number | null;
-	endedAt: number;
-	/** The number of the fact that it ended by. */
-	seq: number;
-}
-
-export type ChildHappening = FactOf<
-	| 'child.spawned'
-	| 'child.spawnFailed'
-	| 'child.stopped'
-	| 'child.announced'
-	| 'child.delayed'
-	| 'child.proved'
-	| 'child.unproved'
-	| 'child.exited'
-	| 'group.gone'
-	| 'timer.elapsed'
->;
 
 type Adoption = Extract<ChildOrder, { type: 'adopt' }>;
 type Forward = Extract<ChildOrder, { type: 'forward' }>;

@@ -1,6 +1,6 @@
 /** What the statecharts' events, guards and actions mean, in an operator's words. Those of states stand at the states. */
 import type { Tone } from './chart.ts';
-import type { ChildNews, ChildOrder } from './childSetup.ts';
+import type { ChildNews, ChildOrder } from './childMessages.ts';
 import type { FactType } from './facts.ts';
 import type { GenerationNews, GenerationOrder } from './generationSetup.ts';
 

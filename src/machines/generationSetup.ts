@@ -1,7 +1,7 @@
 /** What the statechart in generation.ts is made of: its places, its guards and its actions. */
 import { type ActorRefFrom, type DoneActorEvent, type EventObject, fromCallback, sendParent, setup } from 'xstate';
 import { childMachine } from './child.ts';
-import type { ChildNews, ChildOrder, ChildOutput, TimerInput } from './childSetup.ts';
+import type { ChildNews, ChildOrder, ChildOutput, TimerInput } from './childMessages.ts';
 import type { Decision, FactOf, Plan } from './facts.ts';
 import { deathsIn, type Place, vacated, withPlace } from './places.ts';
 import { deathsAllowed, respawnWait } from './respawn.ts';

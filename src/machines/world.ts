@@ -1,7 +1,7 @@
 /** The seam between the statecharts and the world, which is real in the daemon and inert in a replay. */
 import { type ActorRefFrom, type AnyActorRef, type CallbackActorLogic, type EventObject, fromCallback } from 'xstate';
 import { childMachine } from './child.ts';
-import type { ProcessCommand, ProcessInput, ProofInput, TimerInput } from './childSetup.ts';
+import type { ProcessCommand, ProcessInput, ProofInput, TimerInput } from './childMessages.ts';
 import type { Decision, HappeningFact } from './facts.ts';
 import { generationMachine } from './generation.ts';
 import { supervisorMachine } from './supervisor.ts';

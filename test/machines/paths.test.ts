@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { getShortestPaths } from 'xstate/graph';
 import { childMachine } from '../../src/machines/child.ts';
-import type { ChildOrder } from '../../src/machines/childSetup.ts';
+import type { ChildOrder } from '../../src/machines/childMessages.ts';
 import type { Fact, Happening } from '../../src/machines/facts.ts';
 import type { GenerationNews } from '../../src/machines/generationSetup.ts';
 import { inertWorld, leafOf, supervisorIn } from '../../src/machines/world.ts';

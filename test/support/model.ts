@@ -1,7 +1,7 @@
 /** A small model of processes, for random runs: who lives, who was told what. */
 import { createActor, type EventObject, fromCallback } from 'xstate';
 import { openDoor } from '../../src/effects/door.ts';
-import type { ProcessCommand, ProcessInput, ProofInput, TimerInput } from '../../src/machines/childSetup.ts';
+import type { ProcessCommand, ProcessInput, ProofInput, TimerInput } from '../../src/machines/childMessages.ts';
 import { type Fact, type Happening, isDecision, type Plan, type SignalReason } from '../../src/machines/facts.ts';
 import { deliver, supervisorIn } from '../../src/machines/world.ts';
 

@@ -1,5 +1,5 @@
 /** How a child learns of its sockets, in the words of every protocol that servers know (docs/protocols.md). */
-import type { ProcessInput } from '../../machines/childSetup.ts';
+import type { ProcessInput } from '../../machines/childMessages.ts';
 import type { Variables } from '../os/spawn.ts';
 import type { Listener } from '../sockets/listener.ts';
 

@@ -1,7 +1,7 @@
 /** A child's process begins: with its pipe, its sockets and its variables, as our own program or as another user's. */
 import { accessSync, constants, fchownSync, fstatSync, openSync } from 'node:fs';
 import { isatty } from 'node:tty';
-import type { ProcessInput } from '../../machines/childSetup.ts';
+import type { ProcessInput } from '../../machines/childMessages.ts';
 import type { Happening } from '../../machines/facts.ts';
 import { mayFail } from '../fault.ts';
 import type { Log } from '../log/log.ts';

@@ -1,7 +1,7 @@
 /** Child processes as actors: each one spawned or adopted, signalled and missed. */
 import { array, nullable, number, object } from 'valibot';
 import { fromCallback } from 'xstate';
-import type { ProcessCommand, ProcessInput } from '../../machines/childSetup.ts';
+import type { ProcessCommand, ProcessInput } from '../../machines/childMessages.ts';
 import { isGroup } from '../os/kill.ts';
 import { onEnd, openPidfd } from '../os/pidfd.ts';
 import { environmentOf, lookUp, othersInGroup } from '../os/proc.ts';

@@ -1,7 +1,7 @@
 /** Whether a child holds its sockets: the same inodes among the fds of its own processes. */
 import { readdirSync, readlinkSync } from 'node:fs';
 import { type EventObject, fromCallback } from 'xstate';
-import type { ProofInput } from '../../machines/childSetup.ts';
+import type { ProofInput } from '../../machines/childMessages.ts';
 import type { Happening } from '../../machines/facts.ts';
 import { familyOf } from '../os/family.ts';
 import { lookUp } from '../os/proc.ts';

@@ -6,7 +6,7 @@ import { evolve, type Roster, stateOf } from '../../machines/roster.ts';
 import { wordsOf } from '../os/words.ts';
 import { type Inheritance, part } from '../upgrade/inheritance.ts';
 import { createPrivate, lock } from './file.ts';
-import type { Header, JournalLine } from './lines.ts';
+import type { Header, JournalLine } from './shapes.ts';
 
 export interface Journal {
 	/** Appends a fact. Never throws: a disk that fails is reported once, and supervision goes on. */

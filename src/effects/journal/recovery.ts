@@ -17,8 +17,9 @@ import { openPidfd, takeFdIfOpen } from '../os/pidfd.ts';
 import { allPids, environmentOf, fileOf, lookUp } from '../os/proc.ts';
 import type { User } from '../os/user.ts';
 import type { Listener } from '../sockets/listener.ts';
-import type { Header, JournalContent } from './lines.ts';
+import type { JournalContent } from './lines.ts';
 import { nobody, type Relative, relativesOf, takeListening, takePipes, takeWords } from './relatives.ts';
+import type { Header } from './shapes.ts';
 
 /** What the journal's facts amount to, and the number of the last one. */
 export function foldJournal({ lines }: JournalContent): { roster: Roster | null; seq: number } {

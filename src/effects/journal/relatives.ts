@@ -8,8 +8,9 @@ import { constants } from '../os/libc.ts';
 import { takeFrom } from '../os/pidfd.ts';
 import { allPids, environmentOf, filesOf, lookUp } from '../os/proc.ts';
 import type { User } from '../os/user.ts';
-import { isListening, type Listener, takeListener, typeOf } from '../sockets/listener.ts';
-import type { Header } from './lines.ts';
+import { type Listener, takeListener } from '../sockets/listener.ts';
+import { isListening, typeOf } from '../sockets/socket.ts';
+import type { Header } from './shapes.ts';
 
 /** The number of no child. */
 export const nobody = 0;

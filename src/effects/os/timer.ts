@@ -1,6 +1,6 @@
 /** A wait, as an actor. */
 import { type EventObject, fromCallback } from 'xstate';
-import type { TimerInput } from '../../machines/childSetup.ts';
+import type { TimerInput } from '../../machines/childMessages.ts';
 import type { Happening } from '../../machines/facts.ts';
 import { bootClock } from './clock.ts';
 

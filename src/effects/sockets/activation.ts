@@ -1,5 +1,5 @@
 /** Sockets that a manager has opened for us, by the names it gave them (sd_listen_fds_with_names(3)). */
-import { isListening } from './listener.ts';
+import { isListening } from './socket.ts';
 
 const firstFd = 3;
 

@@ -7,12 +7,12 @@ import { basename, dirname } from 'node:path';
 import type { Log } from '../log/log.ts';
 import { bootClock } from '../os/clock.ts';
 import { wordsOf } from '../os/words.ts';
-import { isFile, type Listener, secondLink } from './listener.ts';
+import type { Listener } from './listener.ts';
+import type { MadeFile } from './madeFile.ts';
+import { isFile, secondLink } from './unix.ts';
 
 /** A path that is removed again and again comes back this often at the most, in milliseconds. */
 const shortest = 1000;
-
-type File = NonNullable<Listener['file']>;
 
 /** Keeps them from now on. @returns how to stop */
 export function keepPaths(listeners: Listener[], log: Pick<Log, 'say'>): () => void {
@@ -22,7 +22,7 @@ export function keepPaths(listeners: Listener[], log: Pick<Log, 'say'>): () => v
 	};
 }
 
-function keep(file: File, log: Pick<Log, 'say'>): () => void {
+function keep(file: MadeFile, log: Pick<Log, 'say'>): () => void {
 	const { path } = file;
 	const second = secondLink(path);
 	let watcher: FSWatcher | null = null;

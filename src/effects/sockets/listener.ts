@@ -1,23 +1,14 @@
 /** A -listen URI becomes a listening file descriptor. */
-import {
-	chmodSync,
-	chownSync,
-	closeSync,
-	constants as fs,
-	fstatSync,
-	lstatSync,
-	openSync,
-	readFileSync,
-	unlinkSync,
-} from 'node:fs';
-import { basename, dirname, join } from 'node:path';
+import { closeSync, fstatSync, unlinkSync } from 'node:fs';
 import { copyUp, moveUp } from '../os/descriptors.ts';
 import { call, constants, errno, SyscallError } from '../os/libc.ts';
 import { isHungUp } from '../os/poll.ts';
 import { fileOf } from '../os/proc.ts';
-import { boundAddress, resolve, type SocketAddress, splitHostPort, splitUri, unixAddress } from './address.ts';
+import { boundAddress, resolve, type SocketAddress, splitHostPort, splitUri } from './address.ts';
+import type { MadeFile } from './madeFile.ts';
 import { type ListenOptions, listenOptions } from './options.ts';
-import { bindWithMode } from './plain.ts';
+import { backlog, isListening, newSocket, setOption } from './socket.ts';
+import { isFile, listenAt, secondLink, setOwner } from './unix.ts';
 
 export interface Listener {
 	/** The URI as it was given. */
@@ -28,8 +19,8 @@ export interface Listener {
 	address: string;
 	/** The inode of the socket: the same for every process that holds it. */
 	inode: number;
-	/** The path that a UNIX listener made, as it was then. */
-	file: { path: string; dev: number; ino: number } | null;
+	/** Null for one that made none. */
+	file: MadeFile | null;
 }
 
 /**
@@ -69,30 +60,6 @@ export function closeListener({ fd, file }: Listener): void {
 		} catch {
 			// Somebody else removed it: nothing of ours is left.
 		}
-	}
-}
-
-/** A second name of a UNIX listener's file, from which the first comes back where somebody removes it. */
-export function secondLink(path: string): string {
-	return join(dirname(path), `.${basename(path)}.socketmaster`);
-}
-
-/** Whether a path is the file that a UNIX listener has made. */
-export function isFile(path: string, { dev, ino }: NonNullable<Listener['file']>): boolean {
-	try {
-		const stat = lstatSync(path);
-		return stat.isSocket() && stat.dev === dev && stat.ino === ino;
-	} catch {
-		return false;
-	}
-}
-
-/** The listening sockets this machine's kernel would accept for `listen(2)`: its own maximum. */
-export function backlog(): number {
-	try {
-		return Number.parseInt(readFileSync('/proc/sys/net/core/somaxconn', 'ascii'), 10) || 128;
-	} catch {
-		return 128;
 	}
 }
 
@@ -154,112 +121,12 @@ function listenOn(uri: string, address: SocketAddress, isDualStack: boolean, wan
 	}
 }
 
-function newSocket(family: number): number {
-	return moveUp(call('socket', family, constants.SOCK_STREAM | constants.SOCK_CLOEXEC, 0));
-}
-
-function setOption(fd: number, level: number, name: number, value: number) {
-	const bytes = Buffer.alloc(4);
-	bytes.writeInt32LE(value);
-	call('setsockopt', fd, level, name, bytes, 4);
-}
-
 function openUnix(uri: string, path: string, options: ListenOptions): Listener {
-	const bind = () => bindWithMode(fd, path, options.mode ?? 0o777 & ~process.umask());
-	unixAddress(path);
-	const fd = newSocket(constants.AF_UNIX);
-	const release = lockFolder(path);
 	try {
-		try {
-			bind();
-		} catch (error) {
-			if (!(error instanceof SyscallError && error.code === 'EADDRINUSE')) throw error;
-			if (lstatSync(path).isDirectory()) throw new SyscallError('bind', errno('EISDIR'));
-			if (!isAbandoned(path)) throw error;
-			unlinkSync(path);
-			bind();
-		}
-		// Nobody can connect before listen(2).
-		setOwner(path, options, null);
-		call('listen', fd, options.backlog ?? backlog());
-		const { dev, ino } = lstatSync(path);
-		return takeListener(uri, fd, { path, dev, ino });
+		const { fd, file } = listenAt(path, options);
+		return takeListener(uri, fd, file);
 	} catch (error) {
-		closeSync(fd);
 		throw listenError('unix', path, error);
-	} finally {
-		release();
-	}
-}
-
-/** By the inode that is there now, whatever its path becomes meanwhile. @throws {Error} */
-function setOwner(path: string, { uid, gid }: ListenOptions, mode: number | null) {
-	if (uid < 0 && gid < 0 && mode === null) return;
-	const O_PATH = 0o10000000;
-	const fd = openSync(path, O_PATH | constants.O_CLOEXEC | fs.O_NOFOLLOW);
-	try {
-		if (!fstatSync(fd).isSocket()) throw new Error('it is no socket any more');
-		const name = `/proc/self/fd/${fd}`;
-		if (uid >= 0 || gid >= 0) chownSync(name, uid, gid);
-		if (mode !== null) chmodSync(name, mode);
-	} finally {
-		closeSync(fd);
-	}
-}
-
-/**
- * Waits until no other starter is between looking at a path and binding it, in the same folder: for half a second at the
- * most, as anybody may lock a folder that he can read. @returns how to let go
- */
-function lockFolder(path: string): () => void {
-	const [LOCK_EX, LOCK_NB, tries, pause] = [2, 4, 25, 20];
-	try {
-		const fd = openSync(dirname(path), constants.O_CLOEXEC);
-		for (let count = 0; count < tries && !isLocked(fd, LOCK_EX | LOCK_NB); count += 1) {
-			Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, pause);
-		}
-		return () => closeSync(fd);
-	} catch {
-		// It can't be read, or is on a file system without locks: then nobody else's can either.
-		return () => {};
-	}
-}
-
-function isLocked(fd: number, operation: number): boolean {
-	try {
-		call('flock', fd, operation);
-		return true;
-	} catch {
-		return false;
-	}
-}
-
-/** A socket file nobody listens on: its maker died without removing it. */
-function isAbandoned(path: string): boolean {
-	if (!lstatSync(path).isSocket() || isBound(path)) return false;
-	const probe = call(
-		'socket',
-		constants.AF_UNIX,
-		constants.SOCK_STREAM | constants.SOCK_CLOEXEC | constants.SOCK_NONBLOCK,
-		0,
-	);
-	try {
-		const address = unixAddress(path);
-		call('connect', probe, address, address.length);
-		return false;
-	} catch (error) {
-		return error instanceof SyscallError && error.errno === errno('ECONNREFUSED');
-	} finally {
-		closeSync(probe);
-	}
-}
-
-/** Whether a living socket is bound to the path, listening or not (/proc/net/unix has the path in its last column). */
-function isBound(path: string): boolean {
-	try {
-		return readFileSync('/proc/net/unix', 'utf8').includes(` ${path}\n`);
-	} catch {
-		return false;
 	}
 }
 
@@ -290,26 +157,4 @@ export function reviveListener({ fd, address }: Listener): void {
 /** Whether a child has shut the socket down, for all that share it. One of UNIX still says then that it listens (poll(2) knows). */
 export function isShutDown({ fd }: Listener): boolean {
 	return !isListening(fd) || isHungUp(fd);
-}
-
-/** Whether listen(2) was called on the socket. */
-export function isListening(fd: number): boolean {
-	try {
-		return getOption(fd, constants.SO_ACCEPTCONN) === 1;
-	} catch {
-		return false;
-	}
-}
-
-/** SOCK_STREAM, SOCK_DGRAM. @throws {SyscallError} */
-export function typeOf(fd: number): number {
-	return getOption(fd, constants.SO_TYPE);
-}
-
-function getOption(fd: number, name: number): number {
-	const value = Buffer.alloc(4);
-	const length = Buffer.alloc(4);
-	length.writeUInt32LE(4);
-	call('getsockopt', fd, constants.SOL_SOCKET, name, value, length);
-	return value.readInt32LE();
 }

@@ -1,6 +1,7 @@
 /** Listening sockets that a child has shut down, for all that share them (shutdown(2)). */
 import type { Log } from '../log/log.ts';
-import { isListening, isShutDown, type Listener, reviveListener } from './listener.ts';
+import { isShutDown, type Listener, reviveListener } from './listener.ts';
+import { isListening } from './socket.ts';
 
 export function revivalOf(listeners: Listener[], log: Pick<Log, 'say'>) {
 	/** Of UNIX: there is nothing that could be done, and it is said once. */

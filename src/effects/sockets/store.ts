@@ -5,7 +5,8 @@ import { sendDatagram } from '../os/message.ts';
 import { fileOf } from '../os/proc.ts';
 import { passedSockets } from './activation.ts';
 import { addressOfUri } from './address.ts';
-import { isListening, type Listener, takeListener } from './listener.ts';
+import { type Listener, takeListener } from './listener.ts';
+import { isListening } from './socket.ts';
 
 const prefix = 'socketmaster-';
 

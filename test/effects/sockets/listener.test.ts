@@ -3,7 +3,8 @@ import { connect, createServer, type Server } from 'node:net';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { libc } from '../../../src/effects/os/libc.ts';
-import { backlog, closeListener, type Listener, openListener } from '../../../src/effects/sockets/listener.ts';
+import { closeListener, type Listener, openListener } from '../../../src/effects/sockets/listener.ts';
+import { backlog } from '../../../src/effects/sockets/socket.ts';
 import { filesOf } from '../../support/proc.ts';
 import { scratch } from '../../support/program.ts';
 

@@ -1,0 +1,134 @@
+/** A listening socket at a path, and the file that it makes. */
+import {
+	chmodSync,
+	chownSync,
+	closeSync,
+	constants as fs,
+	fstatSync,
+	lstatSync,
+	openSync,
+	readFileSync,
+	unlinkSync,
+} from 'node:fs';
+import { basename, dirname, join } from 'node:path';
+import { call, constants, errno, SyscallError } from '../os/libc.ts';
+import { unixAddress } from './address.ts';
+import type { MadeFile } from './madeFile.ts';
+import type { ListenOptions } from './options.ts';
+import { bindWithMode } from './plain.ts';
+import { backlog, newSocket } from './socket.ts';
+
+/** Listens at a path, which one that nobody listens on any more gives way to. @throws {Error} */
+export function listenAt(path: string, options: ListenOptions): { fd: number; file: MadeFile } {
+	const bind = () => bindWithMode(fd, path, options.mode ?? 0o777 & ~process.umask());
+	unixAddress(path);
+	const fd = newSocket(constants.AF_UNIX);
+	const release = lockFolder(path);
+	try {
+		try {
+			bind();
+		} catch (error) {
+			if (!(error instanceof SyscallError && error.code === 'EADDRINUSE')) throw error;
+			if (lstatSync(path).isDirectory()) throw new SyscallError('bind', errno('EISDIR'));
+			if (!isAbandoned(path)) throw error;
+			unlinkSync(path);
+			bind();
+		}
+		// Nobody can connect before listen(2).
+		setOwner(path, options, null);
+		call('listen', fd, options.backlog ?? backlog());
+		const { dev, ino } = lstatSync(path);
+		return { fd, file: { path, dev, ino } };
+	} catch (error) {
+		closeSync(fd);
+		throw error;
+	} finally {
+		release();
+	}
+}
+
+/** A second name of a UNIX listener's file, from which the first comes back where somebody removes it. */
+export function secondLink(path: string): string {
+	return join(dirname(path), `.${basename(path)}.socketmaster`);
+}
+
+/** Whether a path is the file that a UNIX listener has made. */
+export function isFile(path: string, { dev, ino }: MadeFile): boolean {
+	try {
+		const stat = lstatSync(path);
+		return stat.isSocket() && stat.dev === dev && stat.ino === ino;
+	} catch {
+		return false;
+	}
+}
+
+/** By the inode that is there now, whatever its path becomes meanwhile. @throws {Error} */
+export function setOwner(path: string, { uid, gid }: ListenOptions, mode: number | null) {
+	if (uid < 0 && gid < 0 && mode === null) return;
+	const O_PATH = 0o10000000;
+	const fd = openSync(path, O_PATH | constants.O_CLOEXEC | fs.O_NOFOLLOW);
+	try {
+		if (!fstatSync(fd).isSocket()) throw new Error('it is no socket any more');
+		const name = `/proc/self/fd/${fd}`;
+		if (uid >= 0 || gid >= 0) chownSync(name, uid, gid);
+		if (mode !== null) chmodSync(name, mode);
+	} finally {
+		closeSync(fd);
+	}
+}
+
+/**
+ * Waits until no other starter is between looking at a path and binding it, in the same folder: for half a second at the
+ * most, as anybody may lock a folder that he can read. @returns how to let go
+ */
+function lockFolder(path: string): () => void {
+	const [LOCK_EX, LOCK_NB, tries, pause] = [2, 4, 25, 20];
+	try {
+		const fd = openSync(dirname(path), constants.O_CLOEXEC);
+		for (let count = 0; count < tries && !isLocked(fd, LOCK_EX | LOCK_NB); count += 1) {
+			Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, pause);
+		}
+		return () => closeSync(fd);
+	} catch {
+		// It can't be read, or is on a file system without locks: then nobody else's can either.
+		return () => {};
+	}
+}
+
+function isLocked(fd: number, operation: number): boolean {
+	try {
+		call('flock', fd, operation);
+		return true;
+	} catch {
+		return false;
+	}
+}
+
+/** A socket file nobody listens on: its maker died without removing it. */
+function isAbandoned(path: string): boolean {
+	if (!lstatSync(path).isSocket() || isBound(path)) return false;
+	const probe = call(
+		'socket',
+		constants.AF_UNIX,
+		constants.SOCK_STREAM | constants.SOCK_CLOEXEC | constants.SOCK_NONBLOCK,
+		0,
+	);
+	try {
+		const address = unixAddress(path);
+		call('connect', probe, address, address.length);
+		return false;
+	} catch (error) {
+		return error instanceof SyscallError && error.errno === errno('ECONNREFUSED');
+	} finally {
+		closeSync(probe);
+	}
+}
+
+/** Whether a living socket is bound to the path, listening or not (/proc/net/unix has the path in its last column). */
+function isBound(path: string): boolean {
+	try {
+		return readFileSync('/proc/net/unix', 'utf8').includes(` ${path}\n`);
+	} catch {
+		return false;
+	}
+}
