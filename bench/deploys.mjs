@@ -3,6 +3,7 @@ import { chmodSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { openFifo } from './fifo.mjs';
+import { timeRotations } from './process.mjs';
 import {
 	folder,
 	isQuick,
@@ -71,22 +72,7 @@ export async function benchUser() {
 	chmodSync(folder, 0o755);
 	const results = [];
 	for (const program of programs) {
-		const fifo = openFifo();
-		chmodSync(fifo.path, 0o666);
-		const supervisor = supervise(program, `echo -n u >${fifo.path}; exec sleep 1000`, { flags: ['-user=nobody'] });
-		await fifo.reached(1);
-		await wait(300);
-		const times = [];
-		for (let count = 2; count <= rotations + 1; count += 1) {
-			const began = performance.now();
-			supervisor.child.kill('SIGHUP');
-			times.push((await fifo.reached(count)) - began);
-			await wait(50);
-		}
-		supervisor.stop();
-		await supervisor.ended;
-		fifo.close();
-		results.push(times);
+		results.push(await timeRotations(program, rotations, { flags: ['-user=nobody'], pause: 50 }));
 	}
 	report('user: SIGHUP to main() with -user, ms, median', results.map(median));
 }

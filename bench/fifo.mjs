@@ -10,7 +10,7 @@ let count = 0;
 export function openFifo() {
 	count += 1;
 	const path = join(folder, `fifo${count}`);
-	execFileSync('mkfifo', [path]);
+	execFileSync('mkfifo', ['-m', '666', path]);
 	const socket = new Socket({
 		fd: openSync(path, constants.O_RDWR | constants.O_NONBLOCK),
 		readable: true,

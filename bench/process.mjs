@@ -14,27 +14,30 @@ import {
 	wait,
 } from './support.mjs';
 
+/** SIGHUP to the new child's main(), in milliseconds, so many times. */
+export async function timeRotations(program, rotations, { flags = [], pause = 20 } = {}) {
+	const fifo = openFifo();
+	const supervisor = supervise(program, `echo -n u >${fifo.path}; exec sleep 1000`, { flags });
+	await fifo.reached(1);
+	await wait(300);
+	const times = [];
+	for (let count = 2; count <= rotations + 1; count += 1) {
+		const began = performance.now();
+		supervisor.child.kill('SIGHUP');
+		times.push((await fifo.reached(count)) - began);
+		await wait(pause);
+	}
+	supervisor.stop();
+	await supervisor.ended;
+	fifo.close();
+	return times;
+}
+
 /** SIGHUP to the new child's main(). */
 export async function benchRotation() {
 	const rotations = isQuick ? 5 : 100;
 	const results = [];
-	for (const program of programs) {
-		const fifo = openFifo();
-		const supervisor = supervise(program, `echo -n u >${fifo.path}; exec sleep 1000`);
-		await fifo.reached(1);
-		await wait(300);
-		const times = [];
-		for (let count = 2; count <= rotations + 1; count += 1) {
-			const began = performance.now();
-			supervisor.child.kill('SIGHUP');
-			times.push((await fifo.reached(count)) - began);
-			await wait(20);
-		}
-		supervisor.stop();
-		await supervisor.ended;
-		fifo.close();
-		results.push(times);
-	}
+	for (const program of programs) results.push(await timeRotations(program, rotations));
 	report('rotation: SIGHUP to main(), ms, median', results.map(median));
 	report(
 		'rotation: SIGHUP to main(), ms, p95',

@@ -9,6 +9,7 @@ import type { Page } from 'playwright-core';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { hasBrowser, serveInspector, useBrowser } from '../support/browser.ts';
 import { writeHistory } from '../support/history.mjs';
+import { journalText } from '../support/journal.ts';
 import { environment, executable, root, run, scratch } from '../support/program.ts';
 import { rotating, simulate } from '../support/simulation.ts';
 
@@ -60,18 +61,7 @@ const failed = () =>
 
 function journalFile(facts: readonly object[] = failed()) {
 	const journal = join(scratch(), 'journal');
-	const header = {
-		journal: 3,
-		program: '1.0.0',
-		boot: 'b',
-		run: 'r',
-		pid: 1,
-		startTime: 1,
-		args: [],
-		listeners: [],
-		words: null,
-	};
-	writeFileSync(journal, [header, ...facts].map((line) => `${JSON.stringify(line)}\n`).join(''));
+	writeFileSync(journal, journalText(facts));
 	return journal;
 }
 

@@ -11,6 +11,7 @@ const forever = 'while :; do sleep 0.02; done';
 const polite = 'trap "exit 0" HUP TERM;';
 const say = `python3 ${fixture('say.py')}`;
 const ack = `python3 ${fixture('ack.py')}`;
+const ackLine = '{"command":"worker:ack","pid":PID}\\n';
 
 /** A child that is a shell script, after which it waits to be told to leave. @param wait of -start, longer than any test */
 function supervise(script: string, flags: string[] = ['-ready=notify'], wait = 60_000): Program {
@@ -35,7 +36,7 @@ const switchesOf = (pid: number) =>
 /** What a file says makes the child of a later generation go on: `go` in the script. */
 function gate() {
 	const path = join(scratch(), 'go');
-	return { go: `while [ ! -e ${path} ]; do sleep 0.01; done`, open: () => writeFileSync(path, '') };
+	return { path, go: `while [ ! -e ${path} ]; do sleep 0.01; done`, open: () => writeFileSync(path, '') };
 }
 
 describe('a child that says READY=1', () => {
@@ -129,7 +130,7 @@ for kind, path in ((socket.SOCK_DGRAM, sys.argv[1]), (socket.SOCK_STREAM, sys.ar
 	});
 
 	it('is heard by an ack too, after its folder was removed', async () => {
-		const script = `echo $NOTIFY_SOCKET; ${ack} '{"command":"worker:ack","pid":PID}\\n'`;
+		const script = `echo $NOTIFY_SOCKET; ${ack} '${ackLine}'`;
 		const program = supervise(script);
 		const [, path = ''] = await program.logged(/\] (\/\S+)$/);
 		await program.logged(/^Generation 1 is up/);
@@ -365,108 +366,67 @@ describe('a word that is said in the middle of a boot', () => {
 		await program.logged(/^Generation 2 is up/);
 	});
 
-	it('is not lost while the supervisor is killed and not yet there again', async () => {
-		const { go, open } = gate();
-		const journal = join(scratch(), 'journal');
-		// The child itself says it: of a helper that is gone nobody could say whose it was.
-		const says = `exec python3 -c "import os, runpy, sys; sys.argv = ['say', '--alone=1', 'READY=1']; runpy.run_path('${fixture('say.py')}'); open('${journal}.said', 'w'); import time; time.sleep(1000)"`;
-		const script = `[ $SERVER_STARTER_GENERATION = 1 ] && ${say} READY=1 || { echo boots; ${go}; ${says}; }`;
-		const flags = ['-ready=notify', `-journal=${journal}`];
-		const first = supervise(script, flags);
-		await first.logged(/^Generation 1 is up/);
-		first.signal('SIGHUP');
-		await first.logged(/\] boots$/);
-		kill(first.pid, 'SIGKILL');
-		await first.ended;
-		open();
-		await until('it was said', () => existsSync(`${journal}.said`));
-		const second = supervise(script, flags);
-		await second.logged(/^Recovered from/);
-		await second.logged(/^Generation 2 is up/);
-	});
+	// The child itself says it: of a helper that is gone nobody could say whose it was.
+	const byItself = {
+		notify: `import runpy, sys; sys.argv = ['say', '--alone=1', 'READY=1']; runpy.run_path('${fixture('say.py')}')`,
+		ack: `import os, socket; s = socket.socket(socket.AF_UNIX); s.connect(os.environ['EINHORN_SOCK_PATH']); s.sendall(b'{\\"command\\":\\"worker:ack\\",\\"pid\\":%d}' % os.getpid() + bytes([10]))`,
+	};
 
-	it('is not lost either where it is an ack', async () => {
-		const { go, open } = gate();
-		const journal = join(scratch(), 'journal');
-		const acks = `exec python3 -c "import os, socket, time; s = socket.socket(socket.AF_UNIX); s.connect(os.environ['EINHORN_SOCK_PATH']); s.sendall(b'{\\"command\\":\\"worker:ack\\",\\"pid\\":%d}' % os.getpid() + bytes([10])); open('${journal}.said', 'w'); time.sleep(1000)"`;
-		const script = `[ $SERVER_STARTER_GENERATION = 1 ] && ${say} READY=1 || { echo boots; ${go}; ${acks}; }`;
-		const flags = ['-ready=notify', `-journal=${journal}`];
-		const first = supervise(script, flags);
-		await first.logged(/^Generation 1 is up/);
-		first.signal('SIGHUP');
-		await first.logged(/\] boots$/);
-		kill(first.pid, 'SIGKILL');
-		await first.ended;
-		open();
-		await until('it was said', () => existsSync(`${journal}.said`));
-		const second = supervise(script, flags);
-		await second.logged(/^Generation 2 is up/);
-		expect(readFileSync(journal, 'utf8')).toContain('"by":"ack"');
-	});
+	it.each(['notify', 'ack'] as const)(
+		'is not lost while the supervisor is killed and not yet there again: %s',
+		async (by) => {
+			const { go, open } = gate();
+			const journal = join(scratch(), 'journal');
+			const says = `exec python3 -c "${byItself[by]}; open('${journal}.said', 'w'); import time; time.sleep(1000)"`;
+			const script = `[ $SERVER_STARTER_GENERATION = 1 ] && ${say} READY=1 || { echo boots; ${go}; ${says}; }`;
+			const flags = ['-ready=notify', `-journal=${journal}`];
+			const first = supervise(script, flags);
+			await first.logged(/^Generation 1 is up/);
+			first.signal('SIGHUP');
+			await first.logged(/\] boots$/);
+			kill(first.pid, 'SIGKILL');
+			await first.ended;
+			open();
+			await until('it was said', () => existsSync(`${journal}.said`));
+			const second = supervise(script, flags);
+			await second.logged(/^Recovered from/);
+			await second.logged(/^Generation 2 is up/);
+			expect(readFileSync(journal, 'utf8')).toContain(`"child":2,"by":"${by}"`);
+		},
+	);
 });
 
 describe('a word that is said in time', () => {
-	it('is heard before it is called late, by a supervisor that was stopped meanwhile', async () => {
-		const { go, open } = gate();
-		const done = join(scratch(), 'said');
-		const script = `[ $SERVER_STARTER_GENERATION = 1 ] || { echo boots; ${go}; }; ${say} READY=1; touch ${done}.$SERVER_STARTER_GENERATION`;
-		// say.py waits until it was heard, and so lives still when it is.
-		const program = supervise(script, ['-ready=notify'], 1500);
-		await program.logged(/^Generation 1 is up/);
-		program.signal('SIGHUP');
-		await program.logged(/\] boots$/);
-		program.signal('SIGSTOP');
-		open();
-		await wait(2000);
-		program.signal('SIGCONT');
-		await program.logged(/^Generation 2 is up/);
-		await until('it was heard', () => existsSync(`${done}.2`));
-	});
+	const deadline = 1500;
 
-	it('is heard too where it is an ack', async () => {
-		const { go, open } = gate();
-		const word = `${ack} '{"command":"worker:ack","pid":PID}\\n'`;
-		const program = supervise(
-			`[ $SERVER_STARTER_GENERATION = 1 ] || { echo boots; ${go}; }; ${word}`,
-			['-ready=notify'],
-			1500,
-		);
+	// Each lives until it was heard.
+	it.each([
+		['READY=1', (said: string, go: string) => `echo ready to say; ${go}; ${say} --said=${said} READY=1`],
+		['an ack', (said: string, go: string) => `echo ready to say; ${go}; ${ack} '${ackLine}' ${said}`],
+		[
+			'an ack of who had connected before',
+			(said: string, _: string, path: string) => `${ack} '${ackLine}' ${said} ${path}`,
+		],
+	])('is heard before it is called late, by a supervisor that was stopped meanwhile: %s', async (_, word) => {
+		const { go, open, path } = gate();
+		const said = join(scratch(), 'said');
+		const script = `[ $SERVER_STARTER_GENERATION = 1 ] && ${say} READY=1 || { ${word(said, go, path)}; }`;
+		const program = supervise(script, ['-ready=notify'], deadline);
 		await program.logged(/^Generation 1 is up/);
 		program.signal('SIGHUP');
-		await program.logged(/\] boots$/);
+		await program.logged(/\] (ready to say|connected)$/);
+		const began = performance.now();
 		program.signal('SIGSTOP');
 		open();
-		await wait(2000);
-		program.signal('SIGCONT');
-		await program.logged(/^Generation 2 is up/);
-	});
-
-	it('is heard too where its client had connected before', async () => {
-		const { go, open } = gate();
-		const late = `
-import os, socket, subprocess
-acker = socket.socket(socket.AF_UNIX)
-acker.connect(os.environ['EINHORN_SOCK_PATH'])
-print('connected', flush=True)
-subprocess.run(['sh', '-c', '${go}'])
-acker.sendall(b'{\\"command\\":\\"worker:ack\\",\\"pid\\":%d}' % os.getppid() + bytes([10]))
-acker.recv(1)
-`;
-		const script = `[ $SERVER_STARTER_GENERATION = 1 ] && ${say} READY=1 || python3 -c "${late}"`;
-		const program = supervise(script, ['-ready=notify'], 1500);
-		await program.logged(/^Generation 1 is up/);
-		program.signal('SIGHUP');
-		await program.logged(/\] connected$/);
-		program.signal('SIGSTOP');
-		open();
-		await wait(2000);
+		await until('it was said', () => existsSync(said));
+		await until('the deadline is over', () => performance.now() - began > deadline);
 		program.signal('SIGCONT');
 		await program.logged(/^Generation 2 is up/);
 	});
 });
 
 describe('the socket for acks', () => {
-	const ackNow = `${ack} '{"command":"worker:ack","pid":PID}\\n'`;
+	const ackNow = `${ack} '${ackLine}'`;
 
 	it('is there for the next child where one holds all of its places, and floods it', async () => {
 		const hold = `

@@ -9,6 +9,7 @@ import '../../src/effects/children/children.ts';
 import '../../src/effects/sockets/listeners.ts';
 import '../../src/cli/origin.ts';
 import { checkParts } from '../../src/effects/upgrade/inheritance.ts';
+import { header, journalText } from '../support/journal.ts';
 import { rotating } from '../support/simulation.ts';
 
 const runs = { numRuns: 3000 };
@@ -16,20 +17,7 @@ const bytes = fc.uint8Array({ maxLength: 300 }).map((array) => Buffer.from(array
 const text = fc.string({ unit: 'binary', maxLength: 60 });
 
 /** A real journal. */
-const header = {
-	journal: 3,
-	program: 'x',
-	boot: 'b',
-	run: 'r',
-	pid: 1,
-	startTime: 1,
-	args: [],
-	listeners: [],
-	words: null,
-};
-const sound = Buffer.from(
-	[header, ...rotating().up(2).exited(1).history].map((line) => `${JSON.stringify(line)}\n`).join(''),
-);
+const sound = Buffer.from(journalText(rotating().up(2).exited(1).history));
 
 /** What a reader says: nothing, or one line of words. */
 function wordsOf(work: () => void): string | null {

@@ -1,20 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { readJournal } from '../../../src/effects/journal/lines.ts';
+import { journalText } from '../../support/journal.ts';
 import { rotating } from '../../support/simulation.ts';
 
-const header = {
-	journal: 3,
-	program: '1.0.0',
-	boot: 'b',
-	run: 'r',
-	pid: 1,
-	startTime: 1,
-	args: [],
-	listeners: [],
-	words: null,
-};
-const read = (lines: object[]) =>
-	readJournal(Buffer.from([header, ...lines].map((line) => `${JSON.stringify(line)}\n`).join('')));
+const read = (lines: object[]) => readJournal(Buffer.from(journalText(lines)));
 
 describe('a journal is read up to', () => {
 	const simulation = rotating();
