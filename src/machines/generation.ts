@@ -15,6 +15,9 @@ const loss = {
 	},
 } as const;
 
+/** A place whose wait was over may have been held back, or about to be filled. */
+const adoption = ['adoptChildren', 'askToFill'] as const;
+
 export const generationMachine = generationSetup.createMachine({
 	id: 'generation',
 	description: 'The children that were started together, and those that took the place of one that was lost.',
@@ -25,8 +28,8 @@ export const generationMachine = generationSetup.createMachine({
 			tags: 'passing',
 			description: 'Passed through at once: are there children already?',
 			always: [
-				{ guard: { type: 'isAdoptedAs', params: 'starting' }, target: 'alive.starting', actions: 'adoptChildren' },
-				{ guard: { type: 'isAdoptedAs', params: 'serving' }, target: 'alive.serving', actions: 'adoptChildren' },
+				{ guard: { type: 'isAdoptedAs', params: 'starting' }, target: 'alive.starting', actions: adoption },
+				{ guard: { type: 'isAdoptedAs', params: 'serving' }, target: 'alive.serving', actions: adoption },
 				{ guard: { type: 'isAdoptedAs', params: 'leaving' }, target: 'alive.leaving', actions: 'adoptChildren' },
 				{ target: 'alive', actions: 'spawnChildren', description: 'there are none' },
 			],

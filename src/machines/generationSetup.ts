@@ -159,7 +159,7 @@ export const generationSetup = base.extend({
 				const millis = respawnWait(plan.respawn, attempt, seq);
 				const respawn = { generation, index, attempt, wasUp, millis };
 				enqueue({ type: 'decide', params: { type: 'respawn.scheduled', ...respawn } });
-				awaitRespawn(enqueue, { ...respawn, clock: null });
+				awaitRespawn(enqueue, { ...respawn, clock: null, isDue: false });
 			}
 		}),
 		dropVacancies: base.enqueueActions(({ enqueue, context: { places } }) => {
@@ -227,16 +227,16 @@ function add(
 	enqueue.sendTo(({ context }) => context.children[child] as ChildRef, order);
 }
 
-/** A wait for a place that is to be filled again. */
+/** A place that is to be filled again: when its wait is over, where it is not. */
 function awaitRespawn(
 	enqueue: Enqueue,
-	{ index, attempt, wasUp, millis, clock }: Pick<Respawn, 'index' | 'attempt' | 'wasUp' | 'millis' | 'clock'>,
+	{ index, attempt, wasUp, millis, clock, isDue }: Omit<Respawn, 'generation' | 'at'>,
 ) {
 	enqueue.assign(({ context }) => {
 		const place = {
 			index,
 			child: null,
-			vacancy: 'waiting',
+			vacancy: isDue ? 'due' : 'waiting',
 			isUp: false,
 			isGoing: false,
 			attempt,
@@ -245,6 +245,7 @@ function awaitRespawn(
 		} as const;
 		return { places: withPlace(context.places, place) };
 	});
+	if (isDue) return;
 	enqueue.spawnChild('timer', {
 		id: timerOf(index),
 		input: ({ context: { generation } }: Args) => ({

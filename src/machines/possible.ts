@@ -35,12 +35,14 @@ export function possibleNext(roster: Roster, upgrade: string, strangers: Readonl
 	});
 	return [
 		...roster.children.flatMap((child) => possibleFor(child, roster, strangers.has(child.child))),
-		...roster.respawns.map(({ generation, index, millis }) => ({
-			to: `generation ${generation}`,
-			what: `place ${index} is due`,
-			happening: { type: 'respawn.due', generation, index } as const,
-			after: millis,
-		})),
+		...roster.respawns
+			.filter(({ isDue }) => !isDue)
+			.map(({ generation, index, millis }) => ({
+				to: `generation ${generation}`,
+				what: `place ${index} is due`,
+				happening: { type: 'respawn.due', generation, index } as const,
+				after: millis,
+			})),
 		supervisor('SIGHUP', { type: 'signal.HUP' }),
 		supervisor('SIGTERM', { type: 'signal.TERM' }),
 		supervisor('SIGINT', { type: 'signal.INT' }),

@@ -40,6 +40,8 @@ export interface Respawn {
 	millis: number;
 	at: number;
 	clock: number | null;
+	/** The wait is over: it is held back by a rotation, or was about to be filled. */
+	isDue: boolean;
 }
 
 export interface Roster {
@@ -119,8 +121,13 @@ export function evolve(roster: Roster | null, fact: Fact): Roster {
 			return { ...withoutRespawns(roster, [fact.generation]), status: fact.status };
 		case 'respawn.scheduled': {
 			const { seq: _, type: __, clock = null, ...respawn } = fact;
-			return { ...roster, respawns: [...roster.respawns, { ...respawn, clock }] };
+			return { ...roster, respawns: [...roster.respawns, { ...respawn, clock, isDue: false }] };
 		}
+		case 'respawn.due':
+			return {
+				...roster,
+				respawns: roster.respawns.map((each) => (isOfPlace(each, fact) ? { ...each, isDue: true } : each)),
+			};
 		case 'child.spawning':
 			return spawning(roster, fact);
 		case 'deadline.moved':
@@ -189,7 +196,7 @@ export function withoutChildThatNeverWas(
 	if (attempt === 0 || generation !== roster.serving) return rest;
 	return {
 		...rest,
-		respawns: [...rest.respawns, { generation, index, attempt, wasUp, millis: 0, at: since, clock: null }],
+		respawns: [...rest.respawns, { generation, index, attempt, wasUp, millis: 0, at: since, clock: null, isDue: true }],
 	};
 }
 
@@ -231,7 +238,7 @@ function freshRoster(plan: Plan): Roster {
 
 /** A child takes its place; that of one that was lost is no longer waited for. */
 function spawning(roster: Roster, { child, generation, index, at }: Extract<Fact, { type: 'child.spawning' }>): Roster {
-	const isIts = (each: Respawn) => each.generation === generation && each.index === index;
+	const isIts = (each: Respawn) => isOfPlace(each, { generation, index });
 	const { attempt, wasUp } = roster.respawns.find(isIts) ?? { attempt: 0, wasUp: false };
 	const born: RosterChild = {
 		child,
@@ -252,6 +259,10 @@ function spawning(roster: Roster, { child, generation, index, at }: Extract<Fact
 	};
 	const respawns = roster.respawns.some(isIts) ? roster.respawns.filter((each) => !isIts(each)) : roster.respawns;
 	return { ...roster, lastChild: child, children: [...roster.children, born], respawns };
+}
+
+function isOfPlace(respawn: Respawn, { generation, index }: Pick<Respawn, 'generation' | 'index'>): boolean {
+	return respawn.generation === generation && respawn.index === index;
 }
 
 function withoutRespawns(roster: Roster, generations: number[]): Roster {

@@ -224,7 +224,7 @@ describe('after a supervisor was killed', () => {
 	it('the place of a child that was to take another’s, and had no process yet, is filled', () => {
 		const unborn = rosterChild({ child: 3, index: 1, pid: null, phase: 'spawning', attempt: 4, wasUp: true });
 		const roster = withoutUnborn(rosterOf({ lastChild: 3, children: [rosterChild(), unborn] }));
-		expect(roster.respawns).toMatchObject([{ generation: 1, index: 1, attempt: 4, wasUp: true, millis: 0 }]);
+		expect(roster.respawns).toMatchObject([{ generation: 1, index: 1, attempt: 4, wasUp: true, isDue: true }]);
 	});
 
 	it('a process group that was waited for is left alone where -kill is no longer given', () => {

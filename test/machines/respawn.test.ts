@@ -202,7 +202,7 @@ describe('a place that waits', () => {
 	});
 
 	it('goes on with its wait and its count after kill -9, beside a child that survived', () => {
-		const respawn = { generation: 1, index: 1, attempt: 3, wasUp: true, millis: 2000, at: 0, clock: 77 };
+		const respawn = { generation: 1, index: 1, attempt: 3, wasUp: true, millis: 2000, at: 0, clock: 77, isDue: false };
 		const roster = rosterOf({ lastChild: 2, children: [rosterChild()], respawns: [respawn] });
 		const simulation = simulate().tell({
 			type: 'supervisor.recovered',
@@ -212,6 +212,21 @@ describe('a place that waits', () => {
 		});
 		simulation.tell(due(1)).spawned(3).exited(3, 1);
 		expect(simulation.roster()?.respawns).toMatchObject([{ index: 1, attempt: 4, wasUp: true }]);
+	});
+
+	it('that was due and held back is still so after a recovery in the middle of the rotation', () => {
+		const simulation = simulate().start({ size: 2, respawn: 500 }).spawned(1).spawned(2).up(1).up(2);
+		simulation.signal('HUP').spawned(3).spawned(4).exited(1, 1).tell(due(0));
+		const recovered = simulate().recover(simulation.roster() ?? rosterOf());
+		expect(recovered.decided()).not.toContain('spawn 5');
+		expect(recovered.exited(3, 1).decided()).toContain('spawn 5');
+	});
+
+	it('that was due, and whose child was never recorded, is filled after a recovery', () => {
+		const simulation = simulate().start({ size: 2, respawn: 500 }).spawned(1).spawned(2).up(1).up(2).exited(1, 1);
+		const respawns = (simulation.roster()?.respawns ?? []).map((each) => ({ ...each, isDue: true }));
+		const recovered = simulate().recover({ ...(simulation.roster() ?? rosterOf()), respawns });
+		expect(recovered.decided()).toEqual(['adopt 2', 'spawn 3']);
 	});
 
 	it('waits the same in a replay', () => {
@@ -276,7 +291,9 @@ describe('a generation that never was up', () => {
 	});
 
 	it('goes on counting after a kill -9', () => {
-		const respawns = [{ generation: 1, index: 1, attempt: 8, wasUp: false, millis: 1, at: 0, clock: null }];
+		const respawns = [
+			{ generation: 1, index: 1, attempt: 8, wasUp: false, millis: 1, at: 0, clock: null, isDue: false },
+		];
 		const booting = rosterChild({ phase: 'booting', clock: 1 });
 		const roster = rosterOf({ serving: 1, isWhole: false, lastChild: 2, children: [booting], respawns });
 		const simulation = simulate().recover({ ...roster, plan: { ...roster.plan, size: 2, respawn: 500 } });

@@ -114,6 +114,7 @@ export const rosterSchema = (): GenericSchema<unknown, Roster> =>
 				millis: number(),
 				at: number(),
 				clock: nullable(number()),
+				isDue: boolean(),
 			}),
 		),
 	});
