@@ -153,13 +153,13 @@ function supervise({ options, plan, origin, inheritance, path, user, log, sink }
 
 	/** What was asked for when the statecharts had failed: that is not what they failed on. */
 	const late: Request[] = [];
-	const reminder = drainReminder(log, journal.roster);
+	const reminder = drainReminder(log, () => journal.past().roster);
 
 	/** The way of a fact out of the door: recorded, then told. */
 	function record(fact: Fact) {
-		const before = journal.roster();
+		const before = journal.past().roster;
 		journal.record(fact);
-		if (fault.wasMet() && isRequest(fact)) late.push({ type: fact.type });
+		if (fault.wasMet() && isRequest(fact)) late.push(requestOf(fact));
 		const sentence = sentenceOf(fact, before, command);
 		if (sentence) log.say(sentence.level, sentence.text);
 		tellManager(fact, process.env);
@@ -181,14 +181,14 @@ function supervise({ options, plan, origin, inheritance, path, user, log, sink }
 		isNeeded: plan.ready === 'notify',
 		inheritance,
 		kept: origin.words,
-		phaseOf: (child) => journal.roster()?.children.find((each) => each.child === child)?.phase ?? null,
-		childOf: (pid) => journal.roster()?.children.find((each) => each.pid === pid)?.child ?? null,
+		phaseOf: (child) => journal.past().roster?.children.find((each) => each.child === child)?.phase ?? null,
+		childOf: (pid) => journal.past().roster?.children.find((each) => each.pid === pid)?.child ?? null,
 	});
 	const environment = generationEnvironments({
 		path: options.env,
 		inheritance,
 		isThere: (generation) => {
-			const { children = [], respawns = [] } = journal.roster() ?? {};
+			const { children = [], respawns = [] } = journal.past().roster ?? {};
 			return [...children, ...respawns].some((each) => each.generation === generation);
 		},
 	});
@@ -216,9 +216,10 @@ function supervise({ options, plan, origin, inheritance, path, user, log, sink }
 	const fault = faultHandler({ log, sink, replace: () => replaceProgram(replacement) });
 	for (const event of ['uncaughtException', 'unhandledRejection']) process.on(event, fault.meet);
 	inheritance.leave(supervisorPart, () => {
-		const roster = journal.roster();
+		const { roster, ...rest } = journal.past();
+		const left = roster && fault.wasMet() ? withoutUnfinished(roster) : roster;
 		return {
-			state: { run, seq: door.last(), roster: roster && fault.wasMet() ? withoutUnfinished(roster) : roster, late },
+			state: { run, seq: door.last(), roster: left, ...rest, late },
 			fds: [],
 		};
 	});
@@ -280,6 +281,12 @@ function begin({ by, roster, signals, listeners }: Origin, plan: Plan, log: Log,
 /** A request that the statecharts answer, and the roster keeps until they have. */
 function isRequest(fact: Fact): fact is Fact & Request {
 	return /^(signal\.(HUP|TERM|INT|QUIT)|(rotate|stop)\.requested)$/.test(fact.type);
+}
+
+function requestOf(fact: Fact & Request): Request {
+	return fact.type === 'stop.requested' && fact.kill !== undefined
+		? { type: fact.type, kill: fact.kill }
+		: { type: fact.type };
 }
 
 /** A start is a wish to serve: a stop that was asked for and not begun is not begun then. */

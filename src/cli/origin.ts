@@ -7,7 +7,7 @@ import { type KeptWords, wordsPart } from '../effects/children/words.ts';
 import { openJournal, readSound } from '../effects/journal/file.ts';
 import { fileJournal, type Journal, journalPart, memoryJournal } from '../effects/journal/journal.ts';
 import { foldJournal, recover } from '../effects/journal/recovery.ts';
-import { type Header, requestSchema, rosterSchema } from '../effects/journal/shapes.ts';
+import { type Header, receiptsSchema, requestSchema, rosterSchema, tallySchema } from '../effects/journal/shapes.ts';
 import type { Log } from '../effects/log/log.ts';
 import { closeAll } from '../effects/os/descriptors.ts';
 import { bootId, newRun } from '../effects/os/identity.ts';
@@ -18,6 +18,7 @@ import { type Listeners, openListeners } from '../effects/sockets/listeners.ts';
 import { StartError } from '../effects/startError.ts';
 import { type Inheritance, part } from '../effects/upgrade/inheritance.ts';
 import type { Plan, Request } from '../machines/facts.ts';
+import { noPast, type Past } from '../machines/past.ts';
 import { type Roster, stateOf } from '../machines/roster.ts';
 import { journalFormat } from '../machines/wire.ts';
 import type { Options } from './flags.ts';
@@ -52,7 +53,14 @@ export interface OriginOptions {
 }
 
 export const supervisorPart = part('supervisor', () =>
-	object({ run: string(), seq: number(), roster: rosterSchema(), late: array(requestSchema()) }),
+	object({
+		run: string(),
+		seq: number(),
+		roster: rosterSchema(),
+		receipts: receiptsSchema(),
+		tally: tallySchema(),
+		late: array(requestSchema()),
+	}),
 );
 
 /** @throws {StartError} */
@@ -76,6 +84,7 @@ export function originOf({ options, plan, user, inheritance, signals, log }: Ori
 	}
 	const { run, seq } = inherited ?? { run: found.run ?? newRun(), seq: found.seq };
 	const left = inherited?.roster ?? (found.roster && { ...found.roster, plan });
+	const { receipts, tally } = inherited ?? found.past;
 	// With nobody left to go on with it is a start.
 	const roster = left && stateOf(left) !== 'stopped' ? left : null;
 	const fd = inherited ? inheritance.take(journalPart) : found.fd;
@@ -85,12 +94,12 @@ export function originOf({ options, plan, user, inheritance, signals, log }: Ori
 	const words = { ...kept, folder: wordFolderOr(listeners, { run, user, known: kept.folder, isNeeded, log }) };
 	const journal =
 		fd === null || path === null
-			? memoryJournal(roster, inheritance)
+			? memoryJournal({ roster, receipts, tally }, inheritance)
 			: fileJournal({
 					path,
 					fd,
 					header: headerOf(run, listeners.all, words.folder),
-					start: roster,
+					start: { roster, receipts, tally },
 					report: (words) => log.say('error', words),
 					inheritance,
 				});
@@ -132,6 +141,8 @@ interface Found {
 	fd: number | null;
 	/** Null where there is nobody to go on with. */
 	run: string | null;
+	/** All that it tells. */
+	past: Past;
 	roster: Roster | null;
 	seq: number;
 	survivors: Survivor[];
@@ -145,6 +156,7 @@ interface Found {
 const nothing: Found = {
 	fd: null,
 	run: null,
+	past: noPast,
 	roster: null,
 	seq: 0,
 	survivors: [],
@@ -161,8 +173,9 @@ function findPrevious(path: string, user: User | null, log: Log): Found {
 		return StartError.unless(`Unable to use journal ${path}:`, () => {
 			const content = readSound(fd, path, bytes);
 			for (const problem of content.problems) log.say('warn', `Journal ${path}: ${problem}`);
-			const { roster, seq } = foldJournal(content);
-			return { ...nothing, fd, seq, ...recoverFrom(path, { header: content.header, roster, user }, log) };
+			const { past, seq } = foldJournal(content);
+			const { roster } = past;
+			return { ...nothing, fd, seq, past, ...recoverFrom(path, { header: content.header, roster, user }, log) };
 		});
 	} catch (error) {
 		closeAll([fd]);

@@ -88,6 +88,7 @@ export function newLives() {
 			case 'signal.USR1':
 			case 'signal.USR2':
 			case 'stop.requested':
+			case 'upgrade.requested':
 				mark(wordOf(fact.type), now);
 				break;
 			case 'rotation.queued':

@@ -72,7 +72,7 @@ export const childMachine = childSetup.createMachine({
 					description: 'It is wanted.',
 					on: {
 						leave: { target: 'leaving.draining', actions: 'obey' },
-						stop: { target: 'leaving.draining', actions: 'obey' },
+						stop: { target: 'leaving.draining', actions: ['keepPatience', 'obey'] },
 						'child.exited': [
 							{
 								guard: 'leavesOthers',
@@ -102,7 +102,7 @@ export const childMachine = childSetup.createMachine({
 							on: {
 								'child.spawned': { target: 'booting', actions: ['keepProcess', 'passOnRemembered'] },
 								leave: { target: '#child.alive.leaving.recalled', actions: 'rememberFarewell' },
-								stop: { target: '#child.alive.leaving.recalled', actions: 'rememberFarewell' },
+								stop: { target: '#child.alive.leaving.recalled', actions: ['keepPatience', 'rememberFarewell'] },
 								forward: { actions: 'rememberForward' },
 							},
 						},
@@ -180,7 +180,7 @@ export const childMachine = childSetup.createMachine({
 					description: 'It was told to leave.',
 					on: {
 						leave: { description: 'ignored: told once is told' },
-						stop: { actions: 'obey', description: 'sent again; patience ends when it did' },
+						stop: { actions: 'obey', description: 'sent again' },
 						'group.gone': '#child.exited',
 						'child.exited': [
 							{ guard: 'leavesOthersInTime', target: '.lingering', actions: 'keepEnd' },
@@ -200,7 +200,10 @@ export const childMachine = childSetup.createMachine({
 							description: 'It is to leave as soon as it has a pid.',
 							on: {
 								'child.spawned': { target: 'draining', actions: ['keepProcess', 'bidFarewell', 'passOnRemembered'] },
-								stop: { actions: 'rememberFarewell', description: 'a stop overrides what was never sent' },
+								stop: {
+									actions: ['keepPatience', 'rememberFarewell'],
+									description: 'a stop overrides what was never sent',
+								},
 								forward: { actions: 'rememberForward' },
 							},
 						},
@@ -218,6 +221,16 @@ export const childMachine = childSetup.createMachine({
 								}),
 							},
 							on: {
+								stop: [
+									{
+										guard: 'changesPatience',
+										target: 'draining',
+										reenter: true,
+										actions: ['keepPatience', 'obey'],
+										description: 'sent again; its wait begins again',
+									},
+									{ actions: 'obey', description: 'sent again; patience ends when it did' },
+								],
 								'timer.elapsed': {
 									guard: 'isKillTimer',
 									target: 'killing',
@@ -234,11 +247,21 @@ export const childMachine = childSetup.createMachine({
 								input: ({ context: { child, plan, adopted } }) => ({
 									child,
 									timer: 'kill',
-									millis: plan.kill,
+									millis: plan.kill > 0 ? plan.kill : null,
 									since: adopted?.phase === 'lingering' ? adopted.clock : null,
 								}),
 							},
 							on: {
+								stop: [
+									{
+										guard: 'changesPatience',
+										target: 'lingering',
+										reenter: true,
+										actions: ['keepPatience', 'obey'],
+										description: 'sent again; its wait begins again',
+									},
+									{ actions: 'obey', description: 'sent again; patience ends when it did' },
+								],
 								'timer.elapsed': { guard: 'isKillTimer', target: 'killing', actions: 'kill' },
 							},
 						},

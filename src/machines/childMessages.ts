@@ -51,8 +51,8 @@ export type ChildOrder =
 export type FarewellOrder =
 	/** Obeyed once: whoever was told to leave is not told again. */
 	| { type: 'leave'; signal: string; reason: 'drain' | 'stop' }
-	/** Obeyed each time. */
-	| { type: 'stop'; signal: string };
+	/** Obeyed each time; `kill` is how long it may live then, in milliseconds. */
+	| { type: 'stop'; signal: string; kill: number };
 
 /** What a child tells its generation while it lives. */
 export type ChildNews =

@@ -89,6 +89,8 @@ const base = setup({
 			return event.type === 'child.delayed' && deadlineBy(context, event) > (deadline ?? (born ?? 0) + plan.start);
 		},
 		isBootTimer: ({ event }) => event.type === 'timer.elapsed' && event.timer === 'boot',
+		/** It may live for another time now. */
+		changesPatience: ({ context, event }) => event.type === 'stop' && event.kill !== context.plan.kill,
 		isKillTimer: ({ event }) => event.type === 'timer.elapsed' && event.timer === 'kill',
 	},
 });
@@ -172,6 +174,10 @@ export const childSetup = base.extend({
 			signal(enqueue, context, { signal: 'KILL', reason: 'kill' });
 		}),
 		rememberFarewell: base.assign(({ event }) => ({ farewell: farewellOf(event as FarewellOrder) })),
+		keepPatience: base.assign(({ context, event }) => ({
+			plan: { ...context.plan, kill: (event as Extract<FarewellOrder, { type: 'stop' }>).kill },
+			adopted: null,
+		})),
 		bidFarewell: base.enqueueActions(({ enqueue, context }) => signal(enqueue, context, context.farewell)),
 		rememberForward: base.assign(({ context, event }) => ({
 			forwards: [...context.forwards, (event as Forward).signal],

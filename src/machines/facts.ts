@@ -56,7 +56,8 @@ export type Happening =
 	| { type: 'child.spawnFailed'; child: number; reason: string }
 	/**
 	 * `code` and `signal` are both null for an adopted stranger, whose parent alone learns its status. `left` are
-	 * others of its process group that live on.
+	 * others of its process group that live on. `lastWords` are the last lines that it has printed, here as below: of a
+	 * generation that has no verdict yet.
 	 */
 	| {
 			type: 'child.exited';
@@ -66,12 +67,13 @@ export type Happening =
 			signal: string | null;
 			status: number;
 			left: number[];
+			lastWords?: string[];
 	  }
 	/** The others of a process group whose leader had left are gone too. */
 	| { type: 'group.gone'; child: number }
 	/** Its wait was over, and it was found stopped (SIGSTOP, SIGTTIN): it is not up. */
-	| { type: 'child.stopped'; child: number; pid: number }
-	| { type: 'timer.elapsed'; child: number; timer: 'boot' | 'kill' }
+	| { type: 'child.stopped'; child: number; pid: number; lastWords?: string[] }
+	| { type: 'timer.elapsed'; child: number; timer: 'boot' | 'kill'; lastWords?: string[] }
 	/** It says that it is up. */
 	| { type: 'child.announced'; child: number; by: Exclude<Word, 'wait'> }
 	/** It says that it needs so many milliseconds more, from now. */
@@ -79,7 +81,7 @@ export type Happening =
 	/** It, or a process descended from it, was seen to hold every listening socket; or that can't be seen. */
 	| { type: 'child.proved'; child: number; isSeen: boolean }
 	/** What none of them holds, as `tcp://:80 (its fd 3)`. */
-	| { type: 'child.unproved'; child: number; missing: string[] }
+	| { type: 'child.unproved'; child: number; missing: string[]; lastWords?: string[] }
 	/** The wait of a place that a lost child has left empty is over. */
 	| { type: 'respawn.due'; generation: number; index: number }
 	| { type: 'upgrade.verified' }
@@ -96,7 +98,9 @@ export type Request =
 	| { type: 'signal.USR1' }
 	| { type: 'signal.USR2' }
 	| { type: 'rotate.requested' }
-	| { type: 'stop.requested' };
+	/** `kill` is how long children may live then, in milliseconds; without it, as long as the plan says. */
+	| { type: 'stop.requested'; kill?: number }
+	| { type: 'upgrade.requested' };
 
 /** What the statecharts decided: recorded before it is carried out. */
 export type Decision =
@@ -141,8 +145,8 @@ export type Decision =
 	| { type: 'rotation.queued'; asked: Asker; behind: number }
 	| { type: 'request.refused'; request: Request['type']; reason: 'stopping' | 'upgrading' }
 	| { type: 'signal.forwarded'; signal: string }
-	/** Every child is told to leave, by this signal. */
-	| { type: 'stop.begun'; request: Request['type']; signal: string }
+	/** Every child is told to leave, by this signal, and may live for `kill` milliseconds then; 0 is for ever. */
+	| { type: 'stop.begun'; request: Request['type']; signal: string; kill: number }
 	/** A new start wants to serve: the stop of the supervisor before it is over. */
 	| { type: 'stop.undone' }
 	/** The serving generation is gone, and only older ones that leave are left. */
@@ -172,6 +176,7 @@ const isTimed = new Set<FactType>([
 	'child.exited',
 	'child.spawnFailed',
 	'respawn.scheduled',
+	'stop.begun',
 ]);
 
 /** Numbers and times what was admitted. */

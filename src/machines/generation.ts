@@ -6,12 +6,19 @@ const loss = {
 	exhausted: {
 		guard: 'isExhausted',
 		target: '#generation.over',
-		actions: ['vacate', { type: 'decide', params: decisions.exhausted }, 'dropVacancies'],
+		actions: ['vacate', { type: 'decide', params: decisions.exhausted }, 'noteExhausted', 'dropVacancies'],
 	},
 	exhaustedBesideOthers: {
 		guard: 'isExhaustedBesideOthers',
 		target: '#generation.alive.leaving',
-		actions: ['vacate', { type: 'decide', params: decisions.exhausted }, 'dropVacancies', 'tellHurt', 'dismissRest'],
+		actions: [
+			'vacate',
+			{ type: 'decide', params: decisions.exhausted },
+			'noteExhausted',
+			'dropVacancies',
+			'tellHurt',
+			'dismissRest',
+		],
 	},
 } as const;
 
@@ -21,7 +28,7 @@ const adoption = ['adoptChildren', 'askToFill'] as const;
 export const generationMachine = generationSetup.createMachine({
 	id: 'generation',
 	description: 'The children that were started together, and those that took the place of one that was lost.',
-	context: ({ input }) => ({ ...input, children: {}, places: [], status: null, reason: '' }),
+	context: ({ input }) => ({ ...input, children: {}, places: [], status: null, reason: '', isExhausted: false }),
 	initial: 'beginning',
 	states: {
 		beginning: {
@@ -124,5 +131,5 @@ export const generationMachine = generationSetup.createMachine({
 		},
 		over: { type: 'final', tags: 'gone', description: 'Its last child is gone, and none is to follow.' },
 	},
-	output: ({ context: { generation, status, reason } }) => ({ generation, status, reason }),
+	output: ({ context: { generation, status, reason, isExhausted } }) => ({ generation, status, reason, isExhausted }),
 });

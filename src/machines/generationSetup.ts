@@ -44,6 +44,8 @@ export interface GenerationOutput {
 	status: number | null;
 	/** How that ended. */
 	reason: string;
+	/** Too many of its children had died, and that was said. */
+	isExhausted: boolean;
 }
 
 /** A child is gone: it is done, as xstate says it. */
@@ -59,6 +61,7 @@ interface GenerationContext extends GenerationInput {
 	status: number | null;
 	/** Why it is not whole. */
 	reason: string;
+	isExhausted: boolean;
 }
 
 const base = setup({
@@ -133,6 +136,7 @@ export const generationSetup = base.extend({
 		})),
 		noteReason: base.assign({ reason: ({ event }) => (event as { reason: string }).reason, status: null }),
 		noteRejection: base.assign({ reason: ({ event }) => (event as { reason: string }).reason, status: 1 }),
+		noteExhausted: base.assign({ isExhausted: true }),
 		noteDue: base.assign(({ context, event }) => ({
 			places: context.places.map((place) =>
 				place.index === (event as FactOf<'respawn.due'>).index && place.vacancy === 'waiting'

@@ -100,7 +100,7 @@ export function evolve(roster: Roster | null, fact: Fact): Roster {
 		case 'signal.forwarded':
 			return { ...roster, unanswered: null, respawns: [] };
 		case 'stop.begun':
-			return { ...roster, unanswered: null, queued: null, stopSignal: fact.signal, respawns: [] };
+			return { ...hurried(roster, fact), unanswered: null, queued: null, stopSignal: fact.signal, respawns: [] };
 		case 'generation.promoted':
 			return {
 				...withoutRespawns(roster, fact.replaced),
@@ -279,6 +279,14 @@ function withChild(roster: Roster, id: number, change: Partial<RosterChild>): Ro
 
 function withoutChild(roster: Roster, id: number): Roster {
 	return { ...roster, children: roster.children.filter(({ child }) => child !== id) };
+}
+
+/** A stop may have a patience of its own, which is counted anew. */
+function hurried(roster: Roster, fact: Extract<Fact, { type: 'stop.begun' }>): Roster {
+	const { kill, clock = null } = fact;
+	if (kill === roster.plan.kill) return roster;
+	const children = roster.children.map((child) => (isLeaving(child) ? { ...child, clock } : child));
+	return { ...roster, plan: { ...roster.plan, kill }, children };
 }
 
 /** A wait counts from the first time that a child is told to leave. */

@@ -124,6 +124,7 @@ const requests: Record<Request['type'], string> = {
 	'signal.USR2': 'SIGUSR2',
 	'rotate.requested': 'A rotation request',
 	'stop.requested': 'A stop request',
+	'upgrade.requested': 'An upgrade request',
 };
 
 const info = (text: string): Sentence => ({ level: 'info', text });

@@ -133,6 +133,7 @@ export const supervisorMachine = supervisorSetup.createMachine({
 				'signal.QUIT': { actions: [{ type: 'decide', params: decisions.forwarded }, 'forwardToAll'] },
 				'signal.USR1': { actions: 'passOnToUpgrade' },
 				'signal.USR2': { actions: 'passOnToUpgrade' },
+				'upgrade.requested': { actions: 'passOnToUpgrade' },
 				generationUp: [
 					{ guard: 'isServing', actions: [{ type: 'decide', params: decisions.madeWhole }, 'makeWhole'] },
 					{ description: 'ignored: it was told to leave meanwhile' },
@@ -146,7 +147,15 @@ export const supervisorMachine = supervisorSetup.createMachine({
 					{ guard: 'isFillable', actions: 'fill' },
 					{ description: 'held back: a new generation boots, and the old one still serves' },
 				],
-				'xstate.done.actor.*': [{ guard: 'isOver', target: 'stopped', actions: 'forget' }, { actions: 'forget' }],
+				'xstate.done.actor.*': [
+					{
+						guard: 'isOverUnserved',
+						target: 'stopped',
+						actions: ['forget', { type: 'decide', params: decisions.neverServed }],
+					},
+					{ guard: 'isOver', target: 'stopped', actions: 'forget' },
+					{ actions: 'forget' },
+				],
 			},
 			initial: 'starting',
 			states: {
@@ -211,6 +220,7 @@ export const supervisorMachine = supervisorSetup.createMachine({
 						'rotate.requested': refusal,
 						'signal.USR1': refusal,
 						'signal.USR2': refusal,
+						'upgrade.requested': refusal,
 					},
 				},
 			},

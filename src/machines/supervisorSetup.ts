@@ -4,7 +4,7 @@ import type { Asker, Decision, FactOf, HappeningFact, Request } from './facts.ts
 import { generationMachine } from './generation.ts';
 import type { GenerationNews, GenerationOrder, GenerationOutput } from './generationSetup.ts';
 import { isCandidateBorn, type Roster } from './roster.ts';
-import { upgradeMachine } from './upgrade.ts';
+import { type UpgradeRequest, upgradeMachine } from './upgrade.ts';
 
 type GenerationRef = ActorRefFrom<typeof generationMachine>;
 
@@ -56,6 +56,12 @@ const base = setup({
 			context.serving in context.generations &&
 			(context.isServed || !(event as Hurt).isAlive),
 		isCandidateBesideOthers: ({ context, event }) => isOf(context.candidate, event) && hasOthers(context),
+		/** The last generation is over, and never was whole. */
+		isOverUnserved: ({ context, event }) =>
+			!hasOthers(context) &&
+			context.stopSignal === null &&
+			!(event as Over).output.isExhausted &&
+			(isOf(context.candidate, event) || (isOf(context.serving, event) && !context.isWhole)),
 		isServingBesideOthers: ({ context, event }) => isOf(context.serving, event) && hasOthers(context),
 		isServingAndWasAskedFor: ({ context, event }) =>
 			isOf(context.serving, event) && hasOthers(context) && context.asked !== 'start',
@@ -81,9 +87,13 @@ type Enqueue = Parameters<Parameters<typeof base.enqueueActions>[0]>[0]['enqueue
 
 export const supervisorSetup = base.extend({
 	actions: {
-		passOnToUpgrade: sendTo('upgrade', ({ event }) => event as FactOf<'signal.USR1' | 'signal.USR2'>),
+		passOnToUpgrade: sendTo('upgrade', ({ event }) => event as UpgradeRequest),
 		keepQueued: base.assign({ queued: ({ event }) => askerOf(event) }),
-		keepStop: base.assign({ stopSignal: ({ context, event }) => stopSignalOf(context, event), queued: null }),
+		keepStop: base.assign(({ context, event }) => ({
+			stopSignal: stopSignalOf(context, event),
+			plan: { ...context.plan, kill: patienceOf(context, event) },
+			queued: null,
+		})),
 		beginAgain: base.assign(({ context: { queued, asked } }) => ({ candidate: null, queued: queued ?? asked })),
 		undoStop: base.assign({ stopSignal: null, serving: 0, isWhole: false, candidate: null, queued: null }),
 		keepPlan: base.assign({ plan: ({ event }) => (event as FactOf<'supervisor.started'>).plan }),
@@ -161,7 +171,8 @@ export const supervisorSetup = base.extend({
 			type: 'carryOn',
 		}),
 		stopAll: base.enqueueActions(({ enqueue, context, event }) => {
-			sendToAll(enqueue, context, { type: 'stop', signal: stopSignalOf(context, event) });
+			const [signal, kill] = [stopSignalOf(context, event), patienceOf(context, event)];
+			sendToAll(enqueue, context, { type: 'stop', signal, kill });
 		}),
 		forwardToAll: base.enqueueActions(({ enqueue, context }) => {
 			sendToAll(enqueue, context, { type: 'forward', signal: 'QUIT' });
@@ -202,6 +213,11 @@ function hasOthers({ generations }: SupervisorContext): boolean {
 
 function stopSignalOf({ plan }: Pick<SupervisorContext, 'plan'>, { type }: { type: string }): string {
 	return plan.stop ?? (type === 'signal.INT' ? 'INT' : 'TERM');
+}
+
+/** How long children may live after they were told to stop, in milliseconds. */
+function patienceOf({ plan }: Pick<SupervisorContext, 'plan'>, event: SupervisorEvent): number {
+	return event.type === 'stop.requested' ? (event.kill ?? plan.kill) : plan.kill;
 }
 
 /** Who asks for a rotation by this event; null where nobody does. */
@@ -257,6 +273,11 @@ export const decisions = {
 		serving: serving in generations && isServed ? serving : null,
 		reason: 'output' in event ? event.output.reason : (event as Hurt).reason,
 	}),
+	/** It was the last, and never served as a whole. */
+	neverServed: ({ event }: Args): Decision => {
+		const { generation, reason } = (event as Over).output;
+		return { type: 'generation.givenUp', generation, serving: null, reason };
+	},
 	kept: ({ context, event }: Args): Decision => ({
 		type: 'generation.kept',
 		generation: context.candidate ?? 0,
@@ -269,6 +290,7 @@ export const decisions = {
 		type: 'stop.begun',
 		request: event.type,
 		signal: stopSignalOf(context, event),
+		kill: patienceOf(context, event),
 	}),
 	refused: ({ event }: Args<FactOf<Request['type']>>): Decision => ({
 		type: 'request.refused',

@@ -6,9 +6,9 @@ const notProvided = (what: string) => () => {
 	throw new Error(`the ${what} was not provided`);
 };
 
-export type UpgradeHappening = FactOf<
-	'signal.USR1' | 'signal.USR2' | 'upgrade.verified' | 'upgrade.refused' | 'upgrade.failed'
->;
+export type UpgradeRequest = FactOf<'signal.USR1' | 'signal.USR2' | 'upgrade.requested'>;
+
+export type UpgradeHappening = UpgradeRequest | FactOf<'upgrade.verified' | 'upgrade.refused' | 'upgrade.failed'>;
 
 const base = setup({
 	types: { events: {} as UpgradeHappening },
@@ -26,7 +26,7 @@ const base = setup({
 const begin = { target: 'checking', actions: { type: 'decide', params: { type: 'upgrade.begun' } } } as const;
 
 const decisions = {
-	refused: ({ event }: { event: FactOf<'signal.USR1' | 'signal.USR2'> }): Decision => ({
+	refused: ({ event }: { event: UpgradeRequest }): Decision => ({
 		type: 'request.refused',
 		request: event.type,
 		reason: 'upgrading',
@@ -43,7 +43,7 @@ export const upgradeMachine = base.createMachine({
 		idle: {
 			tags: 'resting',
 			description: 'Nobody asked for an upgrade.',
-			on: { 'signal.USR1': begin, 'signal.USR2': begin },
+			on: { 'signal.USR1': begin, 'signal.USR2': begin, 'upgrade.requested': begin },
 		},
 		checking: {
 			tags: 'coming',
@@ -54,6 +54,7 @@ export const upgradeMachine = base.createMachine({
 				'upgrade.refused': 'idle',
 				'signal.USR1': refusal,
 				'signal.USR2': refusal,
+				'upgrade.requested': refusal,
 			},
 		},
 		handingOver: {
@@ -64,6 +65,7 @@ export const upgradeMachine = base.createMachine({
 				'upgrade.failed': 'idle',
 				'signal.USR1': refusal,
 				'signal.USR2': refusal,
+				'upgrade.requested': refusal,
 			},
 		},
 	},

@@ -3,7 +3,7 @@ import type { Fact } from './facts.ts';
 import type { Roster } from './roster.ts';
 
 /** Of a journal: counted up when an older program could misread a newer file. */
-export const journalFormat = 3;
+export const journalFormat = 4;
 
 /** Where facts come from: a journal's supervisor, or nobody. */
 export interface Source {

@@ -32,8 +32,12 @@ export function supervisorIn({ decide, process, timer, proof, preflight, handove
 export function deliver(supervisor: Supervisor, happening: HappeningFact): void {
 	if ('child' in happening) sendIfThere(supervisor, `child.${happening.child}`, happening);
 	else if ('index' in happening) supervisor.getSnapshot().context.generations[happening.generation]?.send(happening);
-	else if (happening.type.startsWith('upgrade.')) sendIfThere(supervisor, 'upgrade', happening);
+	else if (isUpgradeNews(happening)) sendIfThere(supervisor, 'upgrade', happening);
 	else supervisor.send(happening);
+}
+
+function isUpgradeNews({ type }: HappeningFact): boolean {
+	return type === 'upgrade.verified' || type === 'upgrade.refused' || type === 'upgrade.failed';
 }
 
 function sendIfThere({ system }: Supervisor, id: string, happening: HappeningFact) {

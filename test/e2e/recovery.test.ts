@@ -485,7 +485,7 @@ describe('a journal', () => {
 	it('whose first fact comes before the start is read up to there', async () => {
 		const self = await lives(['-start=50'], shell(patient));
 		const header =
-			'{"journal":3,"program":"x","boot":"b","run":"r","pid":1,"startTime":1,"args":[],"listeners":[],"words":null}';
+			'{"journal":4,"program":"x","boot":"b","run":"r","pid":1,"startTime":1,"args":[],"listeners":[],"words":null}';
 		writeFileSync(self.journal, `${header}\n{"seq":1,"at":1,"type":"signal.HUP"}\n`);
 		self.start();
 		await self.logged(/line 2 is a fact before the start; it was read up to there$/);
@@ -564,7 +564,7 @@ describe('a journal', () => {
 		[
 			'belongs to somebody else',
 			(path) => {
-				writeFileSync(path, '{"journal":3}\n');
+				writeFileSync(path, '{"journal":4}\n');
 				chownSync(path, 65534, 65534);
 			},
 			/^Unable to open journal .*: it belongs to another user \(uid 65534\)$/,
@@ -572,7 +572,7 @@ describe('a journal', () => {
 		[
 			'others may write to',
 			(path) => {
-				writeFileSync(path, '{"journal":3}\n');
+				writeFileSync(path, '{"journal":4}\n');
 				chmodSync(path, 0o620);
 			},
 			/^Unable to open journal .*: others may write to it$/,
@@ -609,7 +609,7 @@ describe('a journal', () => {
 		const env = environment({ RUNTIME_DIRECTORY: folder });
 		const program = run(['-listen=tcp://127.0.0.1:0', '-start=0', '-command=/bin/true'], { env });
 		await program.ended;
-		expect(readFileSync(join(folder, 'journal'), 'utf8')).toMatch(/^\{"journal":3,/);
+		expect(readFileSync(join(folder, 'journal'), 'utf8')).toMatch(/^\{"journal":4,/);
 	});
 
 	it.runIf(isRoot)(

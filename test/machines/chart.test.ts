@@ -76,6 +76,7 @@ describe('the ways that are possible', () => {
 			'alive.starting|xstate.done.actor.*|0',
 			'alive|xstate.done.actor.*|0',
 			'alive|xstate.done.actor.*|1',
+			'alive|xstate.done.actor.*|2',
 		]);
 	});
 });

@@ -9,7 +9,7 @@ export function writeHistory(path, facts) {
 	const fd = openSync(path, 'w');
 	let seq = 0;
 	const at = () => 1_700_000_000_000 + seq * 10;
-	let text = `${JSON.stringify({ journal: 3, program: '1.0.0', boot: 'b', run: 'r', pid: 1, startTime: 1, args: [], listeners: [], words: null })}\n`;
+	let text = `${JSON.stringify({ journal: 4, program: '1.0.0', boot: 'b', run: 'r', pid: 1, startTime: 1, args: [], listeners: [], words: null })}\n`;
 	const add = (fact) => {
 		seq += 1;
 		text += `${JSON.stringify({ seq, at: at(), ...fact })}\n`;

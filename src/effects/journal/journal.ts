@@ -2,7 +2,8 @@
 import { closeSync, fstatSync, ftruncateSync, renameSync, unlinkSync, writeSync } from 'node:fs';
 import { nullable, number } from 'valibot';
 import type { Fact } from '../../machines/facts.ts';
-import { evolve, type Roster, stateOf } from '../../machines/roster.ts';
+import { evolvePast, type Past } from '../../machines/past.ts';
+import { stateOf } from '../../machines/roster.ts';
 import { wordsOf } from '../os/words.ts';
 import { type Inheritance, part } from '../upgrade/inheritance.ts';
 import { createPrivate, lock } from './file.ts';
@@ -14,7 +15,9 @@ export interface Journal {
 	/** To be called when no step is under way: what is compacted then is whole. */
 	rest: () => void;
 	/** What the facts so far amount to. */
-	roster: () => Roster | null;
+	past: () => Past;
+	/** How large the file is, in bytes; null where it is in memory. */
+	size: () => number | null;
 	/** It is in a file, and outlives the supervisor. */
 	isDurable: boolean;
 }
@@ -29,15 +32,16 @@ const compactAt = 1024 * 1024;
 const [shortestWait, longestWait] = [250, 30_000];
 
 /** A journal in memory: what is kept is what the facts amount to, so it does not grow with time. */
-export function memoryJournal(start: Roster | null, inheritance: Inheritance): Journal {
-	let roster = start;
+export function memoryJournal(start: Past, inheritance: Inheritance): Journal {
+	let past = start;
 	inheritance.leave(journalPart, () => ({ state: null, fds: [] }));
 	return {
 		record: (fact) => {
-			roster = evolve(roster, fact);
+			past = evolvePast(past, fact);
 		},
 		rest: () => {},
-		roster: () => roster,
+		past: () => past,
+		size: () => null,
 		isDurable: false,
 	};
 }
@@ -48,7 +52,7 @@ interface FileJournalOptions {
 	fd: number;
 	header: Header;
 	/** What the facts so far amount to. */
-	start: Roster | null;
+	start: Past;
 	report: (text: string) => void;
 	inheritance: Inheritance;
 }
@@ -56,7 +60,7 @@ interface FileJournalOptions {
 /** Goes on with a journal file: a new life, with a header of its own. */
 export function fileJournal({ path, fd: opened, header, start, report, inheritance }: FileJournalOptions): Journal {
 	let fd = opened;
-	let roster = start;
+	let past = start;
 	let size = fstatSync(fd).size;
 	let nextCompaction = compactAt;
 	let last: Fact | null = null;
@@ -82,8 +86,8 @@ export function fileJournal({ path, fd: opened, header, start, report, inheritan
 	}
 
 	function record(fact: Fact) {
-		const before = roster;
-		roster = evolve(roster, fact);
+		const before = past;
+		past = evolvePast(past, fact);
 		attempt(() => {
 			if (isBroken) mend(before, fact.seq - 1, fact.at);
 			append(fact);
@@ -94,10 +98,10 @@ export function fileJournal({ path, fd: opened, header, start, report, inheritan
 	}
 
 	/** What could not be written is told by a checkpoint. */
-	function mend(checkpoint: Roster | null, seq: number, at: number) {
+	function mend({ roster, ...rest }: Past, seq: number, at: number) {
 		if (!hasHeader) append(header);
 		hasHeader = true;
-		if (checkpoint) append({ checkpoint, seq, at, gap: true });
+		if (roster) append({ checkpoint: roster, seq, at, ...rest, gap: true });
 		report(`The journal ${path} is written again; what happened in between is missing in it`);
 		isBroken = false;
 	}
@@ -105,14 +109,14 @@ export function fileJournal({ path, fd: opened, header, start, report, inheritan
 	/** Without a fact that comes by it would stay unwritten, and a crash would find too little. */
 	function tryAgain(wait: number) {
 		setTimeout(() => {
-			if (isBroken && last) attempt(() => mend(roster, last?.seq ?? 0, last?.at ?? 0));
+			if (isBroken && last) attempt(() => mend(past, last?.seq ?? 0, last?.at ?? 0));
 			if (isBroken) tryAgain(Math.min(wait * 2, longestWait));
 		}, wait).unref();
 	}
 
 	function rest() {
-		if (size <= nextCompaction || isUpgrading || !roster || !last) return;
-		if (stateOf(roster) === 'running') compact(roster, last);
+		if (size <= nextCompaction || isUpgrading || !past.roster || !last) return;
+		if (stateOf(past.roster) === 'running') compact(last);
 	}
 
 	function attempt(work: () => void) {
@@ -126,9 +130,9 @@ export function fileJournal({ path, fd: opened, header, start, report, inheritan
 	}
 
 	/** A journal that can't be compacted is no broken one: it grows, and is tried again when it has doubled. */
-	function compact(checkpoint: Roster, fact: Fact) {
+	function compact(fact: Fact) {
 		try {
-			replace(checkpoint, fact);
+			replace(fact);
 			nextCompaction = compactAt;
 		} catch (error) {
 			nextCompaction = size * 2;
@@ -137,12 +141,13 @@ export function fileJournal({ path, fd: opened, header, start, report, inheritan
 	}
 
 	/** A new file takes the old one's place in one step: killed at any point, one of the two is there, whole. */
-	function replace(checkpoint: Roster, { seq, at }: Fact) {
+	function replace({ seq, at }: Fact) {
 		const next = `${path}.new`;
 		const nextFd = createPrivate(next);
 		try {
 			lock(nextFd);
-			const lines: JournalLine[] = [header, { checkpoint, seq, at }];
+			const { roster, ...rest } = past;
+			const lines: JournalLine[] = [header, ...(roster ? [{ checkpoint: roster, seq, at, ...rest }] : [])];
 			const bytes = Buffer.from(lines.map((line) => `${JSON.stringify(line)}\n`).join(''));
 			if (writeSync(nextFd, bytes) < bytes.length) throw new Error('no space left on device');
 			renameSync(next, path);
@@ -156,5 +161,5 @@ export function fileJournal({ path, fd: opened, header, start, report, inheritan
 		}
 	}
 
-	return { record, rest, roster: () => roster, isDurable: true };
+	return { record, rest, past: () => past, size: () => size, isDurable: true };
 }

@@ -1,12 +1,7 @@
 /** After a supervisor was killed: its children, its sockets and its pipes, found again by its journal. */
 import { closeSync } from 'node:fs';
-import {
-	evolve,
-	type Respawn,
-	type Roster,
-	type RosterChild,
-	withoutChildThatNeverWas,
-} from '../../machines/roster.ts';
+import { evolvePast, noPast, type Past } from '../../machines/past.ts';
+import { type Respawn, type Roster, type RosterChild, withoutChildThatNeverWas } from '../../machines/roster.ts';
 import type { Survivor } from '../children/children.ts';
 import type { OpenPipe } from '../children/output.ts';
 import type { KeptWords } from '../children/words.ts';
@@ -19,17 +14,22 @@ import type { User } from '../os/user.ts';
 import type { Listener } from '../sockets/listener.ts';
 import type { JournalContent } from './lines.ts';
 import { nobody, type Relative, relativesOf, takeListening, takePipes, takeWords } from './relatives.ts';
-import type { Header } from './shapes.ts';
+import type { Checkpoint, Header } from './shapes.ts';
 
 /** What the journal's facts amount to, and the number of the last one. */
-export function foldJournal({ lines }: JournalContent): { roster: Roster | null; seq: number } {
-	let roster: Roster | null = null;
+export function foldJournal({ lines }: JournalContent): { past: Past; seq: number } {
+	let past = noPast;
 	let seq = 0;
 	for (const line of lines) {
-		roster = 'checkpoint' in line ? line.checkpoint : evolve(roster, line);
+		past = 'checkpoint' in line ? pastOf(line) : evolvePast(past, line);
 		seq = line.seq;
 	}
-	return { roster, seq };
+	return { past, seq };
+}
+
+/** What a checkpoint stands for. */
+export function pastOf({ checkpoint, receipts, tally }: Checkpoint): Past {
+	return { roster: checkpoint, receipts, tally };
 }
 
 export interface Recovered {

@@ -18,7 +18,9 @@ import {
 	string,
 } from 'valibot';
 import type { Fact, FactType, Request } from '../../machines/facts.ts';
+import type { Receipts } from '../../machines/receipts.ts';
 import type { Roster } from '../../machines/roster.ts';
+import type { Tally } from '../../machines/tally.ts';
 import type { Listener } from '../sockets/listener.ts';
 import { fileSchema } from '../sockets/madeFile.ts';
 
@@ -40,6 +42,8 @@ export interface Header {
 /** What all facts up to `seq` amount to. With `gap`, some of them are not in the file. */
 export interface Checkpoint {
 	checkpoint: Roster;
+	receipts: Receipts;
+	tally: Tally;
 	seq: number;
 	at: number;
 	gap?: true | undefined;
@@ -48,7 +52,7 @@ export interface Checkpoint {
 export type JournalLine = Header | Checkpoint | Fact;
 
 const signals = ['signal.HUP', 'signal.TERM', 'signal.INT', 'signal.QUIT', 'signal.USR1', 'signal.USR2'] as const;
-const requests = [...signals, 'rotate.requested', 'stop.requested'] as const;
+const requests = [...signals, 'rotate.requested', 'stop.requested', 'upgrade.requested'] as const;
 const word = () => picklist(['notify', 'ack', 'wait']);
 const asker = () => picklist(['start', 'SIGHUP', 'rotate']);
 /** In milliseconds since 1970, to the year 9999. */
@@ -66,7 +70,11 @@ const plan = () =>
 	});
 
 /** What was asked for. */
-export const requestSchema = (): GenericSchema<unknown, Request> => object({ type: picklist(requests) });
+export const requestSchema = (): GenericSchema<unknown, Request> =>
+	object({
+		type: picklist(requests),
+		kill: optional(number()),
+	}) as GenericSchema<unknown, Request>;
 
 /** What facts amount to. */
 export const rosterSchema = (): GenericSchema<unknown, Roster> =>
@@ -119,11 +127,48 @@ export const rosterSchema = (): GenericSchema<unknown, Roster> =>
 		),
 	});
 
+/** What became of the rotations. */
+export const receiptsSchema = (): GenericSchema<unknown, Receipts> =>
+	object({
+		kept: array(
+			object({
+				generation: count(),
+				verdict: picklist(['pending', 'serving', 'givenUp', 'stopped']),
+				asked: asker(),
+				askedAt: nullable(time()),
+				spawnedAt: nullable(time()),
+				verdictAt: nullable(time()),
+				pids: array(count()),
+				ready: nullable(word()),
+				unproven: boolean(),
+				replaced: array(count()),
+				reason: nullable(string()),
+				exits: array(object({ pid: count(), code: nullable(number()), signal: nullable(string()) })),
+				lastWords: array(string()),
+				continuedAs: nullable(count()),
+			}),
+		),
+		askedAt: nullable(time()),
+	});
+
+/** What was counted. */
+export const tallySchema = (): GenericSchema<unknown, Tally> =>
+	object({
+		rotations: object({ serving: count(), givenUp: count(), stopped: count() }),
+		ready: object({ counts: array(count()), count: count(), seconds: number() }),
+		respawns: count(),
+		upgrades: count(),
+		upgradesFailed: count(),
+		upgradeFailure: nullable(string()),
+		recoveries: count(),
+	});
+
 /** Made when something is read, not at every start. */
 export function newSchemas() {
 	const fact = <T extends FactType, F extends Record<string, GenericSchema>>(type: T, fields: F) =>
 		object({ seq: count(), at: time(), type: literal(type), ...fields });
 	const roster = rosterSchema();
+	const lastWords = optional(array(string()));
 	const facts: Record<FactType, GenericSchema> = {
 		'supervisor.started': fact('supervisor.started', { pid: number(), plan: plan() }),
 		'supervisor.recovered': fact('supervisor.recovered', { pid: number(), by: picklist(['start', 'upgrade']), roster }),
@@ -134,7 +179,8 @@ export function newSchemas() {
 		'signal.USR1': fact('signal.USR1', {}),
 		'signal.USR2': fact('signal.USR2', {}),
 		'rotate.requested': fact('rotate.requested', {}),
-		'stop.requested': fact('stop.requested', {}),
+		'stop.requested': fact('stop.requested', { kill: optional(number()) }),
+		'upgrade.requested': fact('upgrade.requested', {}),
 		'child.spawned': fact('child.spawned', {
 			child: number(),
 			pid: number(),
@@ -148,7 +194,7 @@ export function newSchemas() {
 		'deadline.moved': fact('deadline.moved', { child: number(), deadline: number() }),
 		'child.proving': fact('child.proving', { child: number(), by: word() }),
 		'child.proved': fact('child.proved', { child: number(), isSeen: boolean(), clock: number() }),
-		'child.unproved': fact('child.unproved', { child: number(), missing: array(string()), clock: number() }),
+		'child.unproved': fact('child.unproved', { child: number(), missing: array(string()), clock: number(), lastWords }),
 		'child.rejected': fact('child.rejected', { child: number(), reason: string() }),
 		'respawn.scheduled': fact('respawn.scheduled', {
 			generation: number(),
@@ -167,10 +213,11 @@ export function newSchemas() {
 			status: number(),
 			left: array(number()),
 			clock: number(),
+			lastWords,
 		}),
-		'child.stopped': fact('child.stopped', { child: number(), pid: number(), clock: number() }),
+		'child.stopped': fact('child.stopped', { child: number(), pid: number(), clock: number(), lastWords }),
 		'group.gone': fact('group.gone', { child: number() }),
-		'timer.elapsed': fact('timer.elapsed', { child: number(), timer: picklist(['boot', 'kill']) }),
+		'timer.elapsed': fact('timer.elapsed', { child: number(), timer: picklist(['boot', 'kill']), lastWords }),
 		'upgrade.verified': fact('upgrade.verified', {}),
 		'upgrade.refused': fact('upgrade.refused', { reason: string() }),
 		'upgrade.failed': fact('upgrade.failed', { reason: string() }),
@@ -204,7 +251,12 @@ export function newSchemas() {
 			reason: picklist(['stopping', 'upgrading']),
 		}),
 		'signal.forwarded': fact('signal.forwarded', { signal: string() }),
-		'stop.begun': fact('stop.begun', { request: picklist(requests), signal: string() }),
+		'stop.begun': fact('stop.begun', {
+			request: picklist(requests),
+			signal: string(),
+			kill: number(),
+			clock: number(),
+		}),
 		'service.lost': fact('service.lost', {}),
 		'upgrade.begun': fact('upgrade.begun', {}),
 	};
@@ -221,6 +273,8 @@ export function newSchemas() {
 	});
 	const checkpoint: GenericSchema<unknown, Checkpoint> = object({
 		checkpoint: roster,
+		receipts: receiptsSchema(),
+		tally: tallySchema(),
 		seq: count(),
 		at: time(),
 		gap: optional(literal(true)),

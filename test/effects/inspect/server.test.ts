@@ -15,6 +15,7 @@ import { connect } from 'node:net';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { serveInspector } from '../../../src/effects/inspect/server.ts';
+import { noPast } from '../../../src/machines/past.ts';
 import { imaginedSource, journalSource } from '../../../src/effects/inspect/source.ts';
 import { bootId } from '../../../src/effects/os/identity.ts';
 import { lookUp } from '../../../src/effects/os/proc.ts';
@@ -26,7 +27,7 @@ import { rotating, simulate } from '../../support/simulation.ts';
 
 const header = (run: string) =>
 	JSON.stringify({
-		journal: 3,
+		journal: 4,
 		program: '1.0.0',
 		boot: 'b',
 		run,
@@ -198,7 +199,8 @@ describe('the inspector’s server', () => {
 		const page = listen(await serve(journal));
 		await until('what is there', () => page.told.some(({ event }) => event === 'live'));
 		const last = history.at(-1);
-		const checkpoint = { checkpoint: simulation.roster(), seq: last?.seq, at: last?.at };
+		const { receipts, tally } = noPast;
+		const checkpoint = { checkpoint: simulation.roster(), receipts, tally, seq: last?.seq, at: last?.at };
 		simulation.up(2);
 		writeFileSync(`${journal}.new`, `${header('one')}\n${lines([checkpoint, ...history.slice(known)])}`);
 		renameSync(`${journal}.new`, journal);

@@ -1,3 +1,4 @@
+import { noPast } from '../../../src/machines/past.ts';
 import { describe, expect, it } from 'vitest';
 import { readJournal } from '../../../src/effects/journal/lines.ts';
 import { journalText } from '../../support/journal.ts';
@@ -9,6 +10,7 @@ describe('a journal is read up to', () => {
 	const simulation = rotating();
 	const { history } = simulation;
 	const roster = simulation.roster();
+	const { receipts, tally } = noPast;
 	const last = history.at(-1);
 
 	it.each([
@@ -27,6 +29,8 @@ describe('a journal is read up to', () => {
 				...history,
 				{
 					checkpoint: { ...roster, children: [...(roster?.children ?? []), ...(roster?.children ?? [])] },
+					receipts,
+					tally,
 					seq: 99,
 					at: 1,
 				},
@@ -40,7 +44,7 @@ describe('a journal is read up to', () => {
 	});
 
 	it('its end, where a checkpoint stands for no more than what is there', () => {
-		const { problems } = read([...history, { checkpoint: roster, seq: last?.seq, at: 1, gap: true }]);
+		const { problems } = read([...history, { checkpoint: roster, receipts, tally, seq: last?.seq, at: 1, gap: true }]);
 		expect(problems).toEqual([]);
 	});
 });

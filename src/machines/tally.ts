@@ -1,0 +1,68 @@
+/** Counts of what happened, as metrics show them. A fold over facts that decides nothing. */
+import type { Fact } from './facts.ts';
+import type { Receipt, Verdict } from './receipts.ts';
+
+export interface Tally {
+	/** Rotations by verdict; a start is none. */
+	rotations: Record<Exclude<Verdict, 'pending'>, number>;
+	/** From the first child's birth to the verdict of each generation that came up: those within each bound, and the sum. */
+	ready: { counts: number[]; count: number; seconds: number };
+	/** Children that took the place of one that was lost. */
+	respawns: number;
+	upgrades: number;
+	upgradesFailed: number;
+	/** Why the last upgrade failed; null where it did not. */
+	upgradeFailure: string | null;
+	recoveries: number;
+}
+
+/** The histogram's bounds, in seconds. */
+export const readyBounds = [0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300];
+
+export const emptyTally: Tally = {
+	rotations: { serving: 0, givenUp: 0, stopped: 0 },
+	ready: { counts: readyBounds.map(() => 0), count: 0, seconds: 0 },
+	respawns: 0,
+	upgrades: 0,
+	upgradesFailed: 0,
+	upgradeFailure: null,
+	recoveries: 0,
+};
+
+/** Adds one fact, and the receipts that it gives a verdict. */
+export function evolveTally(tally: Tally, fact: Fact, settled: Receipt[]): Tally {
+	return settled.reduce(withVerdict, withFact(tally, fact));
+}
+
+function withFact(tally: Tally, fact: Fact): Tally {
+	switch (fact.type) {
+		case 'supervisor.started':
+			return emptyTally;
+		case 'supervisor.recovered':
+			return fact.by === 'upgrade'
+				? { ...tally, upgrades: tally.upgrades + 1, upgradeFailure: null }
+				: { ...tally, recoveries: tally.recoveries + 1 };
+		case 'upgrade.refused':
+		case 'upgrade.failed':
+			return { ...tally, upgradesFailed: tally.upgradesFailed + 1, upgradeFailure: fact.reason };
+		case 'respawn.due':
+			return { ...tally, respawns: tally.respawns + 1 };
+		default:
+			return tally;
+	}
+}
+
+function withVerdict(tally: Tally, { verdict, asked, spawnedAt, verdictAt, continuedAs }: Receipt): Tally {
+	if (verdict === 'pending' || continuedAs !== null) return tally;
+	const { ready, rotations } = tally;
+	const counted = asked === 'start' ? rotations : { ...rotations, [verdict]: rotations[verdict] + 1 };
+	if (verdict !== 'serving' || spawnedAt === null || verdictAt === null) return { ...tally, rotations: counted };
+	// The clock of the wall may have been set back.
+	const seconds = Math.max(0, verdictAt - spawnedAt) / 1000;
+	const counts = ready.counts.map((count, index) => count + (seconds <= (readyBounds[index] ?? 0) ? 1 : 0));
+	return {
+		...tally,
+		rotations: counted,
+		ready: { counts, count: ready.count + 1, seconds: ready.seconds + seconds },
+	};
+}
