@@ -22,6 +22,9 @@ export interface Options {
 	journal: string;
 	env: string;
 	pidfile: string;
+	/** Paths of the control socket and of the one that hands the listeners out; empty is none. */
+	control: string;
+	share: string;
 	/** LISTEN_PID for the children. */
 	systemd: boolean;
 	/** The child's own arguments. */
@@ -103,6 +106,18 @@ const flags: Record<string, Flag> = {
 		default: '',
 		placeholder: 'PATH',
 		text: 'File to record what happened in, and to recover from',
+	},
+	control: {
+		type: 'string',
+		default: '',
+		placeholder: 'PATH',
+		text: 'Socket for the commands below; $RUNTIME_DIRECTORY/control where a manager sets that',
+	},
+	share: {
+		type: 'string',
+		default: '',
+		placeholder: 'PATH',
+		text: 'Socket that hands the listening sockets to whoever connects',
 	},
 	env: {
 		type: 'string',
@@ -215,6 +230,8 @@ function toOptions(values: Values, args: string[]): Options {
 		kill: Number(text('kill')),
 		json: text('json') === 'true',
 		journal: text('journal'),
+		control: text('control'),
+		share: text('share'),
 		env: text('env'),
 		pidfile: text('pidfile'),
 		systemd: text('systemd') === 'true',
@@ -234,8 +251,12 @@ function usage(): string {
 		'',
 		'Usage:',
 		'  socketmaster [flag]... -command=PATH [--] [argument of the program]...',
-		'  socketmaster replay JOURNAL [-until=SEQ|TIME] [-json] [-follow]',
-		'  socketmaster inspect JOURNAL [-listen=HOST:PORT] [-open]',
+		'  socketmaster rotate [-control=PATH|NAME] [-timeout=MILLIS] [-json]',
+		'  socketmaster status [-control=PATH|NAME] [-json] [-watch] [-metrics]',
+		'  socketmaster stop [-control=PATH|NAME] [-kill=MILLIS]',
+		'  socketmaster upgrade [-control=PATH|NAME] [-timeout=MILLIS]',
+		'  socketmaster replay JOURNAL [-until=SEQ|TIME] [-json] [-follow] [-receipts]',
+		'  socketmaster inspect [JOURNAL | -control=PATH|NAME] [-listen=HOST:PORT] [-open]',
 		'  socketmaster simulate [-listen=HOST:PORT] [-open]',
 		'',
 		'Flags:',

@@ -129,10 +129,15 @@ function wordFolderOr(listeners: Listeners, options: WordFolderOptions): string 
 
 /** Where the facts go: the flag's path, else the directory that a service manager gave us, else nowhere. */
 export function journalPath({ journal }: Options): string | null {
+	return journal || runtimeFile('journal');
+}
+
+/** A file in the directory that a service manager gave us; null where there is none. */
+export function runtimeFile(name: string): string | null {
 	const { RUNTIME_DIRECTORY = '', SOCKETMASTER_RUN } = process.env;
-	// In a child of another supervisor that directory is the other one's, and so is its journal.
+	// In a child of another supervisor that directory is the other one's, and so is all that is in it.
 	const [directory] = SOCKETMASTER_RUN ? [] : RUNTIME_DIRECTORY.split(':');
-	return journal || (directory ? `${directory}/journal` : null);
+	return directory ? `${directory}/${name}` : null;
 }
 
 /** What a journal tells of a supervisor that was killed. */

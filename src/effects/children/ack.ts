@@ -6,9 +6,10 @@ import { closeAll } from '../os/descriptors.ts';
 import { dispose } from '../os/disposal.ts';
 import { kinOf } from '../os/family.ts';
 import { newSecret } from '../os/identity.ts';
-import { call, constants, poll, SyscallError } from '../os/libc.ts';
-import { isHungUp, isReadable } from '../os/poll.ts';
+import { call, constants, poll } from '../os/libc.ts';
+import { isReadable } from '../os/poll.ts';
 import type { User } from '../os/user.ts';
+import { accept, peerOf } from '../sockets/accept.ts';
 import { boundAddress } from '../sockets/address.ts';
 import { openPlain } from '../sockets/plain.ts';
 
@@ -104,7 +105,7 @@ export function openAckDoor({ folder, user, known, said }: AckDoorOptions): AckD
 
 	/** Who has connected is known for sure; it may be gone before its line is read. */
 	function serve(client: number) {
-		const sender = peerOf(client);
+		const { pid: sender } = peerOf(client);
 		const kin = kinOf(sender);
 		let line = '';
 		if (read()) return;
@@ -172,24 +173,4 @@ export function readAck(line: string): number | null {
 		const [, pid] = /^:?["']?pid["']?:\s*(\d{1,10})\s*$/m.exec(text) ?? [];
 		return isAck && pid !== undefined ? Number(pid) : null;
 	}
-}
-
-/** `nobody` where he has gone again, `full` where there is no fd for him, `over` where the socket was shut down. */
-function accept(fd: number): number | 'nobody' | 'full' | 'over' {
-	try {
-		return call('accept4', fd, null, null, constants.SOCK_NONBLOCK | constants.SOCK_CLOEXEC);
-	} catch (error) {
-		if (!(error instanceof SyscallError)) throw error;
-		if (error.code === 'EINVAL' || isHungUp(fd)) return 'over';
-		return ['EAGAIN', 'EINTR', 'ECONNABORTED'].includes(error.code) ? 'nobody' : 'full';
-	}
-}
-
-/** struct ucred: pid, uid, gid (unix(7)). */
-function peerOf(client: number): number {
-	const credentials = Buffer.alloc(12);
-	const length = Buffer.alloc(4);
-	length.writeUInt32LE(credentials.length);
-	call('getsockopt', client, constants.SOL_SOCKET, constants.SO_PEERCRED, credentials, length);
-	return credentials.readInt32LE();
 }

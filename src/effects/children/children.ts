@@ -100,7 +100,7 @@ export function childrenOf({ inheritance, recovered, ...birth }: ChildrenOptions
 		gone.output?.finish(left.length > 0);
 		words.forget(gone.child);
 		if (left.length === 0) living.delete(exit.pid);
-		admit({ type: 'child.exited', child: gone.child, ...exit, left });
+		admit({ type: 'child.exited', child: gone.child, ...exit, left, ...outputs.wordsOf(gone.child) });
 		if (left.length > 0) watchGroup(gone);
 	}
 

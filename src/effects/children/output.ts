@@ -2,7 +2,7 @@
 import { constants as fs, openSync, readSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import type { OnReadOpts, Socket, SocketConstructorOpts } from 'node:net';
-import { array, number, object, string } from 'valibot';
+import { array, nullable, number, object, string } from 'valibot';
 import type { Log } from '../log/log.ts';
 import type { Sink } from '../log/sink.ts';
 import { findCommand } from '../os/command.ts';
@@ -21,6 +21,8 @@ export interface OpenPipe {
 	generation: number;
 	/** The beginning of a line whose end has not come yet; characters are bytes. */
 	unfinished: string;
+	/** What it has printed last, where its generation has no verdict yet; characters are bytes. */
+	last?: string | null;
 }
 
 export interface Output {
@@ -32,11 +34,23 @@ export interface Output {
 }
 
 const outputsPart = part('outputs', () =>
-	array(object({ fd: number(), child: number(), pid: number(), generation: number(), unfinished: string() })),
+	array(
+		object({
+			fd: number(),
+			child: number(),
+			pid: number(),
+			generation: number(),
+			unfinished: string(),
+			last: nullable(string()),
+		}),
+	),
 );
 
 /** A longer line is passed on in pieces of about this many bytes. */
 const longestLine = 64 * 1024;
+
+/** Of what a child has printed so many bytes and lines are kept, until its generation has a verdict. */
+const [mostLast, mostLines] = [8192, 20];
 
 /** All pipes are read into this one: a chunk is done with before the next is read. */
 const buffer = Buffer.allocUnsafeSlow(64 * 1024);
@@ -45,13 +59,19 @@ interface Reader {
 	child: number;
 	socket: Socket;
 	output: Output;
+	generation: number;
 	describe: () => OpenPipe;
+	lastWords: () => string[];
+	/** Keeps no last words any more. */
+	settle: () => void;
 }
 
 export interface OutputsOptions {
 	sink: Pick<Sink, 'isStalled' | 'onReady'>;
 	log: Pick<Log, 'child'>;
 	inheritance: Inheritance;
+	/** Whether a generation has no verdict yet. */
+	isPending: (generation: number) => boolean;
 }
 
 export type Outputs = ReturnType<typeof outputsOf>;
@@ -60,7 +80,7 @@ export type Outputs = ReturnType<typeof outputsOf>;
  * Outputs that share one log and its sink: while that is stalled none of them is read, and the children
  * wait in write(2), as they would for any slow reader.
  */
-export function outputsOf({ sink, log, inheritance }: OutputsOptions) {
+export function outputsOf({ sink, log, inheritance, isPending }: OutputsOptions) {
 	const readers = new Set<Reader>();
 	const paused = new Set<Socket>();
 	let isHeld = false;
@@ -70,8 +90,13 @@ export function outputsOf({ sink, log, inheritance }: OutputsOptions) {
 	});
 
 	/** Reads a pipe from now on. */
-	function open({ fd, child, pid, generation, unfinished }: OpenPipe): Output {
-		const lines = newLines(log.child(pid, generation), unfinished);
+	function open({ fd, child, pid, generation, unfinished, last: known = '' }: OpenPipe): Output {
+		const say = log.child(pid, generation);
+		let last = isPending(generation) ? (known ?? '') : null;
+		const lines = newLines((whole) => {
+			if (last !== null) last = `${last}${whole}\n`.slice(-mostLast);
+			say(whole);
+		}, unfinished);
 		const options: SocketConstructorOpts & { onread: OnReadOpts } = {
 			fd,
 			readable: true,
@@ -87,8 +112,17 @@ export function outputsOf({ sink, log, inheritance }: OutputsOptions) {
 			},
 		};
 		const socket = newSocket(options);
-		const describe = () => ({ fd, child, pid, generation, unfinished: lines.unfinished() });
-		const reader = { child, socket, output: { finish }, describe };
+		const reader: Reader = {
+			child,
+			generation,
+			socket,
+			output: { finish },
+			describe: () => ({ fd, child, pid, generation, unfinished: lines.unfinished(), last }),
+			lastWords: () => (last === null ? [] : linesIn(last + lines.unfinished())),
+			settle: () => {
+				last = null;
+			},
+		};
 		readers.add(reader);
 		socket.on('error', () => socket.destroy());
 		socket.on('close', () => {
@@ -115,6 +149,20 @@ export function outputsOf({ sink, log, inheritance }: OutputsOptions) {
 	function of(child: number): Output | null {
 		for (const reader of readers) if (reader.child === child) return reader.output;
 		return null;
+	}
+
+	/** The last lines of a child whose generation has no verdict yet, as a part of the fact that ends its boot. */
+	function wordsOf(child: number): { lastWords?: string[] } {
+		for (const reader of readers) {
+			const lastWords = reader.child === child ? reader.lastWords() : [];
+			if (lastWords.length > 0) return { lastWords };
+		}
+		return {};
+	}
+
+	/** A generation has its verdict. */
+	function settle(generation: number) {
+		for (const reader of readers) if (reader.generation === generation) reader.settle();
 	}
 
 	/** Whether a pipe is closed already, and the last word of its child not logged yet. */
@@ -171,7 +219,7 @@ export function outputsOf({ sink, log, inheritance }: OutputsOptions) {
 		return { state, fds: state.map(({ fd }) => fd) };
 	});
 
-	return { open, of, isEnding, hold, resume, abandon };
+	return { open, of, wordsOf, settle, isEnding, hold, resume, abandon };
 }
 
 /** Loaded by name, when the first child runs already: a start is quicker so. */
@@ -196,6 +244,16 @@ function isHeldByOthers(fd: number): boolean {
 	} catch {
 		return true;
 	}
+}
+
+/** The last lines of what bytes say; the first of them may have been cut. */
+function linesIn(bytes: string): string[] {
+	const text = Buffer.from(bytes, 'latin1').toString('utf8');
+	return text
+		.replace(/\n$/, '')
+		.split('\n')
+		.slice(-mostLines)
+		.filter((line, index) => index > 0 || line !== '');
 }
 
 /** How many bytes are in a pipe. */

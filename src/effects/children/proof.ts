@@ -18,10 +18,12 @@ export interface ProofOptions {
 	run: string;
 	/** The pid of a child; null when it is gone. */
 	pidOf: (child: number) => number | null;
+	/** What a child has printed last. */
+	wordsOf: (child: number) => { lastWords?: string[] };
 }
 
 /** Tells once what is seen. Of a child that is gone nothing is told: its end is. */
-export function proofActor({ admit, listeners, run, pidOf }: ProofOptions) {
+export function proofActor({ admit, listeners, run, pidOf, wordsOf }: ProofOptions) {
 	return fromCallback<EventObject, ProofInput>(({ input: { child } }) => {
 		const first = look();
 		if (first === null) return;
@@ -43,7 +45,7 @@ export function proofActor({ admit, listeners, run, pidOf }: ProofOptions) {
 
 		function tell({ missing, isSeen }: Seen) {
 			if (missing.length === 0 || !isSeen) admit({ type: 'child.proved', child, isSeen });
-			else admit({ type: 'child.unproved', child, missing });
+			else admit({ type: 'child.unproved', child, missing, ...wordsOf(child) });
 		}
 	});
 }

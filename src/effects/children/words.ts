@@ -18,6 +18,7 @@ import { boundAddress } from '../sockets/address.ts';
 import { openPlain } from '../sockets/plain.ts';
 import { type Inheritance, part } from '../upgrade/inheritance.ts';
 import { type AckDoor, openAckDoor } from './ack.ts';
+import { childNotes, notesSchema } from './notes.ts';
 import { makeFolder, removeWordFolder } from './wordFolder.ts';
 
 /** So many are read at a time, and so many in a second: who sends more waits in sendmsg(2), and nobody else does. */
@@ -31,6 +32,7 @@ export const wordsPart = part('words', () =>
 		folder: nullable(string()),
 		ack: nullable(number()),
 		sockets: array(object({ child: number(), fd: number() })),
+		notes: notesSchema(),
 	}),
 );
 
@@ -40,6 +42,7 @@ export interface KeptWords {
 	folder: string | null;
 	ack: number | null;
 	sockets: { child: number; fd: number }[];
+	notes?: ReturnType<ReturnType<typeof childNotes>['all']>;
 }
 
 interface Ear {
@@ -82,6 +85,7 @@ export function childWords({
 	phaseOf,
 	childOf,
 }: WordsOptions) {
+	const notes = childNotes(kept.notes ?? []);
 	const ears = new Map<number, Ear>();
 	const extended = new Map<number, number>();
 	const doubted = new Set<number>();
@@ -98,7 +102,7 @@ export function childWords({
 	inheritance.leave(wordsPart, () => {
 		const sockets = [...ears].map(([child, { fd }]) => ({ child, fd }));
 		const fds = [...sockets.map(({ fd }) => fd), ...(ack ? [ack.fd()] : [])];
-		return { state: { folder, ack: ack?.fd() ?? null, sockets }, fds };
+		return { state: { folder, ack: ack?.fd() ?? null, sockets, notes: notes.all() }, fds };
 	});
 
 	/** What a supervisor that was killed has left of children that are gone. */
@@ -205,13 +209,20 @@ export function childWords({
 
 	/** Only what changes something becomes a fact: so nothing grows with what a child says. */
 	function take(child: number, pid: number, text: string, sender: number | null) {
-		if (phaseOf(child) !== 'booting') return;
 		const lines = text.split('\n');
+		const note = notes.changeBy(child, lines);
+		const isBooting = phaseOf(child) === 'booting';
 		const asked = lines.find((line) => line.startsWith('EXTEND_TIMEOUT_USEC='))?.split('=')[1] ?? '';
-		const isReady = lines.includes('READY=1');
-		if (!isReady && !/^\d+$/.test(asked)) return;
-		if (sender === null || !kinOf(sender).has(pid)) return doubt(child, pid, sender, 'READY=1');
+		const isReady = isBooting && lines.includes('READY=1');
+		const isDelayed = isBooting && /^\d+$/.test(asked);
+		if (!isReady && !isDelayed && note === null) return;
+		if (sender === null || !kinOf(sender).has(pid)) {
+			if (isReady || isDelayed) doubt(child, pid, sender, 'READY=1');
+			return;
+		}
+		if (note) notes.take(child, note);
 		if (isReady) return admit({ type: 'child.announced', child, by: 'notify' });
+		if (!isDelayed) return;
 		const millis = Math.min(Math.floor(Number(asked) / 1000), Number.MAX_SAFE_INTEGER);
 		const until = bootClock() + millis;
 		const step = Math.min(mostMove, Math.floor(millis / parts));
@@ -245,6 +256,7 @@ export function childWords({
 
 	/** The child is gone, or never was. */
 	function forget(child: number) {
+		notes.forget(child);
 		const ear = ears.get(child);
 		if (!ear) return;
 		ears.delete(child);
@@ -264,7 +276,7 @@ export function childWords({
 		if (folder !== null) removeWordFolder(folder, run);
 	}
 
-	return { prepare, hear, hearNow, forget, close };
+	return { prepare, hear, hearNow, forget, close, notesOf: notes.of };
 }
 
 /** One that does not hear yet: its child has no pid. */

@@ -11,6 +11,8 @@ export interface Sink {
 	onReady: (listener: () => void) => void;
 	/** Told how many lines were dropped, in a stall or because nobody could take them, when that is over. */
 	onDropped: (listener: (lines: number) => void) => void;
+	/** What was taken and what was lost so far. */
+	counts: () => { lines: number; bytes: number; dropped: number };
 	/** Resolves with true when all is written, with false when the patience (milliseconds) is at its end. */
 	flush: (patience: number) => Promise<boolean>;
 }
@@ -30,18 +32,26 @@ export function openSink(write: Writer, stallAt: number): Sink {
 	let waitingBytes = 0;
 	let isWriting = false;
 	let dropped = 0;
+	const counts = { lines: 0, bytes: 0, dropped: 0 };
 	const readyListeners: (() => void)[] = [];
 	const droppedListeners: ((lines: number) => void)[] = [];
 	let flushed: (() => void)[] = [];
 
 	function add(text: string) {
 		if (waitingBytes > dropAt) {
-			dropped += countLines(text);
+			drop(countLines(text));
 			return;
 		}
+		counts.lines += countLines(text);
+		counts.bytes += text.length;
 		waiting.push(text);
 		waitingBytes += text.length;
 		if (!isWriting) next();
+	}
+
+	function drop(lines: number) {
+		dropped += lines;
+		counts.dropped += lines;
 	}
 
 	function next() {
@@ -53,7 +63,7 @@ export function openSink(write: Writer, stallAt: number): Sink {
 			let isDone = false;
 			write(text, (lost) => {
 				isDone = true;
-				dropped += lost;
+				drop(lost);
 				written(text.length, lost);
 				if (!isSync) next();
 			});
@@ -84,6 +94,7 @@ export function openSink(write: Writer, stallAt: number): Sink {
 		write: add,
 		isStalled: () => waitingBytes > stallAt,
 		isIdle: () => !isWriting,
+		counts: () => counts,
 		onReady: (listener) => readyListeners.push(listener),
 		onDropped: (listener) => droppedListeners.push(listener),
 		flush: (patience) =>
@@ -99,5 +110,7 @@ export function openSink(write: Writer, stallAt: number): Sink {
 }
 
 function countLines(text: string): number {
-	return text.split('\n').length - 1;
+	let count = 0;
+	for (let at = text.indexOf('\n'); at >= 0; at = text.indexOf('\n', at + 1)) count += 1;
+	return count;
 }

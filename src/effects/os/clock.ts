@@ -8,3 +8,8 @@ export function bootClock(): number {
 	call('clock_gettime', constants.CLOCK_BOOTTIME, time);
 	return Number(time.readBigInt64LE(0)) * 1000 + Math.floor(Number(time.readBigInt64LE(8)) / 1e6);
 }
+
+/** Microseconds of CLOCK_MONOTONIC, as systemd counts them. */
+export function monotonicMicros(): bigint {
+	return process.hrtime.bigint() / 1000n;
+}

@@ -73,6 +73,7 @@ const signatures = {
 	recvmsg: 'long recvmsg(int fd, void *message, int flags)',
 	accept4: 'int accept4(int fd, void *address, void *length, int flags)',
 	send: 'long send(int fd, void *bytes, size_t length, int flags)',
+	recv: 'long recv(int fd, void *bytes, size_t length, int flags)',
 	clock_gettime: 'int clock_gettime(int clock, void *time)',
 	strerror: 'const char *strerror(int code)',
 	strsignal: 'const char *strsignal(int signal)',

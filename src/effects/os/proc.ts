@@ -78,3 +78,13 @@ export function fileOf(pid: number | 'self', fd: number): string | null {
 		return null;
 	}
 }
+
+/** How many files this process may have open. */
+export function openFileLimit(): number {
+	try {
+		const limits = readFileSync('/proc/self/limits', 'ascii');
+		return Number(/^Max open files\s+(\d+)/m.exec(limits)?.[1] ?? 1024);
+	} catch {
+		return 1024;
+	}
+}

@@ -13,6 +13,8 @@ export interface TimerOptions {
 	stoppedPid: (child: number) => number | null;
 	/** Takes what a child has said in time and we, who were away or stopped, have not heard. */
 	hearNow: (child: number) => void;
+	/** What a child that is late has printed last. */
+	wordsOf: (child: number) => { lastWords?: string[] };
 }
 
 /**
@@ -20,7 +22,7 @@ export interface TimerOptions {
  * already, never when it is for ever. It is counted on a clock that is never set, so that it goes on where it was after an
  * upgrade or a crash.
  */
-export function timerActor({ admit, stoppedPid, hearNow }: TimerOptions) {
+export function timerActor({ admit, stoppedPid, hearNow, wordsOf }: TimerOptions) {
 	return fromCallback<EventObject, TimerInput>(({ input }) => {
 		const { millis, since } = input;
 		if (millis === null) return;
@@ -41,7 +43,9 @@ export function timerActor({ admit, stoppedPid, hearNow }: TimerOptions) {
 			if (timer === 'boot') hearNow(child);
 			if (isOver) return;
 			const pid = timer === 'boot' ? stoppedPid(child) : null;
-			admit(pid === null ? { type: 'timer.elapsed', child, timer } : { type: 'child.stopped', child, pid });
+			const words = timer === 'boot' ? wordsOf(child) : {};
+			if (pid === null) admit({ type: 'timer.elapsed', child, timer, ...words });
+			else admit({ type: 'child.stopped', child, pid, ...words });
 		};
 		wait();
 		return () => {

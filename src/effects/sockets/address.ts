@@ -121,7 +121,7 @@ function textOf(address: Buffer): string {
 	return address.toString('utf8', 2).replace(/\0.*$/s, '');
 }
 
-function v6Text(bytes: Buffer): string {
+export function v6Text(bytes: Buffer): string {
 	const groups = Array.from({ length: 8 }, (_, index) => bytes.readUInt16BE(index * 2).toString(16));
 	return new URL(`http://[${groups.join(':')}]`).hostname.slice(1, -1);
 }

@@ -15,7 +15,7 @@ import { isFile, secondLink } from './unix.ts';
 const shortest = 1000;
 
 /** Keeps them from now on. @returns how to stop */
-export function keepPaths(listeners: Listener[], log: Pick<Log, 'say'>): () => void {
+export function keepPaths(listeners: Pick<Listener, 'file'>[], log: Pick<Log, 'say'>): () => void {
 	const kept = listeners.flatMap(({ file }) => (file ? keep(file, log) : []));
 	return () => {
 		for (const stop of kept) stop();

@@ -1,5 +1,5 @@
 /** A -listen URI becomes a listening file descriptor. */
-import { closeSync, fstatSync, unlinkSync } from 'node:fs';
+import { closeSync, fstatSync } from 'node:fs';
 import { copyUp, moveUp } from '../os/descriptors.ts';
 import { call, constants, errno, SyscallError } from '../os/libc.ts';
 import { isHungUp } from '../os/poll.ts';
@@ -8,7 +8,7 @@ import { boundAddress, resolve, type SocketAddress, splitHostPort, splitUri } fr
 import type { MadeFile } from './madeFile.ts';
 import { type ListenOptions, listenOptions } from './options.ts';
 import { backlog, isListening, newSocket, setOption } from './socket.ts';
-import { isFile, listenAt, secondLink, setOwner } from './unix.ts';
+import { isFile, listenAt, removeFile, setOwner } from './unix.ts';
 
 export interface Listener {
 	/** The URI as it was given. */
@@ -53,14 +53,7 @@ export function takeListener(uri: string, fd: number, file: Listener['file'] = n
 /** Closes the socket and removes the path of a UNIX listener if it is still the one that was made. */
 export function closeListener({ fd, file }: Listener): void {
 	closeSync(fd);
-	if (!file) return;
-	for (const path of [file.path, secondLink(file.path)]) {
-		try {
-			if (isFile(path, file)) unlinkSync(path);
-		} catch {
-			// Somebody else removed it: nothing of ours is left.
-		}
-	}
+	if (file) removeFile(file);
 }
 
 /** listen(2) may be called again, and changes the backlog then. */

@@ -45,3 +45,17 @@ function getOption(fd: number, name: number): number {
 	call('getsockopt', fd, constants.SOL_SOCKET, name, value, length);
 	return value.readInt32LE();
 }
+
+/** Connections that wait to be accepted, and how many may, from struct tcp_info (tcpi_unacked, tcpi_sacked); null for another kind of socket. */
+export function tcpQueue(fd: number): { queue: number; backlog: number } | null {
+	const [IPPROTO_TCP, TCP_INFO] = [6, 11];
+	const info = Buffer.alloc(104);
+	const length = Buffer.alloc(4);
+	length.writeUInt32LE(info.length);
+	try {
+		call('getsockopt', fd, IPPROTO_TCP, TCP_INFO, info, length);
+	} catch {
+		return null;
+	}
+	return { queue: info.readUInt32LE(24), backlog: info.readUInt32LE(28) };
+}

@@ -62,6 +62,17 @@ export function isFile(path: string, { dev, ino }: MadeFile): boolean {
 	}
 }
 
+/** Removes the file, and its second name, where they are still what was made. */
+export function removeFile(file: MadeFile): void {
+	for (const path of [file.path, secondLink(file.path)]) {
+		try {
+			if (isFile(path, file)) unlinkSync(path);
+		} catch {
+			// Somebody else removed it: nothing of ours is left.
+		}
+	}
+}
+
 /** By the inode that is there now, whatever its path becomes meanwhile. @throws {Error} */
 export function setOwner(path: string, { uid, gid }: ListenOptions, mode: number | null) {
 	if (uid < 0 && gid < 0 && mode === null) return;

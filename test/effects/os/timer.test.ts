@@ -7,7 +7,7 @@ import type { Happening } from '../../../src/machines/facts.ts';
 describe('a timer', () => {
 	const start = (millis: number | null, admit: (happening: Happening) => void, since: number | null = null) => {
 		const machine = setup({
-			actors: { timer: timerActor({ admit, stoppedPid: () => null, hearNow: () => {} }) },
+			actors: { timer: timerActor({ admit, stoppedPid: () => null, hearNow: () => {}, wordsOf: () => ({}) }) },
 		}).createMachine({
 			initial: 'waiting',
 			states: {

@@ -1,0 +1,49 @@
+/** Facts as server-sent events: first what all of them amount to, then each as it is admitted. */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Fact } from '../../machines/facts.ts';
+import type { Roster } from '../../machines/roster.ts';
+
+/** A reader that leaves more than this untaken is cut off, in bytes: it comes back with `Last-Event-ID`. */
+const mostUntaken = 1024 * 1024;
+
+/** So many facts are kept for readers that come back. */
+const mostKept = 1024;
+
+export interface FactStreamOptions {
+	/** The number of the last fact. */
+	seq: () => number;
+	roster: () => Roster | null;
+}
+
+/** The readers of one supervisor's facts. */
+export function factStream({ seq, roster }: FactStreamOptions) {
+	const readers = new Set<ServerResponse>();
+	const kept: string[] = [];
+
+	/** An answer that does not end. */
+	function serve({ headers, url = '/' }: IncomingMessage, response: ServerResponse) {
+		response.writeHead(200, { 'Content-Type': 'text/event-stream', 'Cache-Control': 'no-store' });
+		const after = String(headers['last-event-id'] ?? new URLSearchParams(url.split('?')[1]).get('after') ?? '');
+		const missed = /^\d{1,15}$/.test(after) ? seq() - Number(after) : Number.NaN;
+		if (missed >= 0 && missed <= kept.length) {
+			response.write(`:\n\n${kept.slice(kept.length - missed).join('')}`);
+		} else {
+			const checkpoint = { checkpoint: roster(), seq: seq(), at: Date.now() };
+			response.write(`id: ${seq()}\nevent: checkpoint\ndata: ${JSON.stringify(checkpoint)}\n\n`);
+		}
+		readers.add(response);
+		response.once('close', () => readers.delete(response));
+	}
+
+	function note(fact: Fact) {
+		const event = `id: ${fact.seq}\nevent: fact\ndata: ${JSON.stringify(fact)}\n\n`;
+		kept.push(event);
+		if (kept.length > mostKept) kept.shift();
+		for (const reader of readers) {
+			reader.write(event);
+			if (reader.writableLength > mostUntaken) reader.destroy();
+		}
+	}
+
+	return { serve, note };
+}

@@ -1,0 +1,103 @@
+/** Metrics in the text format of Prometheus, by hand: a library would be more than they are. */
+import { readyBounds, type Tally } from '../../machines/tally.ts';
+import type { Status } from './status.ts';
+
+export interface MetricsOptions {
+	status: Status;
+	tally: Tally;
+	log: { lines: number; bytes: number; dropped: number };
+}
+
+const states = ['starting', 'running', 'rotating', 'draining', 'stopping', 'stopped'];
+
+type Sample = [labels: Record<string, string | number>, value: number];
+
+/** The page that a scraper reads. */
+export function metricsText({ status, tally, log }: MetricsOptions): string {
+	const { generations, listeners, upgrades } = status;
+	const living = (state: string) => generations.filter((each) => each.state === state);
+	const queues = (of: 'queue' | 'backlog'): Sample[] =>
+		listeners.flatMap(({ address, fd, [of]: value }) => (value === null ? [] : [[{ address, fd }, value]]));
+	return [
+		metric('build_info', 'gauge', 'The program that supervises.', [[{ version: status.version }, 1]]),
+		metric('start_time_seconds', 'gauge', 'When this program started, in seconds since 1970.', [
+			[{}, status.since / 1000],
+		]),
+		metric(
+			'state',
+			'gauge',
+			'1 for the state that the supervisor is in.',
+			states.map((state) => [{ state }, state === status.state ? 1 : 0]),
+		),
+		metric(
+			'generations',
+			'gauge',
+			'Generations that live.',
+			['starting', 'serving', 'draining'].map((state) => [{ state }, living(state).length]),
+		),
+		metric(
+			'children',
+			'gauge',
+			'Children that live.',
+			['starting', 'serving', 'draining'].map((state) => [
+				{ state },
+				living(state).reduce((sum, { children }) => sum + children.length, 0),
+			]),
+		),
+		metric(
+			'connections',
+			'gauge',
+			'Established connections that the children of a generation hold.',
+			generations.flatMap(({ generation, children }): Sample[] => {
+				const counts = children.flatMap(({ connections }) => connections ?? []);
+				const isKnown = counts.length === children.length;
+				return isKnown ? [[{ generation }, counts.reduce((sum, count) => sum + count, 0)]] : [];
+			}),
+		),
+		metric('accept_queue_connections', 'gauge', 'Connections that wait to be accepted.', queues('queue')),
+		metric('accept_backlog_connections', 'gauge', 'Connections that may wait to be accepted.', queues('backlog')),
+		metric('rotation_queued', 'gauge', '1 where a further rotation is asked for.', [[{}, status.queued ? 1 : 0]]),
+		metric(
+			'rotations_total',
+			'counter',
+			'Rotations by what became of them.',
+			Object.entries(tally.rotations).map(([verdict, count]) => [{ verdict }, count]),
+		),
+		readyHistogram(tally),
+		metric('respawns_total', 'counter', 'Children that took the place of one that was lost.', [[{}, tally.respawns]]),
+		metric('upgrades_total', 'counter', 'Upgrades of the supervisor.', [
+			[{ result: 'done' }, upgrades.done],
+			[{ result: 'failed' }, upgrades.failed],
+		]),
+		metric('recoveries_total', 'counter', 'Times that it was taken over after a crash.', [[{}, status.recoveries]]),
+		metric('log_lines_total', 'counter', 'Lines that the log has taken.', [[{}, log.lines]]),
+		metric('log_bytes_total', 'counter', 'Bytes that the log has taken.', [[{}, log.bytes]]),
+		metric('log_dropped_lines_total', 'counter', 'Lines that nobody could take.', [[{}, log.dropped]]),
+	].join('');
+}
+
+function metric(name: string, type: string, help: string, samples: Sample[]): string {
+	if (samples.length === 0) return '';
+	const full = `socketmaster_${name}`;
+	const lines = samples.map(([labels, value]) => `${full}${labelText(labels)} ${value}\n`);
+	return `# HELP ${full} ${help}\n# TYPE ${full} ${type}\n${lines.join('')}`;
+}
+
+function readyHistogram({ ready: { counts, count, seconds } }: Tally): string {
+	const full = 'socketmaster_ready_seconds';
+	const buckets = readyBounds.map((bound, index) => `${full}_bucket{le="${bound}"} ${counts[index] ?? 0}\n`);
+	return [
+		`# HELP ${full} Seconds from the birth of a generation to its being up.\n# TYPE ${full} histogram\n`,
+		...buckets,
+		`${full}_bucket{le="+Inf"} ${count}\n${full}_sum ${seconds}\n${full}_count ${count}\n`,
+	].join('');
+}
+
+function labelText(labels: Record<string, string | number>): string {
+	const words = Object.entries(labels).map(([name, value]) => `${name}="${escaped(String(value))}"`);
+	return words.length === 0 ? '' : `{${words.join(',')}}`;
+}
+
+function escaped(text: string): string {
+	return text.replace(/[\\"\n]/g, (each) => (each === '\n' ? '\\n' : `\\${each}`));
+}

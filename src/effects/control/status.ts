@@ -1,0 +1,144 @@
+/** The status: what is, as the control socket tells it. */
+import type { Past } from '../../machines/past.ts';
+import { patienceWith } from '../../machines/patience.ts';
+import type { Receipt } from '../../machines/receipts.ts';
+import { type Phase, type Roster, type RosterChild, stateOf } from '../../machines/roster.ts';
+import type { ChildNotes } from '../children/notes.ts';
+import { bootClock } from '../os/clock.ts';
+import { unixQueue } from '../sockets/diag.ts';
+import type { Listener } from '../sockets/listener.ts';
+import { tcpQueue } from '../sockets/socket.ts';
+import type { Held } from './connections.ts';
+
+export interface ChildStatus {
+	child: number;
+	index: number;
+	pid: number | null;
+	phase: Phase;
+	/** When it entered the phase, and when its wait is over: in milliseconds since 1970. */
+	since: number;
+	deadline: number | null;
+	ready: RosterChild['ready'];
+	/** What it says of itself: STATUS=, STOPPING=1, MAINPID=, WATCHDOG=1 of sd_notify(3). */
+	status: string | null;
+	stopping: boolean;
+	mainPid: number | null;
+	watchdog: boolean;
+	/** Established ones that it holds of the listeners; null where they can't be counted, or were not asked for. */
+	connections: number | null;
+	/** Who is at their other ends, the longest silent first; at most 1,000 in a status. */
+	peers: { address: string | null; silent: number | null }[];
+}
+
+export interface Status {
+	pid: number;
+	version: string;
+	run: string;
+	/** When this program started, in milliseconds since 1970. */
+	since: number;
+	state: string;
+	queued: boolean;
+	listeners: { uri: string; address: string; fd: number; queue: number | null; backlog: number | null }[];
+	generations: { generation: number; state: 'starting' | 'serving' | 'draining'; children: ChildStatus[] }[];
+	respawns: { generation: number; index: number; at: number; attempt: number }[];
+	last: Receipt | null;
+	journal: { path: string; size: number; seq: number } | null;
+	upgrades: { done: number; failed: number; failure: string | null };
+	recoveries: number;
+}
+
+/** What a status is told of. */
+export interface Subject {
+	run: string;
+	version: string;
+	since: number;
+	listeners: Listener[];
+	/** The number of the last fact. */
+	seq: () => number;
+	past: () => Past;
+	journal: { path: string; size: () => number | null } | null;
+	notesOf: (child: number) => ChildNotes;
+}
+
+const [firstFd, mostPeers] = [3, 1000];
+
+/** @param held by pid; null where connections were not asked for, or can't be counted */
+export function statusOf(subject: Subject, held: Held | null): Status {
+	const { receipts, roster, tally } = subject.past();
+	const { run, version, since, listeners, journal } = subject;
+	const size = journal?.size() ?? null;
+	return {
+		pid: process.pid,
+		version,
+		run,
+		since,
+		state: roster ? stateOf(roster) : 'starting',
+		queued: (roster?.queued ?? null) !== null,
+		listeners: listeners.map((listener, place) => ({
+			uri: listener.uri,
+			address: listener.address,
+			fd: firstFd + place,
+			...(queueOf(listener) ?? { queue: null, backlog: null }),
+		})),
+		generations: roster ? generationsOf(roster, subject, held) : [],
+		respawns: (roster?.respawns ?? []).map(({ generation, index, at, millis, attempt }) => ({
+			generation,
+			index,
+			at: at + millis,
+			attempt,
+		})),
+		last: receipts.kept.findLast(({ verdict }) => verdict !== 'pending') ?? null,
+		journal: journal && size !== null ? { path: journal.path, size, seq: subject.seq() } : null,
+		upgrades: { done: tally.upgrades, failed: tally.upgradesFailed, failure: tally.upgradeFailure },
+		recoveries: tally.recoveries,
+	};
+}
+
+/** Connections that wait to be accepted, and how many may. */
+export function queueOf({ fd, inode }: Listener): { queue: number; backlog: number } | null {
+	return tcpQueue(fd) ?? unixQueue(inode);
+}
+
+function generationsOf(roster: Roster, { notesOf }: Subject, held: Held | null): Status['generations'] {
+	const { children, respawns, candidate, serving } = roster;
+	const numbers = [...new Set([...children, ...respawns].map(({ generation }) => generation))].sort((a, b) => a - b);
+	const sinceBoot = Date.now() - bootClock();
+	let left = mostPeers;
+	return numbers.map((generation) => ({
+		generation,
+		state: generation === candidate ? 'starting' : generation === serving ? 'serving' : 'draining',
+		children: children
+			.filter((child) => child.generation === generation)
+			.map((child) => {
+				const { pid, index, phase, since, ready } = child;
+				const own = (pid === null ? [] : held?.get(pid)) ?? null;
+				const deadline = deadlineOf(child, roster);
+				const peers = (own ?? [])
+					.map(({ peer, silent }) => ({ address: peer, silent }))
+					.sort((a, b) => (b.silent ?? 0) - (a.silent ?? 0))
+					.slice(0, left);
+				left -= peers.length;
+				return {
+					child: child.child,
+					index,
+					pid,
+					phase,
+					since,
+					deadline: deadline === null ? null : deadline + sinceBoot,
+					ready,
+					...notesOf(child.child),
+					connections: held === null ? null : (own?.length ?? null),
+					peers,
+				};
+			}),
+	}));
+}
+
+/** When a child is to be up, or gone: in milliseconds since boot; null where nobody waits. */
+function deadlineOf({ phase, clock, deadline, isRejected }: RosterChild, { plan }: Roster): number | null {
+	if (clock === null) return null;
+	if (phase === 'booting') return deadline ?? clock + plan.start;
+	if (phase !== 'draining' && phase !== 'lingering') return null;
+	const patience = patienceWith(plan, isRejected);
+	return patience === null ? null : clock + patience;
+}
