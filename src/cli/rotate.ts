@@ -1,0 +1,170 @@
+/** `socketmaster rotate`: asks for a rotation, and waits until it is known what became of it. */
+import { type Answer, ask, askUntilAnswered, NoAnswer } from '../effects/control/client.ts';
+import type { Status } from '../effects/control/status.ts';
+import { screen } from '../effects/terminal/screen.ts';
+import { duration, harmless } from '../effects/terminal/text.ts';
+import type { Receipt } from '../machines/receipts.ts';
+import { askingCommand, CommandError, controlOf, errorOf, exits, limitOf, millisOf } from './supervisorAsked.ts';
+
+interface Asked {
+	control?: unknown;
+	timeout?: unknown;
+	json?: boolean;
+}
+
+/** How often a terminal is told how far it is, in milliseconds. */
+const beat = 500;
+
+export const runRotate = askingCommand(
+	'rotate',
+	'Asks for a rotation and waits for its verdict: 0 it serves, 1 it was given up, 4 not yet.',
+	{ timeout: { text: 'Milliseconds to wait' }, json: { text: 'Print the receipt', isBoolean: true } },
+	rotate,
+);
+
+async function rotate({ control, timeout, json }: Asked): Promise<number> {
+	const limit = millisOf('timeout', timeout, 1);
+	const path = await controlOf(control);
+	const signal = limitOf(limit);
+	const out = screen();
+	const began = performance.now();
+	let generation: number | null = null;
+	try {
+		const before = (await ask(path, '/status?brief', { signal })).body as Status;
+		const asked = await askUntilAnswered(path, '/rotate', { method: 'POST', signal });
+		if (asked.status !== 202) throw new CommandError(`no rotation: ${errorOf(asked.body)}`, exits.failed);
+		generation = (asked.body as { generation: number }).generation;
+		if (!json) out.print(`Generation ${generation} was asked for (supervisor ${before.pid})`);
+		const stop = json ? () => {} : tellProgress(path, generation, out);
+		let answer: Answer;
+		try {
+			answer = await verdictOf(path, generation, before.run, signal);
+		} finally {
+			await stop();
+		}
+		const receipt = answer.body as Receipt;
+		if (json) process.stdout.write(`${JSON.stringify(receipt)}\n`);
+		else if (receipt.verdict === 'serving') out.print(servingText(receipt, out));
+		if (receipt.verdict === 'serving') return exits.done;
+		if (!json) process.stderr.write(failureText(receipt, await servingNow(path)));
+		return exits.failed;
+	} catch (error) {
+		if (!signal?.aborted) throw error;
+		const after = duration(performance.now() - began);
+		const what = generation === null ? 'no answer' : `generation ${generation} has no verdict`;
+		const rest = generation === null ? '' : '; it goes on';
+		throw new CommandError(`${what} after ${after}${rest}`, exits.late);
+	}
+}
+
+/** Of that supervisor, also where another program, or the next process, goes on with it. @throws {CommandError} */
+async function verdictOf(path: string, generation: number, run: string, signal: AbortSignal | undefined) {
+	for (;;) {
+		let wasLost = false;
+		const lost = () => {
+			wasLost = true;
+		};
+		const url = `/generations/${generation}?wait`;
+		const first = await ask(path, url, { signal }).catch((error) => {
+			if (!(error instanceof NoAnswer)) throw error;
+			lost();
+			return null;
+		});
+		if (first && !wasLost) return requireReceipt(first, generation);
+		// Who answers now may be another one, which counts from 1 again.
+		const now = (await askUntilAnswered(path, '/status?brief', { signal })).body as Status;
+		if (now.run !== run) {
+			throw new CommandError(
+				`generation ${generation} has no verdict: its supervisor has ended, and another one (pid ${now.pid}) has started`,
+				exits.failed,
+			);
+		}
+	}
+}
+
+function requireReceipt(answer: Answer, generation: number): Answer {
+	if (answer.status === 200) return answer;
+	throw new CommandError(`generation ${generation} has no verdict: ${errorOf(answer.body)}`, exits.failed);
+}
+
+/** On a terminal: a line that lives. @returns how to stop */
+function tellProgress(path: string, generation: number, out: ReturnType<typeof screen>): () => Promise<void> {
+	if (!out.isTerminal) return async () => {};
+	const began = performance.now();
+	let state = 'starting';
+	let isBusy = false;
+	const over = new AbortController();
+	const draw = () => out.live(`Generation ${generation}: ${state}, ${duration(performance.now() - began)}`);
+	const look = async () => {
+		if (isBusy) return;
+		isBusy = true;
+		state = await ask(path, '/status?brief', { signal: over.signal })
+			.then(({ body }) => stateText(body as Status, generation))
+			.catch(() => 'nobody answers for now');
+		isBusy = false;
+		if (!over.signal.aborted) draw();
+	};
+	draw();
+	const timer = setInterval(look, beat);
+	return async () => {
+		clearInterval(timer);
+		over.abort();
+		out.clear();
+	};
+}
+
+function stateText({ generations, queued }: Status, generation: number): string {
+	const own = generations.find((each) => each.generation === generation);
+	if (!own) return queued ? 'waits for the generation before it' : 'is being started';
+	const said = own.children.findLast(({ status }) => status !== null)?.status;
+	const up = own.children.filter(({ phase }) => phase === 'serving').length;
+	const count = own.children.length > 1 ? ` (${up} of ${own.children.length} are up)` : '';
+	return `${own.state}${count}${said ? `, "${harmless(said)}"` : ''}`;
+}
+
+const readyWords = { notify: 'as it has said', ack: 'as it has acknowledged', wait: 'as it has stayed alive' };
+
+function servingText(
+	{ generation, continuedAs, pids, ready, replaced, unproven, ...times }: Receipt,
+	out: ReturnType<typeof screen>,
+) {
+	const took = times.spawnedAt !== null && times.verdictAt !== null ? times.verdictAt - times.spawnedAt : null;
+	const name =
+		continuedAs === null ? `Generation ${generation}` : `Generation ${continuedAs}, in the place of ${generation},`;
+	return [
+		`${out.colour(`${name} serves`, 'green')} (${pids.join(', ')})`,
+		took === null ? '' : `, up after ${duration(took)}`,
+		ready === null ? '' : `, ${readyWords[ready]}`,
+		replaced.length === 0 ? '' : `; ${generationsText(replaced)} told to leave`,
+		unproven ? '; whether it holds its sockets could not be seen' : '',
+	].join('');
+}
+
+function generationsText(numbers: number[]): string {
+	return numbers.length === 1 ? `generation ${numbers[0]} was` : `generations ${numbers.join(', ')} were`;
+}
+
+/** What a developer needs at once. */
+function failureText({ generation, verdict, reason, exits: ends, lastWords }: Receipt, serving: string): string {
+	if (verdict === 'stopped') return `Generation ${generation} was not started: the supervisor was told to stop\n`;
+	const lines = [`Generation ${generation} was given up: ${harmless(reason ?? '')}; ${serving}`];
+	if (ends.length > 1) for (const end of ends.slice(-20)) lines.push(`  ${endText(end)}`);
+	if (lastWords.length > 0) lines.push('Its last words:', ...lastWords.map((line) => `  | ${harmless(line)}`));
+	return `${lines.join('\n')}\n`;
+}
+
+function endText({ pid, code, signal }: Receipt['exits'][number]): string {
+	if (signal !== null) return `${pid} signal: ${signal}`;
+	return `${pid} exit status ${code ?? 'unknown'}`;
+}
+
+/** Who serves now that it does not. */
+async function servingNow(path: string): Promise<string> {
+	try {
+		const { generations } = (await ask(path, '/status?brief', { signal: AbortSignal.timeout(1000) })).body as Status;
+		const serving = generations.find(({ state, children }) => state === 'serving' && children.length > 0);
+		return serving ? `generation ${serving.generation} goes on serving` : 'no generation serves';
+	} catch {
+		return 'nobody answers any more';
+	}
+}

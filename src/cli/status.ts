@@ -1,0 +1,64 @@
+/** `socketmaster status`: what is, as a table, as JSON, or as metrics. */
+import { ask } from '../effects/control/client.ts';
+import type { Status } from '../effects/control/status.ts';
+import { screen, watchPage } from '../effects/terminal/screen.ts';
+import { statusTable } from './statusTable.ts';
+import { askingCommand, CommandError, controlOf, errorOf, exits } from './supervisorAsked.ts';
+
+interface Asked {
+	control?: unknown;
+	json?: boolean;
+	watch?: boolean;
+	metrics?: boolean;
+}
+
+/** How often a page is drawn again, in milliseconds. */
+const beat = 1000;
+
+export const runStatus = askingCommand(
+	'status',
+	'Shows how a supervisor stands.',
+	{
+		json: { text: 'As JSON', isBoolean: true },
+		watch: { text: 'Again every second, until Ctrl-C', isBoolean: true },
+		metrics: { text: 'In the text format of Prometheus', isBoolean: true },
+	},
+	status,
+);
+
+async function status({ control, json, watch, metrics }: Asked): Promise<number> {
+	if (Number(json) + Number(watch) + Number(metrics) > 1) {
+		throw new CommandError('-json, -watch and -metrics exclude each other', exits.usage);
+	}
+	const path = await controlOf(control);
+	if (watch) return watchStatus(path);
+	const { status, body } = await ask(path, metrics ? '/metrics' : '/status');
+	if (status !== 200) throw new CommandError(errorOf(body), exits.failed);
+	const out = screen();
+	if (metrics) process.stdout.write(String(body));
+	else if (json) process.stdout.write(`${JSON.stringify(body)}\n`);
+	else for (const line of statusTable(body as Status, path, Date.now(), out)) out.print(line);
+	return exits.done;
+}
+
+async function watchStatus(path: string): Promise<number> {
+	const out = screen();
+	if (!out.isTerminal) throw new CommandError('-watch takes a terminal', exits.usage);
+	// Nobody there is a failure at first, and a page that says so later.
+	await ask(path, '/status?brief');
+	const over = new AbortController();
+	for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(name, () => over.abort());
+	let last: Status | null = null;
+	const draw = async () => {
+		try {
+			last = (await ask(path, '/status', { signal: AbortSignal.any([over.signal, AbortSignal.timeout(5000)]) }))
+				.body as Status;
+			return statusTable(last, path, Date.now(), out);
+		} catch {
+			const page = last ? statusTable(last, path, Date.now(), out) : [];
+			return [out.colour(`Nobody answers at ${path}; what follows is the last that was known`, 'red'), ...page];
+		}
+	};
+	await watchPage(draw, { signal: over.signal, pause: beat });
+	return exits.done;
+}

@@ -1,0 +1,148 @@
+/** The status as lines that fit a terminal's width. */
+import type { ChildStatus, Status } from '../effects/control/status.ts';
+import type { Colour } from '../effects/terminal/screen.ts';
+import { clockTime, column, cut, duration, harmless } from '../effects/terminal/text.ts';
+import type { Receipt } from '../machines/receipts.ts';
+
+interface Paper {
+	width: () => number;
+	colour: (text: string, ...colours: Colour[]) => string;
+}
+
+const stateColours: Record<string, Colour> = {
+	running: 'green',
+	serving: 'green',
+	rotating: 'yellow',
+	starting: 'yellow',
+	draining: 'yellow',
+	stopping: 'red',
+};
+
+/** @param now in milliseconds since 1970 */
+export function statusTable(status: Status, path: string, now: number, { width, colour }: Paper): string[] {
+	const { state, queued, pid, version, since, generations, listeners, respawns, last, journal } = status;
+	const wide = Math.max(40, width());
+	const paint = (text: string) => colour(text, stateColours[text.trim()] ?? 'bold');
+	const head = cut(
+		` for ${duration(now - since)}   pid ${pid}   version ${version}   ${harmless(path)}`,
+		wide - state.length,
+	);
+	const lines = [`${paint(state)}${head}`];
+	if (queued) lines.push('one more rotation will follow');
+	lines.push('', colour(listenerHead(wide), 'faint'), ...listeners.map((each) => listenerLine(each, wide, colour)));
+	lines.push('', colour(childLine('GEN', 'STATE', 'PID', 'PHASE', 'FOR', 'CONNS', 'NOTE', wide), 'faint'));
+	for (const { generation, state, children } of generations) {
+		const own = respawns.filter((each) => each.generation === generation);
+		if (children.length === 0) lines.push(childLine(String(generation), state, '-', '', '', '', '', wide));
+		for (const [index, child] of children.entries()) {
+			const { pid, phase, connections } = child;
+			const [first, second] = index === 0 ? [String(generation), state] : ['', ''];
+			const text = childLine(
+				first,
+				second,
+				String(pid ?? '-'),
+				phase,
+				duration(now - child.since),
+				connections === null ? '-' : String(connections),
+				noteOf(child, now),
+				wide,
+			);
+			lines.push(second === '' ? text : text.replace(column(second, 9), (word) => paint(word)));
+		}
+		const why = generationState(state, children);
+		if (why !== null) lines.push(cut(`     ${why}`, wide));
+		for (const { index, at, attempt } of own) {
+			lines.push(cut(`     place ${index} is filled again in ${duration(at - now)} (attempt ${attempt})`, wide));
+		}
+	}
+	lines.push('');
+	if (last) lines.push(...lastLines(last, now, wide, colour));
+	lines.push(
+		cut(
+			journal
+				? `journal         ${harmless(journal.path)}, ${Math.ceil(journal.size / 1024)} KiB, ${journal.seq} facts`
+				: 'journal         none: a crash is not recovered from (-journal=PATH)',
+			wide,
+		),
+	);
+	return lines;
+}
+
+function listenerHead(wide: number): string {
+	return `${column('FD', 4)}${column('LISTENER', wide - 24)}${column('WAITING', 20, 'right')}`;
+}
+
+function listenerLine(
+	{ uri, address, fd, queue, backlog }: Status['listeners'][number],
+	wide: number,
+	colour: Paper['colour'],
+) {
+	const name = uri.endsWith(address) ? uri : `${uri} (${address})`;
+	// The kernel takes one more than the backlog says before it drops (listen(2), sk_acceptq_is_full).
+	const isFull = queue !== null && backlog !== null && queue > 0 && queue >= backlog;
+	const waiting = queue === null ? '-' : `${queue} of ${backlog}${isFull ? ' FULL' : ''}`;
+	const text = column(waiting, 20, 'right');
+	return `${column(String(fd), 4)}${column(harmless(name), wide - 24)}${isFull ? colour(text, 'red') : text}`;
+}
+
+function childLine(
+	gen: string,
+	state: string,
+	pid: string,
+	phase: string,
+	since: string,
+	conns: string,
+	note: string,
+	wide: number,
+) {
+	const fixed = [
+		column(gen, 5),
+		column(state, 9),
+		' ',
+		column(pid, 8),
+		column(phase, 10),
+		column(since, 7, 'right'),
+		column(conns, 7, 'right'),
+		'  ',
+	].join('');
+	return `${fixed}${cut(note, Math.max(1, wide - fixed.length))}`.trimEnd();
+}
+
+function noteOf({ phase, deadline, status, stopping }: ChildStatus, now: number): string {
+	const wait =
+		deadline === null || phase === 'serving'
+			? ''
+			: phase === 'booting'
+				? `up within ${duration(deadline - now)}`
+				: `killed in ${duration(deadline - now)}`;
+	return [wait, stopping ? 'is stopping' : '', status ? harmless(status) : ''].filter(Boolean).join('; ');
+}
+
+/** Why one that was told to leave is still there. */
+function generationState(state: string, children: ChildStatus[]): string | null {
+	if (state !== 'draining') return null;
+	const count = children.reduce((sum, { connections }) => sum + (connections ?? 0), 0);
+	if (count === 0) return null;
+	const [quiet] = children.flatMap(({ peers }) => peers).sort((a, b) => (b.silent ?? 0) - (a.silent ?? 0));
+	const connections = count === 1 ? '1 connection' : `${count} connections`;
+	if (!quiet?.address || quiet.silent === null) return `has ${connections} left`;
+	return `has ${connections} left; the quietest, from ${quiet.address}, silent for ${duration(quiet.silent)}`;
+}
+
+const askers = { start: 'the start', SIGHUP: 'SIGHUP', rotate: 'rotate' };
+
+function lastLines(receipt: Receipt, now: number, wide: number, colour: Paper['colour']): string[] {
+	const { generation, verdict, asked, verdictAt, spawnedAt, reason, lastWords } = receipt;
+	const took = verdictAt !== null && spawnedAt !== null ? ` after ${duration(verdictAt - spawnedAt)}` : '';
+	const when = verdictAt === null ? '' : ` at ${clockTime(verdictAt)}, ${duration(now - verdictAt)} ago`;
+	const head = 'last rotation   ';
+	if (verdict === 'serving')
+		return [cut(`${head}generation ${generation} (${askers[asked]}) was up${took}${when}`, wide)];
+	if (verdict === 'stopped')
+		return [cut(`${head}generation ${generation} (${askers[asked]}): a stop came first${when}`, wide)];
+	return [
+		colour(cut(`${head}generation ${generation} (${askers[asked]}) was given up${took}${when}`, wide), 'red'),
+		cut(`                ${harmless(reason ?? '')}`, wide),
+		...lastWords.slice(-3).map((line) => cut(`                | ${harmless(line)}`, wide)),
+	];
+}

@@ -1,0 +1,77 @@
+/** `socketmaster stop`: asks a supervisor to stop, and waits until it has ended. */
+import { ask, NoAnswer, open } from '../effects/control/client.ts';
+import type { Status } from '../effects/control/status.ts';
+import { screen } from '../effects/terminal/screen.ts';
+import { duration } from '../effects/terminal/text.ts';
+import { askingCommand, CommandError, controlOf, errorOf, exits, millisOf } from './supervisorAsked.ts';
+
+interface Asked {
+	control?: unknown;
+	kill?: unknown;
+}
+
+/** How often a terminal is told who is left, in milliseconds. */
+const beat = 500;
+
+export const runStop = askingCommand(
+	'stop',
+	'Asks a supervisor to stop, and waits until it has ended.',
+	{ kill: { text: 'Milliseconds until its children are killed (default: what -kill says there)' } },
+	stop,
+);
+
+async function stop({ control, kill }: Asked): Promise<number> {
+	const patience = millisOf('kill', kill, 0);
+	const path = await controlOf(control);
+	const out = screen();
+	const { pid, run } = (await ask(path, '/status?brief')).body as Status;
+	const answer = await ask(path, '/stop', { method: 'POST', body: patience === null ? {} : { kill: patience } });
+	if (answer.status !== 202) throw new CommandError(`no stop: ${errorOf(answer.body)}`, exits.failed);
+	out.print(`Supervisor ${pid} stops`);
+	const began = performance.now();
+	const over = new AbortController();
+	const timer = out.isTerminal
+		? setInterval(() => {
+				ask(path, '/status?brief', { signal: over.signal }).then(
+					({ body }) => out.live(leftText(body as Status, performance.now() - began)),
+					() => {},
+				);
+			}, beat)
+		: null;
+	try {
+		await ended(path, run);
+	} finally {
+		if (timer) clearInterval(timer);
+		over.abort();
+		out.clear();
+	}
+	out.print(`Supervisor ${pid} has ended after ${duration(performance.now() - began)}`);
+	return exits.done;
+}
+
+/** Its end is the end of a connection after which nobody answers, or another supervisor does. @throws {CommandError} */
+async function ended(path: string, run: string): Promise<void> {
+	for (;;) {
+		try {
+			const stream = await open(path, '/facts');
+			stream.resume();
+			await new Promise((resolve) => stream.once('close', resolve).once('error', () => {}));
+			const now = (await ask(path, '/status?brief')).body as Status;
+			if (now.run !== run) return;
+			if (now.state !== 'stopping' && now.state !== 'stopped') {
+				throw new CommandError(
+					`it was killed meanwhile, and started again as ${now.pid}: it does not stop`,
+					exits.failed,
+				);
+			}
+		} catch (error) {
+			if (error instanceof NoAnswer) return;
+			throw error;
+		}
+	}
+}
+
+function leftText({ generations }: Status, millis: number): string {
+	const pids = generations.flatMap(({ children }) => children.flatMap(({ pid }) => pid ?? []));
+	return `waiting for ${pids.join(', ') || 'nobody'}, ${duration(millis)}`;
+}

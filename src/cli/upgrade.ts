@@ -1,0 +1,62 @@
+/** `socketmaster upgrade`: asks a supervisor to replace itself by the program that is installed now, and waits until it has. */
+import { ask, askUntilAnswered } from '../effects/control/client.ts';
+import type { Status } from '../effects/control/status.ts';
+import { screen } from '../effects/terminal/screen.ts';
+import { duration, harmless } from '../effects/terminal/text.ts';
+import { askingCommand, CommandError, controlOf, errorOf, exits, limitOf, millisOf } from './supervisorAsked.ts';
+
+interface Asked {
+	control?: unknown;
+	timeout?: unknown;
+}
+
+/** How often it is looked whether the new program is there, in milliseconds. */
+const beat = 50;
+
+export const runUpgrade = askingCommand(
+	'upgrade',
+	'Has a supervisor replaced by the program that is installed now, in the same process.',
+	{ timeout: { text: 'Milliseconds to wait' } },
+	upgrade,
+);
+
+async function upgrade({ control, timeout }: Asked): Promise<number> {
+	const limit = millisOf('timeout', timeout, 1);
+	const path = await controlOf(control);
+	const signal = limitOf(limit);
+	const out = screen();
+	const began = performance.now();
+	try {
+		const before = (await ask(path, '/status?brief', { signal })).body as Status;
+		out.live('The new program checks itself');
+		const answer = await ask(path, '/upgrade', { method: 'POST', signal });
+		out.clear();
+		if (answer.status !== 202) {
+			throw new CommandError(`no upgrade: ${harmless(errorOf(answer.body))}; nothing has changed`, exits.failed);
+		}
+		const now = await takenOver(path, before, signal);
+		const versions = now.version === before.version ? now.version : `${before.version}, now ${now.version}`;
+		out.print(`Supervisor ${now.pid} was replaced (version ${versions})`);
+		return exits.done;
+	} catch (error) {
+		if (!signal?.aborted) throw error;
+		throw new CommandError(`no upgrade after ${duration(performance.now() - began)}; it goes on`, exits.late);
+	}
+}
+
+/** @throws {CommandError} */
+async function takenOver(path: string, before: Status, signal: AbortSignal | undefined): Promise<Status> {
+	for (;;) {
+		const now = (await askUntilAnswered(path, '/status?brief', { signal })).body as Status;
+		if (now.run !== before.run) {
+			throw new CommandError(`its supervisor has ended, and another one (pid ${now.pid}) has started`, exits.failed);
+		}
+		// One that was killed meanwhile was started as the new program, too.
+		if (now.upgrades.done > before.upgrades.done || now.recoveries > before.recoveries) return now;
+		if (now.upgrades.failed > before.upgrades.failed) {
+			throw new CommandError(`no upgrade: ${harmless(now.upgrades.failure ?? '')}; nothing has changed`, exits.failed);
+		}
+		await new Promise((resolve) => setTimeout(resolve, beat));
+		signal?.throwIfAborted();
+	}
+}

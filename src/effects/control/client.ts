@@ -1,0 +1,191 @@
+/** The other end of the control socket: which supervisor is meant, and what it is asked. */
+import { readdirSync, statSync } from 'node:fs';
+import { request as httpRequest, type IncomingMessage } from 'node:http';
+import { join } from 'node:path';
+import { setTimeout as wait } from 'node:timers/promises';
+import { number, object, safeParse, string } from 'valibot';
+import type { Status } from './status.ts';
+
+/** How long one that is looked for may take to answer, in milliseconds. */
+const probing = 1000;
+
+/** How long an answer may be that has an end, in bytes: a status of 4,096 workers is shorter. */
+const longestAnswer = 64 << 20;
+
+/** How long until one that does not answer is asked again, and for how long it is, in milliseconds. */
+const [pause, patience] = [100, 30_000];
+
+/** Nobody answers; the message is a sentence. */
+export class NoAnswer extends Error {}
+
+export interface Answer {
+	status: number;
+	/** As JSON, or as text where it is none. */
+	body: unknown;
+}
+
+export interface AskOptions {
+	method?: 'GET' | 'POST';
+	body?: object;
+	signal?: AbortSignal | undefined;
+}
+
+/** One request. @throws {NoAnswer} where there is no whole answer; the signal's reason */
+export async function ask(
+	path: string,
+	url: string,
+	{ method = 'GET', body, signal }: AskOptions = {},
+): Promise<Answer> {
+	const response = await open(path, url, { method, ...(body && { body }), signal });
+	try {
+		const chunks: Buffer[] = [];
+		let length = 0;
+		for await (const chunk of response) {
+			length += chunk.length;
+			if (length > longestAnswer) throw new Error('its answer has no end');
+			chunks.push(chunk);
+		}
+		const text = Buffer.concat(chunks).toString('utf8');
+		return { status: response.statusCode ?? 0, body: parsed(text) };
+	} catch (error) {
+		signal?.throwIfAborted();
+		throw new NoAnswer(`no supervisor answers at ${path}: ${wordsFor(error)}`, { cause: error });
+	}
+}
+
+/** An answer that is read as it comes. @throws {NoAnswer} */
+export function open(path: string, url: string, options: AskOptions & { headers?: Record<string, string> } = {}) {
+	const { method = 'GET', body, signal, headers } = options;
+	const text = body === undefined ? '' : JSON.stringify(body);
+	return new Promise<IncomingMessage>((resolve, reject) => {
+		const request = httpRequest(
+			{ socketPath: path, path: url, method, agent: false, ...(signal && { signal }), ...(headers && { headers }) },
+			resolve,
+		);
+		request.on('error', (error) => {
+			if (signal?.aborted) reject(signal.reason);
+			else reject(new NoAnswer(`no supervisor answers at ${path}: ${wordsFor(error)}`, { cause: error }));
+		});
+		request.end(text);
+	});
+}
+
+export interface Lost {
+	/** Told once for each time that nobody answers. */
+	lost?: () => void;
+	/** Told when somebody answers again. */
+	found?: () => void;
+}
+
+/**
+ * Asks until there is an answer, as it may be about to be replaced, or to be started again.
+ * @throws {NoAnswer} when nobody has answered for half a minute; the signal's reason
+ */
+export async function askUntilAnswered(path: string, url: string, options: AskOptions & Lost = {}): Promise<Answer> {
+	const { signal, lost, found } = options;
+	let since: number | null = null;
+	for (;;) {
+		try {
+			const answer = await ask(path, url, options);
+			if (since !== null) found?.();
+			return answer;
+		} catch (error) {
+			if (!(error instanceof NoAnswer)) throw error;
+			if (since === null) lost?.();
+			// One that was waited with may have been there for long: it is counted from now.
+			since ??= performance.now();
+			if (performance.now() - since > patience) throw error;
+			await wait(pause, null, signal ? { signal } : {}).catch(() => signal?.throwIfAborted());
+		}
+	}
+}
+
+/**
+ * The path of the control socket that is meant: by the flag's or the variable's path or name; else the one that answers.
+ * @throws {NoAnswer} where there is none
+ * @throws {Several} where there are more
+ */
+export async function findControl(named: string | undefined, env: NodeJS.ProcessEnv): Promise<string> {
+	const given = named || env.SOCKETMASTER_CONTROL;
+	if (given) return pathOf(given, env);
+	const answering = (await Promise.all(candidates(env).map(probe))).filter((each) => each !== null);
+	const [only] = answering;
+	if (!only)
+		throw new NoAnswer(
+			`no supervisor answers at ${folders(env)
+				.map((each) => `${each}/*/control`)
+				.join(' or ')}`,
+		);
+	if (answering.length > 1) throw new Several(answering);
+	return only.path;
+}
+
+/** Several supervisors answer: the message lists them. */
+export class Several extends Error {
+	constructor(found: { path: string; status: Pick<Status, 'pid' | 'state'> }[]) {
+		const lines = found.map(({ path, status }) => `  ${path}  pid ${status.pid}, ${status.state}`);
+		super(`several supervisors answer; say which one by -control=PATH:\n${lines.join('\n')}`);
+	}
+}
+
+function pathOf(given: string, env: NodeJS.ProcessEnv): string {
+	if (given.includes('/')) return given;
+	const paths = folders(env).map((folder) => join(folder, given, 'control'));
+	return paths.find((path) => statSync(path, { throwIfNoEntry: false })) ?? paths[0] ?? given;
+}
+
+function folders({ XDG_RUNTIME_DIR }: NodeJS.ProcessEnv): string[] {
+	return XDG_RUNTIME_DIR && XDG_RUNTIME_DIR !== '/run' ? ['/run', XDG_RUNTIME_DIR] : ['/run'];
+}
+
+function candidates(env: NodeJS.ProcessEnv): string[] {
+	return folders(env).flatMap((folder) => {
+		try {
+			return readdirSync(folder)
+				.map((name) => join(folder, name, 'control'))
+				.filter(isSocket);
+		} catch {
+			return [];
+		}
+	});
+}
+
+function isSocket(path: string): boolean {
+	try {
+		return statSync(path).isSocket();
+	} catch {
+		return false;
+	}
+}
+
+/** Another program may have a socket of that name. */
+async function probe(path: string): Promise<{ path: string; status: Pick<Status, 'pid' | 'state'> } | null> {
+	try {
+		const { body } = await ask(path, '/status?brief', { signal: AbortSignal.timeout(probing) });
+		const { success, output } = safeParse(object({ pid: number(), run: string(), state: string() }), body);
+		return success ? { path, status: output } : null;
+	} catch {
+		return null;
+	}
+}
+
+function parsed(text: string): unknown {
+	try {
+		return JSON.parse(text);
+	} catch {
+		return text;
+	}
+}
+
+const words: Record<string, string> = {
+	ENOENT: 'there is no such socket',
+	ECONNREFUSED: 'nobody listens there',
+	EACCES: 'permission denied',
+	ENOTSOCK: 'it is no socket',
+	ECONNRESET: 'it has closed the connection',
+};
+
+function wordsFor(error: unknown): string {
+	const { code = '', message } = error as NodeJS.ErrnoException;
+	return words[code] ?? message;
+}

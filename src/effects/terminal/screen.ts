@@ -1,0 +1,69 @@
+/** What is printed to a terminal that is there, and to what is none. */
+import { setTimeout as wait } from 'node:timers/promises';
+import { cut } from './text.ts';
+
+export type Colour = 'red' | 'green' | 'yellow' | 'bold' | 'faint';
+
+const codes: Record<Colour, number> = { bold: 1, faint: 2, red: 31, green: 32, yellow: 33 };
+
+export function screen(out: NodeJS.WriteStream = process.stdout, env: NodeJS.ProcessEnv = process.env) {
+	const isTerminal = out.isTTY === true && env.TERM !== 'dumb';
+	const hasColours = isTerminal && !env.NO_COLOR;
+	let live = '';
+	// Whoever reads no more is no error.
+	out.on('error', () => process.exit(0));
+
+	const width = () => (isTerminal ? (out.columns ?? 80) : 80);
+	const clear = () => {
+		if (live !== '') out.write('\r\u001b[K');
+		live = '';
+	};
+
+	return {
+		isTerminal,
+		width,
+		height: () => (isTerminal ? (out.rows ?? 24) : Number.POSITIVE_INFINITY),
+		colour: (text: string, ...colours: Colour[]) =>
+			hasColours ? `\u001b[${colours.map((each) => codes[each]).join(';')}m${text}\u001b[0m` : text,
+		print: (text: string) => {
+			clear();
+			out.write(`${text}\n`);
+		},
+		/** A line that the next one takes the place of; nothing where there is no terminal. */
+		live: (text: string) => {
+			if (!isTerminal) return;
+			const line = cut(text, width() - 1);
+			if (line !== live) out.write(`\r${line}\u001b[K`);
+			live = line;
+		},
+		clear,
+	};
+}
+
+/** A page that is drawn again in its place, on a screen of its own, until the signal. */
+export async function watchPage(
+	draw: () => Promise<string[]>,
+	{ signal, pause }: { signal: AbortSignal; pause: number },
+	out: NodeJS.WriteStream = process.stdout,
+): Promise<void> {
+	// The other screen, without a cursor, and without wrapping what is too long.
+	out.write('\u001b[?1049h\u001b[?25l\u001b[?7l');
+	const restore = () => out.write('\u001b[?7h\u001b[?25h\u001b[?1049l');
+	let wake = () => {};
+	const resized = () => wake();
+	out.on('resize', resized);
+	try {
+		while (!signal.aborted) {
+			const lines = (await draw()).slice(0, Math.max(1, (out.rows ?? 24) - 1));
+			// One write a page, each line cleared behind its end: nothing flickers.
+			out.write(`\u001b[H${lines.map((line) => `${line}\u001b[K\r\n`).join('')}\u001b[J`);
+			const woken = new Promise<void>((resolve) => {
+				wake = resolve;
+			});
+			await Promise.race([wait(pause, null, { signal }).catch(() => {}), woken]);
+		}
+	} finally {
+		out.off('resize', resized);
+		restore();
+	}
+}
