@@ -1,5 +1,7 @@
-/** `socketmaster inspect JOURNAL` and `socketmaster simulate`: the page that shows a supervisor, a real one's past or none's. */
+/** `socketmaster inspect [JOURNAL]` and `socketmaster simulate`: the page that shows a supervisor that runs, a journal's, or none. */
+import { ask, findControl, NoAnswer, Several } from '../effects/control/client.ts';
 import { openBrowser } from '../effects/inspect/browser.ts';
+import { controlSource } from '../effects/inspect/controlSource.ts';
 import { isLoopback } from '../effects/inspect/guard.ts';
 import { serveInspector } from '../effects/inspect/server.ts';
 import { type FactSource, imaginedSource, journalSource, requireJournal } from '../effects/inspect/source.ts';
@@ -14,37 +16,63 @@ interface Where {
 	open: boolean;
 }
 
-type Asked = Where & { journal: string | null };
+type Asked = Where & { what: 'journal' | 'control' | 'nothing'; path: string | undefined };
 
 /** Serves the page until the process is ended; sets the exit status where it can't. */
 export async function runInspector(words: string[], version: string): Promise<void> {
 	let asked: Asked | undefined;
-	const take = (journal: string | null, { listen, open, _ }: { listen?: unknown; open?: unknown; _: string[] }) => {
+	const take = (
+		what: Asked['what'],
+		path: string | undefined,
+		{ listen, open, _ }: { listen?: unknown; open?: unknown; _: string[] },
+	) => {
 		if (_.length > 0) return fail(`unexpected argument: ${_[0]}`, 2);
-		asked = { journal, listen: listen === undefined ? undefined : String(listen), open: open === true };
+		asked = { what, path, listen: listen === undefined ? undefined : String(listen), open: open === true };
 	};
-	readCommand(words, version, { boolean: ['open'], string: ['listen', '_'] }, (program) =>
+	readCommand(words, version, { boolean: ['open'], string: ['listen', 'control', '_'] }, (program) =>
 		program
-			.command('inspect <journal>')
-			.describe('Serves a page that shows what a supervisor did, and does, by its journal.')
+			.command('inspect [journal]')
+			.describe('Serves a page that shows what a supervisor does, and did: one that runs, or a journal’s.')
+			.option('--control', 'Which one that runs: the path of its control socket, or NAME for /run/NAME/control')
 			.option('--listen', `Where: HOST:PORT (default ${preset.host}:${preset.port}, or a free port)`)
 			.option('--open', 'Open it in a browser', false)
-			.action((journal, options) => take(String(journal), options))
+			.action((journal, options) => {
+				if (journal !== undefined && options.control !== undefined) {
+					return fail('a journal or a control socket, not both', 2);
+				}
+				if (journal !== undefined) return take('journal', String(journal), options);
+				take('control', options.control === undefined ? undefined : String(options.control), options);
+			})
 			.command('simulate')
 			.describe('Serves the same page on a supervisor that is only imagined.')
 			.option('--listen', `Where: HOST:PORT (default ${preset.host}:${preset.port}, or a free port)`)
 			.option('--open', 'Open it in a browser', false)
-			.action((options) => take(null, options)),
+			.action((options) => take('nothing', undefined, options)),
 	);
 	if (!asked) return;
 	const where = asked.listen === undefined ? preset : addressOf(asked.listen);
 	if (where === null) return fail(`invalid value "${asked.listen}" for flag -listen: HOST:PORT is wanted`, 2);
+	const source = await sourceOf(asked);
+	if (source) await serve(source, where, asked);
+}
+
+/** Null where there is none, which is said. */
+async function sourceOf({ what, path }: Asked): Promise<FactSource | null> {
+	if (what === 'nothing') return imaginedSource;
 	try {
-		if (asked.journal !== null) await requireJournal(asked.journal);
+		if (what === 'journal') {
+			await requireJournal(path ?? '');
+			return journalSource(path ?? '');
+		}
+		const control = await findControl(path, process.env);
+		await ask(control, '/status?brief');
+		return controlSource(control);
 	} catch (error) {
-		return fail(`${asked.journal}: ${wordsOf(error)}`);
+		if (error instanceof NoAnswer) fail(error.message, 3);
+		else if (error instanceof Several) fail(error.message, 2);
+		else fail(`${path}: ${wordsOf(error)}`);
+		return null;
 	}
-	await serve(asked.journal === null ? imaginedSource : journalSource(asked.journal), where, asked);
 }
 
 async function serve(source: FactSource, where: { host: string; port: number }, { listen, open }: Where) {

@@ -1,10 +1,14 @@
 /** `socketmaster replay PATH`: the story that a journal tells. */
 import { lineReader } from '../effects/journal/lines.ts';
 import type { Checkpoint } from '../effects/journal/shapes.ts';
+import { pastOf } from '../effects/journal/shapes.ts';
 import { linesOf } from '../effects/journal/tail.ts';
 import { printer } from '../effects/log/printer.ts';
 import { wordsOf } from '../effects/os/words.ts';
+import { duration, harmless } from '../effects/terminal/words.ts';
 import { type Fact, isDecision } from '../machines/facts.ts';
+import { evolvePast, noPast } from '../machines/past.ts';
+import { type Receipt, settledBetween } from '../machines/receipts.ts';
 import { createReplay, type Step } from '../machines/replay.ts';
 import { evolve, type Roster } from '../machines/roster.ts';
 import { sentenceOf } from '../machines/sentences.ts';
@@ -16,26 +20,36 @@ interface ReplayOptions {
 	until?: string;
 	json: boolean;
 	follow: boolean;
+	receipts: boolean;
 }
 
 /** Reads the words from `replay` on, prints the story and sets the exit status. */
 export async function runReplay(words: string[], version: string): Promise<void> {
 	let asked: ReplayOptions | undefined;
-	readCommand(words, version, { boolean: ['json', 'follow'], string: ['until', '_'] }, (program) =>
+	readCommand(words, version, { boolean: ['json', 'follow', 'receipts'], string: ['until', '_'] }, (program) =>
 		program
 			.command('replay <path>')
 			.describe('Sends the facts of a journal through the statecharts and prints what happened.')
 			.option('--until', 'Stop after this fact: a number, or a time as 2026-11-22T13:30:00Z')
 			.option('--json', 'One JSON object a fact', false)
 			.option('--follow', 'Go on as the journal grows', false)
-			.action((path, { until, json, follow, _ }) => {
+			.option('--receipts', 'A line for each rotation: what became of it', false)
+			.action((path, { until, json, follow, receipts, _ }) => {
 				if (_.length > 0) return usageError(`unexpected argument: ${_[0]}`);
-				asked = { path: String(path), until, json: json === true, follow: follow === true };
+				asked = {
+					path: String(path),
+					until,
+					json: json === true,
+					follow: follow === true,
+					receipts: receipts === true,
+				};
 			}),
 	);
 	if (!asked) return;
 	const isUsage = !isLimit(asked.until);
-	const problem = isUsage ? `invalid value "${asked.until}" for -until: no number and no time` : await tellStory(asked);
+	const problem = isUsage
+		? `invalid value "${asked.until}" for -until: no number and no time`
+		: await (asked.receipts ? tellReceipts : tellStory)(asked);
 	if (problem === null) return;
 	process.stderr.write(`${problem}\n`);
 	process.exitCode = isUsage ? 2 : 1;
@@ -84,6 +98,48 @@ async function tellStory({ path, until, json, follow }: ReplayOptions): Promise<
 	}
 }
 
+/** @returns what went wrong, or null */
+async function tellReceipts({ path, until, json, follow }: ReplayOptions): Promise<string | null> {
+	const readLine = lineReader();
+	const out = printer(1);
+	const print = (receipt: Receipt) => out.print(`${json ? JSON.stringify(receipt) : receiptText(receipt)}\n`);
+	let past = noPast;
+	let number = 0;
+	let isOver = false;
+	try {
+		for await (const { lines: raws } of linesOf(path, { follow })) {
+			if (raws.length === 0) out.flush();
+			for (const raw of raws) {
+				number += 1;
+				const line = readLine(raw, number);
+				if (typeof line === 'string') return `${path}: ${line}; the story ends here`;
+				if ('journal' in line) continue;
+				isOver = isBeyond(line, until);
+				if (isOver) break;
+				const before = past.receipts;
+				past = 'checkpoint' in line ? pastOf(line) : evolvePast(past, line);
+				settledBetween(before, past.receipts).forEach(print);
+			}
+			if (isOver) break;
+		}
+		past.receipts.kept.filter(({ verdict }) => verdict === 'pending').forEach(print);
+		return null;
+	} catch (error) {
+		return `${path}: ${wordsOf(error)}`;
+	} finally {
+		out.flush();
+	}
+}
+
+const verdicts = { pending: 'has no verdict yet', serving: 'came up', givenUp: 'was given up', stopped: 'was stopped' };
+
+function receiptText({ generation, asked, askedAt, spawnedAt, verdictAt, verdict, reason }: Receipt): string {
+	const took = spawnedAt !== null && verdictAt !== null ? ` after ${duration(verdictAt - spawnedAt)}` : '';
+	const why = reason === null ? '' : `: ${harmless(reason)}`;
+	const when = askedAt === null ? '-'.padEnd(29) : localTime(askedAt);
+	return `${when}  ${asked.padEnd(6)}  generation ${generation} ${verdicts[verdict]}${took}${why}`;
+}
+
 function isBeyond({ seq, at }: Checkpoint | Fact, until: string | undefined): boolean {
 	if (until === undefined) return false;
 	return /^\d+$/.test(until) ? seq > Number(until) : at > Date.parse(until);
@@ -114,7 +170,7 @@ function factText({ type, seq: _seq, at: _at, clock: _clock, ...fields }: Fact):
 	const plain = Object.entries(fields).filter(
 		([, value]) => value !== null && (typeof value !== 'object' || (Array.isArray(value) && value.length > 0)),
 	);
-	return [type, ...plain.map(([key, value]) => `${key}=${value}`)].join(' ');
+	return [type, ...plain.map(([key, value]) => `${key}=${harmless(String(value))}`)].join(' ');
 }
 
 function commandText(command: Command): string {

@@ -2,7 +2,7 @@
 import { type Answer, ask, askUntilAnswered, NoAnswer } from '../effects/control/client.ts';
 import type { Status } from '../effects/control/status.ts';
 import { screen } from '../effects/terminal/screen.ts';
-import { duration, harmless } from '../effects/terminal/text.ts';
+import { duration, harmless } from '../effects/terminal/words.ts';
 import type { Receipt } from '../machines/receipts.ts';
 import { askingCommand, CommandError, controlOf, errorOf, exits, limitOf, millisOf } from './supervisorAsked.ts';
 
@@ -30,8 +30,13 @@ async function rotate({ control, timeout, json }: Asked): Promise<number> {
 	const began = performance.now();
 	let generation: number | null = null;
 	try {
-		const before = (await ask(path, '/status?brief', { signal })).body as Status;
-		const asked = await askUntilAnswered(path, '/rotate', { method: 'POST', signal });
+		let before = (await ask(path, '/status?brief', { signal })).body as Status;
+		let wasLost = false;
+		const lost = () => {
+			wasLost = true;
+		};
+		const asked = await askUntilAnswered(path, '/rotate', { method: 'POST', signal, lost });
+		if (wasLost) before = (await ask(path, '/status?brief', { signal })).body as Status;
 		if (asked.status !== 202) throw new CommandError(`no rotation: ${errorOf(asked.body)}`, exits.failed);
 		generation = (asked.body as { generation: number }).generation;
 		if (!json) out.print(`Generation ${generation} was asked for (supervisor ${before.pid})`);

@@ -1,7 +1,8 @@
 /** The status as lines that fit a terminal's width. */
 import type { ChildStatus, Status } from '../effects/control/status.ts';
 import type { Colour } from '../effects/terminal/screen.ts';
-import { clockTime, column, cut, duration, harmless } from '../effects/terminal/text.ts';
+import { column, cut } from '../effects/terminal/text.ts';
+import { clockTime, duration, harmless } from '../effects/terminal/words.ts';
 import type { Receipt } from '../machines/receipts.ts';
 
 interface Paper {

@@ -2,7 +2,7 @@
 import { ask, NoAnswer, open } from '../effects/control/client.ts';
 import type { Status } from '../effects/control/status.ts';
 import { screen } from '../effects/terminal/screen.ts';
-import { duration } from '../effects/terminal/text.ts';
+import { duration } from '../effects/terminal/words.ts';
 import { askingCommand, CommandError, controlOf, errorOf, exits, millisOf } from './supervisorAsked.ts';
 
 interface Asked {

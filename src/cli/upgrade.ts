@@ -2,7 +2,7 @@
 import { ask, askUntilAnswered } from '../effects/control/client.ts';
 import type { Status } from '../effects/control/status.ts';
 import { screen } from '../effects/terminal/screen.ts';
-import { duration, harmless } from '../effects/terminal/text.ts';
+import { duration, harmless } from '../effects/terminal/words.ts';
 import { askingCommand, CommandError, controlOf, errorOf, exits, limitOf, millisOf } from './supervisorAsked.ts';
 
 interface Asked {

@@ -472,12 +472,12 @@ describe('a journal', () => {
 		onTestFinished(() => void child.kill());
 		await once(child, 'spawn');
 		expect((await self.start().ended).status).toBe(1);
-		await self.logged(/Unable to use journal .*: its format 2 is older than this program, which knows 3$/);
+		await self.logged(/Unable to use journal .*: its format 2 is older than this program, which knows 4$/);
 		expect(readFileSync(self.journal, 'utf8')).toBe(old);
 		child.kill();
 		await once(child, 'exit');
 		self.start();
-		await self.logged(/Journal .*: its format 2 is older than this program, which knows 3; a new one begins$/);
+		await self.logged(/Journal .*: its format 2 is older than this program, which knows 4; a new one begins$/);
 		await self.logged(/Generation 1 is up/);
 		expect(readFileSync(`${self.journal}.bad`, 'utf8')).toBe(old);
 	});
@@ -725,9 +725,15 @@ describe('under a service manager', () => {
 		);
 		const { stdout, status } = await program.ended;
 		const said = JSON.parse(stdout);
-		expect(said.first.messages).toEqual(['FDSTORE=1\nFDNAME=socketmaster-0', 'READY=1']);
+		expect(said.first.messages).toEqual([
+			'FDSTORE=1\nFDNAME=socketmaster-0',
+			'STATUS=generation 1 starts',
+			// -start, and some more.
+			expect.stringMatching(/^EXTEND_TIMEOUT_USEC=10\d\d\d000$/),
+			'READY=1\nSTATUS=generation 1 serves',
+		]);
 		expect(said.second.address).toBe(said.first.address);
-		expect(said.second.messages).toContain('READY=1');
+		expect(said.second.messages).toContain('READY=1\nSTATUS=generation 1 serves');
 		expect(program.stderr()).toMatch(/\] env=\[\]$/m);
 		expect(status).toBe(0);
 	});

@@ -15,6 +15,9 @@ const longestAnswer = 64 << 20;
 /** How long until one that does not answer is asked again, and for how long it is, in milliseconds. */
 const [pause, patience] = [100, 30_000];
 
+/** One that has removed its socket has ended as it should: it is given less time to be started again. */
+const shortPatience = 5000;
+
 /** Nobody answers; the message is a sentence. */
 export class NoAnswer extends Error {}
 
@@ -94,7 +97,8 @@ export async function askUntilAnswered(path: string, url: string, options: AskOp
 			if (since === null) lost?.();
 			// One that was waited with may have been there for long: it is counted from now.
 			since ??= performance.now();
-			if (performance.now() - since > patience) throw error;
+			const isOver = (error.cause as NodeJS.ErrnoException | undefined)?.code === 'ENOENT';
+			if (performance.now() - since > (isOver ? shortPatience : patience)) throw error;
 			await wait(pause, null, signal ? { signal } : {}).catch(() => signal?.throwIfAborted());
 		}
 	}

@@ -298,6 +298,7 @@ function readBody(
 	} catch {
 		return 'the body is no JSON';
 	}
+	if (Array.isArray(value)) return 'the body is not what is wanted here';
 	const { success, output, issues } = safeParse(schema, value);
 	if (success) return output;
 	const [issue] = issues;

@@ -36,6 +36,8 @@ export interface Status {
 	run: string;
 	/** When this program started, in milliseconds since 1970. */
 	since: number;
+	/** The number of the last fact. */
+	seq: number;
 	state: string;
 	queued: boolean;
 	listeners: { uri: string; address: string; fd: number; queue: number | null; backlog: number | null }[];
@@ -72,6 +74,7 @@ export function statusOf(subject: Subject, held: Held | null): Status {
 		version,
 		run,
 		since,
+		seq: subject.seq(),
 		state: roster ? stateOf(roster) : 'starting',
 		queued: (roster?.queued ?? null) !== null,
 		listeners: listeners.map((listener, place) => ({

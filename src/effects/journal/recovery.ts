@@ -14,7 +14,7 @@ import type { User } from '../os/user.ts';
 import type { Listener } from '../sockets/listener.ts';
 import type { JournalContent } from './lines.ts';
 import { nobody, type Relative, relativesOf, takeListening, takePipes, takeWords } from './relatives.ts';
-import type { Checkpoint, Header } from './shapes.ts';
+import { type Header, pastOf } from './shapes.ts';
 
 /** What the journal's facts amount to, and the number of the last one. */
 export function foldJournal({ lines }: JournalContent): { past: Past; seq: number } {
@@ -25,11 +25,6 @@ export function foldJournal({ lines }: JournalContent): { past: Past; seq: numbe
 		seq = line.seq;
 	}
 	return { past, seq };
-}
-
-/** What a checkpoint stands for. */
-export function pastOf({ checkpoint, receipts, tally }: Checkpoint): Past {
-	return { roster: checkpoint, receipts, tally };
 }
 
 export interface Recovered {

@@ -18,6 +18,7 @@ import {
 	string,
 } from 'valibot';
 import type { Fact, FactType, Request } from '../../machines/facts.ts';
+import type { Past } from '../../machines/past.ts';
 import type { Receipts } from '../../machines/receipts.ts';
 import type { Roster } from '../../machines/roster.ts';
 import type { Tally } from '../../machines/tally.ts';
@@ -47,6 +48,11 @@ export interface Checkpoint {
 	seq: number;
 	at: number;
 	gap?: true | undefined;
+}
+
+/** What a checkpoint stands for. */
+export function pastOf({ checkpoint, receipts, tally }: Checkpoint): Past {
+	return { roster: checkpoint, receipts, tally };
 }
 
 export type JournalLine = Header | Checkpoint | Fact;

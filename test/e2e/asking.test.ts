@@ -1,0 +1,755 @@
+/** A deploy script asks, and is told the truth: through rotations, upgrades, crashes and stops. */
+import { execFileSync } from 'node:child_process';
+import { existsSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { createConnection } from 'node:net';
+import { join } from 'node:path';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { ask, command, type Row } from '../support/asking.ts';
+import { load } from '../support/load.ts';
+import { childrenOf, fdsOf, until } from '../support/proc.ts';
+import { executable, fixture, isRoot, kill, type Program, root, run, scratch } from '../support/program.ts';
+
+const say = `python3 ${fixture('say.py')}`;
+
+/** A supervisor with a control socket; its children do what a script says, which `next` changes for those to come. */
+function supervised(script = 'exec sleep 1000', flags: string[] = [], start = 50) {
+	const folder = scratch();
+	const control = join(folder, 'control');
+	const journal = join(folder, 'journal');
+	const path = join(folder, 'child.sh');
+	const next = (text: string) => writeFileSync(path, `${text}\n`, { mode: 0o755 });
+	next(script);
+	const args = [
+		'-listen=tcp://127.0.0.1:0',
+		`-start=${start}`,
+		'-signal=TERM',
+		`-control=${control}`,
+		...flags,
+		'-command=/bin/sh',
+		'--',
+		path,
+	];
+	const begin = () => run(args);
+	const rotate = (...more: string[]) => command(['rotate', `-control=${control}`, ...more]);
+	const lines = () => begun.lines();
+	const begun = begin();
+	return { program: begun, begin, control, folder, journal, next, rotate, lines };
+}
+
+const up = ({ program }: { program: Program }, generation = 1) =>
+	program.logged(new RegExp(`^Generation ${generation} is up`));
+
+/** Its children outlive it: whoever is started next has to find them. */
+async function killed({ process, ended }: Program) {
+	process.kill('SIGKILL');
+	await ended;
+}
+
+describe('socketmaster rotate', () => {
+	it('ends with 0 when the new version serves, and says so', async () => {
+		const self = supervised();
+		await up(self);
+		const { status, stdout, stderr } = await self.rotate().done;
+		expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+		expect(stdout.replace(/\d{3,}/g, 'N').replace(/after \d+ ms/, 'after N ms')).toBe(
+			'Generation 2 was asked for (supervisor N)\nGeneration 2 serves (N), up after N ms, as it has stayed alive; generation 1 was told to leave\n',
+		);
+		expect(self.lines()).toContain('A rotation request: starting generation 2');
+	});
+
+	it('ends with 1 when it was given up, and shows how it ended and its last words', async () => {
+		const self = supervised();
+		await up(self);
+		self.next('echo loading; echo "no such table: users" >&2; exit 3');
+		const { status, stdout, stderr } = await self.rotate().done;
+		expect(status).toBe(1);
+		expect(stdout).toMatch(/^Generation 2 was asked for \(supervisor \d+\)\n$/);
+		expect(stderr.replace(/\d{3,}/g, 'N')).toBe(
+			[
+				'Generation 2 was given up: N exit status 3; generation 1 goes on serving',
+				'Its last words:',
+				'  | loading',
+				'  | no such table: users',
+				'',
+			].join('\n'),
+		);
+	});
+
+	it('shows nothing that would move the cursor of who reads it', async () => {
+		const self = supervised();
+		await up(self);
+		self.next("printf '\\033[2J\\033]0;title\\007\\nplain\\n'; exit 1");
+		const { stderr } = await self.rotate().done;
+		// biome-ignore lint/suspicious/noControlCharactersInRegex: those must not be there
+		expect(stderr).not.toMatch(/[\u0000-\u0009\u000b-\u001f]/);
+		expect(stderr).toMatch(/\| plain$/m);
+	});
+
+	it('of one that is late shows what it printed last', async () => {
+		const self = supervised(`${say} READY=1; exec sleep 1000`, ['-ready=notify'], 2000);
+		await up(self);
+		self.next('echo waiting for the database; exec sleep 1000');
+		const { status, stderr } = await self.rotate().done;
+		expect(status).toBe(1);
+		expect(stderr).toMatch(
+			/^Generation 2 was given up: \d+ has not said in time that it is up \(-start=2000\); generation 1/,
+		);
+		expect(stderr).toMatch(/\| waiting for the database$/m);
+	});
+
+	it('prints the receipt with -json, also of a failure', async () => {
+		const self = supervised();
+		await up(self);
+		self.next('echo oh; exit 9');
+		const { status, stdout, stderr } = await self.rotate('-json').done;
+		expect({ status, stderr }).toEqual({ status: 1, stderr: '' });
+		const receipt = JSON.parse(stdout);
+		expect(receipt).toMatchObject({
+			generation: 2,
+			verdict: 'givenUp',
+			asked: 'rotate',
+			lastWords: ['oh'],
+			ready: null,
+		});
+		expect(receipt.exits).toEqual([{ pid: receipt.pids[0], code: 9, signal: null }]);
+	});
+
+	it('ends with 4 when the time is over, and the rotation goes on', async () => {
+		const self = supervised(`${say} READY=1; exec sleep 1000`, ['-ready=notify'], 60_000);
+		await up(self);
+		const gate = join(self.folder, 'go');
+		self.next(`while [ ! -e ${gate} ]; do sleep 0.01; done; ${say} READY=1; exec sleep 1000`);
+		const { status, stderr } = await self.rotate('-timeout=300').done;
+		expect(status).toBe(4);
+		expect(stderr).toMatch(/^generation 2 has no verdict after \d+ ms; it goes on\n$/);
+		writeFileSync(gate, '');
+		await up(self, 2);
+	});
+
+	it('ends with 3 where nobody answers, and with 2 where it is wrongly used', async () => {
+		const nowhere = await command(['rotate', '-control=/nonexistent/control']).done;
+		expect(nowhere).toEqual({
+			status: 3,
+			stdout: '',
+			stderr: 'no supervisor answers at /nonexistent/control: there is no such socket\n',
+		});
+		expect((await command(['rotate', '-timeout=soon', '-control=/x/y']).done).status).toBe(2);
+		expect((await command(['rotate', 'now']).done).status).toBe(2);
+		expect((await command(['rotate', '-never']).done).status).toBe(2);
+	});
+
+	it('waits for its turn behind another one, and ten who ask at once share the next', async () => {
+		const self = supervised(`${say} READY=1; exec sleep 1000`, ['-ready=notify'], 60_000);
+		await up(self);
+		const gate = join(self.folder, 'go');
+		self.next(`while [ ! -e ${gate} ]; do sleep 0.01; done; ${say} READY=1; exec sleep 1000`);
+		const first = self.rotate('-json');
+		await self.program.logged(/starting generation 2/);
+		const others = Array.from({ length: 10 }, () => self.rotate('-json'));
+		await self.program.logged(/generation 2 is still starting; one more rotation will follow already/, 9);
+		self.program.signal('SIGHUP');
+		await self.program.logged(/^SIGHUP: generation 2 is still starting/);
+		writeFileSync(gate, '');
+		expect(JSON.parse((await first.done).stdout)).toMatchObject({ generation: 2, verdict: 'serving' });
+		for (const each of others) {
+			const { status, stdout } = await each.done;
+			expect(status).toBe(0);
+			expect(JSON.parse(stdout)).toMatchObject({ generation: 3, verdict: 'serving', asked: 'rotate' });
+		}
+		expect(self.lines().filter((line) => /^Generation \d+ is up/.test(line))).toHaveLength(3);
+	});
+
+	it('is told its own verdict where a SIGHUP of somebody else’s comes first', async () => {
+		const self = supervised(`${say} READY=1; exec sleep 1000`, ['-ready=notify'], 60_000);
+		await up(self);
+		const gate = join(self.folder, 'go');
+		self.next(`while [ ! -e ${gate} ]; do sleep 0.01; done; exit 5`);
+		self.program.signal('SIGHUP');
+		await self.program.logged(/^SIGHUP: starting generation 2/);
+		const own = self.rotate('-json');
+		await self.program.logged(/one more rotation will follow$/);
+		self.next(`${say} READY=1; exec sleep 1000`);
+		writeFileSync(gate, '');
+		expect(JSON.parse((await own.done).stdout)).toMatchObject({ generation: 3, verdict: 'serving' });
+		const { body } = await ask(self.control, '/generations/2');
+		expect(body).toMatchObject({ verdict: 'givenUp', asked: 'SIGHUP' });
+	});
+
+	it('ends with 1 when a stop comes first, also for one that is queued', async () => {
+		// It takes a while to stop, so that whoever asks can be told.
+		const self = supervised(
+			`trap "" TERM; ${say} READY=1; while :; do sleep 0.02; done`,
+			['-ready=notify', '-kill=2000'],
+			60_000,
+		);
+		await up(self);
+		self.next('exec sleep 1000');
+		const first = self.rotate();
+		await self.program.logged(/starting generation 2/);
+		const second = self.rotate();
+		await self.program.logged(/one more rotation will follow/);
+		self.program.signal('SIGTERM');
+		for (const [generation, each] of [first, second].entries()) {
+			const { status, stderr } = await each.done;
+			expect(status).toBe(1);
+			expect(stderr).toBe(`Generation ${generation + 2} was not started: the supervisor was told to stop\n`);
+		}
+		expect((await self.program.ended).status).toBe(0);
+	});
+
+	it('is refused while stopping', async () => {
+		const self = supervised('trap "" TERM; while :; do sleep 0.02; done', ['-kill=700']);
+		await up(self);
+		self.program.signal('SIGTERM');
+		await self.program.logged(/stopping/);
+		const { status, stderr } = await self.rotate().done;
+		expect({ status, stderr }).toEqual({ status: 1, stderr: 'no rotation: already stopping\n' });
+	});
+
+	it('waits across an upgrade', async () => {
+		const self = supervised(`${say} READY=1; exec sleep 1000`, ['-ready=notify'], 60_000);
+		await up(self);
+		const gate = join(self.folder, 'go');
+		self.next(`while [ ! -e ${gate} ]; do sleep 0.01; done; ${say} READY=1; exec sleep 1000`);
+		const rotation = self.rotate('-json');
+		await self.program.logged(/starting generation 2/);
+		const upgrade = await command(['upgrade', `-control=${self.control}`]).done;
+		expect({ status: upgrade.status, stderr: upgrade.stderr }).toEqual({ status: 0, stderr: '' });
+		expect(upgrade.stdout).toMatch(/^Supervisor \d+ was replaced \(version \S+\)\n$/);
+		writeFileSync(gate, '');
+		const { status, stdout } = await rotation.done;
+		expect(status).toBe(0);
+		expect(JSON.parse(stdout)).toMatchObject({ generation: 2, verdict: 'serving', replaced: [1] });
+	});
+
+	it.each(['pending', 'queued'])('waits across a kill -9 and the recovery, one that is %s', async (kind) => {
+		const self = supervised(
+			`${say} READY=1; exec sleep 1000`,
+			['-ready=notify', `-journal=${join(scratch(), 'journal')}`],
+			60_000,
+		);
+		await up(self);
+		const gate = join(self.folder, 'go');
+		self.next(`while [ ! -e ${gate} ]; do sleep 0.01; done; ${say} READY=1; exec sleep 1000`);
+		if (kind === 'queued') self.program.signal('SIGHUP');
+		if (kind === 'queued') await self.program.logged(/starting generation 2/);
+		const rotation = self.rotate('-json');
+		await self.program.logged(kind === 'queued' ? /one more rotation will follow/ : /starting generation 2/);
+		await until('the new child', () => childrenOf(self.program.pid).length === 2);
+		await killed(self.program);
+		const next = self.begin();
+		await next.logged(/^Recovered from/);
+		writeFileSync(gate, '');
+		const { status, stdout, stderr } = await rotation.done;
+		expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+		expect(JSON.parse(stdout)).toMatchObject({ generation: kind === 'queued' ? 3 : 2, verdict: 'serving' });
+	});
+
+	it('says that another supervisor answers, where the one that was asked has ended without a trace', async () => {
+		const self = supervised(`${say} READY=1; exec sleep 1000`, ['-ready=notify'], 60_000);
+		await up(self);
+		self.next('exec sleep 1000');
+		const rotation = self.rotate();
+		await rotation.printed(/^Generation 2 was asked for/);
+		const orphans = childrenOf(self.program.pid);
+		onTestFinished(() => orphans.forEach((pid) => void kill(pid, 'SIGKILL')));
+		await killed(self.program);
+		self.begin();
+		const { status, stderr } = await rotation.done;
+		expect(status).toBe(1);
+		expect(stderr).toMatch(
+			/^generation 2 has no verdict: its supervisor has ended, and another one \(pid \d+\) has started\n$/,
+		);
+	});
+
+	it('drops no request, as a deploy script of three lines', async () => {
+		const self = supervised(`exec ${process.execPath} ${fixture('server.mjs')}`, [], 300);
+		await up(self);
+		const address = (await ask(self.control, '/status')).body.listeners[0].address;
+		const stop = await load(address);
+		const script = join(self.folder, 'deploy.sh');
+		writeFileSync(
+			script,
+			`#!/bin/sh\nexport SOCKETMASTER_CONTROL=${self.control}\n${executable} rotate || exit 1\necho deployed\n`,
+			{ mode: 0o755 },
+		);
+		expect(execFileSync(script, { encoding: 'utf8' })).toMatch(/\ndeployed\n$/);
+		self.next('exit 1');
+		expect(() => execFileSync(script, { stdio: 'ignore' })).toThrow(/Command failed/);
+		const { requests, failures } = await stop();
+		expect(failures).toEqual([]);
+		expect(requests).toBeGreaterThan(0);
+	});
+});
+
+describe('a supervisor is found', () => {
+	it('by its name under the runtime directory, by the variable, or as the only one that answers', async () => {
+		const runtime = scratch();
+		const folder = join(runtime, 'app');
+		execFileSync('mkdir', [folder]);
+		const program = run([
+			'-listen=tcp://127.0.0.1:0',
+			'-start=50',
+			`-control=${folder}/control`,
+			'-command=/bin/sleep',
+			'--',
+			'1000',
+		]);
+		await program.logged(/^Generation 1 is up/);
+		const env = { XDG_RUNTIME_DIR: runtime };
+		for (const args of [['-control=app'], []]) {
+			const { status, stdout } = await command(['status', '-json', ...args], env).done;
+			expect(status).toBe(0);
+			expect(JSON.parse(stdout).pid).toBe(program.pid);
+		}
+		const { stdout } = await command(['status', '-json'], { SOCKETMASTER_CONTROL: `${folder}/control` }).done;
+		expect(JSON.parse(stdout).pid).toBe(program.pid);
+
+		execFileSync('mkdir', [join(runtime, 'other'), join(runtime, 'foreign')]);
+		const second = run([
+			'-listen=tcp://127.0.0.1:0',
+			'-start=50',
+			`-control=${runtime}/other/control`,
+			'-command=/bin/sleep',
+			'--',
+			'1000',
+		]);
+		await second.logged(/^Generation 1 is up/);
+		const several = await command(['rotate'], env).done;
+		expect(several.status).toBe(2);
+		expect(several.stderr).toContain(`  ${runtime}/app/control  pid ${program.pid}, running\n`);
+		expect(several.stderr).toContain(`  ${runtime}/other/control  pid ${second.pid}, running\n`);
+		expect(second.lines().join()).not.toMatch(/generation 2/);
+	});
+
+	it('where a manager gives it a directory', async () => {
+		const folder = scratch();
+		const program = run(['-listen=tcp://127.0.0.1:0', '-start=50', '-command=/bin/sleep', '--', '1000'], {
+			env: { ...process.env, NODE_EXTRA_CA_CERTS: undefined, RUNTIME_DIRECTORY: folder },
+		});
+		await program.logged(/^Generation 1 is up/);
+		expect((await command(['rotate', `-control=${folder}/control`]).done).status).toBe(0);
+		program.signal('SIGTERM');
+		await program.ended;
+		expect(existsSync(join(folder, 'control'))).toBe(false);
+	});
+});
+
+describe('socketmaster stop', () => {
+	it('ends with 0 when the supervisor has ended', async () => {
+		const self = supervised();
+		await up(self);
+		const { status, stdout } = await command(['stop', `-control=${self.control}`]).done;
+		expect(status).toBe(0);
+		expect(stdout).toMatch(/^Supervisor \d+ stops\nSupervisor \d+ has ended after \d+ ms\n$/);
+		expect((await self.program.ended).status).toBe(0);
+		expect(existsSync(self.control)).toBe(false);
+	});
+
+	it('has children killed that do not leave in time, also such that drain already', async () => {
+		const self = supervised('trap "" TERM; while :; do sleep 0.02; done');
+		await up(self);
+		expect((await self.rotate().done).status).toBe(0);
+		const { status } = await command(['stop', `-control=${self.control}`, '-kill=100']).done;
+		expect(status).toBe(0);
+		expect(
+			self.lines().filter((line) => /is still alive 100 ms after it was told to leave; killing it$/.test(line)),
+		).toHaveLength(2);
+	});
+
+	it('waits across an upgrade', async () => {
+		const self = supervised('trap "" TERM; while :; do sleep 0.02; done');
+		await up(self);
+		const stop = command(['stop', `-control=${self.control}`]);
+		await self.program.logged(/stopping/);
+		await stop.printed(/stops\n/);
+		const pids = childrenOf(self.program.pid);
+		for (const pid of pids) kill(pid, 'SIGKILL');
+		expect((await stop.done).status).toBe(0);
+	});
+});
+
+describe('socketmaster upgrade', () => {
+	it('ends with 1 and its words when the new program is not sound', async () => {
+		const self = supervised('exec sleep 1000', [`-env=${join(scratch(), 'env')}`].slice(1));
+		await up(self);
+		// The command that children are started by is looked for again.
+		const copy = join(self.folder, 'sleeper');
+		execFileSync('cp', ['/bin/sleep', copy]);
+		const program = run([
+			'-listen=tcp://127.0.0.1:0',
+			'-start=50',
+			`-control=${self.folder}/second`,
+			`-command=${copy}`,
+			'--',
+			'1000',
+		]);
+		await program.logged(/^Generation 1 is up/);
+		rmSync(copy);
+		const { status, stderr } = await command(['upgrade', `-control=${self.folder}/second`]).done;
+		expect(status).toBe(1);
+		expect(stderr).toMatch(/^no upgrade: the new program says: Could not find executable .*; nothing has changed\n$/);
+		expect((await command(['status', `-control=${self.folder}/second`]).done).status).toBe(0);
+	});
+});
+
+describe('socketmaster status', () => {
+	it('fits 80 columns, and shows listeners, children, what they say, and the last rotation', async () => {
+		const self = supervised(
+			`${say} READY=1; ${say} STATUS="日本語のとても長い状態の言葉がここに続きます"; ${say} STOPPING=1; ${say} MAINPID=1; exec sleep 1000`,
+			[
+				'-workers=2',
+				'-ready=notify',
+				'-listen=unix:///tmp/socketmaster-a-very-long-path-to-a-socket-of-a-test-that-is-wider.sock',
+			],
+			60_000,
+		);
+		await up(self);
+		await until('its words', () => false || existsSync(self.control));
+		const table = async () => (await command(['status', `-control=${self.control}`]).done).stdout;
+		let text = await table();
+		while (!text.includes('日本語')) text = await table();
+		for (const line of text.split('\n')) {
+			const wide = line.match(/[\u3000-\u9fff\uff00-\uffef]/g)?.length ?? 0;
+			expect(line.length + wide, line).toBeLessThanOrEqual(80);
+		}
+		expect(text).toMatch(/^running for /);
+		expect(text).toMatch(/^3 {3}tcp:\/\/127\.0\.0\.1:0 \(127\.0\.0\.1:\d+\) +0 of \d+$/m);
+		expect(text).toMatch(/^1 {4}serving +\d+ +serving +\d+ m?s +0 {2}/m);
+		expect(text).toMatch(/^last rotation {3}generation 1 \(the start\) was up after/m);
+		const { body } = await ask(self.control, '/status');
+		expect(body.generations[0].children.map(({ index }: Row) => index)).toEqual([0, 1]);
+		// Noted, and passed on to nobody.
+		expect(body.state).toBe('running');
+	});
+
+	it('tells who holds 12 connections, and why an old generation is still there', async () => {
+		const self = supervised(
+			`exec ${process.execPath} ${fixture('server.mjs')}`,
+			[`-listen=unix://${join(scratch(), 'own.sock')}`],
+			400,
+		);
+		await up(self);
+		const { listeners } = (await ask(self.control, '/status')).body;
+		const [, port] = listeners[0].address.split(':');
+		const sockets = Array.from({ length: 12 }, () => createConnection(Number(port), '127.0.0.1'));
+		onTestFinished(() => sockets.forEach((each) => void each.destroy()));
+		for (const each of sockets) each.write('POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nhalf');
+		const counts = async () =>
+			(await ask(self.control, '/status')).body.generations.map((each: Row) => [
+				each.state,
+				each.children[0].connections,
+			]);
+		await expect.poll(counts).toEqual([['serving', 12]]);
+		expect((await self.rotate().done).status).toBe(0);
+		await expect.poll(counts).toEqual([
+			['draining', 12],
+			['serving', 0],
+		]);
+		const { body } = await ask(self.control, '/status');
+		const { peers } = body.generations[0].children[0];
+		expect(peers).toHaveLength(12);
+		expect(peers.map(({ address }: Row) => address).sort()).toEqual(
+			sockets.map(({ localPort }) => `127.0.0.1:${localPort}`).sort(),
+		);
+		const table = (await command(['status', `-control=${self.control}`]).done).stdout;
+		expect(table).toMatch(/has 12 connections left; the quietest, from 127\.0\.0\.1:\d+, silent for /);
+		const metrics = (await command(['status', '-metrics', `-control=${self.control}`]).done).stdout;
+		expect(metrics).toContain('socketmaster_connections{generation="1"} 12\n');
+	});
+
+	it('tells how many wait in the backlog, and that it is full', async () => {
+		const self = supervised('exec sleep 1000', [`-listen=unix://${join(scratch(), 'own.sock')}?backlog=2`]);
+		await up(self);
+		const queues = async () =>
+			(await ask(self.control, '/status')).body.listeners.map(({ queue, backlog }: Row) => [queue, backlog]);
+		expect(await queues()).toEqual([
+			[0, expect.any(Number)],
+			[0, 2],
+		]);
+		const { listeners } = (await ask(self.control, '/status')).body;
+		const path = listeners[1].address;
+		const sockets = Array.from({ length: 3 }, () => createConnection(path));
+		onTestFinished(() => sockets.forEach((each) => void each.destroy()));
+		const tcp = createConnection(Number(listeners[0].address.split(':')[1]), '127.0.0.1');
+		onTestFinished(() => void tcp.destroy());
+		await expect.poll(queues).toEqual([
+			[1, expect.any(Number)],
+			[3, 2],
+		]);
+		expect((await command(['status', `-control=${self.control}`]).done).stdout).toMatch(/3 of 2 FULL$/m);
+	});
+
+	it('prints metrics that promtool finds nothing wrong with', async () => {
+		const self = supervised();
+		await up(self);
+		expect((await self.rotate().done).status).toBe(0);
+		const { stdout } = await command(['status', '-metrics', `-control=${self.control}`]).done;
+		expect(stdout).toContain('socketmaster_rotations_total{verdict="serving"} 1\n');
+		expect(stdout).toContain('socketmaster_state{state="running"} 1\n');
+		expect(stdout).toMatch(/^socketmaster_ready_seconds_count 2$/m);
+		if (existsSync('/usr/bin/promtool')) {
+			expect(execFileSync('promtool', ['check', 'metrics'], { input: stdout, encoding: 'utf8' })).toBe('');
+		}
+	});
+});
+
+describe('the control socket', () => {
+	it('is there with mode 0600, comes back when somebody removes it, and goes at the end', async () => {
+		const self = supervised();
+		await up(self);
+		expect(statSync(self.control).mode & 0o777).toBe(0o600);
+		rmSync(self.control);
+		await until('it is back', () => existsSync(self.control));
+		expect((await ask(self.control, '/status')).status).toBe(200);
+		self.program.signal('SIGTERM');
+		await self.program.ended;
+		expect(existsSync(self.control)).toBe(false);
+		expect(existsSync(join(self.folder, '.control.socketmaster'))).toBe(false);
+	});
+
+	it.runIf(isRoot)('is nothing for another user, even where he can reach it', async () => {
+		const self = supervised();
+		await up(self);
+		execFileSync('chmod', ['0777', self.control]);
+		execFileSync('chmod', ['0755', self.folder]);
+		const text = `s = socket.socket(socket.AF_UNIX); s.connect("${self.control}"); s.sendall(b"GET /status HTTP/1.0\\r\\n\\r\\n"); print(s.recv(100))`;
+		const script = `import os, socket; os.setgid(65534); os.setuid(65534)\ntry:\n  exec(${JSON.stringify(text)})\nexcept OSError as error: print(b"")`;
+		expect(execFileSync('python3', ['-c', script], { encoding: 'utf8' })).toBe("b''\n");
+	});
+
+	it.each([
+		['a path that is not there', '/nope', {}, 404, 'there is no /nope'],
+		['a method that is not meant', '/rotate', {}, 405, '/rotate takes POST, and not GET'],
+		['another one', '/status', { method: 'DELETE' }, 405, '/status takes GET, and not DELETE'],
+		['a generation that is not known', '/generations/77', {}, 404, 'generation 77 is not known'],
+		['a generation that is none', '/generations/x', {}, 404, 'generation x is not known'],
+		['a body that is no JSON', '/stop', { method: 'POST', body: '{' }, 400, 'the body is no JSON'],
+		[
+			'a patience that is none',
+			'/stop',
+			{ method: 'POST', body: '{"kill":-1}' },
+			400,
+			'the body is not what is wanted here: kill',
+		],
+		[
+			'a word that nobody knows',
+			'/rotate',
+			{ method: 'POST', body: '{"force":true}' },
+			400,
+			'the body is not what is wanted here: force',
+		],
+		['a list', '/stop', { method: 'POST', body: '[]' }, 400, 'the body is not what is wanted here'],
+		['a body that is too long', '/stop', { method: 'POST', body: ' '.repeat(5000) }, 413, 'a body may have 4096 bytes'],
+	])('refuses %s with a sentence, and nothing happens', async (_, path, options, status, sentence) => {
+		const self = supervised();
+		await up(self);
+		const answer = await ask(self.control, path, options);
+		expect({ status: answer.status, body: answer.body }).toEqual({ status, body: { error: sentence } });
+		expect((await ask(self.control, '/status')).body.state).toBe('running');
+	});
+
+	it('refuses what is no HTTP with a sentence', async () => {
+		const self = supervised();
+		await up(self);
+		const socket = createConnection(self.control);
+		socket.write('hello\r\n\r\n');
+		let text = '';
+		for await (const chunk of socket) text += chunk;
+		expect(text).toMatch(/^HTTP\/1\.1 400 .*\{"error":"that is no HTTP request"\}$/s);
+	});
+
+	it('bears 1,000 connections at once, half of them silent, and keeps nothing of them', async () => {
+		const self = supervised();
+		await up(self);
+		await ask(self.control, '/status');
+		const before = fdsOf(self.program.pid).length;
+		const idle = Array.from({ length: 500 }, () => createConnection(self.control).on('error', () => {}));
+		onTestFinished(() => idle.forEach((each) => void each.destroy()));
+		const answers = await Promise.all(Array.from({ length: 500 }, () => ask(self.control, '/status?brief')));
+		expect(answers.every(({ status }) => status === 200)).toBe(true);
+		expect((await self.rotate().done).status).toBe(0);
+		for (const each of idle) each.destroy();
+		await until('they are gone', () => fdsOf(self.program.pid).length <= before);
+	});
+
+	it('answers others while a client says nothing, or takes nothing', async () => {
+		const self = supervised();
+		await up(self);
+		const silent = createConnection(self.control);
+		silent.write('POST /rotate HTTP/1.1\r\nContent-Length: 10\r\n\r\n{');
+		const deaf = createConnection(self.control);
+		deaf.pause();
+		for (let count = 0; count < 200; count += 1) deaf.write('GET /status HTTP/1.1\r\n\r\n');
+		for (const each of [silent, deaf]) {
+			each.on('error', () => {});
+			onTestFinished(() => void each.destroy());
+		}
+		expect((await self.rotate().done).status).toBe(0);
+		expect((await ask(self.control, '/generations')).body.map(({ verdict }: Row) => verdict)).toEqual([
+			'serving',
+			'serving',
+		]);
+	});
+
+	it('is handed over in an upgrade, and comes back after a recovery, with the receipts', async () => {
+		const journal = join(scratch(), 'journal');
+		const self = supervised('exec sleep 1000', [`-journal=${journal}`]);
+		await up(self);
+		const { ino } = statSync(self.control);
+		self.next('echo no; exit 1');
+		await self.rotate().done;
+		self.next('exec sleep 1000');
+		expect((await command(['upgrade', `-control=${self.control}`]).done).status).toBe(0);
+		expect(statSync(self.control).ino).toBe(ino);
+		const receipts = (await ask(self.control, '/generations')).body;
+		expect(receipts.map(({ verdict }: Row) => verdict)).toEqual(['serving', 'givenUp']);
+		expect(receipts[1].lastWords).toEqual(['no']);
+		await killed(self.program);
+		self.begin();
+		await expect.poll(() => ask(self.control, '/generations').catch(() => null)).toMatchObject({ body: receipts });
+		const { body } = await ask(self.control, '/status');
+		expect(body).toMatchObject({ upgrades: { done: 1 }, recoveries: 1, last: { generation: 2 } });
+		const { stdout } = await command(['replay', journal, '-receipts']).done;
+		expect(stdout.split('\n').map((line) => line.slice(31).replace(/\d{3,}|after \d+ m?s/g, 'N'))).toEqual([
+			'start   generation 1 came up N',
+			'rotate  generation 2 was given up N: N exit status 1',
+			'',
+		]);
+		const { stdout: json } = await command(['replay', journal, '-receipts', '-json']).done;
+		expect(
+			json
+				.trim()
+				.split('\n')
+				.map((line) => JSON.parse(line)),
+		).toEqual(receipts);
+	});
+
+	it('that can’t be opened is said in one sentence, and nothing is left behind', async () => {
+		const folder = scratch();
+		const own = join(folder, 'own.sock');
+		const program = run([`-listen=unix://${own}`, '-control=/nonexistent/control', '-command=/bin/sleep', '--', '9']);
+		expect((await program.ended).status).toBe(1);
+		expect(program.lines().at(-1)).toBe(
+			'Unable to open control socket /nonexistent/control: no such file or directory',
+		);
+		expect(existsSync(own)).toBe(false);
+	});
+
+	it('of another supervisor is not taken away', async () => {
+		const self = supervised();
+		await up(self);
+		const second = run(['-listen=tcp://127.0.0.1:0', `-control=${self.control}`, '-command=/bin/sleep', '--', '9']);
+		expect((await second.ended).status).toBe(1);
+		expect(second.lines().at(-1)).toMatch(/^Unable to open control socket .*: address already in use$/);
+		expect((await ask(self.control, '/status')).body.pid).toBe(self.program.pid);
+	});
+});
+
+describe('the facts', () => {
+	it('come as they are admitted, after what all before amount to', async () => {
+		const self = supervised();
+		await up(self);
+		const facts = createConnection(self.control);
+		onTestFinished(() => void facts.destroy());
+		let text = '';
+		facts.setEncoding('utf8').on('data', (chunk) => {
+			text += chunk;
+		});
+		facts.write('GET /facts HTTP/1.1\r\n\r\n');
+		await until('the checkpoint', () => text.includes('event: checkpoint'));
+		await self.rotate().done;
+		await until('the promotion', () => text.includes('generation.promoted'));
+		const events = [...text.matchAll(/^id: (\d+)\nevent: (\w+)\ndata: (.*)$/gm)].map(([, id, event, data = '']) => ({
+			id: Number(id),
+			event,
+			data: JSON.parse(data),
+		}));
+		expect(events[0]).toMatchObject({ event: 'checkpoint', data: { checkpoint: { serving: 1 } } });
+		expect(events[0]?.data.seq).toBe(events[0]?.id);
+		for (const [index, { id, data }] of events.entries()) {
+			expect(data.seq).toBe(id);
+			expect(id).toBe((events[0]?.id ?? 0) + index);
+		}
+		const again = await new Promise<string>((resolve) => {
+			const back = createConnection(self.control);
+			onTestFinished(() => void back.destroy());
+			let more = '';
+			back.setEncoding('utf8').on('data', (chunk) => {
+				more += chunk;
+				if (more.includes('generation.promoted')) resolve(more);
+			});
+			back.write(`GET /facts HTTP/1.1\r\nLast-Event-ID: ${events[0]?.id}\r\n\r\n`);
+		});
+		expect(again).not.toContain('event: checkpoint');
+		expect(again).toContain('generation.started');
+	});
+});
+
+describe('-share', () => {
+	const receiver = `
+import socket, sys
+s = socket.socket(socket.AF_UNIX); s.connect(sys.argv[1])
+byte, fds, flags, _ = socket.recv_fds(s, 10, 16)
+print(byte, len(fds), [socket.socket(fileno=fd).getsockname()[1] if i == 0 else socket.socket(fileno=fd).getsockname() for i, fd in enumerate(fds)], s.recv(1))`;
+
+	it('hands the listening sockets out, in their order, with one byte and the end', async () => {
+		const folder = scratch();
+		const own = join(folder, 'own.sock');
+		const self = supervised('exec sleep 1000', [`-listen=unix://${own}`, `-share=${join(folder, 'share')}`]);
+		await up(self);
+		const before = fdsOf(self.program.pid);
+		const { address } = (await ask(self.control, '/status')).body.listeners[0];
+		expect(statSync(join(folder, 'share')).mode & 0o777).toBe(0o600);
+		for (let count = 0; count < 3; count += 1) {
+			const printed = execFileSync('python3', ['-c', receiver, join(folder, 'share')], { encoding: 'utf8' });
+			expect(printed).toBe(`b'!' 2 [${address.split(':')[1]}, '${own}'] b''\n`);
+		}
+		await until('nothing is kept', () => fdsOf(self.program.pid).length <= before.length + 1);
+		expect(childrenOf(self.program.pid)).toHaveLength(1);
+		expect((await command(['upgrade', `-control=${self.control}`]).done).status).toBe(0);
+		execFileSync('python3', ['-c', receiver, join(folder, 'share')]);
+		self.program.signal('SIGTERM');
+		await self.program.ended;
+		expect(existsSync(join(folder, 'share'))).toBe(false);
+	});
+
+	it.runIf(existsSync('/usr/bin/cc'))('speaks as libancillary’s receiver expects', async () => {
+		const folder = scratch();
+		execFileSync('cc', ['-o', join(folder, 'receiver'), join(root, 'test/fixtures/ancillary.c')]);
+		const self = supervised('exec sleep 1000', ['-listen=tcp://127.0.0.1:0', `-share=${join(folder, 'share')}`]);
+		await up(self);
+		const { listeners } = (await ask(self.control, '/status')).body;
+		const printed = execFileSync(join(folder, 'receiver'), [join(folder, 'share'), '2'], { encoding: 'utf8' });
+		expect(printed).toBe(listeners.map(({ address }: Row) => `${address.split(':')[1]}\n`).join(''));
+	});
+
+	it('serves by a program that is nobody’s child, and no business of a rotation', async () => {
+		const folder = scratch();
+		const self = supervised('exec sleep 1000', [`-share=${join(folder, 'share')}`]);
+		await up(self);
+		const server = `
+import socket, sys
+s = socket.socket(socket.AF_UNIX); s.connect("${join(folder, 'share')}")
+_, fds, _, _ = socket.recv_fds(s, 1, 1)
+listener = socket.socket(fileno=fds[0])
+print("here", flush=True)
+while True:
+    client, _ = listener.accept(); client.sendall(b"mine"); client.close()`;
+		const foreign = run(['-c', server], { command: 'python3' });
+		await until('it listens', () => readFileSync(`/proc/${foreign.pid}/status`, 'utf8').includes('Name:'));
+		const { address } = (await ask(self.control, '/status')).body.listeners[0];
+		const answer = () =>
+			new Promise<string>((resolve) => {
+				let text = '';
+				createConnection(Number(address.split(':')[1]), '127.0.0.1')
+					.on('data', (chunk) => {
+						text += chunk;
+					})
+					.on('close', () => resolve(text));
+			});
+		expect(await answer()).toBe('mine');
+		expect((await self.rotate().done).status).toBe(0);
+		expect(await answer()).toBe('mine');
+	});
+});
