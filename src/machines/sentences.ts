@@ -55,6 +55,11 @@ export function sentenceOf(fact: Fact, before: Roster | null, command: string | 
 		}
 		case 'child.rejected':
 			return error(`${fact.reason}; sending SIG${before?.plan.drain}`);
+		case 'child.proved': {
+			if (fact.isSeen) return null;
+			const child = before?.children.find((each) => each.child === fact.child);
+			return warning(`Whether ${child?.pid} holds its sockets can’t be seen: its files in /proc are closed to us`);
+		}
 		case 'child.unproved': {
 			const child = before?.children.find((each) => each.child === fact.child);
 			return warning(`${child?.pid} does not hold ${fact.missing.join(', ')}`);

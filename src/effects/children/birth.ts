@@ -168,11 +168,14 @@ function childPipe(isDurable: boolean, user: User | null) {
 	const [read, write] = makePipe();
 	try {
 		const inode = fstatSync(read).ino;
+		let output = write;
+		if (isDurable) {
+			// Before it is another user's: root may be without CAP_DAC_OVERRIDE.
+			output = openSync(`/proc/self/fd/${write}`, constants.O_RDWR);
+			closeAll([write]);
+		}
 		// So that it can open /dev/stderr.
-		if (user && process.geteuid?.() === 0) fchownSync(write, user.uid, user.gid);
-		if (!isDurable) return { read, inode, output: write };
-		const output = openSync(`/proc/self/fd/${write}`, constants.O_RDWR);
-		closeAll([write]);
+		if (user && process.geteuid?.() === 0) fchownSync(output, user.uid, user.gid);
 		return { read, inode, output };
 	} catch (error) {
 		closeAll([read, write]);

@@ -1,5 +1,5 @@
 /** What children print: from their pipes, line by line, to the log. */
-import { constants as fs, openSync, readSync } from 'node:fs';
+import { constants as fs, fchownSync, openSync, readSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import type { OnReadOpts, Socket, SocketConstructorOpts } from 'node:net';
 import { array, nullable, number, object, string } from 'valibot';
@@ -190,6 +190,8 @@ export function outputsOf({ sink, log, inheritance, isPending }: OutputsOptions)
 			if (!isHeldByOthers(fd)) continue;
 			const fds: number[] = [];
 			try {
+				// Another user's is not opened by root without CAP_DAC_OVERRIDE.
+				if (process.geteuid?.() === 0) fchownSync(fd, 0, 0);
 				fds.push(reopenBlocking(fd), openSync('/dev/null', fs.O_WRONLY));
 				const [pipe = 0, nowhere = 0] = fds;
 				spawnProcess({

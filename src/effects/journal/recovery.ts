@@ -7,9 +7,9 @@ import type { OpenPipe } from '../children/output.ts';
 import type { KeptWords } from '../children/words.ts';
 import { bootClock } from '../os/clock.ts';
 import { bootId } from '../os/identity.ts';
-import { SyscallError } from '../os/libc.ts';
+import { errno, SyscallError } from '../os/libc.ts';
 import { openPidfd, takeFdIfOpen } from '../os/pidfd.ts';
-import { allPids, environmentOf, fileOf, lookUp } from '../os/proc.ts';
+import { allPids, environmentOf, fileOf, lookUp, mayLookAt } from '../os/proc.ts';
 import type { User } from '../os/user.ts';
 import type { Listener } from '../sockets/listener.ts';
 import type { JournalContent } from './lines.ts';
@@ -76,7 +76,7 @@ export function recover(header: Header, folded: Roster, user: User | null): Reco
 	if (held.length === 0) return takeOrphaned(header, relatives);
 	let pipes: OpenPipe[] = [];
 	try {
-		for (const { pidfd } of held) requireRight(pidfd);
+		for (const each of held) requireRight(each);
 		pipes = takePipes(relatives, roster.children);
 		const remarks = held
 			.filter(({ child }) => !pipes.some((pipe) => pipe.child === child))
@@ -89,7 +89,7 @@ export function recover(header: Header, folded: Roster, user: User | null): Reco
 		if (!(error instanceof SyscallError)) throw error;
 		for (const { pidfd } of held) closeSync(pidfd);
 		for (const { fd } of pipes) closeSync(fd);
-		const why = `${error.message} (it takes CAP_SYS_PTRACE, or the same user and ptrace allowed)`;
+		const why = `${error.message} (it takes CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH, or the same user and ptrace allowed)`;
 		return { denied: held.map(({ pid }) => pid), why };
 	}
 }
@@ -132,10 +132,11 @@ function findSpawned(run: string, { child, since }: RosterChild, known: Set<numb
 	return null;
 }
 
-/** /proc shows nothing of who can't be traced, without a word; this says so. @throws {SyscallError} */
-function requireRight(pidfd: number) {
+/** /proc shows nothing of who can't be traced or looked at, without a word; this says so. @throws {SyscallError} */
+function requireRight({ pid, pidfd }: { pid: number; pidfd: number }) {
 	const stdin = takeFdIfOpen(pidfd, 0);
 	if (stdin !== null) closeSync(stdin);
+	if (!mayLookAt(pid)) throw new SyscallError('open', errno('EACCES'));
 }
 
 /** With no child left to go on with, what theirs print is read all the same, and the sockets they hold are ours. */

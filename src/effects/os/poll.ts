@@ -13,18 +13,33 @@ export function isReadable(fd: number): boolean {
 	return (eventsOf(fd) & POLLIN) !== 0;
 }
 
+/** Waits, for so many milliseconds at the most, until nobody has the other end of a pipe any more: for a start alone. */
+export function awaitHangUp(fd: number, millis: number): void {
+	const entry = entryFor(fd);
+	const end = performance.now() + millis;
+	for (let left = millis; left > 0; left = Math.ceil(end - performance.now())) {
+		if (isPolled(entry, left) && (entry.readInt16LE(6) & POLLHUP) !== 0) return;
+	}
+}
+
 function eventsOf(fd: number): number {
-	const entry = Buffer.alloc(8);
-	entry.writeInt32LE(fd);
-	entry.writeInt16LE(POLLIN | POLLRDHUP, 4);
-	while (!isPolled(entry));
+	const entry = entryFor(fd);
+	while (!isPolled(entry, 0));
 	return entry.readInt16LE(6);
 }
 
+/** struct pollfd */
+function entryFor(fd: number): Buffer {
+	const entry = Buffer.alloc(8);
+	entry.writeInt32LE(fd);
+	entry.writeInt16LE(POLLIN | POLLRDHUP, 4);
+	return entry;
+}
+
 /** False where a signal has interrupted it, which it does without waiting, too. */
-function isPolled(entry: Buffer): boolean {
+function isPolled(entry: Buffer, millis: number): boolean {
 	try {
-		call('poll', entry, 1, 0);
+		call('poll', entry, 1, millis);
 		return true;
 	} catch (error) {
 		if (error instanceof SyscallError && error.errno === errno('EINTR')) return false;

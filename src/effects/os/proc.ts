@@ -70,6 +70,16 @@ export function filesOf(pid: number): { fd: number; file: string }[] {
 	}
 }
 
+/** Whether its files are ours to look at, also of one that is just ending: another user's take CAP_DAC_READ_SEARCH besides CAP_SYS_PTRACE. */
+export function mayLookAt(pid: number): boolean {
+	try {
+		readdirSync(`/proc/${pid}/fd`);
+		return true;
+	} catch (error) {
+		return (error as NodeJS.ErrnoException).code !== 'EACCES' || lookUp(pid)?.isAlive !== true;
+	}
+}
+
 /** What one fd is, or null. */
 export function fileOf(pid: number | 'self', fd: number): string | null {
 	try {

@@ -53,6 +53,7 @@ function openAll({ uris, recovered, orphaned, deniedPids, say }: Omit<ListenersO
 	const listeners: Listener[] = [];
 	const opened: Listener[] = [];
 	const stored = storedListeners(process.env);
+	stored.dropUnmeant(uris);
 	const spare = new Set([...(recovered ?? []), ...orphaned]);
 	// The original's last release hands its socket to its successor so. It is none of a child's business.
 	const { SOCKETMASTER_FD } = process.env;

@@ -1,7 +1,8 @@
 /** systemd's file descriptor store: it keeps the listeners, so that they outlive even this process. */
 import { closeSync } from 'node:fs';
-import { moveUp } from '../os/descriptors.ts';
+import { closeAll, makePipe, moveUp } from '../os/descriptors.ts';
 import { sendDatagram } from '../os/message.ts';
+import { awaitHangUp } from '../os/poll.ts';
 import { fileOf } from '../os/proc.ts';
 import { passedSockets } from './activation.ts';
 import { addressOfUri } from './address.ts';
@@ -10,9 +11,15 @@ import { isListening } from './socket.ts';
 
 const prefix = 'socketmaster-';
 
+/** How long the manager may take to forget a socket, in milliseconds. */
+const patience = 5000;
+
 /** Has the manager keep the listeners; nothing where there is no manager. */
 export function storeListeners(env: NodeJS.ProcessEnv, listeners: Listener[]): void {
-	for (const [index, { fd }] of listeners.entries()) tell(env, `FDSTORE=1\nFDNAME=${prefix}${index}`, fd);
+	for (const [index, { uri, fd }] of listeners.entries()) {
+		// It has those that it has given itself.
+		if (!/^fd:/i.test(uri)) tell(env, `FDSTORE=1\nFDNAME=${prefix}${index}`, fd);
+	}
 }
 
 interface Stored {
@@ -25,26 +32,42 @@ export function storedListeners(env: NodeJS.ProcessEnv) {
 	const kept = readStored(env);
 
 	/** The one of that address; of a free port, which can have become any, the one of that place. */
-	function take(uri: string, index: number): Listener | null {
+	function isMeant({ name, listener }: Stored, uri: string, index: number): boolean {
 		const address = addressOfUri(uri);
-		const found = kept.findIndex(({ name, listener }) =>
-			address?.endsWith(':0')
-				? name === `${prefix}${index}` && hostOf(listener.address) === hostOf(address)
-				: listener.address === address,
-		);
+		return address?.endsWith(':0')
+			? name === `${prefix}${index}` && hostOf(listener.address) === hostOf(address)
+			: listener.address === address;
+	}
+
+	function take(uri: string, index: number): Listener | null {
+		const found = kept.findIndex((each) => isMeant(each, uri, index));
 		const [stored] = found < 0 ? [] : kept.splice(found, 1);
 		return stored ? { ...stored.listener, uri } : null;
 	}
 
+	/** Those that none of the URIs means: what is listened on now may be in their way. */
+	function dropUnmeant(uris: string[]) {
+		const isUnmeant = (each: Stored) => !uris.some((uri, index) => isMeant(each, uri, index));
+		const unmeant = kept.filter(isUnmeant);
+		if (unmeant.length === 0) return;
+		drop(unmeant);
+		kept.splice(0, kept.length, ...kept.filter((each) => !isUnmeant(each)));
+		awaitManager(env);
+	}
+
 	/** Those that nothing is served on any more. */
 	function dropRest() {
-		for (const { name, listener } of kept.splice(0)) {
+		drop(kept.splice(0));
+	}
+
+	function drop(stored: Stored[]) {
+		for (const { name, listener } of stored) {
 			tell(env, `FDSTOREREMOVE=1\nFDNAME=${name}`, null);
 			closeSync(listener.fd);
 		}
 	}
 
-	return { take, dropRest };
+	return { take, dropUnmeant, dropRest };
 }
 
 function readStored(env: NodeJS.ProcessEnv): Stored[] {
@@ -57,6 +80,18 @@ function readStored(env: NodeJS.ProcessEnv): Stored[] {
 
 function hostOf(address: string): string {
 	return address.slice(0, address.lastIndexOf(':'));
+}
+
+/** Waits until it has done what it was told before: it closes what it is sent then (sd_notify_barrier(3)). */
+function awaitManager(env: NodeJS.ProcessEnv) {
+	const [read, write] = makePipe();
+	try {
+		tell(env, 'BARRIER=1', write);
+		closeSync(write);
+		awaitHangUp(read, patience);
+	} finally {
+		closeAll([read, write]);
+	}
 }
 
 /** A manager that is not there, or takes no more, is no error of ours. */
