@@ -16,15 +16,17 @@ import { rotating, simulate } from '../support/simulation.ts';
 const server = 'test -e "$BROKEN" && exit 7; trap "exit 0" TERM; echo up; while :; do sleep 0.02; done';
 
 /** A supervisor with a journal whose children are broken while a file is there. */
-function supervisor() {
+function supervisor({ hasJournal = true } = {}) {
 	const folder = scratch();
 	const journal = join(folder, 'journal');
 	const broken = join(folder, 'broken');
+	const control = join(folder, 'control');
 	const start = () =>
 		run(
 			[
 				'-listen=tcp://127.0.0.1:0',
-				`-journal=${journal}`,
+				...(hasJournal ? [`-journal=${journal}`] : []),
+				`-control=${control}`,
 				'-start=100',
 				'-signal=TERM',
 				'-command=/bin/sh',
@@ -36,7 +38,7 @@ function supervisor() {
 				env: environment({ BROKEN: broken }),
 			},
 		);
-	return { journal, broken, start };
+	return { journal, control, broken, start };
 }
 
 /** A supervisor that was rotated, and once in vain. */
@@ -127,6 +129,37 @@ describe.runIf(hasBrowser)('the inspector’s page', () => {
 		await reads(() => stands(page, 'supervisor').textContent(), 'stopped');
 		await isLive(page);
 	});
+
+	it.each([true, false])(
+		'attaches to a supervisor that runs, and comes back after an upgrade and a crash; with a journal: %s',
+		async (hasJournal) => {
+			const { control, broken, start } = supervisor({ hasJournal });
+			const first = start();
+			await first.logged(/^Generation 1 is up/);
+			const page = await open((await serveInspector(['inspect', `-control=${control}`])).url);
+			await isLive(page);
+			await reads(() => stands(page, 'supervisor').textContent(), 'alive › running');
+			await reads(() => page.locator('.head .source').textContent(), control);
+			first.signal('SIGHUP');
+			await reads(() => rotation(page, 2).textContent(), /✔ serves in \d+ m?s/);
+			writeFileSync(broken, '');
+			first.signal('SIGHUP');
+			await reads(() => rotation(page, 3).textContent(), /✘ given up.*ended, status 7, unasked/);
+			rmSync(broken);
+			first.signal('SIGUSR2');
+			await reads(() => page.locator('.timeline svg').innerHTML(), 'upgraded');
+			await reads(() => moment(page).textContent(), '● live');
+			if (hasJournal) {
+				first.signal('SIGKILL');
+				await first.ended;
+				await reads(() => moment(page).textContent(), '■ no supervisor writes here any more');
+				start();
+				await reads(() => page.locator('.timeline svg').innerHTML(), 'recovered');
+				await reads(() => moment(page).textContent(), '● live');
+				await reads(() => stands(page, 'child').textContent(), 'alive › staying › serving');
+			}
+		},
+	);
 
 	it('lights where a chart stands, what was just taken and what is possible, in shape and in words', async () => {
 		const page = await open((await serveInspector(['inspect', journalFile(rotating().wait(3000).up(2).history)])).url);

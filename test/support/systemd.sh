@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Runs a script where a real systemd is PID 1, and nothing outside is touched: namespaces of its own, a throw-away overlay
 # of /, tmpfs on /run and /tmp. The script's folder is /mnt in there, and the working directory is where it was.
-# Usage: systemd.sh SCRIPT [ARGUMENT]...   Needs root, util-linux, and Debian's systemd and dbus.
+# Usage: systemd.sh SCRIPT [ARGUMENT]...   SYSTEM=FOLDER boots another Debian than the machine's own. Needs root, util-linux, and Debian's systemd and dbus.
 set -euo pipefail
 
 boot() {
@@ -10,7 +10,7 @@ boot() {
 	mkdir -p "$top"
 	mount -t tmpfs tmpfs "$top"
 	mkdir "$top"/{upper,work,root}
-	mount -t overlay overlay -o "lowerdir=/,upperdir=$top/upper,workdir=$top/work" "$top/root"
+	mount -t overlay overlay -o "lowerdir=${SYSTEM:-/},upperdir=$top/upper,workdir=$top/work" "$top/root"
 	cd "$top/root"
 	mount -t proc proc proc
 	mount -t sysfs sysfs sys
@@ -20,6 +20,7 @@ boot() {
 	mount -t tmpfs tmpfs tmp
 	mkdir -p run/systemd/system run/lock old ".$here"
 	mount --bind "$here" ".$here"
+	if [ -n "${SYSTEM:-}" ]; then touch usr/local/bin/node && mount --bind "$(command -v node)" usr/local/bin/node; fi
 	mount --bind "$folder" mnt
 	pivot_root . old
 	umount -l /old

@@ -1,5 +1,5 @@
 /** What children print: from their pipes, line by line, to the log. */
-import { constants as fs, fchownSync, openSync, readSync } from 'node:fs';
+import { fchownSync, constants as fs, openSync, readSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import type { OnReadOpts, Socket, SocketConstructorOpts } from 'node:net';
 import { array, nullable, number, object, string } from 'valibot';

@@ -6,7 +6,10 @@ import { type ControlServer, type ControlServerOptions, controlServer } from './
 
 const controlPart = doorPart('control');
 
-export type ControlOptions = Omit<ControlServerOptions, 'pause' | 'resume'> &
+/** So many facts are kept while nobody has connected. */
+const mostRecent = 32;
+
+export type ControlOptions = Omit<ControlServerOptions, 'recent' | 'pause' | 'resume'> &
 	Omit<SocketDoorOptions, 'part' | 'client'>;
 
 export interface Control {
@@ -19,17 +22,21 @@ export interface Control {
 /** @throws {Error} */
 export function openControl({ path, inheritance, log, ...subject }: ControlOptions): Control {
 	let server: ControlServer | null = null;
+	/** For a reader that comes back after an upgrade: it has missed few. */
+	const recent: Fact[] = [];
 	const door = openSocketDoor({ path, part: controlPart, inheritance, log, client });
 
 	function client(fd: number) {
-		server ??= controlServer({ ...subject, pause: door.pause, resume: door.resume });
+		server ??= controlServer({ ...subject, recent: recent.splice(0), pause: door.pause, resume: door.resume });
 		server.serve(fd);
 	}
 
 	return {
 		note: (fact) => {
 			try {
-				server?.note(fact);
+				if (server) return server.note(fact);
+				recent.push(fact);
+				if (recent.length > mostRecent) recent.shift();
 			} catch (error) {
 				log.say('error', `The control socket could not tell of a fact: ${wordsOf(error)}`);
 			}

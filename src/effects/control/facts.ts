@@ -13,12 +13,14 @@ export interface FactStreamOptions {
 	/** The number of the last fact. */
 	seq: () => number;
 	roster: () => Roster | null;
+	/** The last ones before. */
+	recent: Fact[];
 }
 
 /** The readers of one supervisor's facts. */
-export function factStream({ seq, roster }: FactStreamOptions) {
+export function factStream({ seq, roster, recent }: FactStreamOptions) {
 	const readers = new Set<ServerResponse>();
-	const kept: string[] = [];
+	const kept = recent.map(eventOf);
 
 	/** An answer that does not end. */
 	function serve({ headers, url = '/' }: IncomingMessage, response: ServerResponse) {
@@ -36,7 +38,7 @@ export function factStream({ seq, roster }: FactStreamOptions) {
 	}
 
 	function note(fact: Fact) {
-		const event = `id: ${fact.seq}\nevent: fact\ndata: ${JSON.stringify(fact)}\n\n`;
+		const event = eventOf(fact);
 		kept.push(event);
 		if (kept.length > mostKept) kept.shift();
 		for (const reader of readers) {
@@ -46,4 +48,8 @@ export function factStream({ seq, roster }: FactStreamOptions) {
 	}
 
 	return { serve, note };
+}
+
+function eventOf(fact: Fact): string {
+	return `id: ${fact.seq}\nevent: fact\ndata: ${JSON.stringify(fact)}\n\n`;
 }

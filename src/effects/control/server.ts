@@ -16,6 +16,8 @@ export interface ControlServerOptions extends Subject {
 	admit: (happening: Happening) => void;
 	/** What the log has taken so far. */
 	logCounts: () => { lines: number; bytes: number; dropped: number };
+	/** The last facts before this one. */
+	recent: Fact[];
 	/** Takes nobody more, and goes on: more connections than this bears wait in the backlog. */
 	pause: () => void;
 	resume: () => void;
@@ -61,7 +63,7 @@ export function controlServer(options: ControlServerOptions): ControlServer {
 	const waiting = new Map<ServerResponse, number>();
 	const upgrading = new Set<ServerResponse>();
 	const most = Math.min(mostClients, Math.max(16, Math.floor(openFileLimit() / 4)));
-	const facts = factStream({ seq: options.seq, roster: () => past().roster });
+	const facts = factStream({ seq: options.seq, roster: () => past().roster, recent: options.recent });
 	let counting: Promise<Held | null> | null = null;
 
 	const routes: Record<string, Record<string, Act>> = {
