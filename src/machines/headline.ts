@@ -7,7 +7,7 @@ export function headlineOf({ roster, receipts }: Pick<Past, 'roster' | 'receipts
 	if (!roster) return 'starting';
 	const state = stateOf(roster);
 	if (state === 'stopping') return `stopping; ${countOf(roster.children.length, 'child is', 'children are')} left`;
-	if (state === 'stopped') return 'the last child is gone';
+	if (state === 'stopped' && roster.candidate === null) return 'the last child is gone';
 	const last = receipts.kept.findLast(({ verdict }) => verdict !== 'pending');
 	const failure =
 		last?.verdict === 'givenUp' && roster.candidate === null && last.generation > roster.serving

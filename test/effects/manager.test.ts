@@ -1,0 +1,131 @@
+/** What a service manager is told, as its socket receives it. */
+import { join } from 'node:path';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { managerOf } from '../../src/effects/manager.ts';
+import { receiveFrom } from '../../src/effects/os/datagram.ts';
+import { closeAll } from '../../src/effects/os/descriptors.ts';
+import { constants } from '../../src/effects/os/libc.ts';
+import { openPlain } from '../../src/effects/sockets/plain.ts';
+import { evolvePast, noPast } from '../../src/machines/past.ts';
+import { scratch } from '../support/program.ts';
+import { draining, rotating, running, type Simulation, simulate } from '../support/simulation.ts';
+
+function manager(env: Record<string, string> = {}) {
+	const path = join(scratch(), 'notify');
+	const fd = openPlain(path, constants.SOCK_DGRAM, null);
+	let past = noPast;
+	const own = managerOf({ env: { NOTIFY_SOCKET: path, ...env }, past: () => past });
+	onTestFinished(() => {
+		own.close();
+		closeAll([fd]);
+	});
+	const heard = () => {
+		const messages: string[] = [];
+		for (let next = receiveFrom(fd); typeof next !== 'string'; next = receiveFrom(fd)) messages.push(next.text);
+		return messages;
+	};
+	return {
+		heard,
+		/** Tells of all that happened in a simulation since the last time. */
+		tell({ history }: Simulation, from = 0) {
+			for (const fact of history.slice(from)) {
+				past = evolvePast(past, fact);
+				own.note(fact);
+			}
+			return heard();
+		},
+	};
+}
+
+/** Without what only says how it stands. */
+const words = (messages: string[]) =>
+	messages.flatMap((each) => each.split('\n')).filter((line) => !line.startsWith('STATUS='));
+const micros = expect.stringMatching(/^MONOTONIC_USEC=\d+$/);
+const more = expect.stringMatching(/^EXTEND_TIMEOUT_USEC=\d+$/);
+
+describe('a manager is told', () => {
+	it('that the first generation is up, and until then how long it may take', () => {
+		expect(words(manager().tell(running()))).toEqual([more, 'READY=1']);
+	});
+
+	it('of each rotation that it begins and ends', () => {
+		expect(words(manager().tell(draining()))).toEqual([more, 'READY=1', 'RELOADING=1', micros, 'READY=1']);
+	});
+
+	it('that one has ended which was given up', () => {
+		expect(words(manager().tell(rotating().exited(2, 1))).slice(2)).toEqual(['RELOADING=1', micros, 'READY=1']);
+	});
+
+	it('of one that follows another at once', () => {
+		const simulation = rotating().signal('HUP').up(2).spawned(3).up(3);
+		expect(words(manager().tell(simulation)).slice(2)).toEqual([
+			...['RELOADING=1', micros, 'READY=1'],
+			...['RELOADING=1', micros, 'READY=1'],
+		]);
+	});
+
+	it('of a stop, and of no end of a rotation after it', () => {
+		expect(words(manager().tell(rotating().signal('TERM'))).slice(2)).toEqual(['RELOADING=1', micros, 'STOPPING=1']);
+	});
+
+	it('how it stands, at each change and no more often', () => {
+		expect(
+			manager()
+				.tell(draining().exited(1))
+				.flatMap((each) => each.match(/STATUS=.*/)?.[0] ?? []),
+		).toEqual([
+			'STATUS=generation 1 starts',
+			'STATUS=generation 1 serves',
+			'STATUS=generation 1 serves; generation 2 starts',
+			'STATUS=generation 2 serves; 1 older drains',
+			'STATUS=generation 2 serves',
+		]);
+	});
+
+	it('after a crash in the middle of a rotation that it is up, and that the rotation goes on', () => {
+		const before = rotating();
+		const roster = before.roster();
+		if (!roster) throw new Error('nothing is known');
+		const simulation = simulate().tell({ type: 'supervisor.recovered', pid: 2, by: 'start', roster }).up(2);
+		expect(words(manager().tell(simulation))).toEqual(['READY=1', 'RELOADING=1', micros, 'READY=1']);
+	});
+
+	it('after an upgrade in the middle of a rotation only that it has ended', () => {
+		const roster = rotating().roster();
+		if (!roster) throw new Error('nothing is known');
+		expect(words(manager().tell(simulate().recover(roster).up(2)))).toEqual(['READY=1']);
+	});
+
+	it('that a first boot asks for more time', () => {
+		const simulation = simulate().start({ ready: 'notify', start: 5000 }).spawned(1);
+		simulation.tell({ type: 'child.delayed', child: 1, millis: 20_000 });
+		expect(words(manager().tell(simulation))).toEqual([more, more]);
+	});
+
+	it('that the event loop turns, where it wants to know', async () => {
+		const { heard } = manager({ WATCHDOG_USEC: '40000', WATCHDOG_PID: String(process.pid) });
+		await expect.poll(() => heard().length).toBeGreaterThan(0);
+		await expect.poll(() => heard()).toContain('WATCHDOG=1');
+		expect(manager({ WATCHDOG_USEC: '40000', WATCHDOG_PID: '1' }).heard()).toEqual([]);
+		expect(manager().heard()).toEqual([]);
+	});
+});
+
+it('messages wait in their order for a manager that takes no more for now', async () => {
+	const flood = manager();
+	// The kernel takes ten datagrams or so before it says that there is room for no more (net.unix.max_dgram_qlen).
+	const simulation = running();
+	for (let child = 2; child <= 1000; child += 1)
+		simulation
+			.signal('HUP')
+			.spawned(child)
+			.up(child)
+			.exited(child - 1);
+	let said = flood.tell(simulation);
+	await expect
+		.poll(() => {
+			said = [...said, ...flood.heard()];
+			return said.at(-1);
+		})
+		.toBe('STATUS=generation 1000 serves');
+});
