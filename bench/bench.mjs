@@ -1,7 +1,9 @@
 /**
  * Measures the built program. PEER=/path/to/another measures that one in the same run, turn by turn.
- * Usage: npm run bench [-- --quick] [-- log rotation ready user workers start memory idle requests journal replay inspector]
+ * Usage: npm run bench [-- --quick] [-- log rotation ready user workers start memory idle requests journal replay inspector asking]
+ *        npm run bench -- peers, which is run by itself alone
  */
+import { benchAsking } from './asking.mjs';
 import { benchReady, benchUser, benchWorkers } from './deploys.mjs';
 import { benchInspector } from './inspector.mjs';
 import { benchJournal } from './journal.mjs';
@@ -24,6 +26,7 @@ const all = {
 	journal: benchJournal,
 	replay: benchReplay,
 	inspector: benchInspector,
+	asking: benchAsking,
 };
 const wanted = process.argv.slice(2).filter((name) => name in all);
 

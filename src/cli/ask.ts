@@ -1,4 +1,4 @@
-/** The commands that ask a supervisor: a program of its own, so that a supervisor has nothing of it. */
+/** The commands that ask a supervisor: a program of its own, which the launcher loads instead of a supervisor's. */
 import { runRotate } from './rotate.ts';
 import { runStatus } from './status.ts';
 import { runStop } from './stop.ts';

@@ -16,18 +16,11 @@ if (command === 'replay') {
 } else if (command === 'inspect' || command === 'simulate') {
 	releaseSignals();
 	void inspector().runInspector(words, version);
-} else if (command === 'rotate' || command === 'status' || command === 'stop' || command === 'upgrade') {
-	releaseSignals();
-	void asker().commands[command](words, version);
 } else supervise();
 
 /** A program of its own: a supervisor has nothing of it. */
 function inspector() {
 	return loadBeside('inspect.cjs') as typeof import('./inspect.ts');
-}
-
-function asker() {
-	return loadBeside('ask.cjs') as typeof import('./ask.ts');
 }
 
 function supervise() {

@@ -1,6 +1,7 @@
 /** What the commands that ask a supervisor share: whom they ask, and how they end. */
 import { findControl, NoAnswer, Several } from '../effects/control/client.ts';
 import { readCommand } from './command.ts';
+import { version } from './version.ts';
 
 /** What was asked for: done, failed, wrong usage, nobody answers, out of time. */
 export const exits = { done: 0, failed: 1, usage: 2, nobody: 3, late: 4 } as const;
@@ -16,14 +17,14 @@ export function askingCommand<T extends object>(
 	text: string,
 	flags: Record<string, Flag>,
 	work: (asked: T) => Promise<number>,
-): (words: string[], version: string) => Promise<void> {
+): (words: string[]) => Promise<void> {
 	const all: Record<string, Flag> = {
 		control: { text: 'Which supervisor: the path of its control socket, or NAME for /run/NAME/control' },
 		...flags,
 	};
 	const namesOf = (isBoolean: boolean) =>
 		Object.keys(all).filter((each) => (all[each]?.isBoolean ?? false) === isBoolean);
-	return async (words, version) => {
+	return async (words) => {
 		let asked: (T & { _: string[] }) | undefined;
 		readCommand(words, version, { boolean: namesOf(true), string: [...namesOf(false), '_'] }, (program) => {
 			const command = program.command(name).describe(text);
