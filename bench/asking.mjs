@@ -5,7 +5,7 @@ import { existsSync } from 'node:fs';
 import { request } from 'node:http';
 import { join } from 'node:path';
 import { openFifo } from './fifo.mjs';
-import { folder, isQuick, median, programs, report, residentMemory, start, supervise, wait } from './support.mjs';
+import { folder, isQuick, median, programs, report, residentMemory, supervise, wait } from './support.mjs';
 
 const control = join(folder, 'control');
 

@@ -8,6 +8,7 @@ import { benchReady, benchUser, benchWorkers } from './deploys.mjs';
 import { benchInspector } from './inspector.mjs';
 import { benchJournal } from './journal.mjs';
 import { benchLog } from './log.mjs';
+import { benchPeers } from './peers/peers.mjs';
 import { benchIdle, benchMemory, benchRotation, benchStart } from './process.mjs';
 import { benchReplay } from './replay.mjs';
 import { benchRequests } from './requests.mjs';
@@ -28,6 +29,11 @@ const all = {
 	inspector: benchInspector,
 	asking: benchAsking,
 };
+if (process.argv.includes('peers')) {
+	await benchPeers();
+	process.exit();
+}
+
 const wanted = process.argv.slice(2).filter((name) => name in all);
 
 head();

@@ -1,5 +1,6 @@
 /** `socketmaster inspect [JOURNAL]` and `socketmaster simulate`: the page that shows a supervisor that runs, a journal's, or none. */
-import { ask, findControl, NoAnswer, Several } from '../effects/control/client.ts';
+import { askStatus } from '../effects/control/answers.ts';
+import { findControl, NoAnswer, Several } from '../effects/control/client.ts';
 import { openBrowser } from '../effects/inspect/browser.ts';
 import { controlSource } from '../effects/inspect/controlSource.ts';
 import { isLoopback } from '../effects/inspect/guard.ts';
@@ -65,7 +66,7 @@ async function sourceOf({ what, path }: Asked): Promise<FactSource | null> {
 			return journalSource(path ?? '');
 		}
 		const control = await findControl(path, process.env);
-		await ask(control, '/status?brief');
+		await askStatus(control);
 		return controlSource(control);
 	} catch (error) {
 		if (error instanceof NoAnswer) fail(error.message, 3);

@@ -1,4 +1,5 @@
 /** `socketmaster rotate`: asks for a rotation, and waits until it is known what became of it. */
+import { askStatus, askStatusUntilAnswered, generationIn, receiptIn } from '../effects/control/answers.ts';
 import { type Answer, ask, askUntilAnswered, NoAnswer } from '../effects/control/client.ts';
 import type { Status } from '../effects/control/status.ts';
 import { screen } from '../effects/terminal/screen.ts';
@@ -30,15 +31,15 @@ async function rotate({ control, timeout, json }: Asked): Promise<number> {
 	const began = performance.now();
 	let generation: number | null = null;
 	try {
-		let before = (await ask(path, '/status?brief', { signal })).body as Status;
+		let before = await askStatus(path, { signal });
 		let wasLost = false;
 		const lost = () => {
 			wasLost = true;
 		};
-		const asked = await askUntilAnswered(path, '/rotate', { method: 'POST', signal, lost });
-		if (wasLost) before = (await ask(path, '/status?brief', { signal })).body as Status;
+		const asked = await askUntilAnswered(path, '/rotate', { method: 'POST', signal, lost, limit: null });
+		if (wasLost) before = await askStatus(path, { signal });
 		if (asked.status !== 202) throw new CommandError(`no rotation: ${errorOf(asked.body)}`, exits.failed);
-		generation = (asked.body as { generation: number }).generation;
+		generation = generationIn(path, asked);
 		if (!json) out.print(`Generation ${generation} was asked for (supervisor ${before.pid})`);
 		const stop = json ? () => {} : tellProgress(path, generation, out);
 		let answer: Answer;
@@ -47,8 +48,8 @@ async function rotate({ control, timeout, json }: Asked): Promise<number> {
 		} finally {
 			await stop();
 		}
-		const receipt = answer.body as Receipt;
-		if (json) process.stdout.write(`${JSON.stringify(receipt)}\n`);
+		const receipt = receiptIn(path, answer);
+		if (json) process.stdout.write(`${JSON.stringify(answer.body)}\n`);
 		else if (receipt.verdict === 'serving') out.print(servingText(receipt, out));
 		if (receipt.verdict === 'serving') return exits.done;
 		if (!json) process.stderr.write(failureText(receipt, await servingNow(path)));
@@ -70,14 +71,14 @@ async function verdictOf(path: string, generation: number, run: string, signal: 
 			wasLost = true;
 		};
 		const url = `/generations/${generation}?wait`;
-		const first = await ask(path, url, { signal }).catch((error) => {
+		const first = await ask(path, url, { signal, limit: null }).catch((error) => {
 			if (!(error instanceof NoAnswer)) throw error;
 			lost();
 			return null;
 		});
 		if (first && !wasLost) return requireReceipt(first, generation);
 		// Who answers now may be another one, which counts from 1 again.
-		const now = (await askUntilAnswered(path, '/status?brief', { signal })).body as Status;
+		const now = await askStatusUntilAnswered(path, { signal });
 		if (now.run !== run) {
 			throw new CommandError(
 				`generation ${generation} has no verdict: its supervisor has ended, and another one (pid ${now.pid}) has started`,
@@ -103,8 +104,8 @@ function tellProgress(path: string, generation: number, out: ReturnType<typeof s
 	const look = async () => {
 		if (isBusy) return;
 		isBusy = true;
-		state = await ask(path, '/status?brief', { signal: over.signal })
-			.then(({ body }) => stateText(body as Status, generation))
+		state = await askStatus(path, { signal: over.signal })
+			.then((status) => stateText(status, generation))
 			.catch(() => 'nobody answers for now');
 		isBusy = false;
 		if (!over.signal.aborted) draw();
@@ -166,7 +167,7 @@ function endText({ pid, code, signal }: Receipt['exits'][number]): string {
 /** Who serves now that it does not. */
 async function servingNow(path: string): Promise<string> {
 	try {
-		const { generations } = (await ask(path, '/status?brief', { signal: AbortSignal.timeout(1000) })).body as Status;
+		const { generations } = await askStatus(path, { limit: 1000 });
 		const serving = generations.find(({ state, children }) => state === 'serving' && children.length > 0);
 		return serving ? `generation ${serving.generation} goes on serving` : 'no generation serves';
 	} catch {

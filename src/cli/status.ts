@@ -1,4 +1,5 @@
 /** `socketmaster status`: what is, as a table, as JSON, or as metrics. */
+import { askStatus, statusIn } from '../effects/control/answers.ts';
 import { ask } from '../effects/control/client.ts';
 import type { Status } from '../effects/control/status.ts';
 import { screen, watchPage } from '../effects/terminal/screen.ts';
@@ -37,7 +38,7 @@ async function status({ control, json, watch, metrics }: Asked): Promise<number>
 	const out = screen();
 	if (metrics) process.stdout.write(String(body));
 	else if (json) process.stdout.write(`${JSON.stringify(body)}\n`);
-	else for (const line of statusTable(body as Status, path, Date.now(), out)) out.print(line);
+	else for (const line of statusTable(statusIn(path, body), path, Date.now(), out)) out.print(line);
 	return exits.done;
 }
 
@@ -45,14 +46,13 @@ async function watchStatus(path: string): Promise<number> {
 	const out = screen();
 	if (!out.isTerminal) throw new CommandError('-watch takes a terminal', exits.usage);
 	// Nobody there is a failure at first, and a page that says so later.
-	await ask(path, '/status?brief');
+	await askStatus(path);
 	const over = new AbortController();
 	for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(name, () => over.abort());
 	let last: Status | null = null;
 	const draw = async () => {
 		try {
-			last = (await ask(path, '/status', { signal: AbortSignal.any([over.signal, AbortSignal.timeout(5000)]) }))
-				.body as Status;
+			last = await askStatus(path, { signal: over.signal, limit: 5000 }, '/status');
 			return statusTable(last, path, Date.now(), out);
 		} catch {
 			const page = last ? statusTable(last, path, Date.now(), out) : [];

@@ -1,4 +1,5 @@
 /** `socketmaster stop`: asks a supervisor to stop, and waits until it has ended. */
+import { askStatus } from '../effects/control/answers.ts';
 import { ask, NoAnswer, open } from '../effects/control/client.ts';
 import type { Status } from '../effects/control/status.ts';
 import { screen } from '../effects/terminal/screen.ts';
@@ -24,7 +25,7 @@ async function stop({ control, kill }: Asked): Promise<number> {
 	const patience = millisOf('kill', kill, 0);
 	const path = await controlOf(control);
 	const out = screen();
-	const { pid, run } = (await ask(path, '/status?brief')).body as Status;
+	const { pid, run } = await askStatus(path);
 	const answer = await ask(path, '/stop', { method: 'POST', body: patience === null ? {} : { kill: patience } });
 	if (answer.status !== 202) throw new CommandError(`no stop: ${errorOf(answer.body)}`, exits.failed);
 	out.print(`Supervisor ${pid} stops`);
@@ -32,8 +33,8 @@ async function stop({ control, kill }: Asked): Promise<number> {
 	const over = new AbortController();
 	const timer = out.isTerminal
 		? setInterval(() => {
-				ask(path, '/status?brief', { signal: over.signal }).then(
-					({ body }) => out.live(leftText(body as Status, performance.now() - began)),
+				askStatus(path, { signal: over.signal }).then(
+					(status) => out.live(leftText(status, performance.now() - began)),
 					() => {},
 				);
 			}, beat)
@@ -56,7 +57,7 @@ async function ended(path: string, run: string): Promise<void> {
 			const stream = await open(path, '/facts');
 			stream.resume();
 			await new Promise((resolve) => stream.once('close', resolve).once('error', () => {}));
-			const now = (await ask(path, '/status?brief')).body as Status;
+			const now = await askStatus(path);
 			if (now.run !== run) return;
 			if (now.state !== 'stopping' && now.state !== 'stopped') {
 				throw new CommandError(

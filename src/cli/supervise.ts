@@ -14,6 +14,7 @@ import { drainReminder } from '../effects/log/reminder.ts';
 import type { Sink } from '../effects/log/sink.ts';
 import { managerOf, managerVariables } from '../effects/manager.ts';
 import { commandLine, ownVariables } from '../effects/os/bytes.ts';
+import { processStart } from '../effects/os/proc.ts';
 import { signals, wasDebuggerClosed } from '../effects/os/signals.ts';
 import { logicalDirectory, type Variables } from '../effects/os/spawn.ts';
 import { timerActor } from '../effects/os/timer.ts';
@@ -105,7 +106,7 @@ export function supervise({ options, plan, origin, inheritance, path, user, log,
 			logCounts: sink.counts,
 			run,
 			version,
-			since: Date.now(),
+			since: processStart(),
 			listeners: listeners.all,
 			seq: door.last,
 			past: journal.past,

@@ -1,5 +1,6 @@
 /** `socketmaster upgrade`: asks a supervisor to replace itself by the program that is installed now, and waits until it has. */
-import { ask, askUntilAnswered } from '../effects/control/client.ts';
+import { askStatus, askStatusUntilAnswered } from '../effects/control/answers.ts';
+import { ask } from '../effects/control/client.ts';
 import type { Status } from '../effects/control/status.ts';
 import { screen } from '../effects/terminal/screen.ts';
 import { duration, harmless } from '../effects/terminal/words.ts';
@@ -27,9 +28,9 @@ async function upgrade({ control, timeout }: Asked): Promise<number> {
 	const out = screen();
 	const began = performance.now();
 	try {
-		const before = (await ask(path, '/status?brief', { signal })).body as Status;
+		const before = await askStatus(path, { signal });
 		out.live('The new program checks itself');
-		const answer = await ask(path, '/upgrade', { method: 'POST', signal });
+		const answer = await ask(path, '/upgrade', { method: 'POST', signal, limit: 60_000 });
 		out.clear();
 		if (answer.status !== 202) {
 			throw new CommandError(`no upgrade: ${harmless(errorOf(answer.body))}; nothing has changed`, exits.failed);
@@ -47,7 +48,7 @@ async function upgrade({ control, timeout }: Asked): Promise<number> {
 /** @throws {CommandError} */
 async function takenOver(path: string, before: Status, signal: AbortSignal | undefined): Promise<Status> {
 	for (;;) {
-		const now = (await askUntilAnswered(path, '/status?brief', { signal })).body as Status;
+		const now = await askStatusUntilAnswered(path, { signal });
 		if (now.run !== before.run) {
 			throw new CommandError(`its supervisor has ended, and another one (pid ${now.pid}) has started`, exits.failed);
 		}

@@ -7,7 +7,7 @@ export interface Tally {
 	rotations: Record<Exclude<Verdict, 'pending'>, number>;
 	/** From the first child's birth to the verdict of each generation that came up: those within each bound, and the sum. */
 	ready: { counts: number[]; count: number; seconds: number };
-	/** Children that took the place of one that was lost. */
+	/** Places of lost children that were due to be filled again. */
 	respawns: number;
 	upgrades: number;
 	upgradesFailed: number;

@@ -1,7 +1,7 @@
 /** A deploy script asks, and is told the truth: through rotations, upgrades, crashes and stops. */
 import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { createConnection } from 'node:net';
+import { createConnection, createServer } from 'node:net';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { ask, command, type Row } from '../support/asking.ts';
@@ -280,6 +280,48 @@ describe('socketmaster rotate', () => {
 		expect(failures).toEqual([]);
 		expect(requests).toBeGreaterThan(0);
 	});
+});
+
+describe('what is no supervisor', () => {
+	const answer = (body: string) => `HTTP/1.1 200 OK\r\nContent-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`;
+	it.each([
+		['answers an empty object', answer('{}'), 'what answers there is none'],
+		['answers no JSON', answer('<html>'), 'what answers there is none'],
+		['answers what is no HTTP', 'SSH-2.0-x\r\n\r\n', /^.+$/],
+		['hangs up', '', 'it has closed the connection'],
+		['breaks off in the middle', 'HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{"pid"', /^.+$/],
+	])('and %s is nobody for each command', async (_, text, why) => {
+		const path = join(scratch(), 'control');
+		const server = createServer((socket) => socket.on('error', () => {}).end(text)).listen(path);
+		onTestFinished(() => void server.close());
+		for (const words of [['rotate'], ['status'], ['stop'], ['upgrade'], ['inspect']]) {
+			const { status, stderr, stdout } = await command([...words, `-control=${path}`]).done;
+			expect({ status, stdout }, `${words}: ${stderr}`).toEqual({ status: 3, stdout: '' });
+			const [, reason] = /^no supervisor answers at \S+: (.*)\n$/.exec(stderr) ?? [];
+			if (typeof why === 'string') expect(reason).toBe(why);
+			else expect(reason).toMatch(why);
+		}
+	});
+
+	it('is not found as one', async () => {
+		const runtime = scratch();
+		execFileSync('mkdir', [join(runtime, 'other')]);
+		const server = createServer((socket) => socket.end(answer('{}'))).listen(join(runtime, 'other/control'));
+		onTestFinished(() => void server.close());
+		const { status, stderr } = await command(['rotate'], { XDG_RUNTIME_DIR: runtime }).done;
+		expect({ status, stderr }).toEqual({
+			status: 3,
+			stderr: `no supervisor answers at /run/*/control or ${runtime}/*/control\n`,
+		});
+	});
+});
+
+it('a command whose output nobody reads ends with its own status', async () => {
+	const self = supervised();
+	await up(self);
+	self.next('exit 1');
+	const words = `${executable} rotate -control=${self.control} | true; echo "\${PIPESTATUS[0]}"`;
+	expect(execFileSync('bash', ['-c', words], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] })).toBe('1\n');
 });
 
 describe('a supervisor is found', () => {

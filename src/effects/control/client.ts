@@ -9,6 +9,9 @@ import type { Status } from './status.ts';
 /** How long one that is looked for may take to answer, in milliseconds. */
 const probing = 1000;
 
+/** How long an answer may take that is given at once, in milliseconds. */
+const usualLimit = 10_000;
+
 /** How long an answer may be that has an end, in bytes: a status of 4,096 workers is shorter. */
 const longestAnswer = 64 << 20;
 
@@ -31,16 +34,17 @@ export interface AskOptions {
 	method?: 'GET' | 'POST';
 	body?: object;
 	signal?: AbortSignal | undefined;
+	/** How long an answer may take, in milliseconds; null is for ever. */
+	limit?: number | null;
 }
 
 /** One request. @throws {NoAnswer} where there is no whole answer; the signal's reason */
-export async function ask(
-	path: string,
-	url: string,
-	{ method = 'GET', body, signal }: AskOptions = {},
-): Promise<Answer> {
-	const response = await open(path, url, { method, ...(body && { body }), signal });
+export async function ask(path: string, url: string, options: AskOptions = {}): Promise<Answer> {
+	const { method = 'GET', body, signal, limit = usualLimit } = options;
+	const late = limit === null ? [] : [AbortSignal.timeout(limit)];
+	const over = AbortSignal.any([...(signal ? [signal] : []), ...late]);
 	try {
+		const response = await open(path, url, { method, ...(body && { body }), signal: over });
 		const chunks: Buffer[] = [];
 		let length = 0;
 		for await (const chunk of response) {
@@ -48,11 +52,12 @@ export async function ask(
 			if (length > longestAnswer) throw new Error('its answer has no end');
 			chunks.push(chunk);
 		}
-		const text = Buffer.concat(chunks).toString('utf8');
-		return { status: response.statusCode ?? 0, body: parsed(text) };
+		return { status: response.statusCode ?? 0, body: parsed(Buffer.concat(chunks).toString('utf8')) };
 	} catch (error) {
 		signal?.throwIfAborted();
-		throw new NoAnswer(`no supervisor answers at ${path}: ${wordsFor(error)}`, { cause: error });
+		if (error instanceof NoAnswer) throw error;
+		const why = over.aborted ? `it has not answered for ${(limit ?? 0) / 1000} s` : wordsFor(error);
+		throw new NoAnswer(`no supervisor answers at ${path}: ${why}`, { cause: error });
 	}
 }
 

@@ -20,7 +20,7 @@ export function metricsText({ status, tally, log }: MetricsOptions): string {
 		listeners.flatMap(({ address, fd, [of]: value }) => (value === null ? [] : [[{ address, fd }, value]]));
 	return [
 		metric('build_info', 'gauge', 'The program that supervises.', [[{ version: status.version }, 1]]),
-		metric('start_time_seconds', 'gauge', 'When this program started, in seconds since 1970.', [
+		metric('start_time_seconds', 'gauge', 'When the process began, in seconds since 1970.', [
 			[{}, status.since / 1000],
 		]),
 		metric(
@@ -64,7 +64,9 @@ export function metricsText({ status, tally, log }: MetricsOptions): string {
 			Object.entries(tally.rotations).map(([verdict, count]) => [{ verdict }, count]),
 		),
 		readyHistogram(tally),
-		metric('respawns_total', 'counter', 'Children that took the place of one that was lost.', [[{}, tally.respawns]]),
+		metric('respawns_total', 'counter', 'Places of lost children that were due to be filled again.', [
+			[{}, tally.respawns],
+		]),
 		metric('upgrades_total', 'counter', 'Upgrades of the supervisor.', [
 			[{ result: 'done' }, upgrades.done],
 			[{ result: 'failed' }, upgrades.failed],

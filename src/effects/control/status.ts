@@ -34,7 +34,7 @@ export interface Status {
 	pid: number;
 	version: string;
 	run: string;
-	/** When this program started, in milliseconds since 1970. */
+	/** When its process began, in milliseconds since 1970; an upgrade is the same one. */
 	since: number;
 	/** The number of the last fact. */
 	seq: number;

@@ -1,8 +1,8 @@
 /** The facts of a supervisor that runs, from its control socket: whether it has a journal or not. */
 import { setTimeout as wait } from 'node:timers/promises';
 import type { Line, Source } from '../../machines/wire.ts';
-import { ask, NoAnswer, open } from '../control/client.ts';
-import type { Status } from '../control/status.ts';
+import { askStatus } from '../control/answers.ts';
+import { NoAnswer, open } from '../control/client.ts';
 import { wordsOf } from '../os/words.ts';
 import type { FactSource, Item } from './source.ts';
 
@@ -51,7 +51,7 @@ function isConnectionLost(error: unknown): boolean {
 }
 
 async function sourceAt(path: string, signal?: AbortSignal): Promise<Source> {
-	const { run, version, pid, listeners } = (await ask(path, '/status?brief', { signal })).body as Status;
+	const { run, version, pid, listeners } = await askStatus(path, { signal });
 	const shown = listeners.map(({ uri, address }) => ({ uri, address }));
 	return { name: path, isImagined: false, run, program: version, pid, listeners: shown, isWritten: true };
 }
@@ -73,8 +73,7 @@ async function* linesIn(stream: AsyncIterable<Buffer>): AsyncGenerator<Line[]> {
 /** Facts are numbered without gaps: one that is not newer than the last was part of the story. */
 async function hasFact(path: string, run: string, seq: number): Promise<boolean> {
 	try {
-		const { body } = await ask(path, '/status?brief');
-		const status = body as Status;
+		const status = await askStatus(path);
 		return status.run === run && seq <= status.seq;
 	} catch {
 		return false;

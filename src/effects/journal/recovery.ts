@@ -9,7 +9,7 @@ import { bootClock } from '../os/clock.ts';
 import { bootId } from '../os/identity.ts';
 import { errno, SyscallError } from '../os/libc.ts';
 import { openPidfd, takeFdIfOpen } from '../os/pidfd.ts';
-import { allPids, environmentOf, fileOf, lookUp, mayLookAt } from '../os/proc.ts';
+import { allPids, environmentOf, fileOf, lookUp, mayLookAt, tick } from '../os/proc.ts';
 import type { User } from '../os/user.ts';
 import type { Listener } from '../sockets/listener.ts';
 import type { JournalContent } from './lines.ts';
@@ -110,8 +110,8 @@ function withUnrecorded(roster: Roster, run: string): Roster {
 	return { ...rest, children: [...rest.children, ...born], respawns: rest.respawns.filter((each) => !isFilled(each)) };
 }
 
-/** A clock tick of /proc, and how far the clock of the wall may have been set meanwhile, in milliseconds. */
-const [tick, slack] = [10, 2000];
+/** How far the clock of the wall may have been set meanwhile, in milliseconds. */
+const slack = 2000;
 
 /** A child leads its process group, its own children do not: their environment alone would not tell them apart. */
 function findSpawned(run: string, { child, since }: RosterChild, known: Set<number | null>) {

@@ -19,7 +19,7 @@ import {
 } from 'valibot';
 import type { Fact, FactType, Request } from '../../machines/facts.ts';
 import type { Past } from '../../machines/past.ts';
-import type { Receipts } from '../../machines/receipts.ts';
+import type { Receipt, Receipts } from '../../machines/receipts.ts';
 import type { Roster } from '../../machines/roster.ts';
 import type { Tally } from '../../machines/tally.ts';
 import type { Listener } from '../sockets/listener.ts';
@@ -133,29 +133,28 @@ export const rosterSchema = (): GenericSchema<unknown, Roster> =>
 		),
 	});
 
+/** What became of a rotation. */
+export const receiptSchema = (): GenericSchema<unknown, Receipt> =>
+	object({
+		generation: count(),
+		verdict: picklist(['pending', 'serving', 'givenUp', 'stopped']),
+		asked: asker(),
+		askedAt: nullable(time()),
+		spawnedAt: nullable(time()),
+		verdictAt: nullable(time()),
+		pids: array(count()),
+		ready: nullable(word()),
+		unproven: boolean(),
+		replaced: array(count()),
+		reason: nullable(string()),
+		exits: array(object({ pid: count(), code: nullable(number()), signal: nullable(string()) })),
+		lastWords: array(string()),
+		continuedAs: nullable(count()),
+	});
+
 /** What became of the rotations. */
 export const receiptsSchema = (): GenericSchema<unknown, Receipts> =>
-	object({
-		kept: array(
-			object({
-				generation: count(),
-				verdict: picklist(['pending', 'serving', 'givenUp', 'stopped']),
-				asked: asker(),
-				askedAt: nullable(time()),
-				spawnedAt: nullable(time()),
-				verdictAt: nullable(time()),
-				pids: array(count()),
-				ready: nullable(word()),
-				unproven: boolean(),
-				replaced: array(count()),
-				reason: nullable(string()),
-				exits: array(object({ pid: count(), code: nullable(number()), signal: nullable(string()) })),
-				lastWords: array(string()),
-				continuedAs: nullable(count()),
-			}),
-		),
-		askedAt: nullable(time()),
-	});
+	object({ kept: array(receiptSchema()), askedAt: nullable(time()) });
 
 /** What was counted. */
 export const tallySchema = (): GenericSchema<unknown, Tally> =>

@@ -1,5 +1,6 @@
 /** What /proc tells of processes. */
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { bootClock } from './clock.ts';
 
 export interface ProcessStat {
 	/** In clock ticks since boot: with it a pid is unique. */
@@ -29,6 +30,15 @@ export function lookUp(pid: number): ProcessStat | null {
 	} catch {
 		return null;
 	}
+}
+
+/** A clock tick of /proc, in milliseconds (USER_HZ). */
+export const tick = 10;
+
+/** When this process began, through all programs that it was, in milliseconds since 1970. */
+export function processStart(): number {
+	const { startTime } = lookUp(process.pid) ?? {};
+	return startTime === undefined ? Date.now() : Date.now() - (bootClock() - startTime * tick);
 }
 
 /** Who lives in a process group, besides its leader. */

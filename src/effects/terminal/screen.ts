@@ -10,8 +10,8 @@ export function screen(out: NodeJS.WriteStream = process.stdout, env: NodeJS.Pro
 	const isTerminal = out.isTTY === true && env.TERM !== 'dumb';
 	const hasColours = isTerminal && !env.NO_COLOR;
 	let live = '';
-	// Whoever reads no more is no error.
-	out.on('error', () => process.exit(0));
+	// Whoever reads no more is no error, and changes nothing of what is done.
+	out.on('error', () => {});
 
 	const width = () => (isTerminal ? (out.columns ?? 80) : 80);
 	const clear = () => {

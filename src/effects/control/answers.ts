@@ -1,0 +1,86 @@
+/** What a control socket answers, decoded: whoever listens there may be anybody. */
+import { array, boolean, type GenericSchema, nullable, number, object, picklist, safeParse, string } from 'valibot';
+import type { Receipt } from '../../machines/receipts.ts';
+import { receiptSchema } from '../journal/shapes.ts';
+import { type Answer, type AskOptions, ask, askUntilAnswered, type Lost, NoAnswer } from './client.ts';
+import type { Status } from './status.ts';
+
+const childSchema = () =>
+	object({
+		child: number(),
+		index: number(),
+		pid: nullable(number()),
+		phase: picklist(['spawning', 'booting', 'proving', 'serving', 'draining', 'killing', 'lingering']),
+		since: number(),
+		deadline: nullable(number()),
+		ready: nullable(picklist(['notify', 'ack', 'wait'])),
+		status: nullable(string()),
+		stopping: boolean(),
+		mainPid: nullable(number()),
+		watchdog: boolean(),
+		connections: nullable(number()),
+		peers: array(object({ address: nullable(string()), silent: nullable(number()) })),
+	});
+
+const statusSchema = (): GenericSchema<unknown, Status> =>
+	object({
+		pid: number(),
+		version: string(),
+		run: string(),
+		since: number(),
+		seq: number(),
+		state: string(),
+		queued: boolean(),
+		listeners: array(
+			object({
+				uri: string(),
+				address: string(),
+				fd: number(),
+				queue: nullable(number()),
+				backlog: nullable(number()),
+			}),
+		),
+		generations: array(
+			object({
+				generation: number(),
+				state: picklist(['starting', 'serving', 'draining']),
+				children: array(childSchema()),
+			}),
+		),
+		respawns: array(object({ generation: number(), index: number(), at: number(), attempt: number() })),
+		last: nullable(receiptSchema()),
+		journal: nullable(object({ path: string(), size: number(), seq: number() })),
+		upgrades: object({ done: number(), failed: number(), failure: nullable(string()) }),
+		recoveries: number(),
+	});
+
+/** @throws {NoAnswer} also for what makes no sense */
+export async function askStatus(path: string, options: AskOptions = {}, url = '/status?brief'): Promise<Status> {
+	return statusIn(path, (await ask(path, url, options)).body);
+}
+
+/** @throws {NoAnswer} */
+export function statusIn(path: string, body: unknown): Status {
+	return decoded(path, body, statusSchema());
+}
+
+/** The same, asked until there is an answer. @throws {NoAnswer} */
+export async function askStatusUntilAnswered(path: string, options: AskOptions & Lost = {}): Promise<Status> {
+	return statusIn(path, (await askUntilAnswered(path, '/status?brief', options)).body);
+}
+
+/** @throws {NoAnswer} */
+export function receiptIn(path: string, answer: Answer): Receipt {
+	return decoded(path, answer.body, receiptSchema());
+}
+
+/** The generation that a rotation was promised. @throws {NoAnswer} */
+export function generationIn(path: string, answer: Answer): number {
+	return decoded(path, answer.body, object({ generation: number() })).generation;
+}
+
+function decoded<T>(path: string, body: unknown, schema: GenericSchema<unknown, T>): T {
+	const { success, output } = safeParse(schema, body);
+	if (!success) throw new NoAnswer(`no supervisor answers at ${path}: what answers there is none`);
+	return output as T;
+}

@@ -1,0 +1,192 @@
+/** The requests that the control socket takes. */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { minValue, number, optional, pipe, safeInteger, safeParse, strictObject } from 'valibot';
+import type { Fact, Happening } from '../../machines/facts.ts';
+import type { Receipt } from '../../machines/receipts.ts';
+import { wordsOf } from '../os/words.ts';
+import { connectionsOf, type Held } from './connections.ts';
+import { factStream } from './facts.ts';
+import { metricsText } from './metrics.ts';
+import { refuse, say, send } from './reply.ts';
+import { type Subject, statusOf } from './status.ts';
+
+export interface RequestsOptions extends Subject {
+	admit: (happening: Happening) => void;
+	/** What the log has taken so far. */
+	logCounts: () => { lines: number; bytes: number; dropped: number };
+	/** The last facts before this one. */
+	recent: Fact[];
+}
+
+const stopSchema = () => strictObject({ kill: optional(pipe(number(), safeInteger(), minValue(0))) });
+const nothingSchema = () => strictObject({});
+
+/** Answers itself, now or later. */
+type Act = (request: IncomingMessage, response: ServerResponse, body: Record<string, unknown>, path: string) => void;
+
+export function requestsOf(options: RequestsOptions) {
+	const { admit, past } = options;
+	const waiting = new Map<ServerResponse, number>();
+	const upgrading = new Set<ServerResponse>();
+	const facts = factStream({ seq: options.seq, roster: () => past().roster, recent: options.recent });
+	let counting: Promise<Held | null> | null = null;
+
+	const routes: Record<string, Record<string, Act>> = {
+		'/status': { GET: (request, response) => orRefuse(response, tellStatus(request, response)) },
+		'/metrics': { GET: (_, response) => orRefuse(response, tellMetrics(response)) },
+		'/facts': { GET: facts.serve },
+		'/generations': { GET: (_, response) => say(response, 200, past().receipts.kept.map(shown)) },
+		'/generations/': { GET: tellReceipt },
+		'/rotate': { POST: rotate },
+		'/stop': { POST: stop },
+		'/upgrade': { POST: upgrade },
+	};
+
+	/** @param text the whole body */
+	function answer(request: IncomingMessage, response: ServerResponse, text: string) {
+		const [path = '/'] = (request.url ?? '/').split('?');
+		const methods = routes[path] ?? (path.startsWith('/generations/') ? routes['/generations/'] : undefined);
+		if (!methods) return refuse(response, 404, `there is no ${path}`);
+		const act = methods[request.method ?? ''];
+		if (!act) {
+			const [wanted = ''] = Object.keys(methods);
+			response.setHeader('Allow', wanted);
+			return refuse(response, 405, `${path} takes ${wanted}, and not ${request.method}`);
+		}
+		const body = readBody(text, path === '/stop' ? stopSchema() : nothingSchema());
+		if (typeof body === 'string') return refuse(response, 400, body);
+		try {
+			act(request, response, body, path);
+		} catch (error) {
+			refuse(response, 500, wordsOf(error));
+			// What fails in the charts is met like any fault; what only looks hurts nobody else.
+			if (request.method === 'POST') throw error;
+		}
+	}
+
+	/** Its client is gone, or it was answered. */
+	function forget(response: ServerResponse) {
+		waiting.delete(response);
+		upgrading.delete(response);
+	}
+
+	async function tellStatus({ url = '' }: IncomingMessage, response: ServerResponse) {
+		const isBrief = new URLSearchParams(url.split('?')[1]).has('brief');
+		const held = isBrief ? null : await countConnections();
+		say(response, 200, statusOf(options, held));
+	}
+
+	async function tellMetrics(response: ServerResponse) {
+		const status = statusOf(options, await countConnections());
+		const text = metricsText({ status, tally: past().tally, log: options.logCounts() });
+		send(response, 200, 'text/plain; version=0.0.4; charset=utf-8', text);
+	}
+
+	function orRefuse(response: ServerResponse, work: Promise<void>) {
+		work.catch((error) => refuse(response, 500, wordsOf(error)));
+	}
+
+	/** Who asks while it is done shares what comes of it. */
+	function countConnections(): Promise<Held | null> {
+		counting ??= connectionsOf(
+			options.listeners,
+			(past().roster?.children ?? []).flatMap(({ pid }) => pid ?? []),
+		).finally(() => {
+			counting = null;
+		});
+		return counting;
+	}
+
+	/** The number is known when the charts have decided. */
+	function rotate(_: IncomingMessage, response: ServerResponse) {
+		if ((past().roster?.stopSignal ?? null) !== null) {
+			admit({ type: 'rotate.requested' });
+			return refuse(response, 409, 'already stopping');
+		}
+		admit({ type: 'rotate.requested' });
+		const { queued = null, lastGeneration = 0 } = past().roster ?? {};
+		say(response, 202, { generation: queued === null ? lastGeneration : lastGeneration + 1 });
+	}
+
+	function tellReceipt({ url = '' }: IncomingMessage, response: ServerResponse, _: unknown, path: string) {
+		const generation = Number(path.slice('/generations/'.length));
+		const receipt = receiptOf(generation);
+		if (!receipt) return refuse(response, 404, `generation ${path.slice('/generations/'.length)} is not known`);
+		const isAwaited = new URLSearchParams(url.split('?')[1]).has('wait');
+		if (isAwaited && receipt.verdict === 'pending') waiting.set(response, generation);
+		else say(response, 200, shown(receipt));
+	}
+
+	function stop(_: IncomingMessage, response: ServerResponse, { kill }: Record<string, unknown>) {
+		admit(typeof kill === 'number' ? { type: 'stop.requested', kill } : { type: 'stop.requested' });
+		say(response, 202, {});
+	}
+
+	/** Answered when the new program has checked itself. */
+	function upgrade(_: IncomingMessage, response: ServerResponse) {
+		upgrading.add(response);
+		admit({ type: 'upgrade.requested' });
+	}
+
+	function note(fact: Fact) {
+		facts.note(fact);
+		if (upgrading.size > 0) tellUpgrade(fact);
+		for (const [response, generation] of waiting) {
+			const receipt = receiptOf(generation);
+			if (receipt?.verdict === 'pending') continue;
+			waiting.delete(response);
+			if (receipt) say(response, 200, shown(receipt));
+			else refuse(response, 404, `generation ${generation} is not known any more`);
+		}
+	}
+
+	function tellUpgrade(fact: Fact) {
+		const isRefused = fact.type === 'request.refused' && fact.request === 'upgrade.requested';
+		const why = isRefused
+			? fact.reason === 'stopping'
+				? 'already stopping'
+				: 'an upgrade is under way already'
+			: fact.type === 'upgrade.refused'
+				? fact.reason
+				: null;
+		if (why === null && fact.type !== 'upgrade.verified') return;
+		// Of those that wait it is the last who has been refused.
+		const answered = isRefused ? [...upgrading].slice(-1) : [...upgrading];
+		for (const response of answered) {
+			upgrading.delete(response);
+			if (why === null) say(response, 202, {});
+			else refuse(response, 409, why);
+		}
+	}
+
+	function receiptOf(generation: number): Receipt | undefined {
+		return past().receipts.kept.findLast((each) => each.generation === generation);
+	}
+
+	return { answer, forget, note };
+}
+
+/** What is shown of a receipt: last words only where it was given up. */
+function shown(receipt: Receipt): Receipt {
+	return receipt.verdict === 'givenUp' ? receipt : { ...receipt, lastWords: [] };
+}
+
+/** @returns what is wrong with it, as a sentence */
+function readBody(
+	text: string,
+	schema: ReturnType<typeof stopSchema> | ReturnType<typeof nothingSchema>,
+): Record<string, unknown> | string {
+	if (text.trim() === '') return {};
+	let value: unknown;
+	try {
+		value = JSON.parse(text);
+	} catch {
+		return 'the body is no JSON';
+	}
+	if (Array.isArray(value)) return 'the body is not what is wanted here';
+	const { success, output, issues } = safeParse(schema, value);
+	if (success) return output;
+	const [issue] = issues;
+	const name = issue.path?.[0]?.key;
+	return `the body is not what is wanted here${name === undefined ? '' : `: ${String(name)}`}`;
+}
