@@ -1,7 +1,8 @@
 /**
  * A server under load, and at random all that can befall its supervisor: deploys, broken ones, upgrades, kill -9 and a
  * start, processes stopped for a while, a log that nobody reads, a disk that is full, fds that are scarce. At the end
- * no request has failed, no line is missing but what docs/recovery.md allows, and nothing is left over.
+ * no request has failed, whoever asked for a rotation was told what became of it, no line is missing but what
+ * docs/recovery.md allows, and nothing is left over.
  * Usage: npm run chaos [-- -minutes=N -seed=S]
  */
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
@@ -30,8 +31,8 @@ const root = fileURLToPath(new URL('../..', import.meta.url));
 const isRoot = process.getuid() === 0;
 
 const folder = mkdtempSync(join(tmpdir(), 'socketmaster-chaos-'));
-const [disk, fifo, log, broken, socket] = ['disk', 'fifo', 'log', 'broken', 'app.sock'].map((name) =>
-	join(folder, name),
+const [disk, fifo, log, broken, socket, control] = ['disk', 'fifo', 'log', 'broken', 'app.sock', 'control'].map(
+	(name) => join(folder, name),
 );
 const journal = join(disk, 'journal');
 const env = { ...process.env, NODE_EXTRA_CA_CERTS: undefined, CHATTY: '5', BROKEN: broken };
@@ -75,6 +76,7 @@ function start() {
 	const args = [
 		`-listen=unix://${socket}`,
 		`-journal=${journal}`,
+		`-control=${control}`,
 		'-start=150',
 		`-command=${join(root, 'test/fixtures/app.sh')}`,
 	];
@@ -89,12 +91,43 @@ async function serves(what) {
 	await until(`a rotation ${what}`, () => promotions() > before);
 }
 
+/** Rotations that were asked for by the command, with what came of them. */
+const asked = [];
+
+/** Whoever asks is told, whatever becomes of the supervisor meanwhile. */
+function ask() {
+	const args = ['rotate', `-control=${control}`, '-json', '-timeout=90000'];
+	const child = spawn(join(root, 'bin/socketmaster'), args, { stdio: ['ignore', 'pipe', 'pipe'], env });
+	let [receipt, words] = ['', ''];
+	child.stdout.on('data', (chunk) => {
+		receipt += chunk;
+	});
+	child.stderr.on('data', (chunk) => {
+		words += chunk;
+	});
+	asked.push(once(child, 'close').then(([status]) => ({ status, receipt, words })));
+}
+
+async function checkAsked() {
+	for (const { status, receipt, words } of await Promise.all(asked)) {
+		const verdict = receipt && JSON.parse(receipt).verdict;
+		if (status === 0 ? verdict !== 'serving' : status !== 1 || verdict !== 'givenUp')
+			problems.push(`rotate ended with ${status}, ${verdict || 'no receipt'}: ${words}`);
+	}
+}
+
 function promotions() {
 	return (text().match(/Generation \d+ is up/g) ?? []).length;
 }
 
 const actions = {
 	rotate: () => supervisor.kill('SIGHUP'),
+	ask,
+	async askAndGo() {
+		ask();
+		// It is started, has asked, or waits already.
+		await wait(random() * 300);
+	},
 	rotateTwice: () => {
 		supervisor.kill('SIGHUP');
 		supervisor.kill('SIGHUP');
@@ -241,6 +274,7 @@ if (problems.length === 0) {
 	if (last.fds > first.fds + 4) problems.push(`fds grew from ${first.fds} to ${last.fds}`);
 	if (last.memory > first.memory * 1.6) problems.push(`memory grew from ${first.memory} to ${last.memory} KiB`);
 }
+await checkAsked();
 load.stdin.end();
 const { value } = await loadLines.next();
 const { requests, failures } = JSON.parse(value);
@@ -250,7 +284,7 @@ const [status] = await supervisor.ended;
 if (status !== 0) problems.push(`the supervisor ended with ${status}`);
 await until('every child is gone', () => childrenOfRun().length === 0 || last.length === 0);
 for (const failure of failures) problems.push(`a request failed: ${failure}`);
-if (existsSync(socket)) problems.push('the UNIX path was left');
+for (const path of [socket, control]) if (existsSync(path)) problems.push(`${path} was left`);
 const replayed = spawnSync(join(root, 'bin/socketmaster'), ['replay', journal], {
 	encoding: 'utf8',
 	env,
@@ -267,7 +301,7 @@ if (isRoot) spawnSync('umount', ['-l', disk]);
 if (problems.length === 0) rmSync(folder, { recursive: true });
 else console.log(`kept: ${folder}`);
 
-console.log(JSON.stringify({ seed, minutes, requests, kills, untold, ...told, actions: counts }));
+console.log(JSON.stringify({ seed, minutes, requests, kills, untold, asked: asked.length, ...told, actions: counts }));
 for (const problem of problems) console.log(`PROBLEM: ${problem}`);
 console.log(`${problems.length === 0 ? 1 : 0} passed, ${problems.length === 0 ? 0 : 1} failed`);
 process.exit(problems.length === 0 ? 0 : 1);

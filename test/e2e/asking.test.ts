@@ -457,7 +457,7 @@ describe('socketmaster status', () => {
 		}
 		expect(text).toMatch(/^running for /);
 		expect(text).toMatch(/^3 {3}tcp:\/\/127\.0\.0\.1:0 \(127\.0\.0\.1:\d+\) +0 of \d+$/m);
-		expect(text).toMatch(/^1 {4}serving +\d+ +serving +\d+ m?s +0 {2}/m);
+		expect(text).toMatch(/^1 {4}serving +\d+ +serving +[\d.]+ m?s +0 {2}/m);
 		expect(text).toMatch(/^last rotation {3}generation 1 \(the start\) was up after/m);
 		const { body } = await ask(self.control, '/status');
 		expect(body.generations[0].children.map(({ index }: Row) => index)).toEqual([0, 1]);
