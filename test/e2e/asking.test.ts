@@ -1,5 +1,5 @@
 /** A deploy script asks, and is told the truth: through rotations, upgrades, crashes and stops. */
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createConnection, createServer } from 'node:net';
 import { join } from 'node:path';
@@ -7,7 +7,17 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import { ask, command, type Row } from '../support/asking.ts';
 import { load } from '../support/load.ts';
 import { childrenOf, fdsOf, until } from '../support/proc.ts';
-import { executable, fixture, isRoot, kill, type Program, root, run, scratch } from '../support/program.ts';
+import {
+	environment,
+	executable,
+	fixture,
+	isRoot,
+	kill,
+	type Program,
+	root,
+	run,
+	scratch,
+} from '../support/program.ts';
 
 const say = `python3 ${fixture('say.py')}`;
 
@@ -262,20 +272,31 @@ describe('socketmaster rotate', () => {
 		);
 	});
 
-	it('drops no request, as a deploy script of three lines', async () => {
-		const self = supervised(`exec ${process.execPath} ${fixture('server.mjs')}`, [], 300);
-		await up(self);
-		const address = (await ask(self.control, '/status')).body.listeners[0].address;
-		const stop = await load(address);
-		const script = join(self.folder, 'deploy.sh');
-		writeFileSync(
-			script,
-			`#!/bin/sh\nexport SOCKETMASTER_CONTROL=${self.control}\n${executable} rotate || exit 1\necho deployed\n`,
-			{ mode: 0o755 },
-		);
-		expect(execFileSync(script, { encoding: 'utf8' })).toMatch(/\ndeployed\n$/);
-		self.next('exit 1');
-		expect(() => execFileSync(script, { stdio: 'ignore' })).toThrow(/Command failed/);
+	it('drops no request, as the deploy script of the README, and tells whether the new version serves', async () => {
+		const folder = scratch();
+		const runtime = join(folder, 'run');
+		execFileSync('mkdir', ['-p', join(runtime, 'app'), join(folder, '41'), join(folder, '42'), join(folder, '43')]);
+		const version = (name: string, script: string) =>
+			writeFileSync(join(folder, name, 'server'), `#!/bin/sh\n${script}\n`, { mode: 0o755 });
+		for (const name of ['41', '42']) version(name, `exec ${process.execPath} ${fixture('server.mjs')}`);
+		version('43', 'exit 1');
+		execFileSync('ln', ['-s', '41', join(folder, 'current')]);
+		const [, words = ''] = /(#!\/bin\/sh\n(?: {4}.+\n)+)/.exec(readFileSync(join(root, 'README.md'), 'utf8')) ?? [];
+		expect(words).toContain('|| exit 1');
+		const script = (name: string) => words.replace(/^ {4}/gm, '').replaceAll('/srv/app', folder).replaceAll('42', name);
+		const deploy = (name: string) => {
+			writeFileSync(join(folder, 'deploy'), script(name), { mode: 0o755 });
+			const env = environment({ PATH: `${join(root, 'bin')}:${process.env.PATH}`, XDG_RUNTIME_DIR: runtime });
+			return spawnSync(join(folder, 'deploy'), { encoding: 'utf8', env });
+		};
+		const flags = ['-listen=tcp://127.0.0.1:0', '-start=300', `-control=${runtime}/app/control`];
+		const program = run([...flags, `-command=${folder}/current/server`]);
+		await program.logged(/^Generation 1 is up/);
+		const stop = await load((await ask(join(runtime, 'app/control'), '/status')).body.listeners[0].address);
+		expect(deploy('42').status).toBe(0);
+		const broken = deploy('43');
+		expect(broken.status).toBe(1);
+		expect(broken.stderr).toMatch(/^Generation 3 was given up: \d+ exit status 1; generation 2 goes on serving\n$/);
 		const { requests, failures } = await stop();
 		expect(failures).toEqual([]);
 		expect(requests).toBeGreaterThan(0);
