@@ -19,7 +19,7 @@ import { StartError } from '../effects/startError.ts';
 import { type Inheritance, part } from '../effects/upgrade/inheritance.ts';
 import type { Plan, Request } from '../machines/facts.ts';
 import { noPast, type Past } from '../machines/past.ts';
-import { type Roster, stateOf } from '../machines/roster.ts';
+import type { Roster } from '../machines/roster.ts';
 import { journalFormat } from '../machines/wire.ts';
 import type { Options } from './flags.ts';
 import { version } from './version.ts';
@@ -86,7 +86,7 @@ export function originOf({ options, plan, user, inheritance, signals, log }: Ori
 	const left = inherited?.roster ?? (found.roster && { ...found.roster, plan });
 	const { receipts, tally } = inherited ?? found.past;
 	// With nobody left to go on with it is a start.
-	const roster = left && stateOf(left) !== 'stopped' ? left : null;
+	const roster = left && left.children.length + left.respawns.length > 0 ? left : null;
 	const fd = inherited ? inheritance.take(journalPart) : found.fd;
 	const kept = inheritance.take(wordsPart) ?? found.words;
 	// Where children serve already it is no reason to end.

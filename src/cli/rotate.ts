@@ -31,7 +31,7 @@ async function rotate({ control, timeout, json }: Asked): Promise<number> {
 	const began = performance.now();
 	let generation: number | null = null;
 	try {
-		let before = await askStatus(path, { signal });
+		let before = await askStatusUntilAnswered(path, { signal, isFirst: true });
 		let wasLost = false;
 		const lost = () => {
 			wasLost = true;
@@ -100,7 +100,7 @@ function tellProgress(path: string, generation: number, out: ReturnType<typeof s
 	let state = 'starting';
 	let isBusy = false;
 	const over = new AbortController();
-	const draw = () => out.live(`Generation ${generation}: ${state}, ${duration(performance.now() - began)}`);
+	const draw = () => out.live(`Generation ${generation}, ${duration(performance.now() - began)}: ${state}`);
 	const look = async () => {
 		if (isBusy) return;
 		isBusy = true;

@@ -6,6 +6,7 @@ import { clockTime, duration, harmless } from '../effects/terminal/words.ts';
 import type { Receipt } from '../machines/receipts.ts';
 
 interface Paper {
+	isTerminal: boolean;
 	width: () => number;
 	colour: (text: string, ...colours: Colour[]) => string;
 }
@@ -20,21 +21,27 @@ const stateColours: Record<string, Colour> = {
 };
 
 /** @param now in milliseconds since 1970 */
-export function statusTable(status: Status, path: string, now: number, { width, colour }: Paper): string[] {
+export function statusTable(status: Status, path: string, now: number, { isTerminal, width, colour }: Paper): string[] {
 	const { state, queued, pid, version, since, generations, listeners, respawns, last, journal } = status;
 	const wide = Math.max(40, width());
+	// What goes into a file or another program is not cut.
+	const limit = isTerminal ? wide : Number.POSITIVE_INFINITY;
 	const paint = (text: string) => colour(text, stateColours[text.trim()] ?? 'bold');
 	const head = cut(
-		` for ${duration(now - since)}   pid ${pid}   version ${version}   ${harmless(path)}`,
-		wide - state.length,
+		`   up ${duration(now - since)}   pid ${pid}   version ${harmless(version)}   ${harmless(path)}`,
+		limit - state.length,
 	);
-	const lines = [`${paint(state)}${head}`];
+	const lines = [`${paint(harmless(state))}${head}`];
 	if (queued) lines.push('one more rotation will follow');
-	lines.push('', colour(listenerHead(wide), 'faint'), ...listeners.map((each) => listenerLine(each, wide, colour)));
-	lines.push('', colour(childLine('GEN', 'STATE', 'PID', 'PHASE', 'FOR', 'CONNS', 'NOTE', wide), 'faint'));
+	lines.push(
+		'',
+		colour(listenerHead(wide), 'faint'),
+		...listeners.map((each) => listenerLine(each, wide, isTerminal, colour)),
+	);
+	lines.push('', colour(childLine('GEN', 'STATE', 'PID', 'PHASE', 'FOR', 'CONNS', 'NOTE', limit), 'faint'));
 	for (const { generation, state, children } of generations) {
 		const own = respawns.filter((each) => each.generation === generation);
-		if (children.length === 0) lines.push(childLine(String(generation), state, '-', '', '', '', '', wide));
+		if (children.length === 0) lines.push(childLine(String(generation), state, '-', '', '', '', '', limit));
 		for (const [index, child] of children.entries()) {
 			const { pid, phase, connections } = child;
 			const [first, second] = index === 0 ? [String(generation), state] : ['', ''];
@@ -46,24 +53,24 @@ export function statusTable(status: Status, path: string, now: number, { width, 
 				duration(now - child.since),
 				connections === null ? '-' : String(connections),
 				noteOf(child, now),
-				wide,
+				limit,
 			);
 			lines.push(second === '' ? text : text.replace(column(second, 9), (word) => paint(word)));
 		}
 		const why = generationState(state, children);
-		if (why !== null) lines.push(cut(`     ${why}`, wide));
+		if (why !== null) lines.push(cut(`     ${why}`, limit));
 		for (const { index, at, attempt } of own) {
-			lines.push(cut(`     place ${index} is filled again in ${duration(at - now)} (attempt ${attempt})`, wide));
+			lines.push(cut(`     place ${index} is filled again in ${duration(at - now)} (attempt ${attempt})`, limit));
 		}
 	}
 	lines.push('');
-	if (last) lines.push(...lastLines(last, now, wide, colour));
+	if (last) lines.push(...lastLines(last, now, limit, colour));
 	lines.push(
 		cut(
 			journal
-				? `journal         ${harmless(journal.path)}, ${Math.ceil(journal.size / 1024)} KiB, ${journal.seq} facts`
+				? `journal         ${harmless(journal.path)}, ${Math.ceil(journal.size / 1024)} KiB, fact ${journal.seq}`
 				: 'journal         none: a crash is not recovered from (-journal=PATH)',
-			wide,
+			limit,
 		),
 	);
 	return lines;
@@ -76,14 +83,16 @@ function listenerHead(wide: number): string {
 function listenerLine(
 	{ uri, address, fd, queue, backlog }: Status['listeners'][number],
 	wide: number,
+	isCut: boolean,
 	colour: Paper['colour'],
 ) {
-	const name = uri.endsWith(address) ? uri : `${uri} (${address})`;
+	const name = harmless(uri.endsWith(address) ? uri : `${uri} (${address})`);
+	const place = isCut ? wide - 24 : Math.max(wide - 24, name.length + 1);
 	// The kernel takes one more than the backlog says before it drops (listen(2), sk_acceptq_is_full).
 	const isFull = queue !== null && backlog !== null && queue > 0 && queue >= backlog;
 	const waiting = queue === null ? '-' : `${queue} of ${backlog}${isFull ? ' FULL' : ''}`;
 	const text = column(waiting, 20, 'right');
-	return `${column(String(fd), 4)}${column(harmless(name), wide - 24)}${isFull ? colour(text, 'red') : text}`;
+	return `${column(String(fd), 4)}${column(name, place)}${isFull ? colour(text, 'red') : text}`;
 }
 
 function childLine(
@@ -127,7 +136,7 @@ function generationState(state: string, children: ChildStatus[]): string | null 
 	const [quiet] = children.flatMap(({ peers }) => peers).sort((a, b) => (b.silent ?? 0) - (a.silent ?? 0));
 	const connections = count === 1 ? '1 connection' : `${count} connections`;
 	if (!quiet?.address || quiet.silent === null) return `has ${connections} left`;
-	return `has ${connections} left; the quietest, from ${quiet.address}, silent for ${duration(quiet.silent)}`;
+	return `has ${connections} left; the quietest, from ${harmless(quiet.address)}, silent for ${duration(quiet.silent)}`;
 }
 
 const askers = { start: 'the start', SIGHUP: 'SIGHUP', rotate: 'rotate' };

@@ -1,5 +1,5 @@
 /** `socketmaster stop`: asks a supervisor to stop, and waits until it has ended. */
-import { askStatus } from '../effects/control/answers.ts';
+import { askStatus, askStatusUntilAnswered } from '../effects/control/answers.ts';
 import { ask, NoAnswer, open } from '../effects/control/client.ts';
 import type { Status } from '../effects/control/status.ts';
 import { screen } from '../effects/terminal/screen.ts';
@@ -17,7 +17,7 @@ const beat = 500;
 export const runStop = askingCommand(
 	'stop',
 	'Asks a supervisor to stop, and waits until it has ended.',
-	{ kill: { text: 'Milliseconds until its children are killed (default: what -kill says there)' } },
+	{ kill: { text: 'Milliseconds until its children are killed; 0 is never (default: what -kill says there)' } },
 	stop,
 );
 
@@ -25,7 +25,7 @@ async function stop({ control, kill }: Asked): Promise<number> {
 	const patience = millisOf('kill', kill, 0);
 	const path = await controlOf(control);
 	const out = screen();
-	const { pid, run } = await askStatus(path);
+	const { pid, run } = await askStatusUntilAnswered(path, { isFirst: true });
 	const answer = await ask(path, '/stop', { method: 'POST', body: patience === null ? {} : { kill: patience } });
 	if (answer.status !== 202) throw new CommandError(`no stop: ${errorOf(answer.body)}`, exits.failed);
 	out.print(`Supervisor ${pid} stops`);
@@ -50,14 +50,19 @@ async function stop({ control, kill }: Asked): Promise<number> {
 	return exits.done;
 }
 
-/** Its end is the end of a connection after which nobody answers, or another supervisor does. @throws {CommandError} */
+/** Its end is the end of a connection after which its socket is gone, or another supervisor answers. @throws {CommandError} */
 async function ended(path: string, run: string): Promise<void> {
 	for (;;) {
 		try {
 			const stream = await open(path, '/facts');
 			stream.resume();
 			await new Promise((resolve) => stream.once('close', resolve).once('error', () => {}));
-			const now = await askStatus(path);
+		} catch (error) {
+			if (!(error instanceof NoAnswer)) throw error;
+			if (isGone(error)) return;
+		}
+		try {
+			const now = await askStatusUntilAnswered(path, { isOver: isGone });
 			if (now.run !== run) return;
 			if (now.state !== 'stopping' && now.state !== 'stopped') {
 				throw new CommandError(
@@ -70,6 +75,11 @@ async function ended(path: string, run: string): Promise<void> {
 			throw error;
 		}
 	}
+}
+
+/** It removes its socket when it ends; one that is killed leaves it. */
+function isGone(error: NoAnswer): boolean {
+	return (error.cause as NodeJS.ErrnoException | undefined)?.code === 'ENOENT';
 }
 
 function leftText({ generations }: Status, millis: number): string {

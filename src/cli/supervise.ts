@@ -4,6 +4,7 @@ import { createActor } from 'xstate';
 import { isOthersAnnouncement } from '../effects/children/announcement.ts';
 import { childrenOf } from '../effects/children/children.ts';
 import { generationEnvironments } from '../effects/children/environment.ts';
+import { lastWordsOf } from '../effects/children/lastWords.ts';
 import { outputsOf } from '../effects/children/output.ts';
 import { proofActor } from '../effects/children/proof.ts';
 import { childWords } from '../effects/children/words.ts';
@@ -24,6 +25,7 @@ import type { Inheritance } from '../effects/upgrade/inheritance.ts';
 import { preflightActor } from '../effects/upgrade/preflight.ts';
 import { handoverActor, nextProgram, replaceProgram } from '../effects/upgrade/replacement.ts';
 import type { Fact, Plan, Request } from '../machines/facts.ts';
+import { settledBetween } from '../machines/receipts.ts';
 import { withoutUnfinished } from '../machines/roster.ts';
 import { sentenceOf } from '../machines/sentences.ts';
 import { deliver, supervisorIn } from '../machines/world.ts';
@@ -48,16 +50,12 @@ export function supervise({ options, plan, origin, inheritance, path, user, log,
 	const { journal, listeners, run } = origin;
 	const directory = logicalDirectory();
 	const command = [path, ...options.args].join(' ');
-	const outputs = outputsOf({
-		sink,
-		log,
-		inheritance,
-		isPending: (generation) => {
-			const { roster } = journal.past();
-			if (roster?.candidate === generation) return true;
-			return roster?.serving === generation && !roster.isWhole;
-		},
+	const lastWords = lastWordsOf(inheritance, (generation) => {
+		const { roster } = journal.past();
+		return roster?.candidate === generation || (roster?.serving === generation && !roster.isWhole);
 	});
+	const outputs = outputsOf({ sink, log, inheritance, lastWords });
+	const wordsOf = (child: number) => lastWords.of(child, outputs.unfinishedOf(child));
 	const reaped = exits().pipe(share());
 
 	/** What was asked for when the statecharts had failed: that is not what they failed on. */
@@ -66,9 +64,9 @@ export function supervise({ options, plan, origin, inheritance, path, user, log,
 
 	/** The way of a fact out of the door: recorded, then told. */
 	function record(fact: Fact) {
-		const before = journal.past().roster;
+		const { roster: before, receipts } = journal.past();
 		journal.record(fact);
-		if (fact.type === 'generation.promoted') outputs.settle(fact.generation);
+		for (const each of settledBetween(receipts, journal.past().receipts)) lastWords.settle(each.generation);
 		if (fault.wasMet() && isRequest(fact)) late.push(requestOf(fact));
 		const sentence = sentenceOf(fact, before, command);
 		if (sentence) log.say(sentence.level, sentence.text);
@@ -103,6 +101,7 @@ export function supervise({ options, plan, origin, inheritance, path, user, log,
 		log,
 		subject: {
 			admit: door.admit,
+			isFaulty: () => fault.wasMet(),
 			logCounts: sink.counts,
 			run,
 			version,
@@ -114,7 +113,7 @@ export function supervise({ options, plan, origin, inheritance, path, user, log,
 			notesOf: words.notesOf,
 		},
 	});
-	const manager = managerOf({ env: process.env, past: journal.past });
+	const manager = managerOf({ env: process.env, past: journal.past, inheritance });
 	const environment = generationEnvironments({
 		path: options.env,
 		inheritance,
@@ -128,6 +127,7 @@ export function supervise({ options, plan, origin, inheritance, path, user, log,
 		admit: door.admit,
 		log,
 		outputs,
+		lastWords,
 		spec: {
 			path,
 			args: options.args.length > 0 ? commandLine().slice(-options.args.length) : [],
@@ -166,14 +166,14 @@ export function supervise({ options, plan, origin, inheritance, path, user, log,
 				stoppedPid: children.stoppedPid,
 				hearNow: words.hearNow,
 				// With a wait the deadline is no failure.
-				wordsOf: plan.ready === 'notify' ? outputs.wordsOf : () => ({}),
+				wordsOf: plan.ready === 'notify' ? wordsOf : () => ({}),
 			}),
 			proof: proofActor({
 				admit: door.admit,
 				listeners: listeners.all,
 				run,
 				pidOf: children.pidOf,
-				wordsOf: outputs.wordsOf,
+				wordsOf,
 			}),
 			preflight: preflightActor({
 				admit: door.admit,

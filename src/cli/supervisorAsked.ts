@@ -1,5 +1,6 @@
 /** What the commands that ask a supervisor share: whom they ask, and how they end. */
 import { findControl, NoAnswer, Several } from '../effects/control/client.ts';
+import { harmless } from '../effects/terminal/words.ts';
 import { readCommand } from './command.ts';
 import { version } from './version.ts';
 
@@ -70,7 +71,9 @@ async function runToEnd(work: () => Promise<number>): Promise<void> {
 }
 
 /** @throws {NoAnswer | Several} */
-export function controlOf(named: unknown): Promise<string> {
+export async function controlOf(named: unknown): Promise<string> {
+	if (named === '')
+		throw new CommandError('invalid value "" for flag -control: a path or a name is wanted', exits.usage);
 	return findControl(named === undefined ? undefined : String(named), process.env);
 }
 
@@ -93,5 +96,5 @@ export function limitOf(timeout: number | null): AbortSignal | undefined {
 /** The sentence of an answer that is an error. */
 export function errorOf(body: unknown): string {
 	const { error } = (body ?? {}) as { error?: unknown };
-	return typeof error === 'string' ? error : 'it answers what makes no sense';
+	return typeof error === 'string' ? harmless(error) : 'it answers what makes no sense';
 }

@@ -1,5 +1,5 @@
 /** `socketmaster upgrade`: asks a supervisor to replace itself by the program that is installed now, and waits until it has. */
-import { askStatus, askStatusUntilAnswered } from '../effects/control/answers.ts';
+import { askStatusUntilAnswered } from '../effects/control/answers.ts';
 import { ask } from '../effects/control/client.ts';
 import type { Status } from '../effects/control/status.ts';
 import { screen } from '../effects/terminal/screen.ts';
@@ -28,12 +28,12 @@ async function upgrade({ control, timeout }: Asked): Promise<number> {
 	const out = screen();
 	const began = performance.now();
 	try {
-		const before = await askStatus(path, { signal });
+		const before = await askStatusUntilAnswered(path, { signal, isFirst: true });
 		out.live('The new program checks itself');
 		const answer = await ask(path, '/upgrade', { method: 'POST', signal, limit: 60_000 });
 		out.clear();
 		if (answer.status !== 202) {
-			throw new CommandError(`no upgrade: ${harmless(errorOf(answer.body))}; nothing has changed`, exits.failed);
+			throw new CommandError(`no upgrade: ${errorOf(answer.body)}; nothing has changed`, exits.failed);
 		}
 		const now = await takenOver(path, before, signal);
 		const versions = now.version === before.version ? now.version : `${before.version}, now ${now.version}`;

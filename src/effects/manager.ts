@@ -1,10 +1,12 @@
 /** The service manager: it is told how the service stands (sd_notify(3)). A projection of facts. */
+import { array, boolean, object, string } from 'valibot';
 import type { Fact } from '../machines/facts.ts';
 import { headlineOf } from '../machines/headline.ts';
 import type { Past } from '../machines/past.ts';
 import type { Roster } from '../machines/roster.ts';
 import { bootClock, monotonicMicros } from './os/clock.ts';
 import { sendDatagram } from './os/message.ts';
+import { type Inheritance, part } from './upgrade/inheritance.ts';
 
 /** What the manager told this process, and what is none of a child's business. */
 export const managerVariables = ['NOTIFY_SOCKET', 'WATCHDOG_PID', 'WATCHDOG_USEC'];
@@ -17,9 +19,15 @@ const slack = 10_000;
 
 const longestStatus = 500;
 
+/** What it knows already, and what it has not taken yet. */
+const managerPart = part('manager', () =>
+	object({ isReady: boolean(), isReloading: boolean(), waiting: array(string()) }),
+);
+
 export interface ManagerOptions {
 	env: NodeJS.ProcessEnv;
 	past: () => Past;
+	inheritance: Inheritance;
 }
 
 export interface Manager {
@@ -30,12 +38,16 @@ export interface Manager {
 }
 
 /** Tells $NOTIFY_SOCKET; nothing where there is none. */
-export function managerOf({ env, past }: ManagerOptions): Manager {
+export function managerOf({ env, past, inheritance }: ManagerOptions): Manager {
 	const path = env.NOTIFY_SOCKET;
+	let { isReady, isReloading, waiting } = inheritance.take(managerPart) ?? {
+		isReady: false,
+		isReloading: false,
+		waiting: [],
+	};
+	inheritance.leave(managerPart, () => ({ state: { isReady, isReloading, waiting }, fds: [] }));
 	if (!path) return { note: () => {}, close: () => {} };
-	const send = outbox(path);
-	let isReady = false;
-	let isReloading = false;
+	const send = outbox(path, waiting);
 	let headline = '';
 	const watchdog = watch(env, () => send.ping('WATCHDOG=1'));
 
@@ -52,11 +64,7 @@ export function managerOf({ env, past }: ManagerOptions): Manager {
 	function linesFor(fact: Fact, roster: Roster): string[] {
 		switch (fact.type) {
 			case 'supervisor.recovered':
-				// After an upgrade the manager knows already how far we were.
-				isReady = fact.by === 'upgrade' ? roster.serving !== 0 : roster.isWhole && roster.stopSignal === null;
-				isReloading = isReady && roster.candidate !== null && roster.stopSignal === null;
-				if (fact.by === 'upgrade' || !isReady) return [];
-				return isReloading ? ['READY=1', ...reloading()] : ['READY=1'];
+				return fact.by === 'start' ? afterCrash(roster) : afterUpgrade(roster);
 			case 'generation.started':
 				if (!isReady || isReloading) return [];
 				isReloading = true;
@@ -73,12 +81,28 @@ export function managerOf({ env, past }: ManagerOptions): Manager {
 			case 'stop.begun':
 				return ['STOPPING=1'];
 			case 'child.spawned':
+			case 'respawn.scheduled':
 			case 'child.stopped':
 			case 'deadline.moved':
 				return isReady ? [] : extension(roster);
 			default:
 				return [];
 		}
+	}
+
+	/** Another process: it is told anew. */
+	function afterCrash({ isWhole, stopSignal, candidate }: Roster): string[] {
+		isReady = isWhole && stopSignal === null;
+		isReloading = isReady && candidate !== null;
+		if (!isReady) return [];
+		return isReloading ? ['READY=1', ...reloading()] : ['READY=1'];
+	}
+
+	/** The same process; what was begun before a fault may be no more. */
+	function afterUpgrade({ candidate, stopSignal }: Roster): string[] {
+		if (!isReloading || candidate !== null || stopSignal !== null) return [];
+		isReloading = false;
+		return ['READY=1'];
 	}
 
 	return {
@@ -95,11 +119,13 @@ function reloading(): string[] {
 	return ['RELOADING=1', `MONOTONIC_USEC=${monotonicMicros()}`];
 }
 
-/** Until the last child that boots has to be up. */
-function extension({ children, plan }: Roster): string[] {
-	const deadlines = children.flatMap(({ phase, deadline, clock }) =>
+/** Until the last child that boots, or is to be started again, has to be up. */
+function extension({ children, respawns, plan }: Roster): string[] {
+	const booting = children.flatMap(({ phase, deadline, clock }) =>
 		phase === 'booting' && clock !== null ? (deadline ?? clock + plan.start) : [],
 	);
+	const due = respawns.map(({ clock, millis }) => (clock ?? bootClock()) + millis + plan.start);
+	const deadlines = [...booting, ...due];
 	if (deadlines.length === 0) return [];
 	const left = Math.max(0, Math.max(...deadlines) - bootClock()) + slack;
 	return [`EXTEND_TIMEOUT_USEC=${Math.ceil(left) * 1000}`];
@@ -117,9 +143,9 @@ function watch({ WATCHDOG_USEC, WATCHDOG_PID }: NodeJS.ProcessEnv, ping: () => v
 }
 
 /** Messages in their order; a manager that is not there is no error of ours. */
-function outbox(path: string) {
-	const waiting: string[] = [];
+function outbox(path: string, waiting: string[]) {
 	let later: NodeJS.Timeout | null = null;
+	if (waiting.length > 0) later = setTimeout(flush, 0).unref();
 
 	function flush() {
 		later = null;
@@ -134,7 +160,11 @@ function outbox(path: string) {
 
 	function message(text: string) {
 		waiting.push(text);
-		if (waiting.length > mostWaiting) waiting.shift();
+		// How it stood is the first that may be missing.
+		if (waiting.length > mostWaiting) {
+			const place = waiting.slice(0, -1).findIndex((each) => each.startsWith('STATUS='));
+			waiting.splice(Math.max(0, place), 1);
+		}
 		if (later === null) flush();
 	}
 
@@ -155,6 +185,6 @@ function isTaken(path: string, text: string): boolean {
 		sendDatagram(path, text);
 		return true;
 	} catch (error) {
-		return !['EAGAIN', 'ENOBUFS'].includes((error as { code?: string }).code ?? '');
+		return !['EAGAIN', 'ENOBUFS', 'EMFILE', 'ENFILE', 'ENOMEM'].includes((error as { code?: string }).code ?? '');
 	}
 }

@@ -19,6 +19,6 @@ export function evolvePast({ roster, receipts, tally }: Past, fact: Fact): Past 
 	return {
 		roster: evolve(roster, fact),
 		receipts: next,
-		tally: evolveTally(tally, fact, settledBetween(receipts, next)),
+		tally: evolveTally(tally, fact, roster, settledBetween(receipts, next)),
 	};
 }

@@ -41,8 +41,8 @@ export interface Receipts {
 /** So many with a verdict are kept. */
 const mostSettled = 20;
 
-/** Of a receipt: what crash-looping children add to it does not grow with time. */
-const [mostLines, mostChildren] = [20, 4096];
+/** Of a receipt: what crash-looping children add to it does not grow with time. Characters are those of all lines. */
+const [mostLines, mostCharacters, mostChildren] = [20, 8192, 4096];
 
 export const noReceipts: Receipts = { kept: [], askedAt: null };
 
@@ -83,15 +83,24 @@ export function evolveReceipts(receipts: Receipts, fact: Fact, before: Roster | 
 		case 'timer.elapsed':
 			return withWords(receipts, fact, before);
 		case 'generation.kept':
-			return change(receipts, fact.generation, ({ replaced }) => ({ replaced: [...replaced, ...fact.replaced] }));
-		case 'generation.promoted':
-			return settle(receipts, fact, [fact.generation], ({ replaced }) => ({
+			return outlived(
+				change(receipts, fact.generation, ({ replaced }) => ({ replaced: [...replaced, ...fact.replaced] })),
+				fact,
+			);
+		case 'generation.promoted': {
+			const settled = settle(receipts, fact, [fact.generation], ({ replaced }) => ({
 				verdict: 'serving',
 				ready: weakestWord(before, fact.generation),
 				replaced: [...replaced, ...fact.replaced],
 			}));
+			return outlived(settled, fact);
+		}
 		case 'generation.givenUp':
-			return settle(receipts, fact, [fact.generation], () => ({ verdict: 'givenUp', reason: fact.reason }));
+			return abandoned(
+				settle(receipts, fact, [fact.generation], () => ({ verdict: 'givenUp', reason: fact.reason })),
+				fact,
+				before,
+			);
 		case 'generation.exhausted':
 			return settle(receipts, fact, [fact.generation], () => ({
 				verdict: 'givenUp',
@@ -136,8 +145,26 @@ function started(
 	return { ...next, kept };
 }
 
+/** Another one serves: those before it that never were whole will not be. */
+function outlived(receipts: Receipts, fact: FactOf<'generation.promoted' | 'generation.kept'>): Receipts {
+	const older = pendingIn(receipts).filter((generation) => generation < fact.generation);
+	return settle(receipts, fact, older, () => ({
+		verdict: 'givenUp',
+		reason: `generation ${fact.generation} took its place before it was whole`,
+	}));
+}
+
+/** One that never was whole, and of which nobody is left. */
+function abandoned(receipts: Receipts, fact: FactOf<'generation.givenUp'>, before: Roster | null): Receipts {
+	const { children = [], respawns = [] } = before ?? {};
+	const isThere = (generation: number) => [...children, ...respawns].some((each) => each.generation === generation);
+	const gone = pendingIn(receipts).filter((each) => each < fact.generation && !isThere(each));
+	return settle(receipts, fact, gone, () => ({ verdict: 'givenUp', reason: 'none of its children is left' }));
+}
+
 /** What the last supervisor failed on has no other verdict. */
-function recovered(receipts: Receipts, fact: FactOf<'supervisor.recovered'>): Receipts {
+function recovered(before: Receipts, fact: FactOf<'supervisor.recovered'>): Receipts {
+	const receipts = withFound(before, fact);
 	const { candidate, serving, isWhole, queued, lastGeneration } = fact.roster;
 	const isUnderWay = (generation: number | null) =>
 		(candidate !== null && generation === candidate) ||
@@ -154,6 +181,15 @@ function recovered(receipts: Receipts, fact: FactOf<'supervisor.recovered'>): Re
 		lost.map(({ generation }) => generation),
 		() => ({ verdict: 'givenUp', reason: 'the supervisor failed while it was being started' }),
 	);
+}
+
+/** Children whose birth was not recorded before the last supervisor died. */
+function withFound(receipts: Receipts, { at, roster }: FactOf<'supervisor.recovered'>): Receipts {
+	return roster.children.reduce((found, { generation, pid }) => {
+		const own = found.kept.find((each) => each.generation === generation);
+		if (pid === null || own?.pids.includes(pid)) return found;
+		return change(found, generation, ({ pids, spawnedAt }) => ({ pids: [...pids, pid], spawnedAt: spawnedAt ?? at }));
+	}, receipts);
 }
 
 /** Gives those generations that have none a verdict, and those that they were started instead of. */
@@ -176,13 +212,13 @@ function settle(
 	return isChanged ? { ...receipts, kept: pruned(kept) } : receipts;
 }
 
+/** Those whose verdicts are the oldest go. */
 function pruned(kept: Receipt[]): Receipt[] {
-	let surplus = kept.filter(({ verdict }) => verdict !== 'pending').length - mostSettled;
-	return kept.filter(({ verdict }) => {
-		if (verdict === 'pending' || surplus <= 0) return true;
-		surplus -= 1;
-		return false;
-	});
+	const settled = kept.filter(({ verdict }) => verdict !== 'pending');
+	if (settled.length <= mostSettled) return kept;
+	const byVerdict = [...settled].sort((a, b) => (a.verdictAt ?? 0) - (b.verdictAt ?? 0));
+	const surplus = new Set(byVerdict.slice(0, settled.length - mostSettled));
+	return kept.filter((each) => !surplus.has(each));
 }
 
 /** One of the same number takes its place. */
@@ -215,9 +251,19 @@ function newReceipt(generation: number, asked: Asker, askedAt: number | null): R
 function withWords(receipts: Receipts, fact: Fact & { child: number; lastWords?: string[] }, before: Roster | null) {
 	const { lastWords = [] } = fact;
 	if (lastWords.length === 0) return receipts;
-	return ofChild(receipts, fact, before, (receipt) => ({
-		lastWords: [...receipt.lastWords, ...lastWords].slice(-mostLines),
-	}));
+	return ofChild(receipts, fact, before, (receipt) => ({ lastWords: lastOf([...receipt.lastWords, ...lastWords]) }));
+}
+
+/** The last lines, as far as they are not too much. */
+function lastOf(lines: string[]): string[] {
+	let left = mostCharacters;
+	const kept = lines.slice(-mostLines).reverse();
+	return kept
+		.filter(({ length }, index) => {
+			left -= length;
+			return left >= 0 || index === 0;
+		})
+		.reverse();
 }
 
 function ofChild(

@@ -1,14 +1,17 @@
 /** Counts of what happened, as metrics show them. A fold over facts that decides nothing. */
 import type { Fact } from './facts.ts';
 import type { Receipt, Verdict } from './receipts.ts';
+import type { Roster } from './roster.ts';
 
 export interface Tally {
 	/** Rotations by verdict; a start is none. */
 	rotations: Record<Exclude<Verdict, 'pending'>, number>;
 	/** From the first child's birth to the verdict of each generation that came up: those within each bound, and the sum. */
 	ready: { counts: number[]; count: number; seconds: number };
-	/** Places of lost children that were due to be filled again. */
+	/** Children that took the place of one that was lost. */
 	respawns: number;
+	/** One has begun. */
+	isUpgrading: boolean;
 	upgrades: number;
 	upgradesFailed: number;
 	/** Why the last upgrade failed; null where it did not. */
@@ -23,30 +26,47 @@ export const emptyTally: Tally = {
 	rotations: { serving: 0, givenUp: 0, stopped: 0 },
 	ready: { counts: readyBounds.map(() => 0), count: 0, seconds: 0 },
 	respawns: 0,
+	isUpgrading: false,
 	upgrades: 0,
 	upgradesFailed: 0,
 	upgradeFailure: null,
 	recoveries: 0,
 };
 
-/** Adds one fact, and the receipts that it gives a verdict. */
-export function evolveTally(tally: Tally, fact: Fact, settled: Receipt[]): Tally {
-	return settled.reduce(withVerdict, withFact(tally, fact));
+/**
+ * Adds one fact, and the receipts that it gives a verdict.
+ * @param before what all earlier facts amount to
+ */
+export function evolveTally(tally: Tally, fact: Fact, before: Roster | null, settled: Receipt[]): Tally {
+	return settled.reduce(withVerdict, withFact(tally, fact, before));
 }
 
-function withFact(tally: Tally, fact: Fact): Tally {
+function withFact(tally: Tally, fact: Fact, before: Roster | null): Tally {
 	switch (fact.type) {
 		case 'supervisor.started':
 			return emptyTally;
 		case 'supervisor.recovered':
-			return fact.by === 'upgrade'
-				? { ...tally, upgrades: tally.upgrades + 1, upgradeFailure: null }
-				: { ...tally, recoveries: tally.recoveries + 1 };
+			if (fact.by === 'start') return { ...tally, isUpgrading: false, recoveries: tally.recoveries + 1 };
+			// Else it has replaced itself after a fault.
+			return tally.isUpgrading
+				? { ...tally, isUpgrading: false, upgrades: tally.upgrades + 1, upgradeFailure: null }
+				: tally;
+		case 'upgrade.begun':
+			return { ...tally, isUpgrading: true };
 		case 'upgrade.refused':
 		case 'upgrade.failed':
-			return { ...tally, upgradesFailed: tally.upgradesFailed + 1, upgradeFailure: fact.reason };
-		case 'respawn.due':
-			return { ...tally, respawns: tally.respawns + 1 };
+			return {
+				...tally,
+				isUpgrading: false,
+				upgradesFailed: tally.upgradesFailed + 1,
+				upgradeFailure: fact.reason,
+			};
+		case 'child.spawning': {
+			const isRespawn = before?.respawns.some(
+				({ generation, index }) => generation === fact.generation && index === fact.index,
+			);
+			return isRespawn ? { ...tally, respawns: tally.respawns + 1 } : tally;
+		}
 		default:
 			return tally;
 	}

@@ -463,20 +463,22 @@ describe('socketmaster status', () => {
 			[
 				'-workers=2',
 				'-ready=notify',
-				'-listen=unix:///tmp/socketmaster-a-very-long-path-to-a-socket-of-a-test-that-is-wider.sock',
+				`-listen=unix://${join(scratch(), 'a-very-long-path-to-a-socket-of-a-test-that-is-wider')}.sock`,
 			],
 			60_000,
 		);
 		await up(self);
-		await until('its words', () => false || existsSync(self.control));
-		const table = async () => (await command(['status', `-control=${self.control}`]).done).stdout;
+		// On a terminal of 80 columns.
+		const shown = `stty cols 80; NO_COLOR=1 ${executable} status -control=${self.control}`;
+		const table = async () =>
+			execFileSync('script', ['-qec', shown, '/dev/null'], { encoding: 'utf8' }).replaceAll('\r', '');
 		let text = await table();
 		while (!text.includes('日本語')) text = await table();
 		for (const line of text.split('\n')) {
 			const wide = line.match(/[\u3000-\u9fff\uff00-\uffef]/g)?.length ?? 0;
 			expect(line.length + wide, line).toBeLessThanOrEqual(80);
 		}
-		expect(text).toMatch(/^running for /);
+		expect(text).toMatch(/^running {3}up /);
 		expect(text).toMatch(/^3 {3}tcp:\/\/127\.0\.0\.1:0 \(127\.0\.0\.1:\d+\) +0 of \d+$/m);
 		expect(text).toMatch(/^1 {4}serving +\d+ +serving +[\d.]+ m?s +0 {2}/m);
 		expect(text).toMatch(/^last rotation {3}generation 1 \(the start\) was up after/m);

@@ -6,15 +6,16 @@ import { receiveFrom } from '../../src/effects/os/datagram.ts';
 import { closeAll } from '../../src/effects/os/descriptors.ts';
 import { constants } from '../../src/effects/os/libc.ts';
 import { openPlain } from '../../src/effects/sockets/plain.ts';
+import { inheritanceOf } from '../../src/effects/upgrade/inheritance.ts';
 import { evolvePast, noPast } from '../../src/machines/past.ts';
 import { scratch } from '../support/program.ts';
-import { draining, rotating, running, type Simulation, simulate } from '../support/simulation.ts';
+import { draining, rosterOf, rotating, running, type Simulation, simulate } from '../support/simulation.ts';
 
-function manager(env: Record<string, string> = {}) {
+function manager(env: Record<string, string> = {}, left: Record<string, unknown> | null = null) {
 	const path = join(scratch(), 'notify');
 	const fd = openPlain(path, constants.SOCK_DGRAM, null);
 	let past = noPast;
-	const own = managerOf({ env: { NOTIFY_SOCKET: path, ...env }, past: () => past });
+	const own = managerOf({ env: { NOTIFY_SOCKET: path, ...env }, past: () => past, inheritance: inheritanceOf(left) });
 	onTestFinished(() => {
 		own.close();
 		closeAll([fd]);
@@ -93,7 +94,31 @@ describe('a manager is told', () => {
 	it('after an upgrade in the middle of a rotation only that it has ended', () => {
 		const roster = rotating().roster();
 		if (!roster) throw new Error('nothing is known');
-		expect(words(manager().tell(simulate().recover(roster).up(2)))).toEqual(['READY=1']);
+		const told = { isReady: true, isReloading: true, waiting: [] };
+		expect(words(manager({}, { manager: told }).tell(simulate().recover(roster).up(2)))).toEqual(['READY=1']);
+	});
+
+	it('after a fault that cost the rotation that it has ended', () => {
+		const told = { isReady: true, isReloading: true, waiting: [] };
+		expect(words(manager({}, { manager: told }).tell(simulate().recover(rosterOf())))).toEqual(['READY=1']);
+	});
+
+	it('that it is up only when it is, also where one that is not whole went through an upgrade', () => {
+		const roster = simulate().start({ size: 2, respawn: 10 }).spawned(1).spawned(2).up(1).exited(2, 1).roster();
+		if (!roster) throw new Error('nothing is known');
+		const told = { isReady: false, isReloading: false, waiting: [] };
+		const simulation = simulate()
+			.recover(roster)
+			.tell({ type: 'respawn.due', generation: 1, index: 1 })
+			.spawned(3)
+			.up(3);
+		expect(words(manager({}, { manager: told }).tell(simulation)).at(-1)).toBe('READY=1');
+	});
+
+	it('what it had not taken before an upgrade', async () => {
+		const told = { isReady: true, isReloading: false, waiting: ['READY=1'] };
+		const { heard } = manager({}, { manager: told });
+		await expect.poll(heard).toEqual(['READY=1']);
 	});
 
 	it('that a first boot asks for more time', () => {

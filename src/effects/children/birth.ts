@@ -166,19 +166,18 @@ export function birthsOf({
 /** A pipe for what a child prints: the end we read, its inode, and what the child gets. @throws {SyscallError} */
 function childPipe(isDurable: boolean, user: User | null) {
 	const [read, write] = makePipe();
+	const opened = new Set([read, write]);
 	try {
 		const inode = fstatSync(read).ino;
-		let output = write;
-		if (isDurable) {
-			// Before it is another user's: root may be without CAP_DAC_OVERRIDE.
-			output = openSync(`/proc/self/fd/${write}`, constants.O_RDWR);
-			closeAll([write]);
-		}
+		// Opened before it is another user's: root may be without CAP_DAC_OVERRIDE.
+		const output = isDurable ? openSync(`/proc/self/fd/${write}`, constants.O_RDWR) : write;
+		opened.add(output);
 		// So that it can open /dev/stderr.
 		if (user && process.geteuid?.() === 0) fchownSync(output, user.uid, user.gid);
+		if (isDurable) closeAll([write]);
 		return { read, inode, output };
 	} catch (error) {
-		closeAll([read, write]);
+		closeAll([...opened]);
 		throw error;
 	}
 }

@@ -9,6 +9,7 @@ import type { Exit } from '../os/wait.ts';
 import { revivalOf } from '../sockets/revival.ts';
 import { type Inheritance, part } from '../upgrade/inheritance.ts';
 import { type BirthsOptions, type Born, birthsOf } from './birth.ts';
+import type { LastWords } from './lastWords.ts';
 import type { Output } from './output.ts';
 import { send } from './send.ts';
 
@@ -34,12 +35,13 @@ const childrenPart = part('children', () =>
 
 export interface ChildrenOptions extends Omit<BirthsOptions, 'revive' | 'born'> {
 	inheritance: Inheritance;
+	lastWords: LastWords;
 	/** Children of a supervisor that was killed. Whoever is neither among them nor inherited is gone. */
 	recovered: Survivor[];
 }
 
 /** The children of one supervisor: the actor that makes them, and what becomes of them when they end. */
-export function childrenOf({ inheritance, recovered, ...birth }: ChildrenOptions) {
+export function childrenOf({ inheritance, recovered, lastWords, ...birth }: ChildrenOptions) {
 	const { admit, log, outputs, spec, words, listeners } = birth;
 	const survivors = inheritance.take(childrenPart) ?? recovered;
 	const living = new Map<number, Living>();
@@ -100,7 +102,14 @@ export function childrenOf({ inheritance, recovered, ...birth }: ChildrenOptions
 		gone.output?.finish(left.length > 0);
 		words.forget(gone.child);
 		if (left.length === 0) living.delete(exit.pid);
-		admit({ type: 'child.exited', child: gone.child, ...exit, left, ...outputs.wordsOf(gone.child) });
+		admit({
+			type: 'child.exited',
+			child: gone.child,
+			...exit,
+			left,
+			...lastWords.of(gone.child, outputs.unfinishedOf(gone.child)),
+		});
+		lastWords.forget(gone.child);
 		if (left.length > 0) watchGroup(gone);
 	}
 

@@ -2,7 +2,7 @@
 import { fchownSync, constants as fs, openSync, readSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import type { OnReadOpts, Socket, SocketConstructorOpts } from 'node:net';
-import { array, nullable, number, object, string } from 'valibot';
+import { array, number, object, string } from 'valibot';
 import type { Log } from '../log/log.ts';
 import type { Sink } from '../log/sink.ts';
 import { findCommand } from '../os/command.ts';
@@ -10,6 +10,7 @@ import { closeAll, reopenBlocking } from '../os/descriptors.ts';
 import { call, constants } from '../os/libc.ts';
 import { spawnProcess } from '../os/spawn.ts';
 import { type Inheritance, part } from '../upgrade/inheritance.ts';
+import type { LastWords } from './lastWords.ts';
 
 /** A pipe that is read, as it can be handed over to another program. */
 export interface OpenPipe {
@@ -21,8 +22,6 @@ export interface OpenPipe {
 	generation: number;
 	/** The beginning of a line whose end has not come yet; characters are bytes. */
 	unfinished: string;
-	/** What it has printed last, where its generation has no verdict yet; characters are bytes. */
-	last?: string | null;
 }
 
 export interface Output {
@@ -34,23 +33,11 @@ export interface Output {
 }
 
 const outputsPart = part('outputs', () =>
-	array(
-		object({
-			fd: number(),
-			child: number(),
-			pid: number(),
-			generation: number(),
-			unfinished: string(),
-			last: nullable(string()),
-		}),
-	),
+	array(object({ fd: number(), child: number(), pid: number(), generation: number(), unfinished: string() })),
 );
 
 /** A longer line is passed on in pieces of about this many bytes. */
 const longestLine = 64 * 1024;
-
-/** Of what a child has printed so many bytes and lines are kept, until its generation has a verdict. */
-const [mostLast, mostLines] = [8192, 20];
 
 /** All pipes are read into this one: a chunk is done with before the next is read. */
 const buffer = Buffer.allocUnsafeSlow(64 * 1024);
@@ -59,19 +46,14 @@ interface Reader {
 	child: number;
 	socket: Socket;
 	output: Output;
-	generation: number;
 	describe: () => OpenPipe;
-	lastWords: () => string[];
-	/** Keeps no last words any more. */
-	settle: () => void;
 }
 
 export interface OutputsOptions {
 	sink: Pick<Sink, 'isStalled' | 'onReady'>;
 	log: Pick<Log, 'child'>;
 	inheritance: Inheritance;
-	/** Whether a generation has no verdict yet. */
-	isPending: (generation: number) => boolean;
+	lastWords: Pick<LastWords, 'begin' | 'add'>;
 }
 
 export type Outputs = ReturnType<typeof outputsOf>;
@@ -80,7 +62,7 @@ export type Outputs = ReturnType<typeof outputsOf>;
  * Outputs that share one log and its sink: while that is stalled none of them is read, and the children
  * wait in write(2), as they would for any slow reader.
  */
-export function outputsOf({ sink, log, inheritance, isPending }: OutputsOptions) {
+export function outputsOf({ sink, log, inheritance, lastWords }: OutputsOptions) {
 	const readers = new Set<Reader>();
 	const paused = new Set<Socket>();
 	let isHeld = false;
@@ -90,11 +72,11 @@ export function outputsOf({ sink, log, inheritance, isPending }: OutputsOptions)
 	});
 
 	/** Reads a pipe from now on. */
-	function open({ fd, child, pid, generation, unfinished, last: known = '' }: OpenPipe): Output {
+	function open({ fd, child, pid, generation, unfinished }: OpenPipe): Output {
 		const say = log.child(pid, generation);
-		let last = isPending(generation) ? (known ?? '') : null;
+		lastWords.begin(child, generation);
 		const lines = newLines((whole) => {
-			if (last !== null) last = `${last}${whole}\n`.slice(-mostLast);
+			lastWords.add(child, whole);
 			say(whole);
 		}, unfinished);
 		const options: SocketConstructorOpts & { onread: OnReadOpts } = {
@@ -112,17 +94,8 @@ export function outputsOf({ sink, log, inheritance, isPending }: OutputsOptions)
 			},
 		};
 		const socket = newSocket(options);
-		const reader: Reader = {
-			child,
-			generation,
-			socket,
-			output: { finish },
-			describe: () => ({ fd, child, pid, generation, unfinished: lines.unfinished(), last }),
-			lastWords: () => (last === null ? [] : linesIn(last + lines.unfinished())),
-			settle: () => {
-				last = null;
-			},
-		};
+		const describe = () => ({ fd, child, pid, generation, unfinished: lines.unfinished() });
+		const reader = { child, socket, output: { finish }, describe };
 		readers.add(reader);
 		socket.on('error', () => socket.destroy());
 		socket.on('close', () => {
@@ -151,18 +124,10 @@ export function outputsOf({ sink, log, inheritance, isPending }: OutputsOptions)
 		return null;
 	}
 
-	/** The last lines of a child whose generation has no verdict yet, as a part of the fact that ends its boot. */
-	function wordsOf(child: number): { lastWords?: string[] } {
-		for (const reader of readers) {
-			const lastWords = reader.child === child ? reader.lastWords() : [];
-			if (lastWords.length > 0) return { lastWords };
-		}
-		return {};
-	}
-
-	/** A generation has its verdict. */
-	function settle(generation: number) {
-		for (const reader of readers) if (reader.generation === generation) reader.settle();
+	/** The beginning of a line that a child has not ended yet. */
+	function unfinishedOf(child: number): string {
+		for (const reader of readers) if (reader.child === child) return reader.describe().unfinished;
+		return '';
 	}
 
 	/** Whether a pipe is closed already, and the last word of its child not logged yet. */
@@ -221,7 +186,7 @@ export function outputsOf({ sink, log, inheritance, isPending }: OutputsOptions)
 		return { state, fds: state.map(({ fd }) => fd) };
 	});
 
-	return { open, of, wordsOf, settle, isEnding, hold, resume, abandon };
+	return { open, of, unfinishedOf, isEnding, hold, resume, abandon };
 }
 
 /** Loaded by name, when the first child runs already: a start is quicker so. */
@@ -246,16 +211,6 @@ function isHeldByOthers(fd: number): boolean {
 	} catch {
 		return true;
 	}
-}
-
-/** The last lines of what bytes say; the first of them may have been cut. */
-function linesIn(bytes: string): string[] {
-	const text = Buffer.from(bytes, 'latin1').toString('utf8');
-	return text
-		.replace(/\n$/, '')
-		.split('\n')
-		.slice(-mostLines)
-		.filter((line, index) => index > 0 || line !== '');
 }
 
 /** How many bytes are in a pipe. */

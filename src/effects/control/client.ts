@@ -4,6 +4,7 @@ import { request as httpRequest, type IncomingMessage } from 'node:http';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { number, object, safeParse, string } from 'valibot';
+import { harmless } from '../terminal/words.ts';
 import type { Status } from './status.ts';
 
 /** How long one that is looked for may take to answer, in milliseconds. */
@@ -14,6 +15,9 @@ const usualLimit = 10_000;
 
 /** How long an answer may be that has an end, in bytes: a status of 4,096 workers is shorter. */
 const longestAnswer = 64 << 20;
+
+/** How long one that has never answered is waited for, where its socket is there: it may be about to be started again. */
+const firstPatience = 3000;
 
 /** How long until one that does not answer is asked again, and for how long it is, in milliseconds. */
 const [pause, patience] = [100, 30_000];
@@ -81,8 +85,10 @@ export function open(path: string, url: string, options: AskOptions & { headers?
 export interface Lost {
 	/** Told once for each time that nobody answers. */
 	lost?: () => void;
-	/** Told when somebody answers again. */
-	found?: () => void;
+	/** Whether nobody will answer any more. */
+	isOver?: (error: NoAnswer) => boolean;
+	/** It has not answered before: then there may be none. */
+	isFirst?: boolean;
 }
 
 /**
@@ -90,23 +96,28 @@ export interface Lost {
  * @throws {NoAnswer} when nobody has answered for half a minute; the signal's reason
  */
 export async function askUntilAnswered(path: string, url: string, options: AskOptions & Lost = {}): Promise<Answer> {
-	const { signal, lost, found } = options;
+	const { signal, lost } = options;
 	let since: number | null = null;
 	for (;;) {
 		try {
 			const answer = await ask(path, url, options);
-			if (since !== null) found?.();
+			if (answer.status === 503) throw new NoAnswer(`no supervisor answers at ${path}: it replaces itself`);
 			return answer;
 		} catch (error) {
-			if (!(error instanceof NoAnswer)) throw error;
+			if (!(error instanceof NoAnswer) || options.isOver?.(error)) throw error;
 			if (since === null) lost?.();
 			// One that was waited with may have been there for long: it is counted from now.
 			since ??= performance.now();
-			const isOver = (error.cause as NodeJS.ErrnoException | undefined)?.code === 'ENOENT';
-			if (performance.now() - since > (isOver ? shortPatience : patience)) throw error;
+			const { code = '' } = (error.cause ?? {}) as NodeJS.ErrnoException;
+			const longest = options.isFirst ? firstPatienceFor(code) : code === 'ENOENT' ? shortPatience : patience;
+			if (performance.now() - since >= longest) throw error;
 			await wait(pause, null, signal ? { signal } : {}).catch(() => signal?.throwIfAborted());
 		}
 	}
+}
+
+function firstPatienceFor(code: string): number {
+	return ['ECONNREFUSED', 'ECONNRESET'].includes(code) ? firstPatience : 0;
 }
 
 /**
@@ -132,7 +143,7 @@ export async function findControl(named: string | undefined, env: NodeJS.Process
 /** Several supervisors answer: the message lists them. */
 export class Several extends Error {
 	constructor(found: { path: string; status: Pick<Status, 'pid' | 'state'> }[]) {
-		const lines = found.map(({ path, status }) => `  ${path}  pid ${status.pid}, ${status.state}`);
+		const lines = found.map(({ path, status }) => `  ${path}  pid ${status.pid}, ${harmless(status.state)}`);
 		super(`several supervisors answer; say which one by -control=PATH:\n${lines.join('\n')}`);
 	}
 }
@@ -152,16 +163,18 @@ function candidates(env: NodeJS.ProcessEnv): string[] {
 		try {
 			return readdirSync(folder)
 				.map((name) => join(folder, name, 'control'))
-				.filter(isSocket);
+				.filter(isTrusted);
 		} catch {
 			return [];
 		}
 	});
 }
 
-function isSocket(path: string): boolean {
+/** What is found without having been named has to be ours, or root's. */
+function isTrusted(path: string): boolean {
 	try {
-		return statSync(path).isSocket();
+		const stat = statSync(path);
+		return stat.isSocket() && [0, process.geteuid?.()].includes(stat.uid);
 	} catch {
 		return false;
 	}

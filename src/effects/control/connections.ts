@@ -38,6 +38,7 @@ async function allConnections(listeners: Listener[]): Promise<Map<number, Connec
 	const known = new Map<number, Connection>();
 	const seen = new Set<string | number>();
 	for (const { address } of listeners) {
+		if (address === '') throw new Error('one without a name is not known by it');
 		const isTcp = /^(\[.*\]|[\d.]+):\d+$/.test(address);
 		const key = isTcp ? Number(splitHostPort(address).port) : address;
 		if (seen.has(key)) continue;

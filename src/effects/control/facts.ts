@@ -3,8 +3,11 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Fact } from '../../machines/facts.ts';
 import type { Roster } from '../../machines/roster.ts';
 
-/** A reader that leaves more than this untaken is cut off, in bytes: it comes back with `Last-Event-ID`. */
-const mostUntaken = 1024 * 1024;
+/**
+ * A reader that leaves more than this untaken for so long, in bytes and milliseconds, or ever more than the second, is cut
+ * off: it comes back with `Last-Event-ID`.
+ */
+const [mostUntaken, mostEver, patience] = [1024 * 1024, 32 * 1024 * 1024, 2000];
 
 /** So many facts are kept for readers that come back. */
 const mostKept = 1024;
@@ -20,6 +23,7 @@ export interface FactStreamOptions {
 /** The readers of one supervisor's facts. */
 export function factStream({ seq, roster, recent }: FactStreamOptions) {
 	const readers = new Set<ServerResponse>();
+	const slow = new Set<ServerResponse>();
 	const kept = recent.map(eventOf);
 
 	/** An answer that does not end. */
@@ -37,13 +41,26 @@ export function factStream({ seq, roster, recent }: FactStreamOptions) {
 		response.once('close', () => readers.delete(response));
 	}
 
+	function giveTime(reader: ServerResponse) {
+		slow.add(reader);
+		const check = setTimeout(() => {
+			slow.delete(reader);
+			if (reader.writableLength > mostUntaken) reader.destroy();
+		}, patience).unref();
+		reader.once('close', () => {
+			slow.delete(reader);
+			clearTimeout(check);
+		});
+	}
+
 	function note(fact: Fact) {
 		const event = eventOf(fact);
 		kept.push(event);
 		if (kept.length > mostKept) kept.shift();
 		for (const reader of readers) {
 			reader.write(event);
-			if (reader.writableLength > mostUntaken) reader.destroy();
+			if (reader.writableLength > mostEver) reader.destroy();
+			else if (reader.writableLength > mostUntaken && !slow.has(reader)) giveTime(reader);
 		}
 	}
 

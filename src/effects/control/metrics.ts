@@ -64,9 +64,7 @@ export function metricsText({ status, tally, log }: MetricsOptions): string {
 			Object.entries(tally.rotations).map(([verdict, count]) => [{ verdict }, count]),
 		),
 		readyHistogram(tally),
-		metric('respawns_total', 'counter', 'Places of lost children that were due to be filled again.', [
-			[{}, tally.respawns],
-		]),
+		metric('respawns_total', 'counter', 'Children that took the place of one that was lost.', [[{}, tally.respawns]]),
 		metric('upgrades_total', 'counter', 'Upgrades of the supervisor.', [
 			[{ result: 'done' }, upgrades.done],
 			[{ result: 'failed' }, upgrades.failed],

@@ -1,7 +1,7 @@
 /** The requests that the control socket takes. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { minValue, number, optional, pipe, safeInteger, safeParse, strictObject } from 'valibot';
-import type { Fact, Happening } from '../../machines/facts.ts';
+import type { Fact, Happening, Request } from '../../machines/facts.ts';
 import type { Receipt } from '../../machines/receipts.ts';
 import { wordsOf } from '../os/words.ts';
 import { connectionsOf, type Held } from './connections.ts';
@@ -16,6 +16,8 @@ export interface RequestsOptions extends Subject {
 	logCounts: () => { lines: number; bytes: number; dropped: number };
 	/** The last facts before this one. */
 	recent: Fact[];
+	/** The charts have failed, and another program is about to take over. */
+	isFaulty: () => boolean;
 }
 
 const stopSchema = () => strictObject({ kill: optional(pipe(number(), safeInteger(), minValue(0))) });
@@ -55,6 +57,8 @@ export function requestsOf(options: RequestsOptions) {
 		}
 		const body = readBody(text, path === '/stop' ? stopSchema() : nothingSchema());
 		if (typeof body === 'string') return refuse(response, 400, body);
+		// What is asked for now would be asked of a program that is about to be replaced.
+		if (request.method === 'POST' && options.isFaulty()) return refuse(response, 503, 'the supervisor replaces itself');
 		try {
 			act(request, response, body, path);
 		} catch (error) {
@@ -99,27 +103,33 @@ export function requestsOf(options: RequestsOptions) {
 
 	/** The number is known when the charts have decided. */
 	function rotate(_: IncomingMessage, response: ServerResponse) {
-		if ((past().roster?.stopSignal ?? null) !== null) {
-			admit({ type: 'rotate.requested' });
-			return refuse(response, 409, 'already stopping');
-		}
-		admit({ type: 'rotate.requested' });
-		const { queued = null, lastGeneration = 0 } = past().roster ?? {};
-		say(response, 202, { generation: queued === null ? lastGeneration : lastGeneration + 1 });
+		if (!isDecided({ type: 'rotate.requested' }, response)) return;
+		const { queued = null, lastGeneration = 0, stopSignal = null } = past().roster ?? {};
+		if (stopSignal !== null) refuse(response, 409, 'already stopping');
+		else say(response, 202, { generation: queued === null ? lastGeneration : lastGeneration + 1 });
+	}
+
+	/** Admits it. Where the charts fail on it there is no decision: it is not made again. @returns whether there was one */
+	function isDecided(request: Request, response: ServerResponse): boolean {
+		admit(request);
+		if ((past().roster?.unanswered ?? null) === null) return true;
+		refuse(response, 500, 'the supervisor has failed on it, and replaces itself');
+		return false;
 	}
 
 	function tellReceipt({ url = '' }: IncomingMessage, response: ServerResponse, _: unknown, path: string) {
-		const generation = Number(path.slice('/generations/'.length));
+		const name = path.slice('/generations/'.length);
+		const generation = /^\d{1,15}$/.test(name) ? Number(name) : Number.NaN;
 		const receipt = receiptOf(generation);
-		if (!receipt) return refuse(response, 404, `generation ${path.slice('/generations/'.length)} is not known`);
+		if (!receipt) return refuse(response, 404, `generation ${name} is not known`);
 		const isAwaited = new URLSearchParams(url.split('?')[1]).has('wait');
 		if (isAwaited && receipt.verdict === 'pending') waiting.set(response, generation);
 		else say(response, 200, shown(receipt));
 	}
 
 	function stop(_: IncomingMessage, response: ServerResponse, { kill }: Record<string, unknown>) {
-		admit(typeof kill === 'number' ? { type: 'stop.requested', kill } : { type: 'stop.requested' });
-		say(response, 202, {});
+		const request: Request = typeof kill === 'number' ? { type: 'stop.requested', kill } : { type: 'stop.requested' };
+		if (isDecided(request, response)) say(response, 202, {});
 	}
 
 	/** Answered when the new program has checked itself. */

@@ -25,13 +25,13 @@ const patience = 10_000;
 
 const longestBody = 4096;
 
-/** Whoever waits for more of them at a time than this uses another way. */
+/** So many are served at a time; fewer where few files may be open. */
 const mostClients = 512;
 
 interface Client {
 	socket: Socket;
-	/** Of requests that are not answered yet. */
-	requests: number;
+	/** It has a request that is not answered yet. */
+	isBusy: boolean;
 	limit: NodeJS.Timeout | null;
 }
 
@@ -44,12 +44,13 @@ export function controlServer(options: ControlServerOptions): ControlServer {
 
 	const server: Server = http.createServer({ maxHeaderSize: 8192, requireHostHeader: false }, (request, response) => {
 		const client = clients.get(request.socket);
-		if (!client) return void request.socket.destroy();
-		client.requests += 1;
+		// Node tells nothing of the end of an answer that still waits behind another one: one at a time.
+		if (!client || client.isBusy) return void request.socket.destroy();
+		client.isBusy = true;
 		response.once('close', () => {
-			client.requests -= 1;
+			client.isBusy = false;
 			requests.forget(response);
-			if (client.requests === 0) expect(client);
+			if (clients.has(request.socket)) expect(client);
 		});
 		read(request, (text) => {
 			if (client.limit) clearTimeout(client.limit);
@@ -70,7 +71,7 @@ export function controlServer(options: ControlServerOptions): ControlServer {
 
 	function serve(fd: number) {
 		const socket = new Socket({ fd, readable: true, writable: true });
-		const client: Client = { socket, requests: 0, limit: null };
+		const client: Client = { socket, isBusy: false, limit: null };
 		socket.on('error', () => socket.destroy());
 		socket.once('close', () => {
 			clients.delete(socket);
@@ -83,7 +84,8 @@ export function controlServer(options: ControlServerOptions): ControlServer {
 		if (clients.size < most) return;
 		// Somebody who asks for nothing makes room; where all of them wait for an answer the next ones wait, too.
 		for (const each of clients.values()) {
-			if (each.requests > 0 || each === client) continue;
+			if (each.isBusy || each === client) continue;
+			clients.delete(each.socket);
 			each.socket.destroy();
 			return;
 		}

@@ -103,13 +103,13 @@ export function queueOf({ fd, inode }: Listener): { queue: number; backlog: numb
 }
 
 function generationsOf(roster: Roster, { notesOf }: Subject, held: Held | null): Status['generations'] {
-	const { children, respawns, candidate, serving } = roster;
+	const { children, respawns } = roster;
 	const numbers = [...new Set([...children, ...respawns].map(({ generation }) => generation))].sort((a, b) => a - b);
 	const sinceBoot = Date.now() - bootClock();
 	let left = mostPeers;
 	return numbers.map((generation) => ({
 		generation,
-		state: generation === candidate ? 'starting' : generation === serving ? 'serving' : 'draining',
+		state: stateIn(roster, generation),
 		children: children
 			.filter((child) => child.generation === generation)
 			.map((child) => {
@@ -135,6 +135,14 @@ function generationsOf(roster: Roster, { notesOf }: Subject, held: Held | null):
 				};
 			}),
 	}));
+}
+
+/** One that goes on though it is not whole serves when somebody of it is up. */
+function stateIn({ candidate, serving, isWhole, children }: Roster, generation: number) {
+	if (generation === candidate) return 'starting';
+	if (generation !== serving) return 'draining';
+	const isUp = children.some((child) => child.generation === serving && child.phase === 'serving');
+	return isWhole || isUp ? 'serving' : 'starting';
 }
 
 /** When a child is to be up, or gone: in milliseconds since boot; null where nobody waits. */

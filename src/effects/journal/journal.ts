@@ -133,7 +133,8 @@ export function fileJournal({ path, fd: opened, header, start, report, inheritan
 	function compact(fact: Fact) {
 		try {
 			replace(fact);
-			nextCompaction = compactAt;
+			// What is left may be much, too.
+			nextCompaction = Math.max(compactAt, size * 2);
 		} catch (error) {
 			nextCompaction = size * 2;
 			report(`The journal ${path} can't be compacted: ${wordsOf(error)}; it goes on growing`);

@@ -162,6 +162,7 @@ export const tallySchema = (): GenericSchema<unknown, Tally> =>
 		rotations: object({ serving: count(), givenUp: count(), stopped: count() }),
 		ready: object({ counts: array(count()), count: count(), seconds: number() }),
 		respawns: count(),
+		isUpgrading: boolean(),
 		upgrades: count(),
 		upgradesFailed: count(),
 		upgradeFailure: nullable(string()),

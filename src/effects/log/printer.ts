@@ -1,12 +1,20 @@
 /** Prints to an fd in large pieces, and waits for whoever reads it. */
 import { writeSync } from 'node:fs';
 
+/** As a shell calls the end by SIGPIPE. */
+const nobodyReads = 141;
+
 export function printer(fd: number) {
 	let text = '';
 
 	function flush() {
-		for (let rest = Buffer.from(text); rest.length > 0; ) rest = rest.subarray(writeSync(fd, rest));
-		text = '';
+		try {
+			for (let rest = Buffer.from(text); rest.length > 0; ) rest = rest.subarray(writeSync(fd, rest));
+			text = '';
+		} catch (error) {
+			if ((error as NodeJS.ErrnoException).code !== 'EPIPE') throw error;
+			process.exit(nobodyReads);
+		}
 	}
 
 	function print(more: string) {

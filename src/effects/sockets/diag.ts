@@ -38,11 +38,10 @@ export async function* tcpConnections(port: number): AsyncGenerator<Connection[]
 /** The connections to a path, in parts. @throws {SyscallError} where nobody tells */
 export async function* unixConnections(path: string): AsyncGenerator<Connection[]> {
 	const request = unixRequest(0, UDIAG_SHOW_NAME, 1 << TCP_ESTABLISHED);
-	const name = path.replace(/^@/, '\0');
 	for await (const messages of dump(request)) {
 		yield messages.flatMap((message) => {
 			const own = attribute(message, 16, UNIX_DIAG_NAME)?.toString().replace(/\0$/, '');
-			return own === name ? { inode: message.readUInt32LE(4), peer: null, silent: null } : [];
+			return own === path ? { inode: message.readUInt32LE(4), peer: null, silent: null } : [];
 		});
 	}
 }

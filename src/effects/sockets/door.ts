@@ -79,6 +79,7 @@ export function openSocketDoor({ path, part, inheritance, log, client }: SocketD
 				continue;
 			}
 			pause();
+			if (next === 'over') return log.say('error', `Somebody has shut ${path} down: nobody can connect there any more`);
 			rest ??= setTimeout(() => {
 				rest = null;
 				resume();
@@ -99,7 +100,12 @@ export function openSocketDoor({ path, part, inheritance, log, client }: SocketD
 	return { pause, resume, close };
 }
 
+/** Neither us nor root: he is turned away. */
 function isTrusted(client: number): boolean {
-	const { uid } = peerOf(client);
-	return uid === 0 || uid === process.geteuid?.();
+	try {
+		const { uid } = peerOf(client);
+		return uid === 0 || uid === process.geteuid?.();
+	} catch {
+		return false;
+	}
 }

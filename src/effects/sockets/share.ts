@@ -19,6 +19,7 @@ export interface ShareOptions extends Omit<SocketDoorOptions, 'part' | 'client'>
 export function shareListeners({ listeners, ...options }: ShareOptions): SocketDoor {
 	if (listeners.length > most) throw new Error(`one message takes ${most} sockets, and there are ${listeners.length}`);
 	const fds = listeners.map(({ fd }) => fd);
+	let wasTold = false;
 	return openSocketDoor({
 		...options,
 		part: sharePart,
@@ -27,8 +28,9 @@ export function shareListeners({ listeners, ...options }: ShareOptions): SocketD
 				sendFds(fd, '!', fds);
 			} catch (error) {
 				// Whoever has gone again wants none.
-				if ((error as { code?: string }).code !== 'EPIPE')
-					options.log.say('warn', `The listeners could not be handed out: ${wordsOf(error)}`);
+				if (wasTold || (error as { code?: string }).code === 'EPIPE') return;
+				wasTold = true;
+				options.log.say('warn', `The listeners could not be handed out: ${wordsOf(error)}`);
 			} finally {
 				closeAll([fd]);
 			}

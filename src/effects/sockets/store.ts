@@ -73,7 +73,13 @@ export function storedListeners(env: NodeJS.ProcessEnv) {
 function readStored(env: NodeJS.ProcessEnv): Stored[] {
 	return passedSockets(env).flatMap(({ name, fd }) => {
 		const isSocket = fileOf('self', fd)?.startsWith('socket:');
-		if (!name.startsWith(prefix) || !isSocket || !isListening(fd)) return [];
+		if (!name.startsWith(prefix)) return [];
+		// Somebody has shut it down: it is of no use to anybody.
+		if (!isSocket || !isListening(fd)) {
+			tell(env, `FDSTOREREMOVE=1\nFDNAME=${name}`, null);
+			closeAll([fd]);
+			return [];
+		}
 		return [{ name, listener: takeListener('', moveUp(fd)) }];
 	});
 }
@@ -87,10 +93,11 @@ function awaitManager(env: NodeJS.ProcessEnv) {
 	const [read, write] = makePipe();
 	try {
 		tell(env, 'BARRIER=1', write);
+		// It has its own.
 		closeSync(write);
 		awaitHangUp(read, patience);
 	} finally {
-		closeAll([read, write]);
+		closeSync(read);
 	}
 }
 

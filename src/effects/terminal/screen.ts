@@ -55,8 +55,8 @@ export async function watchPage(
 	try {
 		while (!signal.aborted) {
 			const lines = (await draw()).slice(0, Math.max(1, (out.rows ?? 24) - 1));
-			// One write a page, each line cleared behind its end: nothing flickers.
-			out.write(`\u001b[H${lines.map((line) => `${line}\u001b[K\r\n`).join('')}\u001b[J`);
+			// One write a page: nothing flickers. A line is cleared before it, as behind one of full width its last place would be.
+			out.write(`\u001b[H${lines.map((line) => `\u001b[2K${line}\r\n`).join('')}\u001b[J`);
 			const woken = new Promise<void>((resolve) => {
 				wake = resolve;
 			});

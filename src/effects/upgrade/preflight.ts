@@ -18,6 +18,9 @@ import { newMemory, takeMemory } from './memory.ts';
 /** How long the new program may take to check itself, in milliseconds. */
 const patience = 10_000;
 
+/** What a program says of itself is shown so far, in characters. */
+const [longestLine, longestAnswer] = [300, 1000];
+
 const variable = 'SOCKETMASTER_PREFLIGHT';
 
 export interface PreflightOptions {
@@ -110,8 +113,13 @@ function readAll(fd: number): string {
 		// Nothing was said.
 	}
 	closeSync(fd);
-	return buffer
+	// A line of code that it stumbled over is not what it says.
+	const lines = buffer
 		.toString('utf8', 0, length)
-		.trim()
-		.replace(/\s*\n\s*/g, ' | ');
+		.split('\n')
+		.map((line) => line.trim());
+	return lines
+		.filter((line) => line !== '' && line.length <= longestLine)
+		.join(' | ')
+		.slice(-longestAnswer);
 }
