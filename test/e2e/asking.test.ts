@@ -85,6 +85,32 @@ describe('socketmaster rotate', () => {
 		);
 	});
 
+	it.each([
+		['dies after a while', 'echo early; sleep 0.2; echo "last line"; exit 3'],
+		['closes its output long before', 'echo early; echo "last line"; exec >&- 2>&-; sleep 0.2; exit 3'],
+		['is killed', 'echo early; echo "last line"; sleep 0.2; kill -9 $$'],
+		['ends without a newline', 'echo early; printf "last line"; sleep 0.1; exit 3'],
+	])('shows the last words of one that %s', async (_, script) => {
+		const self = supervised('exec sleep 1000', [], 2000);
+		await up(self);
+		self.next(script);
+		const { status, stderr } = await self.rotate().done;
+		expect(status).toBe(1);
+		expect(stderr).toMatch(/\nIts last words:\n {2}\| early\n {2}\| last line\n$/);
+	});
+
+	it('shows what was printed before an upgrade, and after it', async () => {
+		const self = supervised(`${say} READY=1; exec sleep 1000`, ['-ready=notify'], 60_000);
+		await up(self);
+		const gate = join(self.folder, 'go');
+		self.next(`echo before; while [ ! -e ${gate} ]; do sleep 0.01; done; echo after; exit 4`);
+		const rotation = self.rotate();
+		await self.program.logged(/\] before$/);
+		expect((await command(['upgrade', `-control=${self.control}`]).done).status).toBe(0);
+		writeFileSync(gate, '');
+		expect((await rotation.done).stderr).toMatch(/\nIts last words:\n {2}\| before\n {2}\| after\n$/);
+	});
+
 	it('shows nothing that would move the cursor of who reads it', async () => {
 		const self = supervised();
 		await up(self);
@@ -420,7 +446,21 @@ describe('socketmaster stop', () => {
 		).toHaveLength(2);
 	});
 
-	it('waits across an upgrade', async () => {
+	it('ends with 1 where it was killed meanwhile, and a new start ended the stop', async () => {
+		const flags = [`-journal=${join(scratch(), 'journal')}`];
+		const self = supervised('trap "" TERM; while :; do sleep 0.02; done', flags);
+		await up(self);
+		const stop = command(['stop', `-control=${self.control}`]);
+		await stop.printed(/stops\n/);
+		await killed(self.program);
+		self.next('exec sleep 1000');
+		const next = self.begin();
+		const { status, stderr } = await stop.done;
+		expect(status).toBe(1);
+		expect(stderr).toBe(`it was killed meanwhile, and started again as ${next.pid}: it does not stop\n`);
+	});
+
+	it('waits for as long as the children take', async () => {
 		const self = supervised('trap "" TERM; while :; do sleep 0.02; done');
 		await up(self);
 		const stop = command(['stop', `-control=${self.control}`]);
@@ -434,25 +474,24 @@ describe('socketmaster stop', () => {
 
 describe('socketmaster upgrade', () => {
 	it('ends with 1 and its words when the new program is not sound', async () => {
-		const self = supervised('exec sleep 1000', [`-env=${join(scratch(), 'env')}`].slice(1));
-		await up(self);
 		// The command that children are started by is looked for again.
-		const copy = join(self.folder, 'sleeper');
+		const folder = scratch();
+		const copy = join(folder, 'sleeper');
 		execFileSync('cp', ['/bin/sleep', copy]);
 		const program = run([
 			'-listen=tcp://127.0.0.1:0',
 			'-start=50',
-			`-control=${self.folder}/second`,
+			`-control=${folder}/control`,
 			`-command=${copy}`,
 			'--',
 			'1000',
 		]);
 		await program.logged(/^Generation 1 is up/);
 		rmSync(copy);
-		const { status, stderr } = await command(['upgrade', `-control=${self.folder}/second`]).done;
+		const { status, stderr } = await command(['upgrade', `-control=${folder}/control`]).done;
 		expect(status).toBe(1);
 		expect(stderr).toMatch(/^no upgrade: the new program says: Could not find executable .*; nothing has changed\n$/);
-		expect((await command(['status', `-control=${self.folder}/second`]).done).status).toBe(0);
+		expect((await command(['status', `-control=${folder}/control`]).done).status).toBe(0);
 	});
 });
 
@@ -578,9 +617,15 @@ describe('the control socket', () => {
 		await up(self);
 		execFileSync('chmod', ['0777', self.control]);
 		execFileSync('chmod', ['0755', self.folder]);
-		const text = `s = socket.socket(socket.AF_UNIX); s.connect("${self.control}"); s.sendall(b"GET /status HTTP/1.0\\r\\n\\r\\n"); print(s.recv(100))`;
-		const script = `import os, socket; os.setgid(65534); os.setuid(65534)\ntry:\n  exec(${JSON.stringify(text)})\nexcept OSError as error: print(b"")`;
-		expect(execFileSync('python3', ['-c', script], { encoding: 'utf8' })).toBe("b''\n");
+		const script = `
+import os, socket
+os.setgid(65534); os.setuid(65534)
+s = socket.socket(socket.AF_UNIX); s.connect("${self.control}"); print("connected")
+try:
+    s.sendall(b"GET /status HTTP/1.0\\r\\n\\r\\n"); print(s.recv(100))
+except OSError as error:
+    print(b"")`;
+		expect(execFileSync('python3', ['-c', script], { encoding: 'utf8' })).toBe("connected\nb''\n");
 	});
 
 	it.each([
@@ -632,10 +677,23 @@ describe('the control socket', () => {
 		const idle = Array.from({ length: 500 }, () => createConnection(self.control).on('error', () => {}));
 		onTestFinished(() => idle.forEach((each) => void each.destroy()));
 		const answers = await Promise.all(Array.from({ length: 500 }, () => ask(self.control, '/status?brief')));
+		expect(fdsOf(self.program.pid).length).toBeLessThanOrEqual(before + 512);
 		expect(answers.every(({ status }) => status === 200)).toBe(true);
 		expect((await self.rotate().done).status).toBe(0);
 		for (const each of idle) each.destroy();
 		await until('they are gone', () => fdsOf(self.program.pid).length <= before);
+	});
+
+	it('takes one request at a time on a connection, and keeps nothing of those behind it', async () => {
+		const self = supervised();
+		await up(self);
+		await ask(self.control, '/status');
+		const before = fdsOf(self.program.pid).length;
+		const socket = createConnection(self.control);
+		socket.write('GET /facts HTTP/1.1\r\n\r\nGET /facts HTTP/1.1\r\n\r\n');
+		for await (const _ of socket);
+		await until('it is gone', () => fdsOf(self.program.pid).length <= before);
+		expect((await self.rotate().done).status).toBe(0);
 	});
 
 	it('answers others while a client says nothing, or takes nothing', async () => {
@@ -763,6 +821,7 @@ print(byte, len(fds), [socket.socket(fileno=fd).getsockname()[1] if i == 0 else 
 		const own = join(folder, 'own.sock');
 		const self = supervised('exec sleep 1000', [`-listen=unix://${own}`, `-share=${join(folder, 'share')}`]);
 		await up(self);
+		await ask(self.control, '/status');
 		const before = fdsOf(self.program.pid);
 		const { address } = (await ask(self.control, '/status')).body.listeners[0];
 		expect(statSync(join(folder, 'share')).mode & 0o777).toBe(0o600);
@@ -770,7 +829,7 @@ print(byte, len(fds), [socket.socket(fileno=fd).getsockname()[1] if i == 0 else 
 			const printed = execFileSync('python3', ['-c', receiver, join(folder, 'share')], { encoding: 'utf8' });
 			expect(printed).toBe(`b'!' 2 [${address.split(':')[1]}, '${own}'] b''\n`);
 		}
-		await until('nothing is kept', () => fdsOf(self.program.pid).length <= before.length + 1);
+		await until('nothing is kept', () => fdsOf(self.program.pid).length <= before.length);
 		expect(childrenOf(self.program.pid)).toHaveLength(1);
 		expect((await command(['upgrade', `-control=${self.control}`]).done).status).toBe(0);
 		execFileSync('python3', ['-c', receiver, join(folder, 'share')]);
@@ -798,11 +857,11 @@ import socket, sys
 s = socket.socket(socket.AF_UNIX); s.connect("${join(folder, 'share')}")
 _, fds, _, _ = socket.recv_fds(s, 1, 1)
 listener = socket.socket(fileno=fds[0])
-print("here", flush=True)
+open("${join(folder, 'there')}", "w").close()
 while True:
     client, _ = listener.accept(); client.sendall(b"mine"); client.close()`;
-		const foreign = run(['-c', server], { command: 'python3' });
-		await until('it listens', () => readFileSync(`/proc/${foreign.pid}/status`, 'utf8').includes('Name:'));
+		run(['-c', server], { command: 'python3' });
+		await until('it has the socket', () => existsSync(join(folder, 'there')));
 		const { address } = (await ask(self.control, '/status')).body.listeners[0];
 		const answer = () =>
 			new Promise<string>((resolve) => {

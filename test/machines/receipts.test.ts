@@ -147,6 +147,56 @@ describe('a receipt', () => {
 	});
 });
 
+describe('a generation that never was whole', () => {
+	/** Generation 2 goes on with one of two, as nobody else serves. */
+	const kept = () => {
+		const simulation = simulate().start({ size: 2, respawn: 60_000 }).spawned(1).spawned(2).up(1).up(2);
+		simulation.signal('HUP').spawned(3).spawned(4).exited(1).exited(2).exited(3);
+		expect(receipt(simulation, 2)).toMatchObject({ verdict: 'pending' });
+		return simulation;
+	};
+
+	it('is given up when the next one takes its place', () => {
+		const simulation = kept().signal('HUP');
+		const [first = 0, second = 0] =
+			simulation
+				.roster()
+				?.children.filter(({ generation }) => generation === 3)
+				.map(({ child }) => child) ?? [];
+		simulation.spawned(first).spawned(second).up(first).up(second);
+		expect(verdicts(simulation)).toEqual(['1 serving', '2 givenUp', '3 serving']);
+		expect(receipt(simulation, 2)?.reason).toBe('generation 3 took its place before it was whole');
+	});
+
+	it('is given up when the next one goes on as it is, in its place', () => {
+		const simulation = kept().exited(4).signal('HUP');
+		const [first = 0, second = 0] =
+			simulation
+				.roster()
+				?.children.filter(({ generation }) => generation === 3)
+				.map(({ child }) => child) ?? [];
+		simulation.spawned(first).spawned(second).exited(first, 1);
+		expect(verdicts(simulation)).toEqual(['1 serving', '2 givenUp', '3 pending']);
+	});
+
+	it('gets its verdict also when twenty others had theirs meanwhile', () => {
+		const simulation = simulate().start({ size: 2, respawn: 60_000 }).spawned(1).spawned(2).up(1).exited(2, 1);
+		for (let turn = 0; turn < 21; turn += 1) {
+			simulation.signal('HUP');
+			const candidate = simulation.roster()?.candidate ?? 0;
+			const own = simulation.roster()?.children.filter(({ generation }) => generation === candidate) ?? [];
+			for (const { child } of own) simulation.spawned(child);
+			for (const { child } of own) simulation.exited(child, 1);
+		}
+		simulation.tell({ type: 'respawn.due', generation: 1, index: 1 });
+		const child = simulation.roster()?.lastChild ?? 0;
+		simulation.wait(1000).spawned(child).up(child);
+		expect(receipt(simulation, 1)).toMatchObject({ verdict: 'serving' });
+		expect(pastOf(simulation).tally.ready.count).toBe(1);
+		expect(verdicts(simulation)).toHaveLength(20);
+	});
+});
+
 describe('a rotation that is queued', () => {
 	it('has a receipt as soon as it is asked for, and one for all who ask', () => {
 		const simulation = rotating().wait(100).tell(rotate).wait(100).signal('HUP');
@@ -178,6 +228,23 @@ describe('through the death of the supervisor', () => {
 		expect(receipt(simulation, 2)).toMatchObject({ verdict: 'serving', asked: 'rotate', pids: [104], continuedAs: 4 });
 		expect(receipt(simulation, 3)).toMatchObject({ verdict: 'serving', continuedAs: 4 });
 		expect(receipt(simulation, 4)).toMatchObject({ verdict: 'serving', continuedAs: null });
+	});
+
+	it('names a child whose birth was not recorded, and was found', () => {
+		const simulation = running().tell(rotate);
+		const roster = simulation.roster();
+		if (!roster) throw new Error('nothing is known');
+		const children = roster.children.map((each) =>
+			each.child === 2 ? { ...each, pid: 777, startTime: 1, pipe: 1, phase: 'booting' as const } : each,
+		);
+		simulation.tell({
+			type: 'supervisor.recovered',
+			pid: 2,
+			by: 'start',
+			roster: { ...roster, unanswered: null, children },
+		});
+		simulation.up(2);
+		expect(receipt(simulation, 2)).toMatchObject({ verdict: 'serving', pids: [777], spawnedAt: expect.any(Number) });
 	});
 
 	it('one that the supervisor failed on is given up', () => {
@@ -231,6 +298,23 @@ describe('receipts', () => {
 		const [own] = past.receipts.kept;
 		expect(own?.exits).toHaveLength(4096);
 		expect(own?.lastWords).toHaveLength(20);
+	});
+
+	it('count children that took a place, and no upgrade that was a repair', () => {
+		const simulation = simulate().start({ size: 2, respawn: 10 }).spawned(1).spawned(2).up(1).up(2).exited(2, 1);
+		simulation.tell({ type: 'respawn.due', generation: 1, index: 1 }).spawned(3).up(3);
+		expect(pastOf(simulation).tally.respawns).toBe(1);
+		const roster = simulation.roster();
+		if (!roster) throw new Error('nothing is known');
+		simulation.recover(roster);
+		expect(pastOf(simulation).tally).toMatchObject({ upgrades: 0, recoveries: 0 });
+		simulation.tell({ type: 'upgrade.requested' }, { type: 'upgrade.verified' }).recover(roster);
+		expect(pastOf(simulation).tally).toMatchObject({ upgrades: 1, recoveries: 0 });
+	});
+
+	it('keep no more than 8 KiB of last words', () => {
+		const end = { ...endOf({ child: 2, pid: null }, { code: 3 }), lastWords: Array(20).fill('x'.repeat(1000)) };
+		expect(receipt(rotating().tell(end), 2)?.lastWords.join('').length).toBe(8000);
 	});
 
 	it('count the rotations by verdict, and how long they took', () => {
