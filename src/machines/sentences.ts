@@ -38,6 +38,8 @@ export function sentenceOf(fact: Fact, before: Roster | null, command: string | 
 			return info(`Generation ${generation} is up (${pids(up)})${farewell}`);
 		}
 		case 'generation.givenUp': {
+			// The supervisor ends with its last child, whose end is told.
+			if (before && before.children.length + before.respawns.length === 0) return null;
 			const rest = fact.serving === null ? 'no generation serves' : `generation ${fact.serving} goes on serving`;
 			return error(`Generation ${fact.generation} given up: ${fact.reason}; ${rest}`);
 		}

@@ -274,9 +274,11 @@ export const decisions = {
 		reason: 'output' in event ? event.output.reason : (event as Hurt).reason,
 	}),
 	/** It was the last, and never served as a whole. */
-	neverServed: ({ event }: Args): Decision => {
+	neverServed: ({ context, event }: Args): Decision => {
 		const { generation, reason } = (event as Over).output;
-		return { type: 'generation.givenUp', generation, serving: null, reason };
+		// Why one was kept that lived on was said then.
+		const why = generation === context.candidate ? reason : 'none of its children is left';
+		return { type: 'generation.givenUp', generation, serving: null, reason: why };
 	},
 	kept: ({ context, event }: Args): Decision => ({
 		type: 'generation.kept',

@@ -123,9 +123,9 @@ describe('socketmaster inspect', () => {
 			status: 2,
 			stderr: expect.stringContaining('flag provided but not defined: --foo'),
 		});
-		expect(await run(['inspect']).ended).toMatchObject({
+		expect(await run(['inspect', '/etc/passwd', '-control=app']).ended).toMatchObject({
 			status: 2,
-			stderr: expect.stringContaining('Insufficient arguments'),
+			stderr: 'a journal or a control socket, not both\n',
 		});
 	});
 

@@ -60,7 +60,7 @@ describe('replay', () => {
 			'child.exited child=1 pid=N code=0 status=0 draining -> running 2:serving',
 			'signal.TERM running -> stopping 2:draining',
 			' => send SIGTERM to child 2',
-			' decided stop.begun request=signal.TERM signal=TERM',
+			' decided stop.begun request=signal.TERM signal=TERM kill=0',
 			' decided child.signalled child=2 signal=TERM reason=stop',
 			'child.exited child=2 pid=N code=0 status=0 stopping -> stopped',
 		]);

@@ -18,6 +18,7 @@ import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import { command } from '../support/asking.ts';
 import { installFaulty } from '../support/install.ts';
 import { childrenOf, until } from '../support/proc.ts';
 import { environment, executable, fixture, isRoot, kill, type Program, run, scratch } from '../support/program.ts';
@@ -222,6 +223,35 @@ describe('an exception inside', () => {
 			expect(first).toBeDefined();
 		},
 	);
+
+	it('at its very start begins it anew', async () => {
+		const program = start('generation.started');
+		await program.logged(/^Internal error/);
+		await program.logged(/^Generation 1 is up/);
+		program.signal('SIGTERM');
+		expect((await program.ended).status).toBe(0);
+	});
+
+	it('is told to whoever has asked for what it failed on, and who asks later gets what he asks for', async () => {
+		const control = join(scratch(), 'control');
+		const script = `test "$SOCKETMASTER_CHILD" = 2 && exec sleep 1; ${patient}`;
+		const flags = ['-listen=tcp://127.0.0.1:0', '-start=700', '-signal=TERM', `-control=${control}`];
+		const program = run([...flags, '-command=/bin/sh', '--', '-c', script], {
+			command: faulty,
+			env: environment({ SOCKETMASTER_FAULT_AT: 'rotation.queued' }),
+		});
+		await program.logged(/^Generation 1 is up/);
+		program.signal('SIGHUP');
+		await program.logged(/^SIGHUP: starting generation 2/);
+		const failed = await command(['rotate', `-control=${control}`]).done;
+		expect({ status: failed.status, stderr: failed.stderr }).toEqual({
+			status: 1,
+			stderr: 'no rotation: the supervisor has failed on it, and replaces itself\n',
+		});
+		const { status, stdout } = await command(['rotate', `-control=${control}`, '-json']).done;
+		expect(status).toBe(0);
+		expect(JSON.parse(stdout)).toMatchObject({ generation: 3, verdict: 'serving' });
+	});
 
 	it('leaves a rotation that was promised before to follow', async () => {
 		const program = start('upgrade.begun');

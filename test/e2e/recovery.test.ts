@@ -559,7 +559,7 @@ describe('a journal', () => {
 		[
 			'has a newer format',
 			(path) => writeFileSync(path, '{"journal":9,"run":"x"}\n'),
-			/^Unable to use journal .*: its format 9 is newer than this program, which knows 3$/,
+			/^Unable to use journal .*: its format 9 is newer than this program, which knows 4$/,
 		],
 		[
 			'belongs to somebody else',
@@ -682,7 +682,7 @@ describe('without the right to', () => {
 		});
 		expect((await other.ended).status).toBe(1);
 		expect(other.lines()).toEqual([
-			`Children ${child} of an earlier supervisor can't be taken over: operation not permitted (it takes CAP_SYS_PTRACE, or the same user and ptrace allowed)`,
+			`Children ${child} of an earlier supervisor can't be taken over: operation not permitted (it takes CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH, or the same user and ptrace allowed)`,
 			expect.stringMatching(/^Listening on/),
 			`Unable to open socket listen tcp 127.0.0.1:${self.port}: bind: address already in use; children of an earlier supervisor hold it: ${child}`,
 		]);
