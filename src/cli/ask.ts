@@ -4,4 +4,7 @@ import { runStatus } from './status.ts';
 import { runStop } from './stop.ts';
 import { runUpgrade } from './upgrade.ts';
 
+// Where nobody reads, what is done goes on, and its status is its own.
+for (const out of [process.stdout, process.stderr]) out.on('error', () => {});
+
 export const commands = { rotate: runRotate, status: runStatus, stop: runStop, upgrade: runUpgrade };

@@ -52,7 +52,8 @@ async function rotate({ control, timeout, json }: Asked): Promise<number> {
 		if (json) process.stdout.write(`${JSON.stringify(answer.body)}\n`);
 		else if (receipt.verdict === 'serving') out.print(servingText(receipt, out));
 		if (receipt.verdict === 'serving') return exits.done;
-		if (!json) process.stderr.write(failureText(receipt, await servingNow(path)));
+		const text = failureText(receipt, await servingNow(path));
+		process.stderr.write(json ? `${text.split('\n')[0]}\n` : text);
 		return exits.failed;
 	} catch (error) {
 		if (!signal?.aborted) throw error;

@@ -1,7 +1,8 @@
 /** `socketmaster status`: what is, as a table, as JSON, or as metrics. */
 import { askStatus, statusIn } from '../effects/control/answers.ts';
-import { ask } from '../effects/control/client.ts';
+import { ask, NoAnswer } from '../effects/control/client.ts';
 import type { Status } from '../effects/control/status.ts';
+import { wordsOf } from '../effects/os/words.ts';
 import { screen, watchPage } from '../effects/terminal/screen.ts';
 import { statusTable } from './statusTable.ts';
 import { askingCommand, CommandError, controlOf, errorOf, exits } from './supervisorAsked.ts';
@@ -36,10 +37,21 @@ async function status({ control, json, watch, metrics }: Asked): Promise<number>
 	const { status, body } = await ask(path, metrics ? '/metrics' : '/status');
 	if (status !== 200) throw new CommandError(errorOf(body), exits.failed);
 	const out = screen();
-	if (metrics) process.stdout.write(String(body));
-	else if (json) process.stdout.write(`${JSON.stringify(body)}\n`);
-	else for (const line of statusTable(statusIn(path, body), path, Date.now(), out)) out.print(line);
+	const textOf = (status: Status) =>
+		json ? `${JSON.stringify(body)}\n` : `${statusTable(status, path, Date.now(), out).join('\n')}\n`;
+	const text = metrics ? metricsIn(path, body) : textOf(statusIn(path, body));
+	try {
+		await out.write(text);
+	} catch (error) {
+		throw new CommandError(`the status could not be written: ${wordsOf(error)}`, exits.failed);
+	}
 	return exits.done;
+}
+
+/** @throws {NoAnswer} for what are none */
+function metricsIn(path: string, body: unknown): string {
+	if (typeof body === 'string' && body.startsWith('# HELP socketmaster_')) return body;
+	throw new NoAnswer(`no supervisor answers at ${path}: what answers there is none`);
 }
 
 async function watchStatus(path: string): Promise<number> {

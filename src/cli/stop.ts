@@ -53,6 +53,8 @@ async function stop({ control, kill }: Asked): Promise<number> {
 /** Its end is the end of a connection after which its socket is gone, or another supervisor answers. @throws {CommandError} */
 async function ended(path: string, run: string): Promise<void> {
 	for (;;) {
+		// Whoever hangs up at once is not asked without a pause.
+		const pause = new Promise((resolve) => setTimeout(resolve, beat / 5));
 		try {
 			const stream = await open(path, '/facts');
 			stream.resume();
@@ -70,6 +72,7 @@ async function ended(path: string, run: string): Promise<void> {
 					exits.failed,
 				);
 			}
+			await pause;
 		} catch (error) {
 			if (error instanceof NoAnswer) return;
 			throw error;

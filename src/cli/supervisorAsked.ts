@@ -33,7 +33,13 @@ export function askingCommand<T extends object>(
 				command.option(`--${flag}`, text, ...(isBoolean ? [false] : []));
 			}
 			return command.action((options) => {
-				asked = options;
+				// Of a flag given twice the last one counts.
+				asked = Object.fromEntries(
+					Object.entries(options).map(([name, value]) => [
+						name,
+						name !== '_' && Array.isArray(value) ? value.at(-1) : value,
+					]),
+				) as T & { _: string[] };
 			});
 		});
 		const found = asked;

@@ -1,6 +1,6 @@
 /** `socketmaster upgrade`: asks a supervisor to replace itself by the program that is installed now, and waits until it has. */
 import { askStatusUntilAnswered } from '../effects/control/answers.ts';
-import { ask } from '../effects/control/client.ts';
+import { ask, NoAnswer } from '../effects/control/client.ts';
 import type { Status } from '../effects/control/status.ts';
 import { screen } from '../effects/terminal/screen.ts';
 import { duration, harmless } from '../effects/terminal/words.ts';
@@ -10,6 +10,9 @@ interface Asked {
 	control?: unknown;
 	timeout?: unknown;
 }
+
+/** How long the new program may take until it answers, in milliseconds. */
+const patience = 60_000;
 
 /** How often it is looked whether the new program is there, in milliseconds. */
 const beat = 50;
@@ -30,9 +33,13 @@ async function upgrade({ control, timeout }: Asked): Promise<number> {
 	try {
 		const before = await askStatusUntilAnswered(path, { signal, isFirst: true });
 		out.live('The new program checks itself');
-		const answer = await ask(path, '/upgrade', { method: 'POST', signal, limit: 60_000 });
+		// Killed while the new program checks itself, it is started again as that.
+		const answer = await ask(path, '/upgrade', { method: 'POST', signal, limit: 60_000 }).catch((error) => {
+			if (error instanceof NoAnswer) return null;
+			throw error;
+		});
 		out.clear();
-		if (answer.status !== 202) {
+		if (answer && answer.status !== 202) {
 			throw new CommandError(`no upgrade: ${errorOf(answer.body)}; nothing has changed`, exits.failed);
 		}
 		const now = await takenOver(path, before, signal);
@@ -47,7 +54,7 @@ async function upgrade({ control, timeout }: Asked): Promise<number> {
 
 /** @throws {CommandError} */
 async function takenOver(path: string, before: Status, signal: AbortSignal | undefined): Promise<Status> {
-	for (;;) {
+	for (const end = performance.now() + patience; ; ) {
 		const now = await askStatusUntilAnswered(path, { signal });
 		if (now.run !== before.run) {
 			throw new CommandError(`its supervisor has ended, and another one (pid ${now.pid}) has started`, exits.failed);
@@ -57,6 +64,7 @@ async function takenOver(path: string, before: Status, signal: AbortSignal | und
 		if (now.upgrades.failed > before.upgrades.failed) {
 			throw new CommandError(`no upgrade: ${harmless(now.upgrades.failure ?? '')}; nothing has changed`, exits.failed);
 		}
+		if (performance.now() > end) throw new NoAnswer(`no supervisor at ${path} was replaced`);
 		await new Promise((resolve) => setTimeout(resolve, beat));
 		signal?.throwIfAborted();
 	}

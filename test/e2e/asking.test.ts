@@ -138,7 +138,8 @@ describe('socketmaster rotate', () => {
 		await up(self);
 		self.next('echo oh; exit 9');
 		const { status, stdout, stderr } = await self.rotate('-json').done;
-		expect({ status, stderr }).toEqual({ status: 1, stderr: '' });
+		expect(status).toBe(1);
+		expect(stderr).toMatch(/^Generation 2 was given up: \d+ exit status 9; generation 1 goes on serving\n$/);
 		const receipt = JSON.parse(stdout);
 		expect(receipt).toMatchObject({
 			generation: 2,
@@ -172,6 +173,11 @@ describe('socketmaster rotate', () => {
 		expect((await command(['rotate', '-timeout=soon', '-control=/x/y']).done).status).toBe(2);
 		expect((await command(['rotate', 'now']).done).status).toBe(2);
 		expect((await command(['rotate', '-never']).done).status).toBe(2);
+		expect(await command(['stop', '-control=']).done).toEqual({
+			status: 2,
+			stdout: '',
+			stderr: 'invalid value "" for flag -control: a path or a name is wanted\n',
+		});
 	});
 
 	it('waits for its turn behind another one, and ten who ask at once share the next', async () => {
@@ -341,7 +347,15 @@ describe('what is no supervisor', () => {
 		const path = join(scratch(), 'control');
 		const server = createServer((socket) => socket.on('error', () => {}).end(text)).listen(path);
 		onTestFinished(() => void server.close());
-		for (const words of [['rotate'], ['status'], ['stop'], ['upgrade'], ['inspect']]) {
+		for (const words of [
+			['rotate'],
+			['status'],
+			['status', '-json'],
+			['status', '-metrics'],
+			['stop'],
+			['upgrade'],
+			['inspect'],
+		]) {
 			const { status, stderr, stdout } = await command([...words, `-control=${path}`]).done;
 			expect({ status, stdout }, `${words}: ${stderr}`).toEqual({ status: 3, stdout: '' });
 			const [, reason] = /^no supervisor answers at \S+: (.*)\n$/.exec(stderr) ?? [];
@@ -369,6 +383,15 @@ it('a command whose output nobody reads ends with its own status', async () => {
 	self.next('exit 1');
 	const words = `${executable} rotate -control=${self.control} | true; echo "\${PIPESTATUS[0]}"`;
 	expect(execFileSync('bash', ['-c', words], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] })).toBe('1\n');
+	const full = (args: string) => spawnSync('bash', ['-c', `${executable} ${args}`], { encoding: 'utf8' });
+	expect(full(`rotate -control=${self.control} >/dev/full`).status).toBe(1);
+	expect(full(`status -metrics -control=${self.control} >/dev/full`)).toMatchObject({
+		status: 1,
+		stderr: 'the status could not be written: no space left on device\n',
+	});
+	expect(full('status -control=/nonexistent/x 2>/dev/full').status).toBe(3);
+	self.next('exec sleep 1000');
+	expect(full(`rotate -control=${self.control} >/dev/full 2>/dev/full`).status).toBe(0);
 });
 
 describe('a supervisor is found', () => {
@@ -692,6 +715,9 @@ except OSError as error:
 		const socket = createConnection(self.control);
 		socket.write('GET /facts HTTP/1.1\r\n\r\nGET /facts HTTP/1.1\r\n\r\n');
 		for await (const _ of socket);
+		const garbage = createConnection(self.control);
+		garbage.write('GET /facts HTTP/1.1\r\n\r\n\0x\r\n\r\n');
+		for await (const _ of garbage);
 		await until('it is gone', () => fdsOf(self.program.pid).length <= before);
 		expect((await self.rotate().done).status).toBe(0);
 	});

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { evolvePast, noPast } from '../../src/machines/past.ts';
 import { createReplay } from '../../src/machines/replay.ts';
 import { evolve, type Roster, stateOf, withoutUnborn } from '../../src/machines/roster.ts';
 import { describeState } from '../../src/machines/world.ts';
@@ -35,6 +36,35 @@ describe('any run', () => {
 					expect(difference).toBe(null);
 					const live = states.get(fact.seq);
 					if (live !== undefined) expect(after).toBe(live);
+				}
+			}),
+			{ numRuns: 500 },
+		);
+	});
+
+	it('leaves no receipt without a verdict but of what is under way', () => {
+		fc.assert(
+			fc.property(fc.integer({ min: 1, max: 3 }), choices, luck, respawn, (size, picks, rolls, respawn) => {
+				const { history, states } = randomRun(size, picks, rolls, respawn);
+				let past = noPast;
+				for (const fact of history) {
+					past = evolvePast(past, fact);
+					const { roster, receipts } = past;
+					if (!roster || !states.has(fact.seq)) continue;
+					const isStopping = roster.stopSignal !== null;
+					const isThere = (each: number) =>
+						[...roster.children, ...roster.respawns].some(({ generation }) => generation === each);
+					const underWay = [
+						...(roster.candidate !== null ? [roster.candidate] : []),
+						...(!roster.isWhole && isThere(roster.serving) ? [roster.serving] : []),
+						...(roster.queued !== null ? [roster.lastGeneration + 1] : []),
+					];
+					// One that nobody is left of has to wait for the next one's verdict.
+					const isGone = !roster.isWhole && !isThere(roster.serving) && roster.candidate !== null;
+					const pending = receipts.kept.filter(({ verdict }) => verdict === 'pending');
+					const left = pending.map(({ generation }) => generation);
+					const known = isGone ? left.filter((generation) => generation !== roster.serving) : left;
+					expect(known.sort()).toEqual(isStopping ? [] : underWay.sort());
 				}
 			}),
 			{ numRuns: 500 },

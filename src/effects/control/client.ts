@@ -203,8 +203,8 @@ const words: Record<string, string> = {
 	ENOENT: 'there is no such socket',
 	ECONNREFUSED: 'nobody listens there',
 	EACCES: 'permission denied',
-	ENOTSOCK: 'it is no socket',
 	ECONNRESET: 'it has closed the connection',
+	EPIPE: 'it has closed the connection',
 };
 
 function wordsFor(error: unknown): string {

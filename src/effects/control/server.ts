@@ -59,13 +59,15 @@ export function controlServer(options: ControlServerOptions): ControlServer {
 		});
 	});
 	server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => {
-		if (!socket.writable || error.code === 'ECONNRESET') return void socket.destroy();
+		// What follows a request is nobody's business before that is answered.
+		if (!socket.writable || error.code === 'ECONNRESET' || clients.get(socket)?.isBusy) return void socket.destroy();
 		const isLong = error.code === 'HPE_HEADER_OVERFLOW';
 		const body = JSON.stringify({
 			error: isLong ? 'the head of a request may have 8192 bytes' : 'that is no HTTP request',
 		});
 		socket.end(
 			`HTTP/1.1 ${isLong ? '431 Request Header Fields Too Large' : '400 Bad Request'}\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
+			() => socket.destroy(),
 		);
 	});
 

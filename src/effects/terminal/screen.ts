@@ -10,10 +10,8 @@ export function screen(out: NodeJS.WriteStream = process.stdout, env: NodeJS.Pro
 	const isTerminal = out.isTTY === true && env.TERM !== 'dumb';
 	const hasColours = isTerminal && !env.NO_COLOR;
 	let live = '';
-	// Whoever reads no more is no error, and changes nothing of what is done.
-	out.on('error', () => {});
 
-	const width = () => (isTerminal ? (out.columns ?? 80) : 80);
+	const width = () => (isTerminal ? out.columns || 80 : 80);
 	const clear = () => {
 		if (live !== '') out.write('\r\u001b[K');
 		live = '';
@@ -22,9 +20,16 @@ export function screen(out: NodeJS.WriteStream = process.stdout, env: NodeJS.Pro
 	return {
 		isTerminal,
 		width,
-		height: () => (isTerminal ? (out.rows ?? 24) : Number.POSITIVE_INFINITY),
+		height: () => (isTerminal ? out.rows || 24 : Number.POSITIVE_INFINITY),
 		colour: (text: string, ...colours: Colour[]) =>
 			hasColours ? `\u001b[${colours.map((each) => codes[each]).join(';')}m${text}\u001b[0m` : text,
+		/** All of a text. @throws {Error} where it can't be written; whoever reads no more is no error */
+		write: (text: string) =>
+			new Promise<void>((resolve, reject) => {
+				out.write(text, (error) =>
+					error && (error as NodeJS.ErrnoException).code !== 'EPIPE' ? reject(error) : resolve(),
+				);
+			}),
 		print: (text: string) => {
 			clear();
 			out.write(`${text}\n`);
@@ -54,7 +59,7 @@ export async function watchPage(
 	out.on('resize', resized);
 	try {
 		while (!signal.aborted) {
-			const lines = (await draw()).slice(0, Math.max(1, (out.rows ?? 24) - 1));
+			const lines = (await draw()).slice(0, Math.max(1, out.rows || 24 - 1));
 			// One write a page: nothing flickers. A line is cleared before it, as behind one of full width its last place would be.
 			out.write(`\u001b[H${lines.map((line) => `\u001b[2K${line}\r\n`).join('')}\u001b[J`);
 			const woken = new Promise<void>((resolve) => {
