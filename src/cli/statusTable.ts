@@ -144,7 +144,7 @@ const askers = { start: 'the start', SIGHUP: 'SIGHUP', rotate: 'rotate' };
 function lastLines(receipt: Receipt, now: number, wide: number, colour: Paper['colour']): string[] {
 	const { generation, verdict, asked, verdictAt, spawnedAt, reason, lastWords } = receipt;
 	const took = verdictAt !== null && spawnedAt !== null ? ` after ${duration(verdictAt - spawnedAt)}` : '';
-	const when = verdictAt === null ? '' : ` at ${clockTime(verdictAt)}, ${duration(now - verdictAt)} ago`;
+	const when = verdictAt === null ? '' : `, ${duration(now - verdictAt)} ago at ${clockTime(verdictAt)}`;
 	const head = 'last rotation   ';
 	if (verdict === 'serving')
 		return [cut(`${head}generation ${generation} (${askers[asked]}) was up${took}${when}`, wide)];
