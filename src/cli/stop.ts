@@ -1,6 +1,6 @@
 /** `socketmaster stop`: asks a supervisor to stop, and waits until it has ended. */
 import { askStatus, askStatusUntilAnswered } from '../effects/control/answers.ts';
-import { ask, NoAnswer, open } from '../effects/control/client.ts';
+import { askUntilAnswered, NoAnswer, open } from '../effects/control/client.ts';
 import type { Status } from '../effects/control/status.ts';
 import { screen } from '../effects/terminal/screen.ts';
 import { duration } from '../effects/terminal/words.ts';
@@ -26,7 +26,8 @@ async function stop({ control, kill }: Asked): Promise<number> {
 	const path = await controlOf(control);
 	const out = screen();
 	const { pid, run } = await askStatusUntilAnswered(path, { isFirst: true });
-	const answer = await ask(path, '/stop', { method: 'POST', body: patience === null ? {} : { kill: patience } });
+	const body = patience === null ? {} : { kill: patience };
+	const answer = await askUntilAnswered(path, '/stop', { method: 'POST', body, isOver: isGone });
 	if (answer.status !== 202) throw new CommandError(`no stop: ${errorOf(answer.body)}`, exits.failed);
 	out.print(`Supervisor ${pid} stops`);
 	const began = performance.now();

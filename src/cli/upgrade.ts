@@ -11,8 +11,8 @@ interface Asked {
 	timeout?: unknown;
 }
 
-/** How long the new program may take until it answers, in milliseconds. */
-const patience = 60_000;
+/** How long the new program may take until it answers, and one whose answer was lost, in milliseconds. */
+const [patience, lostPatience] = [60_000, 5000];
 
 /** How often it is looked whether the new program is there, in milliseconds. */
 const beat = 50;
@@ -40,9 +40,11 @@ async function upgrade({ control, timeout }: Asked): Promise<number> {
 		});
 		out.clear();
 		if (answer && answer.status !== 202) {
-			throw new CommandError(`no upgrade: ${errorOf(answer.body)}; nothing has changed`, exits.failed);
+			const rest = answer.status === 409 ? '; nothing has changed' : '';
+			throw new CommandError(`no upgrade: ${errorOf(answer.body)}${rest}`, exits.failed);
 		}
-		const now = await takenOver(path, before, signal);
+		// One that has failed on the request has replaced itself, and does nothing more about it.
+		const now = await takenOver(path, before, answer ? patience : lostPatience, signal);
 		const versions = now.version === before.version ? now.version : `${before.version}, now ${now.version}`;
 		out.print(`Supervisor ${now.pid} was replaced (version ${versions})`);
 		return exits.done;
@@ -53,8 +55,13 @@ async function upgrade({ control, timeout }: Asked): Promise<number> {
 }
 
 /** @throws {CommandError} */
-async function takenOver(path: string, before: Status, signal: AbortSignal | undefined): Promise<Status> {
-	for (const end = performance.now() + patience; ; ) {
+async function takenOver(
+	path: string,
+	before: Status,
+	millis: number,
+	signal: AbortSignal | undefined,
+): Promise<Status> {
+	for (const end = performance.now() + millis; ; ) {
 		const now = await askStatusUntilAnswered(path, { signal });
 		if (now.run !== before.run) {
 			throw new CommandError(`its supervisor has ended, and another one (pid ${now.pid}) has started`, exits.failed);
@@ -64,7 +71,8 @@ async function takenOver(path: string, before: Status, signal: AbortSignal | und
 		if (now.upgrades.failed > before.upgrades.failed) {
 			throw new CommandError(`no upgrade: ${harmless(now.upgrades.failure ?? '')}; nothing has changed`, exits.failed);
 		}
-		if (performance.now() > end) throw new NoAnswer(`no supervisor at ${path} was replaced`);
+		if (performance.now() > end)
+			throw new CommandError('no upgrade: the supervisor has lost the request', exits.failed);
 		await new Promise((resolve) => setTimeout(resolve, beat));
 		signal?.throwIfAborted();
 	}

@@ -483,6 +483,29 @@ describe('socketmaster stop', () => {
 		expect(stderr).toBe(`it was killed meanwhile, and started again as ${next.pid}: it does not stop\n`);
 	});
 
+	it('asks again where the request was lost', async () => {
+		const self = supervised();
+		await up(self);
+		const path = join(self.folder, 'between');
+		let lost = 0;
+		const between = createServer((client) => {
+			client.once('data', (chunk) => {
+				if (chunk.toString().startsWith('POST') && lost === 0) {
+					lost += 1;
+					return void client.destroy();
+				}
+				const real = createConnection(self.control);
+				real.write(chunk);
+				real.pipe(client).pipe(real);
+				for (const each of [client, real]) each.on('error', () => client.destroy());
+			});
+		}).listen(path);
+		void self.program.ended.then(() => between.close());
+		const { status } = await command(['stop', `-control=${path}`]).done;
+		expect({ status, lost }).toEqual({ status: 0, lost: 1 });
+		expect((await self.program.ended).status).toBe(0);
+	});
+
 	it('waits for as long as the children take', async () => {
 		const self = supervised('trap "" TERM; while :; do sleep 0.02; done');
 		await up(self);
@@ -548,6 +571,22 @@ describe('socketmaster status', () => {
 		expect(body.generations[0].children.map(({ index }: Row) => index)).toEqual([0, 1]);
 		// Noted, and passed on to nobody.
 		expect(body.state).toBe('running');
+	});
+
+	it('draws with -watch no more than there is room for, and every line in its full width', async () => {
+		const self = supervised('exec sleep 1000', ['-workers=20']);
+		await up(self);
+		const shown = `stty rows 10 cols 80; NO_COLOR=1 timeout -s INT 3 ${executable} status -watch -control=${self.control}`;
+		const { stdout } = spawnSync('script', ['-qec', shown, '/dev/null'], { encoding: 'utf8' });
+		const pages = stdout.replaceAll('\r', '').split('\u001b[H').slice(1);
+		expect(pages.length).toBeGreaterThan(1);
+		for (const page of pages) {
+			expect(page.split('\n')).toHaveLength(10);
+			expect(page).toMatch(/0 of \d+\n/);
+			// Cleared behind its end, a line of full width would lose its last place.
+			expect(page).not.toContain('\u001b[K');
+		}
+		expect(stdout.endsWith('\u001b[?7h\u001b[?25h\u001b[?1049l')).toBe(true);
 	});
 
 	it('tells who holds 12 connections, and why an old generation is still there', async () => {

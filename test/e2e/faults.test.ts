@@ -253,6 +253,23 @@ describe('an exception inside', () => {
 		expect(JSON.parse(stdout)).toMatchObject({ generation: 3, verdict: 'serving' });
 	});
 
+	it('is told to whoever has asked for an upgrade', async () => {
+		const control = join(scratch(), 'control');
+		const program = run(
+			['-listen=tcp://127.0.0.1:0', '-start=50', `-control=${control}`, '-command=/bin/sh', '--', '-c', patient],
+			{
+				command: faulty,
+				env: environment({ SOCKETMASTER_FAULT_AT: 'upgrade.begun' }),
+			},
+		);
+		await program.logged(/^Generation 1 is up/);
+		const { status, stderr } = await command(['upgrade', `-control=${control}`]).done;
+		expect({ status, stderr }).toEqual({
+			status: 1,
+			stderr: 'no upgrade: the supervisor has failed on it, and replaces itself\n',
+		});
+	});
+
 	it('leaves a rotation that was promised before to follow', async () => {
 		const program = start('upgrade.begun');
 		await program.logged(/^Generation 1 is up/);

@@ -44,13 +44,15 @@ export function factStream({ seq, roster, recent }: FactStreamOptions) {
 	function giveTime(reader: ServerResponse) {
 		slow.add(reader);
 		const check = setTimeout(() => {
-			slow.delete(reader);
+			forget();
 			if (reader.writableLength > mostUntaken) reader.destroy();
 		}, patience).unref();
-		reader.once('close', () => {
+		function forget() {
 			slow.delete(reader);
 			clearTimeout(check);
-		});
+			reader.off('close', forget);
+		}
+		reader.on('close', forget);
 	}
 
 	function note(fact: Fact) {

@@ -112,7 +112,7 @@ export function requestsOf(options: RequestsOptions) {
 	/** Admits it. Where the charts fail on it there is no decision: it is not made again. @returns whether there was one */
 	function isDecided(request: Request, response: ServerResponse): boolean {
 		admit(request);
-		if ((past().roster?.unanswered ?? null) === null) return true;
+		if ((past().roster?.unanswered ?? null) === null && !options.isFaulty()) return true;
 		refuse(response, 500, 'the supervisor has failed on it, and replaces itself');
 		return false;
 	}
@@ -135,7 +135,7 @@ export function requestsOf(options: RequestsOptions) {
 	/** Answered when the new program has checked itself. */
 	function upgrade(_: IncomingMessage, response: ServerResponse) {
 		upgrading.add(response);
-		admit({ type: 'upgrade.requested' });
+		isDecided({ type: 'upgrade.requested' }, response);
 	}
 
 	function note(fact: Fact) {

@@ -59,7 +59,7 @@ export async function watchPage(
 	out.on('resize', resized);
 	try {
 		while (!signal.aborted) {
-			const lines = (await draw()).slice(0, Math.max(1, out.rows || 24 - 1));
+			const lines = (await draw()).slice(0, Math.max(1, (out.rows || 24) - 1));
 			// One write a page: nothing flickers. A line is cleared before it, as behind one of full width its last place would be.
 			out.write(`\u001b[H${lines.map((line) => `\u001b[2K${line}\r\n`).join('')}\u001b[J`);
 			const woken = new Promise<void>((resolve) => {
