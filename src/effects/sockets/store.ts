@@ -73,9 +73,10 @@ export function storedListeners(env: NodeJS.ProcessEnv) {
 function readStored(env: NodeJS.ProcessEnv): Stored[] {
 	return passedSockets(env).flatMap(({ name, fd }) => {
 		const isSocket = fileOf('self', fd)?.startsWith('socket:');
-		if (!name.startsWith(prefix)) return [];
+		// One that is not there may be a number of our own event loop's.
+		if (!name.startsWith(prefix) || !isSocket) return [];
 		// Somebody has shut it down: it is of no use to anybody.
-		if (!isSocket || !isListening(fd)) {
+		if (!isListening(fd)) {
 			tell(env, `FDSTOREREMOVE=1\nFDNAME=${name}`, null);
 			closeAll([fd]);
 			return [];
