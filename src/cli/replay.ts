@@ -1,8 +1,7 @@
 /** `socketmaster replay PATH`: the story that a journal tells. */
-import { lineReader } from '../effects/journal/lines.ts';
 import type { Checkpoint } from '../effects/journal/shapes.ts';
 import { pastOf } from '../effects/journal/shapes.ts';
-import { linesOf } from '../effects/journal/tail.ts';
+import { storyOf } from '../effects/journal/story.ts';
 import { printer } from '../effects/log/printer.ts';
 import { wordsOf } from '../effects/os/words.ts';
 import { duration, harmless } from '../effects/terminal/words.ts';
@@ -67,28 +66,23 @@ function isLimit(until: string | undefined): boolean {
 /** @returns what went wrong, or null */
 async function tellStory({ path, until, json, follow }: ReplayOptions): Promise<string | null> {
 	const replay = createReplay();
-	const readLine = lineReader();
 	const out = printer(1);
 	let roster: Roster | null = null;
-	let number = 0;
 	try {
-		for await (const { lines: raws } of linesOf(path, { follow })) {
-			if (raws.length === 0) out.flush();
-			for (const raw of raws) {
-				number += 1;
-				const line = readLine(raw, number);
-				if (typeof line === 'string') return `${path}: ${line}; the story ends here`;
-				if ('journal' in line) continue;
-				if (isBeyond(line, until)) return null;
-				const step = 'checkpoint' in line ? replay.restore(line.checkpoint, line.seq, line.at) : replay.tell(line);
-				if (step.difference) return `${path}: ${step.difference}`;
-				const says = 'checkpoint' in line ? null : sentenceOf(line, roster, null);
-				roster = 'checkpoint' in line ? line.checkpoint : evolve(roster, line);
-				const { upon: _, ...shown } = step;
-				out.print(
-					`${json ? JSON.stringify({ ...line, ...shown, says: says?.text ?? null }) : asText(line, step, says?.text)}\n`,
-				);
+		for await (const line of storyOf(path, follow)) {
+			if (line === null) {
+				out.flush();
+				continue;
 			}
+			if (isBeyond(line, until)) return null;
+			const step = 'checkpoint' in line ? replay.restore(line.checkpoint, line.seq, line.at) : replay.tell(line);
+			if (step.difference) return `${path}: ${step.difference}`;
+			const says = 'checkpoint' in line ? null : sentenceOf(line, roster, null);
+			roster = 'checkpoint' in line ? line.checkpoint : evolve(roster, line);
+			const { upon: _, ...shown } = step;
+			out.print(
+				`${json ? JSON.stringify({ ...line, ...shown, says: says?.text ?? null }) : asText(line, step, says?.text)}\n`,
+			);
 		}
 		return null;
 	} catch (error) {
@@ -100,27 +94,19 @@ async function tellStory({ path, until, json, follow }: ReplayOptions): Promise<
 
 /** @returns what went wrong, or null */
 async function tellReceipts({ path, until, json, follow }: ReplayOptions): Promise<string | null> {
-	const readLine = lineReader();
 	const out = printer(1);
 	const print = (receipt: Receipt) => out.print(`${json ? JSON.stringify(receipt) : receiptText(receipt)}\n`);
 	let past = noPast;
-	let number = 0;
-	let isOver = false;
 	try {
-		for await (const { lines: raws } of linesOf(path, { follow })) {
-			if (raws.length === 0) out.flush();
-			for (const raw of raws) {
-				number += 1;
-				const line = readLine(raw, number);
-				if (typeof line === 'string') return `${path}: ${line}; the story ends here`;
-				if ('journal' in line) continue;
-				isOver = isBeyond(line, until);
-				if (isOver) break;
-				const before = past.receipts;
-				past = 'checkpoint' in line ? pastOf(line) : evolvePast(past, line);
-				settledBetween(before, past.receipts).forEach(print);
+		for await (const line of storyOf(path, follow)) {
+			if (line === null) {
+				out.flush();
+				continue;
 			}
-			if (isOver) break;
+			if (isBeyond(line, until)) break;
+			const before = past.receipts;
+			past = 'checkpoint' in line ? pastOf(line) : evolvePast(past, line);
+			settledBetween(before, past.receipts).forEach(print);
 		}
 		past.receipts.kept.filter(({ verdict }) => verdict === 'pending').forEach(print);
 		return null;
