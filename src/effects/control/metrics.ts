@@ -1,11 +1,12 @@
 /** Metrics in the text format of Prometheus, by hand: a library would be more than they are. */
 import { readyBounds, type Tally } from '../../machines/tally.ts';
+import type { LogCounts } from '../log/sink.ts';
 import type { Status } from './status.ts';
 
 export interface MetricsOptions {
 	status: Status;
 	tally: Tally;
-	log: { lines: number; bytes: number; dropped: number };
+	log: LogCounts;
 }
 
 const states = ['starting', 'running', 'rotating', 'draining', 'stopping', 'stopped'];
@@ -72,7 +73,8 @@ export function metricsText({ status, tally, log }: MetricsOptions): string {
 		metric('recoveries_total', 'counter', 'Times that it was taken over after a crash.', [[{}, status.recoveries]]),
 		metric('log_lines_total', 'counter', 'Lines that the log has taken.', [[{}, log.lines]]),
 		metric('log_bytes_total', 'counter', 'Bytes that the log has taken.', [[{}, log.bytes]]),
-		metric('log_dropped_lines_total', 'counter', 'Lines that nobody could take.', [[{}, log.dropped]]),
+		metric('log_dropped_lines_total', 'counter', 'Lines that nobody could take.', [[{}, log.lost.lines]]),
+		metric('log_dropped_bytes_total', 'counter', 'Bytes that nobody could take.', [[{}, log.lost.bytes]]),
 	].join('');
 }
 

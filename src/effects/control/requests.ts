@@ -3,6 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { minValue, number, optional, pipe, safeInteger, safeParse, strictObject } from 'valibot';
 import type { Fact, Happening, Request } from '../../machines/facts.ts';
 import type { Receipt } from '../../machines/receipts.ts';
+import type { LogCounts } from '../log/sink.ts';
 import { wordsOf } from '../os/words.ts';
 import { connectionsOf, type Held } from './connections.ts';
 import { factStream } from './facts.ts';
@@ -13,7 +14,7 @@ import { type Subject, statusOf } from './status.ts';
 export interface RequestsOptions extends Subject {
 	admit: (happening: Happening) => void;
 	/** What the log has taken so far. */
-	logCounts: () => { lines: number; bytes: number; dropped: number };
+	logCounts: () => LogCounts;
 	/** The last facts before this one. */
 	recent: Fact[];
 	/** The charts have failed, and another program is about to take over. */
@@ -112,7 +113,7 @@ export function requestsOf(options: RequestsOptions) {
 	/** Admits it. Where the charts fail on it there is no decision: it is not made again. @returns whether there was one */
 	function isDecided(request: Request, response: ServerResponse): boolean {
 		admit(request);
-		if ((past().roster?.unanswered ?? null) === null && !options.isFaulty()) return true;
+		if (!options.isFaulty()) return true;
 		refuse(response, 500, 'the supervisor has failed on it, and replaces itself');
 		return false;
 	}

@@ -24,7 +24,9 @@ export function textLog(sink: Sink, prefix: Prefix): Log {
 			const mark = `[${pid}] `;
 			return (lines) => {
 				const prefix = stamp() + mark;
-				sink.write(`${prefix}${lines.replaceAll('\n', `\n${prefix}`)}\n`);
+				const text = lines.replaceAll('\n', `\n${prefix}`);
+				// How many they are costs nothing so: each newline has made it longer by one prefix.
+				sink.write(`${prefix}${text}\n`, 1 + (text.length - lines.length) / prefix.length);
 			};
 		},
 	};
@@ -34,7 +36,7 @@ export function textLog(sink: Sink, prefix: Prefix): Log {
 export function jsonLog(sink: Pick<Sink, 'write'>): Log {
 	// Loaded by name only when asked for: a plain run starts without it.
 	const { pino } = createRequire(import.meta.url)('pino') as typeof import('pino');
-	const logger = pino({ base: { pid: process.pid } }, { write: (line: string) => sink.write(toBytes(line)) });
+	const logger = pino({ base: { pid: process.pid } }, { write: (line: string) => sink.write(toBytes(line), 1) });
 	return {
 		say: (level, text) => logger[level](text),
 		child: (pid, generation) => {

@@ -1,8 +1,21 @@
 /** Where log lines wait to be written, so that nobody waits for them. */
 
+/** What was taken, and what was lost for good. */
+export interface LogCounts {
+	lines: number;
+	bytes: number;
+	lost: Loss;
+}
+
+export interface Loss {
+	lines: number;
+	bytes: number;
+}
+
 /** Takes text whose characters are bytes (latin1), whole lines at a time. */
 export interface Sink {
-	write: (text: string) => void;
+	/** @param lines how many they are, where that is known already */
+	write: (text: string, lines?: number) => void;
 	/** It holds more than it should: whoever can wait should wait. */
 	isStalled: () => boolean;
 	/** All is written. */
@@ -12,7 +25,7 @@ export interface Sink {
 	/** Told how many lines were dropped, in a stall or because nobody could take them, when that is over. */
 	onDropped: (listener: (lines: number) => void) => void;
 	/** What was taken and what was lost so far. */
-	counts: () => { lines: number; bytes: number; dropped: number };
+	counts: () => LogCounts;
 	/** Resolves with true when all is written, with false when the patience (milliseconds) is at its end. */
 	flush: (patience: number) => Promise<boolean>;
 }
@@ -20,8 +33,8 @@ export interface Sink {
 /** Above this many, lines are dropped and counted: only the supervisor's own and last words come in a stall. */
 const dropAt = 16 * 1024 * 1024;
 
-/** Writes whole lines and answers when they are out, with how many were lost for good: the log is no reason to die. */
-export type Writer = (text: string, done: (lost: number) => void) => void;
+/** Writes whole lines and answers when they are out, with what was lost for good: the log is no reason to die. */
+export type Writer = (text: string, done: (lost?: Loss) => void) => void;
 
 /**
  * A sink in front of a writer, which gets one text at a time.
@@ -32,26 +45,24 @@ export function openSink(write: Writer, stallAt: number): Sink {
 	let waitingBytes = 0;
 	let isWriting = false;
 	let dropped = 0;
-	const counts = { lines: 0, bytes: 0, dropped: 0 };
+	const counts = { lines: 0, bytes: 0, lost: { lines: 0, bytes: 0 } };
 	const readyListeners: (() => void)[] = [];
 	const droppedListeners: ((lines: number) => void)[] = [];
 	let flushed: (() => void)[] = [];
 
-	function add(text: string) {
-		if (waitingBytes > dropAt) {
-			drop(countLines(text));
-			return;
-		}
-		counts.lines += countLines(text);
+	function add(text: string, lines = countLines(text)) {
+		if (waitingBytes > dropAt) return drop({ lines, bytes: text.length });
+		counts.lines += lines;
 		counts.bytes += text.length;
 		waiting.push(text);
 		waitingBytes += text.length;
 		if (!isWriting) next();
 	}
 
-	function drop(lines: number) {
+	function drop({ lines, bytes }: Loss) {
 		dropped += lines;
-		counts.dropped += lines;
+		counts.lost.lines += lines;
+		counts.lost.bytes += bytes;
 	}
 
 	function next() {
@@ -63,8 +74,8 @@ export function openSink(write: Writer, stallAt: number): Sink {
 			let isDone = false;
 			write(text, (lost) => {
 				isDone = true;
-				drop(lost);
-				written(text.length, lost);
+				if (lost) drop(lost);
+				written(text.length, lost === undefined);
 				if (!isSync) next();
 			});
 			isSync = false;
@@ -75,11 +86,11 @@ export function openSink(write: Writer, stallAt: number): Sink {
 		flushed = [];
 	}
 
-	function written(bytes: number, lost: number) {
+	function written(bytes: number, isWhole: boolean) {
 		const wasStalled = waitingBytes > stallAt;
 		waitingBytes -= bytes;
 		const isStalled = waitingBytes > stallAt;
-		if (!isStalled && lost === 0) tellDropped();
+		if (!isStalled && isWhole) tellDropped();
 		if (wasStalled && !isStalled) for (const listener of readyListeners) listener();
 	}
 

@@ -38,7 +38,7 @@ export function syslogWriter(): Writer {
 				goOnAfter(error as SyscallError);
 				return;
 			}
-			done(0);
+			done();
 		}
 
 		function goOnAfter({ code }: SyscallError) {

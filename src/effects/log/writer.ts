@@ -42,10 +42,10 @@ function writerOf(attempt: Attempt, whenReady: (again: () => void) => void): Wri
 		function goOn(rest: Buffer) {
 			attempt(
 				rest,
-				(count) => (count === rest.length ? done(0) : goOn(rest.subarray(count))),
+				(count) => (count === rest.length ? done() : goOn(rest.subarray(count))),
 				(error) => {
 					if ((error as { code?: string }).code === 'EAGAIN') whenReady(() => goOn(rest));
-					else done(linesIn(rest));
+					else done({ lines: linesIn(rest), bytes: rest.length });
 				},
 			);
 		}

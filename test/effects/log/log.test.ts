@@ -1,24 +1,24 @@
 /** The way of a line from the log to the sink. */
 import { describe, expect, it } from 'vitest';
 import { jsonLog, textLog } from '../../../src/effects/log/log.ts';
-import { openSink } from '../../../src/effects/log/sink.ts';
+import { type Loss, openSink } from '../../../src/effects/log/sink.ts';
 
 /** A sink whose writer is done when the test says so. */
 function heldSink(stallAt = 10) {
 	const written: string[] = [];
-	const pending: ((lost: number) => void)[] = [];
+	const pending: ((lost?: Loss) => void)[] = [];
 	const sink = openSink((text, done) => {
 		written.push(text);
 		pending.push(done);
 	}, stallAt);
-	return { sink, written, release: (lost = 0) => pending.shift()?.(lost) };
+	return { sink, written, release: (lost?: Loss) => pending.shift()?.(lost) };
 }
 
 function memorySink() {
 	let text = '';
 	const sink = openSink((more, done) => {
 		text += more;
-		done(0);
+		done();
 	}, 1000);
 	return { sink, text: () => text };
 }
@@ -57,6 +57,7 @@ describe('a sink', () => {
 		release();
 		release();
 		expect(dropped).toEqual([2]);
+		expect(sink.counts()).toMatchObject({ lines: 17, lost: { lines: 2, bytes: 14 } });
 	});
 
 	it('tells how many lines a writer had lost when one is taken again', () => {
@@ -64,11 +65,12 @@ describe('a sink', () => {
 		const dropped: number[] = [];
 		sink.onDropped((lines) => dropped.push(lines));
 		sink.write('lost\n');
-		release(1);
+		release({ lines: 1, bytes: 5 });
 		expect(dropped).toEqual([]);
 		sink.write('taken\n');
 		release();
 		expect(dropped).toEqual([1]);
+		expect(sink.counts()).toEqual({ lines: 2, bytes: 11, lost: { lines: 1, bytes: 5 } });
 	});
 
 	it('is flushed when all is written, or when patience ends', async () => {
@@ -96,6 +98,7 @@ describe('a log', () => {
 		const { sink, text } = memorySink();
 		textLog(sink, 'none').child(7, 1)('one\n\ntwo');
 		expect(text()).toBe('[7] one\n[7] \n[7] two\n');
+		expect(sink.counts()).toMatchObject({ lines: 3, bytes: 21 });
 	});
 
 	it('for systemd’s journal has a level before each line, and no stamp', () => {
