@@ -2,7 +2,7 @@
 import { createRequire } from 'node:module';
 import type { ELK, ElkExtendedEdge, ElkNode } from 'elkjs';
 import type { Chart, ChartState } from '../../src/machines/chart.ts';
-import { wordsOfAction } from '../../src/machines/descriptions.ts';
+import { wordsOfAction } from '../../src/machines/phrases.ts';
 import { widthOf } from './text.ts';
 import { fonts, isWithin, type JoinedWay, joined, type Line, outerOf } from './ways.ts';
 

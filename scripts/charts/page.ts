@@ -1,6 +1,7 @@
 /** A statechart in words: a page with its picture, its states and events in sentences, and what happens in each state on each event. */
 import { type Chart, type ChartState, type Way, waysOn } from '../../src/machines/chart.ts';
-import { describeEvent, tones, wordsOfAction, wordsOfEvent, wordsOfGuard } from '../../src/machines/descriptions.ts';
+import { describeEvent, tones } from '../../src/machines/descriptions.ts';
+import { wordsOfAction, wordsOfEvent, wordsOfGuard } from '../../src/machines/phrases.ts';
 
 /** The page of a chart, in Markdown. */
 export function pageOf(chart: Chart): string {

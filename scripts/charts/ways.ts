@@ -1,6 +1,7 @@
 /** What stands on the arrows: which ways share a box, and what is written into it. */
 import type { Way } from '../../src/machines/chart.ts';
-import { describeEvent, wordsOfAction, wordsOfEvent, wordsOfGuard } from '../../src/machines/descriptions.ts';
+import { describeEvent } from '../../src/machines/descriptions.ts';
+import { wordsOfAction, wordsOfEvent, wordsOfGuard } from '../../src/machines/phrases.ts';
 import { type Font, wrap } from './text.ts';
 
 export interface Line {

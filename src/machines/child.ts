@@ -8,6 +8,19 @@ const rejection = {
 	actions: [{ type: 'decide', params: decisions.rejected }, 'reject', 'tellRejected'],
 } as const;
 
+/** Told again, by a stop that may have a patience of its own. */
+const stopAgain = <T extends 'draining' | 'lingering'>(target: T) =>
+	[
+		{
+			guard: 'changesPatience',
+			target,
+			reenter: true,
+			actions: ['keepPatience', 'obey'],
+			description: 'sent again; its wait begins again',
+		},
+		{ actions: 'obey', description: 'sent again; patience ends when it did' },
+	] as const;
+
 export const childMachine = childSetup.createMachine({
 	id: 'child',
 	description: 'One process of the server.',
@@ -221,16 +234,7 @@ export const childMachine = childSetup.createMachine({
 								}),
 							},
 							on: {
-								stop: [
-									{
-										guard: 'changesPatience',
-										target: 'draining',
-										reenter: true,
-										actions: ['keepPatience', 'obey'],
-										description: 'sent again; its wait begins again',
-									},
-									{ actions: 'obey', description: 'sent again; patience ends when it did' },
-								],
+								stop: stopAgain('draining'),
 								'timer.elapsed': {
 									guard: 'isKillTimer',
 									target: 'killing',
@@ -252,16 +256,7 @@ export const childMachine = childSetup.createMachine({
 								}),
 							},
 							on: {
-								stop: [
-									{
-										guard: 'changesPatience',
-										target: 'lingering',
-										reenter: true,
-										actions: ['keepPatience', 'obey'],
-										description: 'sent again; its wait begins again',
-									},
-									{ actions: 'obey', description: 'sent again; patience ends when it did' },
-								],
+								stop: stopAgain('lingering'),
 								'timer.elapsed': { guard: 'isKillTimer', target: 'killing', actions: 'kill' },
 							},
 						},

@@ -1,6 +1,7 @@
 /** What could happen next to a supervisor, as far as what is known of it tells. */
 import type { Fact, Happening } from './facts.ts';
-import { type Roster, type RosterChild, withoutUnborn } from './roster.ts';
+import { withoutUnborn } from './leftovers.ts';
+import type { Roster, RosterChild } from './roster.ts';
 
 export interface Possibility {
 	/** Whom it happens to: `the supervisor`, `child 2 (102)`. */

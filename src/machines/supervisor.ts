@@ -1,6 +1,7 @@
 /** The supervisor: which generation serves, which one boots, who is told to leave, when all is over. */
 import { usualPlan } from './facts.ts';
-import { decisions, supervisorSetup } from './supervisorSetup.ts';
+import { decisions } from './supervisorDecisions.ts';
+import { supervisorSetup } from './supervisorSetup.ts';
 
 /** How a candidate ends, in `starting` as in `rotating`. */
 const candidate = {

@@ -1,7 +1,8 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { nameAt, phaseAt, verdictAt } from '../../src/inspector/lives.ts';
-import { evolve, type Roster, withoutUnborn } from '../../src/machines/roster.ts';
+import { withoutUnborn } from '../../src/machines/leftovers.ts';
+import { evolve, type Roster } from '../../src/machines/roster.ts';
 import { draining, rotating, running, simulate } from '../support/simulation.ts';
 import { choices, factsOf, storyOf } from './history.ts';
 

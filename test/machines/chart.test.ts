@@ -2,7 +2,8 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { chartFiles, charts } from '../../scripts/charts/files.ts';
 import { type Chart, waysOn } from '../../src/machines/chart.ts';
-import { describeEvent, wordsOfAction, wordsOfEvent, wordsOfGuard } from '../../src/machines/descriptions.ts';
+import { describeEvent } from '../../src/machines/descriptions.ts';
+import { wordsOfAction, wordsOfEvent, wordsOfGuard } from '../../src/machines/phrases.ts';
 
 const read = (path: string) => readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8');
 const drawn = await chartFiles(read('scripts/charts/chart.css'));

@@ -2,9 +2,9 @@
 import { describe, expect, it } from 'vitest';
 import type { Happening } from '../../src/machines/facts.ts';
 import { headlineOf } from '../../src/machines/headline.ts';
+import { withoutUnborn, withoutUnfinished } from '../../src/machines/leftovers.ts';
 import { evolvePast, noPast, type Past } from '../../src/machines/past.ts';
 import { endOf } from '../../src/machines/possible.ts';
-import { withoutUnborn, withoutUnfinished } from '../../src/machines/roster.ts';
 import { draining, rotating, running, type Simulation, simulate } from '../support/simulation.ts';
 
 const pastOf = ({ history }: Simulation): Past => history.reduce(evolvePast, noPast);

@@ -1,8 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { withoutUnborn } from '../../src/machines/leftovers.ts';
 import { evolvePast, noPast } from '../../src/machines/past.ts';
 import { createReplay } from '../../src/machines/replay.ts';
-import { evolve, type Roster, stateOf, withoutUnborn } from '../../src/machines/roster.ts';
+import { evolve, type Roster, stateOf } from '../../src/machines/roster.ts';
 import { describeState } from '../../src/machines/world.ts';
 import { modelWorld } from '../support/model.ts';
 import { plan, rosterChild, rosterOf, running, simulate } from '../support/simulation.ts';

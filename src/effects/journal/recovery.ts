@@ -1,7 +1,8 @@
 /** After a supervisor was killed: its children, its sockets and its pipes, found again by its journal. */
 import { closeSync } from 'node:fs';
+import { withoutChildThatNeverWas } from '../../machines/leftovers.ts';
 import { evolvePast, noPast, type Past } from '../../machines/past.ts';
-import { type Respawn, type Roster, type RosterChild, withoutChildThatNeverWas } from '../../machines/roster.ts';
+import type { Respawn, Roster, RosterChild } from '../../machines/roster.ts';
 import type { Survivor } from '../children/children.ts';
 import type { OpenPipe } from '../children/output.ts';
 import type { KeptWords } from '../children/words.ts';

@@ -1,0 +1,126 @@
+/** What the supervisor decides, and what it knows and is told for that. */
+import type { ActorRefFrom, DoneActorEvent } from 'xstate';
+import type { Asker, Decision, FactOf, HappeningFact, Request } from './facts.ts';
+import type { generationMachine } from './generation.ts';
+import type { GenerationNews, GenerationOutput } from './generationSetup.ts';
+import type { Roster } from './roster.ts';
+
+export type GenerationRef = ActorRefFrom<typeof generationMachine>;
+
+/** What a roster tells, with actors for its children. */
+export interface SupervisorContext extends Omit<Roster, 'children' | 'respawns' | 'unanswered'> {
+	/** Those that live. */
+	generations: Record<number, GenerationRef>;
+	/** Somebody lives of the generation that serves. */
+	isServed: boolean;
+}
+
+/** What the supervisor ends with. */
+export interface SupervisorOutput {
+	/** 0 when a stop was asked for, else the exit code of the last child that left unasked, or 128 plus its signal. */
+	status: number;
+}
+
+/** A generation is over: it is done, as xstate says it. */
+export type Over = DoneActorEvent<GenerationOutput>;
+
+export type Hurt = Extract<GenerationNews, { type: 'generationHurt' }>;
+
+export type SupervisorEvent = HappeningFact | GenerationNews | Over;
+
+interface Args<E = SupervisorEvent> {
+	context: SupervisorContext;
+	event: E;
+}
+
+/** What the supervisor decides, by what it knows and what it was told. */
+export const decisions = {
+	keptInstead: ({ context, event }: Args): Decision => ({
+		type: 'generation.kept',
+		generation: context.candidate ?? 0,
+		replaced: [context.serving],
+		reason: (event as Hurt).reason,
+	}),
+	started: ({ context, event }: Args): Decision => ({
+		type: 'generation.started',
+		generation: context.lastGeneration + 1,
+		asked: askerOf(event) ?? context.queued ?? 'start',
+		size: context.plan.size,
+	}),
+	stopUndone: (): Decision => ({ type: 'stop.undone' }),
+	queued: ({ context, event }: Args): Decision => ({
+		type: 'rotation.queued',
+		asked: askerOf(event) ?? 'start',
+		behind: context.candidate ?? 1,
+	}),
+	promoted: ({ context }: Args): Decision => ({
+		type: 'generation.promoted',
+		generation: context.candidate ?? 0,
+		replaced: [],
+	}),
+	replacing: ({ context: { candidate, serving } }: Args): Decision => ({
+		type: 'generation.promoted',
+		generation: candidate ?? 0,
+		replaced: [serving],
+	}),
+	/** One that was kept as nobody else served has become whole. */
+	madeWhole: ({ context }: Args): Decision => ({
+		type: 'generation.promoted',
+		generation: context.serving,
+		replaced: [],
+	}),
+	givenUp: ({ context: { candidate, serving, isServed, generations }, event }: Args): Decision => ({
+		type: 'generation.givenUp',
+		generation: candidate ?? 0,
+		serving: serving in generations && isServed ? serving : null,
+		reason: 'output' in event ? event.output.reason : (event as Hurt).reason,
+	}),
+	/** It was the last, and never served as a whole. */
+	neverServed: ({ context, event }: Args): Decision => {
+		const { generation, reason } = (event as Over).output;
+		// Why one was kept that lived on was said then.
+		const why = generation === context.candidate ? reason : 'none of its children is left';
+		return { type: 'generation.givenUp', generation, serving: null, reason: why };
+	},
+	kept: ({ context, event }: Args): Decision => ({
+		type: 'generation.kept',
+		generation: context.candidate ?? 0,
+		replaced: [],
+		reason: (event as Hurt).reason,
+	}),
+	serviceLost: (): Decision => ({ type: 'service.lost' }),
+	forwarded: (): Decision => ({ type: 'signal.forwarded', signal: 'QUIT' }),
+	stop: ({ context, event }: Args<FactOf<Request['type']>>): Decision => ({
+		type: 'stop.begun',
+		request: event.type,
+		signal: stopSignalOf(context, event),
+		kill: patienceOf(context, event),
+	}),
+	refused: ({ event }: Args<FactOf<Request['type']>>): Decision => ({
+		type: 'request.refused',
+		request: event.type,
+		reason: 'stopping',
+	}),
+} as const;
+
+/** Whether an event is about that generation. */
+export function isOf(generation: number | null, event: SupervisorEvent): boolean {
+	if ('output' in event) return event.output.generation === generation;
+	return 'generation' in event && event.generation === generation;
+}
+
+/** What children are stopped by. */
+export function stopSignalOf({ plan }: Pick<SupervisorContext, 'plan'>, { type }: { type: string }): string {
+	return plan.stop ?? (type === 'signal.INT' ? 'INT' : 'TERM');
+}
+
+/** How long children may live after they were told to stop, in milliseconds. */
+export function patienceOf({ plan }: Pick<SupervisorContext, 'plan'>, event: SupervisorEvent): number {
+	return event.type === 'stop.requested' ? (event.kill ?? plan.kill) : plan.kill;
+}
+
+/** Who asks for a rotation by this event; null where nobody does. */
+export function askerOf({ type }: { type: string }): Asker | null {
+	if (type === 'signal.HUP') return 'SIGHUP';
+	return type === 'rotate.requested' ? 'rotate' : null;
+}
