@@ -1,6 +1,7 @@
 /** `socketmaster inspect [JOURNAL]` and `socketmaster simulate`: the page that shows a supervisor that runs, a journal's, or none. */
 import { askStatus } from '../effects/control/answers.ts';
-import { findControl, NoAnswer, Several } from '../effects/control/client.ts';
+import { NoAnswer } from '../effects/control/client.ts';
+import { findControl, Several } from '../effects/control/find.ts';
 import { openBrowser } from '../effects/inspect/browser.ts';
 import { controlSource } from '../effects/inspect/controlSource.ts';
 import { isLoopback } from '../effects/inspect/guard.ts';

@@ -1,6 +1,6 @@
 /** `socketmaster rotate`: asks for a rotation, and waits until it is known what became of it. */
 import { askStatus, askStatusUntilAnswered, generationIn, receiptIn } from '../effects/control/answers.ts';
-import { type Answer, ask, askUntilAnswered, NoAnswer } from '../effects/control/client.ts';
+import { ask, askUntilAnswered, NoAnswer } from '../effects/control/client.ts';
 import type { Status } from '../effects/control/status.ts';
 import { screen } from '../effects/terminal/screen.ts';
 import { duration, harmless } from '../effects/terminal/words.ts';
@@ -41,13 +41,8 @@ async function rotate({ control, timeout, json }: Asked): Promise<number> {
 		if (asked.status !== 202) throw new CommandError(`no rotation: ${errorOf(asked.body)}`, exits.failed);
 		generation = generationIn(path, asked);
 		if (!json) out.print(`Generation ${generation} was asked for (supervisor ${before.pid})`);
-		const stop = json ? () => {} : tellProgress(path, generation, out);
-		let answer: Answer;
-		try {
-			answer = await verdictOf(path, generation, before.run, signal);
-		} finally {
-			await stop();
-		}
+		const stop = json || !out.isTerminal ? () => {} : tellProgress(path, generation, out);
+		const answer = await verdictOf(path, generation, before.run, signal).finally(stop);
 		const receipt = receiptIn(path, answer);
 		if (json) process.stdout.write(`${JSON.stringify(answer.body)}\n`);
 		else if (receipt.verdict === 'serving') out.print(servingText(receipt, out));
@@ -66,18 +61,15 @@ async function rotate({ control, timeout, json }: Asked): Promise<number> {
 
 /** Of that supervisor, also where another program, or the next process, goes on with it. @throws {CommandError} */
 async function verdictOf(path: string, generation: number, run: string, signal: AbortSignal | undefined) {
+	const url = `/generations/${generation}?wait`;
 	for (;;) {
-		let wasLost = false;
-		const lost = () => {
-			wasLost = true;
-		};
-		const url = `/generations/${generation}?wait`;
-		const first = await ask(path, url, { signal, limit: null }).catch((error) => {
-			if (!(error instanceof NoAnswer)) throw error;
-			lost();
-			return null;
+		const answer = await ask(path, url, { signal, limit: null }).catch((error) => {
+			if (error instanceof NoAnswer) return null;
+			throw error;
 		});
-		if (first && !wasLost) return requireReceipt(first, generation);
+		if (answer?.status === 200) return answer;
+		if (answer)
+			throw new CommandError(`generation ${generation} has no verdict: ${errorOf(answer.body)}`, exits.failed);
 		// Who answers now may be another one, which counts from 1 again.
 		const now = await askStatusUntilAnswered(path, { signal });
 		if (now.run !== run) {
@@ -89,14 +81,8 @@ async function verdictOf(path: string, generation: number, run: string, signal: 
 	}
 }
 
-function requireReceipt(answer: Answer, generation: number): Answer {
-	if (answer.status === 200) return answer;
-	throw new CommandError(`generation ${generation} has no verdict: ${errorOf(answer.body)}`, exits.failed);
-}
-
 /** On a terminal: a line that lives. @returns how to stop */
-function tellProgress(path: string, generation: number, out: ReturnType<typeof screen>): () => Promise<void> {
-	if (!out.isTerminal) return async () => {};
+function tellProgress(path: string, generation: number, out: ReturnType<typeof screen>): () => void {
 	const began = performance.now();
 	let state = 'starting';
 	let isBusy = false;
@@ -113,7 +99,7 @@ function tellProgress(path: string, generation: number, out: ReturnType<typeof s
 	};
 	draw();
 	const timer = setInterval(look, beat);
-	return async () => {
+	return () => {
 		clearInterval(timer);
 		over.abort();
 		out.clear();
@@ -153,7 +139,7 @@ function generationsText(numbers: number[]): string {
 
 /** What a developer needs at once. */
 function failureText({ generation, verdict, reason, exits: ends, lastWords }: Receipt, serving: string): string {
-	if (verdict === 'stopped') return `Generation ${generation} was not started: the supervisor was told to stop\n`;
+	if (verdict === 'stopped') return `Generation ${generation} did not come up: the supervisor was told to stop\n`;
 	const lines = [`Generation ${generation} was given up: ${harmless(reason ?? '')}; ${serving}`];
 	if (ends.length > 1) for (const end of ends.slice(-20)) lines.push(`  ${endText(end)}`);
 	if (lastWords.length > 0) lines.push('Its last words:', ...lastWords.map((line) => `  | ${harmless(line)}`));

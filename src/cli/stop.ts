@@ -27,7 +27,7 @@ async function stop({ control, kill }: Asked): Promise<number> {
 	const out = screen();
 	const { pid, run } = await askStatusUntilAnswered(path, { isFirst: true });
 	const body = patience === null ? {} : { kill: patience };
-	const answer = await askUntilAnswered(path, '/stop', { method: 'POST', body, isOver: isGone });
+	const answer = await askUntilAnswered(path, '/stop', { method: 'POST', body, isLast: true });
 	if (answer.status !== 202) throw new CommandError(`no stop: ${errorOf(answer.body)}`, exits.failed);
 	out.print(`Supervisor ${pid} stops`);
 	const began = performance.now();
@@ -62,10 +62,10 @@ async function ended(path: string, run: string): Promise<void> {
 			await new Promise((resolve) => stream.once('close', resolve).once('error', () => {}));
 		} catch (error) {
 			if (!(error instanceof NoAnswer)) throw error;
-			if (isGone(error)) return;
+			if (error.isGone) return;
 		}
 		try {
-			const now = await askStatusUntilAnswered(path, { isOver: isGone });
+			const now = await askStatusUntilAnswered(path, { isLast: true });
 			if (now.run !== run) return;
 			if (now.state !== 'stopping' && now.state !== 'stopped') {
 				throw new CommandError(
@@ -79,11 +79,6 @@ async function ended(path: string, run: string): Promise<void> {
 			throw error;
 		}
 	}
-}
-
-/** It removes its socket when it ends; one that is killed leaves it. */
-function isGone(error: NoAnswer): boolean {
-	return (error.cause as NodeJS.ErrnoException | undefined)?.code === 'ENOENT';
 }
 
 function leftText({ generations }: Status, millis: number): string {

@@ -1,5 +1,6 @@
 /** What the commands that ask a supervisor share: whom they ask, and how they end. */
-import { findControl, NoAnswer, Several } from '../effects/control/client.ts';
+import { NoAnswer } from '../effects/control/client.ts';
+import { findControl, Several } from '../effects/control/find.ts';
 import { harmless } from '../effects/terminal/words.ts';
 import { readCommand } from './command.ts';
 import { version } from './version.ts';

@@ -234,7 +234,7 @@ describe('socketmaster rotate', () => {
 		for (const [generation, each] of [first, second].entries()) {
 			const { status, stderr } = await each.done;
 			expect(status).toBe(1);
-			expect(stderr).toBe(`Generation ${generation + 2} was not started: the supervisor was told to stop\n`);
+			expect(stderr).toBe(`Generation ${generation + 2} did not come up: the supervisor was told to stop\n`);
 		}
 		expect((await self.program.ended).status).toBe(0);
 	});

@@ -1,14 +1,6 @@
-/** The other end of the control socket: which supervisor is meant, and what it is asked. */
-import { readdirSync, statSync } from 'node:fs';
+/** The other end of the control socket: what a supervisor is asked. */
 import { request as httpRequest, type IncomingMessage } from 'node:http';
-import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
-import { number, object, safeParse, string } from 'valibot';
-import { harmless } from '../terminal/words.ts';
-import type { Status } from './status.ts';
-
-/** How long one that is looked for may take to answer, in milliseconds. */
-const probing = 1000;
 
 /** How long an answer may take that is given at once, in milliseconds. */
 const usualLimit = 10_000;
@@ -26,7 +18,16 @@ const [pause, patience] = [100, 30_000];
 const shortPatience = 5000;
 
 /** Nobody answers; the message is a sentence. */
-export class NoAnswer extends Error {}
+export class NoAnswer extends Error {
+	/** `ENOENT`; empty where no system call has failed. */
+	get code(): string {
+		return (this.cause as NodeJS.ErrnoException | undefined)?.code ?? '';
+	}
+	/** A supervisor removes its socket when it ends; one that is killed leaves it. */
+	get isGone(): boolean {
+		return this.code === 'ENOENT';
+	}
+}
 
 export interface Answer {
 	status: number;
@@ -85,8 +86,8 @@ export function open(path: string, url: string, options: AskOptions & { headers?
 export interface Lost {
 	/** Told once for each time that nobody answers. */
 	lost?: () => void;
-	/** Whether nobody will answer any more. */
-	isOver?: (error: NoAnswer) => boolean;
+	/** It is about to end: where its socket is gone nobody will answer any more. */
+	isLast?: boolean;
 	/** It has not answered before: then there may be none. */
 	isFirst?: boolean;
 }
@@ -104,12 +105,11 @@ export async function askUntilAnswered(path: string, url: string, options: AskOp
 			if (answer.status === 503) throw new NoAnswer(`no supervisor answers at ${path}: it replaces itself`);
 			return answer;
 		} catch (error) {
-			if (!(error instanceof NoAnswer) || options.isOver?.(error)) throw error;
+			if (!(error instanceof NoAnswer) || (options.isLast && error.isGone)) throw error;
 			if (since === null) lost?.();
 			// One that was waited with may have been there for long: it is counted from now.
 			since ??= performance.now();
-			const { code = '' } = (error.cause ?? {}) as NodeJS.ErrnoException;
-			const longest = options.isFirst ? firstPatienceFor(code) : code === 'ENOENT' ? shortPatience : patience;
+			const longest = options.isFirst ? firstPatienceFor(error.code) : error.isGone ? shortPatience : patience;
 			if (performance.now() - since >= longest) throw error;
 			await wait(pause, null, signal ? { signal } : {}).catch(() => signal?.throwIfAborted());
 		}
@@ -118,77 +118,6 @@ export async function askUntilAnswered(path: string, url: string, options: AskOp
 
 function firstPatienceFor(code: string): number {
 	return ['ECONNREFUSED', 'ECONNRESET'].includes(code) ? firstPatience : 0;
-}
-
-/**
- * The path of the control socket that is meant: by the flag's or the variable's path or name; else the one that answers.
- * @throws {NoAnswer} where there is none
- * @throws {Several} where there are more
- */
-export async function findControl(named: string | undefined, env: NodeJS.ProcessEnv): Promise<string> {
-	const given = named || env.SOCKETMASTER_CONTROL;
-	if (given) return pathOf(given, env);
-	const answering = (await Promise.all(candidates(env).map(probe))).filter((each) => each !== null);
-	const [only] = answering;
-	if (!only)
-		throw new NoAnswer(
-			`no supervisor answers at ${folders(env)
-				.map((each) => `${each}/*/control`)
-				.join(' or ')}`,
-		);
-	if (answering.length > 1) throw new Several(answering);
-	return only.path;
-}
-
-/** Several supervisors answer: the message lists them. */
-export class Several extends Error {
-	constructor(found: { path: string; status: Pick<Status, 'pid' | 'state'> }[]) {
-		const lines = found.map(({ path, status }) => `  ${path}  pid ${status.pid}, ${harmless(status.state)}`);
-		super(`several supervisors answer; say which one by -control=PATH:\n${lines.join('\n')}`);
-	}
-}
-
-function pathOf(given: string, env: NodeJS.ProcessEnv): string {
-	if (given.includes('/')) return given;
-	const paths = folders(env).map((folder) => join(folder, given, 'control'));
-	return paths.find((path) => statSync(path, { throwIfNoEntry: false })) ?? paths[0] ?? given;
-}
-
-function folders({ XDG_RUNTIME_DIR }: NodeJS.ProcessEnv): string[] {
-	return XDG_RUNTIME_DIR && XDG_RUNTIME_DIR !== '/run' ? ['/run', XDG_RUNTIME_DIR] : ['/run'];
-}
-
-function candidates(env: NodeJS.ProcessEnv): string[] {
-	return folders(env).flatMap((folder) => {
-		try {
-			return readdirSync(folder)
-				.map((name) => join(folder, name, 'control'))
-				.filter(isTrusted);
-		} catch {
-			return [];
-		}
-	});
-}
-
-/** What is found without having been named has to be ours, or root's. */
-function isTrusted(path: string): boolean {
-	try {
-		const stat = statSync(path);
-		return stat.isSocket() && [0, process.geteuid?.()].includes(stat.uid);
-	} catch {
-		return false;
-	}
-}
-
-/** Another program may have a socket of that name. */
-async function probe(path: string): Promise<{ path: string; status: Pick<Status, 'pid' | 'state'> } | null> {
-	try {
-		const { body } = await ask(path, '/status?brief', { signal: AbortSignal.timeout(probing) });
-		const { success, output } = safeParse(object({ pid: number(), run: string(), state: string() }), body);
-		return success ? { path, status: output } : null;
-	} catch {
-		return null;
-	}
 }
 
 function parsed(text: string): unknown {

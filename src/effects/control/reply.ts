@@ -1,8 +1,8 @@
 /** Answers of the control socket. */
 import type { ServerResponse } from 'node:http';
 
-/** How long a client may take to take an answer, in milliseconds. */
-const patience = 10_000;
+/** How long a client may take to say what it wants, and to take the answer, in milliseconds. */
+export const patience = 10_000;
 
 /** JSON. */
 export function say(response: ServerResponse, status: number, body: unknown): void {

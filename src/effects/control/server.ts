@@ -4,7 +4,7 @@ import { createRequire } from 'node:module';
 import type { Socket } from 'node:net';
 import type { Fact } from '../../machines/facts.ts';
 import { openFileLimit } from '../os/proc.ts';
-import { refuse } from './reply.ts';
+import { patience, refuse } from './reply.ts';
 import { type RequestsOptions, requestsOf } from './requests.ts';
 
 export interface ControlServerOptions extends RequestsOptions {
@@ -19,9 +19,6 @@ export interface ControlServer {
 	/** A fact was recorded. */
 	note: (fact: Fact) => void;
 }
-
-/** How long a client may take to say what it wants, and to take the answer, in milliseconds. */
-const patience = 10_000;
 
 const longestBody = 4096;
 

@@ -20,7 +20,6 @@ export function screen(out: NodeJS.WriteStream = process.stdout, env: NodeJS.Pro
 	return {
 		isTerminal,
 		width,
-		height: () => (isTerminal ? out.rows || 24 : Number.POSITIVE_INFINITY),
 		colour: (text: string, ...colours: Colour[]) =>
 			hasColours ? `\u001b[${colours.map((each) => codes[each]).join(';')}m${text}\u001b[0m` : text,
 		/** All of a text. @throws {Error} where it can't be written; whoever reads no more is no error */
