@@ -1,5 +1,5 @@
 /** A deploy script asks, and is told the truth: through rotations, upgrades, crashes and stops. */
-import { execFileSync, spawnSync } from 'node:child_process';
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { existsSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createConnection, createServer } from 'node:net';
 import { join } from 'node:path';
@@ -576,8 +576,15 @@ describe('socketmaster status', () => {
 	it('draws with -watch no more than there is room for, and every line in its full width', async () => {
 		const self = supervised('exec sleep 1000', ['-workers=20']);
 		await up(self);
-		const shown = `stty rows 10 cols 80; NO_COLOR=1 timeout -s INT 3 ${executable} status -watch -control=${self.control}`;
-		const { stdout } = spawnSync('script', ['-qec', shown, '/dev/null'], { encoding: 'utf8' });
+		const shown = `stty rows 10 cols 80; NO_COLOR=1 ${executable} status -watch -control=${self.control}`;
+		const terminal = spawn('script', ['-qec', shown, '/dev/null'], { stdio: ['pipe', 'pipe', 'ignore'] });
+		onTestFinished(() => void terminal.kill('SIGKILL'));
+		let stdout = '';
+		for await (const chunk of terminal.stdout.setEncoding('utf8')) {
+			stdout += chunk;
+			// Ctrl-C, when it has drawn again.
+			if (stdout.split('\u001b[H').length === 3) terminal.stdin.end('\u0003');
+		}
 		const pages = stdout.replaceAll('\r', '').split('\u001b[H').slice(1);
 		expect(pages.length).toBeGreaterThan(1);
 		for (const page of pages) {

@@ -58,7 +58,10 @@ export function run(args: string[], options: SpawnOptions & { command?: string }
 			.slice(0, -1)
 			.map((line) => line.replace(prefix, ''));
 	onTestFinished(async () => {
-		const children = [...text.stderr.matchAll(/^(?:.*? )?\[(\d+)\] /gm)].map(([, pid]) => Number(pid));
+		// Those that have printed something, and those that the supervisor has named.
+		const children = [...text.stderr.matchAll(/^(?:.*? )?\[(\d+)\] |(?:is up \(|took over )([\d, ]+)/gm)].flatMap(
+			([, pid, pids = '']) => [pid ?? '', ...pids.split(', ')].filter(Boolean).map(Number),
+		);
 		if (child.exitCode === null && child.signalCode === null) child.kill('SIGTERM');
 		const late = setTimeout(() => {
 			for (const pid of new Set(children)) kill(pid, 'SIGKILL');

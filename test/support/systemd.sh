@@ -37,15 +37,21 @@ shift
 top=$(mktemp -d /var/tmp/socketmaster-systemd.XXXXXX)
 unshare --fork --pid --mount --uts --ipc --kill-child=KILL "$0" --boot "$top" "$(dirname "$script")" &
 outer=$!
-trap 'kill -KILL $outer 2>/dev/null || true; wait $outer 2>/dev/null || true; rmdir "$top" 2>/dev/null || true' EXIT
+inner=
+trap 'kill -KILL $outer $inner 2>/dev/null || true; wait 2>/dev/null || true; rmdir "$top" 2>/dev/null || true' EXIT
+# Whoever gives up on it leaves nothing running.
+trap 'exit 143' TERM INT
 for _ in $(seq 150); do
 	inner=$(pgrep -P $outer || true)
 	if [ -n "$inner" ] && [ "$(cat "/proc/$inner/comm" 2>/dev/null)" = systemd ]; then
 		# In a process group of its own: a script that kills its group kills nobody else.
 		inside=(setsid --wait nsenter -t "$inner" -m -p -u -i --wd=/)
 		case $("${inside[@]}" systemctl is-system-running 2>/dev/null || true) in running | degraded)
-			"${inside[@]}" bash "/mnt/$(basename "$script")" "$@"
-			exit
+			# Waited for, so that a signal is obeyed at once.
+			"${inside[@]}" bash "/mnt/$(basename "$script")" "$@" <&0 &
+			status=0
+			wait $! || status=$?
+			exit $status
 			;;
 		esac
 	fi
