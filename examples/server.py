@@ -19,6 +19,7 @@ class Hello(BaseHTTPRequestHandler):
 server = ThreadingHTTPServer(("", 0), Hello, bind_and_activate=False)
 server.daemon_threads = False  # leaving waits for the requests that have begun
 server.socket = socket.socket(fileno=3)
+server.socket.setblocking(False)  # the other version may be quicker to accept
 
 
 def leave(*_):

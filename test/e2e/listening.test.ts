@@ -1,6 +1,8 @@
 /** What a listener's URI may ask for, sockets of a manager by name, and a path that somebody removes. */
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
-import { existsSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { constants, existsSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { connect } from 'node:net';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { until } from '../support/proc.ts';
@@ -38,6 +40,40 @@ describe('?backlog=', () => {
 		second.signal('SIGHUP');
 		const [, told] = await second.logged(/\] backlog (\d+)$/);
 		expect(told).toBe('9');
+	});
+});
+
+describe('?nonblocking', () => {
+	const flags = 'echo "flags $(grep flags: /proc/self/fdinfo/3)"';
+	const isNonBlocking = async (uri: string) => {
+		const [, told] = await supervise([`-listen=${uri}`], flags).logged(/\] flags flags:\s+(\d+)$/);
+		return (Number.parseInt(told ?? '', 8) & constants.O_NONBLOCK) !== 0;
+	};
+
+	it.each([
+		['tcp://127.0.0.1:0?nonblocking', true],
+		['tcp4://127.0.0.1:0?backlog=7&nonblocking=true', true],
+		[`unix://${join(tmpdir(), `${process.pid}.sock`)}?nonblocking`, true],
+		['tcp://127.0.0.1:0?nonblocking=false', false],
+		['tcp://127.0.0.1:0', false],
+	])('%s is seen by children: %s', async (uri, expected) => {
+		expect(await isNonBlocking(uri)).toBe(expected);
+	});
+
+	it('has one that polls go on where another has taken the client', async () => {
+		// The second accept is what a worker does that was told of the client, too.
+		const greedy = `
+import os, select, socket
+listener = socket.socket(fileno=os.dup(3))
+select.select([listener], [], [])
+listener.accept()
+try: listener.accept()
+except BlockingIOError: print('goes on', flush=True)
+`;
+		const program = run(['-listen=tcp://127.0.0.1:0?nonblocking', '-start=20', '-command=python3', '--', '-c', greedy]);
+		const [, port] = await program.logged(/^Bound to .*:(\d+)$/);
+		connect(Number(port), '127.0.0.1').on('error', () => {});
+		await program.logged(/\] goes on$/);
 	});
 });
 
@@ -96,10 +132,14 @@ while True:
 		['unix:///tmp/x?mode=', 'option mode=: an octal number up to 0777'],
 		['unix:///tmp/x?user=nosuch', 'unknown user nosuch'],
 		['unix:///tmp/x?group=nosuch', 'unknown group nosuch'],
-		['unix:///tmp/x?moed=0600', 'option moed=0600: there is no such option; backlog, mode, user and group are'],
+		[
+			'unix:///tmp/x?moed=0600',
+			'option moed=0600: there is no such option; backlog, nonblocking, mode, user and group are',
+		],
 		['tcp://127.0.0.1:0?mode=0600', 'option mode=0600: that is for unix:// alone'],
 		['tcp://127.0.0.1:0?backlog=many', 'option backlog=many: a number up to 2147483647'],
-		['tcp://127.0.0.1:0?bakclog=5', 'option bakclog=5: there is no such option; backlog is one'],
+		['tcp://127.0.0.1:0?bakclog=5', 'option bakclog=5: there is no such option; backlog and nonblocking are'],
+		['tcp://127.0.0.1:0?nonblocking=yes', 'option nonblocking=yes: true or false'],
 	])('-listen=%s is refused in a sentence', (uri, words) => {
 		const { status, stderr } = spawnSync(executable, [`-listen=${uri}`, '-command=true'], { encoding: 'utf8' });
 		expect(status).toBe(1);

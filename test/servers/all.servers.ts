@@ -48,7 +48,8 @@ async function rotate(recipe: Recipe, kind: Kind) {
 	});
 	await seen(program, /^Generation 1 is up/);
 	const before = { files: filesOf(program.pid), socket: kind === 'unix' ? statSync(address).ino : null };
-	const finish = await load(address);
+	const load = startLoad(address);
+	await load.answered('version-1');
 
 	let generation = 1;
 	for (let rotation = 1; rotation <= rotations; rotation += 1) {
@@ -75,9 +76,10 @@ async function rotate(recipe: Recipe, kind: Kind) {
 			expect(how).toMatch(recipe.leaves ?? /^exit status 0$/);
 		}
 		await until(`${recipe.name} on ${kind}: ${old} gone`, () => !old.some((pid) => kill(pid, 0)));
+		await load.answered(`version-${rotation + 1}`);
 	}
 
-	const { requests, failures, closed, words } = await finish();
+	const { requests, failures, closed } = await load.finish();
 	console.log(
 		`${recipe.name} on ${kind}: ${requests} requests, ${failures.length} failed, ${closed.kept} on kept connections and ${closed.new} on new ones that were closed`,
 	);
@@ -85,11 +87,11 @@ async function rotate(recipe: Recipe, kind: Kind) {
 	if (!recipe.closes) expect(closed.kept, kind).toBe(0);
 	if (recipe.closes !== 'kept and new') expect(closed.new, kind).toBe(0);
 	expect(requests).toBeGreaterThan(rotations * 10);
-	expect(words.sort()).toEqual(Array.from({ length: rotations + 1 }, (_, index) => `version-${index + 1}`).sort());
 	expect(filesOf(program.pid)).toEqual(before.files);
 	if (kind === 'unix') expect(statSync(address).ino).toBe(before.socket);
 
 	program.signal('SIGTERM');
+	await until(`${recipe.name} on ${kind}: the supervisor ended`, () => program.process.exitCode !== null);
 	expect((await program.ended).status).toBe(0);
 	await until('no process left', () => processesIn(folder, program).length === 0);
 	expect(existsSync(address)).toBe(false);
@@ -117,20 +119,24 @@ interface Result {
 	failures: string[];
 	/** Requests on connections that were closed before an answer began, and that were made once more. */
 	closed: { kept: number; new: number };
-	words: string[];
 }
 
-async function load(address: string): Promise<() => Promise<Result>> {
+function startLoad(address: string) {
 	const child = spawn(process.execPath, [join(import.meta.dirname, 'load.mjs'), address], {
 		stdio: ['pipe', 'pipe', 'inherit'],
 	});
 	onTestFinished(() => void child.kill());
 	const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
-	await lines.next();
-	return async () => {
-		child.stdin.end();
-		const { value } = await lines.next();
-		return JSON.parse(value);
+	const next = async () => (await lines.next()).value ?? '';
+	return {
+		/** Resolves when a version has answered; each of them is to be awaited, in their order. */
+		async answered(word: string): Promise<void> {
+			expect(await next()).toBe(word);
+		},
+		async finish(): Promise<Result> {
+			child.stdin.end();
+			return JSON.parse(await next());
+		},
 	};
 }
 

@@ -1,15 +1,17 @@
 // Clients that take no answer that is not whole: half on new connections, half on kept ones, and one on new ones whose
-// answers are half a second in the making. Runs until its stdin closes, then prints { requests, failures, closed, words }
+// answers are half a second in the making. Runs until its stdin closes, then prints { requests, failures, closed }
 // as JSON. A connection that is closed before the first byte of an answer is counted apart, by its kind, and the request
 // made again: HTTP lets a server close between two answers and a client ask anew (RFC 9112, 9.3.1), as browsers and
-// proxies do. Whether that may happen is for the reader of the count to say.
+// proxies do. Whether that may happen is for the reader of the count to say. Each version's word is printed when its first
+// answer is there.
 // Usage: load.mjs HOST:PORT|/path/to.sock
 import { Agent, request } from 'node:http';
 
 const [target = ''] = process.argv.slice(2);
 const [host, port] = target.split(':');
 const where = target.startsWith('/') ? { socketPath: target } : { host, port };
-const result = { requests: 0, failures: [], closed: { kept: 0, new: 0 }, words: new Set() };
+const result = { requests: 0, failures: [], closed: { kept: 0, new: 0 } };
+const words = new Set();
 let isOver = false;
 
 function get(path, agent) {
@@ -56,7 +58,9 @@ async function client(kind) {
 	const agent = kind === 'kept' ? new Agent({ keepAlive: true, maxSockets: 1 }) : false;
 	while (!isOver) {
 		try {
-			result.words.add(await ask(kind === 'slow' ? '/slow' : '/', agent));
+			const word = await ask(kind === 'slow' ? '/slow' : '/', agent);
+			if (!words.has(word)) console.log(word);
+			words.add(word);
 		} catch (error) {
 			if (result.failures.length < 20) result.failures.push(`${kind}: ${error.message}`);
 		}
@@ -70,6 +74,5 @@ process.stdin.on('end', () => {
 	isOver = true;
 });
 process.stdin.resume();
-console.log('loading');
 await Promise.all(['slow', 'new', 'kept', 'new', 'kept', 'new', 'kept', 'new', 'kept'].map(client));
-console.log(JSON.stringify({ ...result, words: [...result.words] }));
+console.log(JSON.stringify(result));

@@ -158,8 +158,8 @@ export const recipes: Recipe[] = [
 		name: 'nginx',
 		needs: { command: 'nginx -v', packages: 'nginx-light' },
 		lines: {
-			tcp: "NGINX='3;' socketmaster -listen=tcp4://127.0.0.1:8080 -start=3000 -signal=QUIT -stop=QUIT -command=nginx -- -p . -c nginx.conf",
-			unix: "NGINX='3;' socketmaster -listen=unix:///run/app.sock -start=3000 -signal=QUIT -stop=QUIT -command=nginx -- -p . -c nginx.conf",
+			tcp: "NGINX='3;' socketmaster '-listen=tcp4://127.0.0.1:8080?nonblocking' -start=3000 -signal=QUIT -stop=QUIT -command=nginx -- -p . -c nginx.conf",
+			unix: "NGINX='3;' socketmaster '-listen=unix:///run/app.sock?nonblocking' -start=3000 -signal=QUIT -stop=QUIT -command=nginx -- -p . -c nginx.conf",
 		},
 		signal: 'QUIT',
 		closes: 'kept',

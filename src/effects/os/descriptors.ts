@@ -59,6 +59,11 @@ export function setKept(fd: number, isKept: boolean): void {
 	call('fcntl', fd, constants.F_SETFD, isKept ? 0 : constants.FD_CLOEXEC);
 }
 
+/** O_NONBLOCK on the description: for everybody who shares it. @throws {SyscallError} */
+export function setNonBlocking(fd: number): void {
+	call('fcntl', fd, constants.F_SETFL, call('fcntl', fd, constants.F_GETFL, 0) | constants.O_NONBLOCK);
+}
+
 /** Closes fds, also some that are closed already. */
 export function closeAll(fds: number[]): void {
 	for (const fd of fds) {

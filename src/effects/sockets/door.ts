@@ -2,8 +2,8 @@
 import { closeSync } from 'node:fs';
 import { nullable, number, object, optional } from 'valibot';
 import type { Log } from '../log/log.ts';
-import { closeAll } from '../os/descriptors.ts';
-import { call, constants, poll } from '../os/libc.ts';
+import { closeAll, setNonBlocking } from '../os/descriptors.ts';
+import { poll } from '../os/libc.ts';
 import { type Inheritance, type Part, part } from '../upgrade/inheritance.ts';
 import { accept, peerOf } from './accept.ts';
 import { keepPaths } from './keeper.ts';
@@ -50,9 +50,9 @@ export interface SocketDoor {
  * @throws {Error}
  */
 export function openSocketDoor({ path, part, inheritance, log, client }: SocketDoorOptions): SocketDoor {
-	const { fd, file } = inheritance.take(part) ?? listenAt(path, { mode: 0o600, uid: -1, gid: -1, backlog: null });
+	const { fd, file } = inheritance.take(part) ?? listenAt(path, { mode: 0o600, uid: -1, gid: -1 });
 	// Nobody else has it.
-	call('fcntl', fd, constants.F_SETFL, call('fcntl', fd, constants.F_GETFL, 0) | constants.O_NONBLOCK);
+	setNonBlocking(fd);
 	inheritance.leave(part, () => ({ state: { fd, file }, fds: [fd] }));
 	const stopKeeping = keepPaths([{ file }], log);
 	let handle: ReturnType<typeof poll> | null = null;

@@ -1,6 +1,6 @@
 /** A -listen URI becomes a listening file descriptor. */
 import { closeSync, fstatSync } from 'node:fs';
-import { copyUp, moveUp } from '../os/descriptors.ts';
+import { copyUp, moveUp, setNonBlocking } from '../os/descriptors.ts';
 import { call, constants, errno, SyscallError } from '../os/libc.ts';
 import { isHungUp } from '../os/poll.ts';
 import { fileOf } from '../os/proc.ts';
@@ -35,11 +35,11 @@ export function openListener(uri: string): Listener {
 		case 'tcp':
 		case 'tcp4':
 		case 'tcp6':
-			return openTcp(uri, scheme, host, options);
+			return configured(openTcp(uri, scheme, host), options);
 		case 'unix':
-			return openUnix(uri, host + path, options);
+			return configured(openUnix(uri, host + path, options), options);
 		case 'fd':
-			return withBacklog(openInherited(uri, host + path), options);
+			return configured(openInherited(uri, host + path), options);
 		default:
 			throw new Error(`Unsupported scheme: ${scheme}`);
 	}
@@ -56,9 +56,10 @@ export function closeListener({ fd, file }: Listener): void {
 	if (file) removeFile(file);
 }
 
-/** listen(2) may be called again, and changes the backlog then. */
-function withBacklog(listener: Listener, { backlog: wanted }: ListenOptions): Listener {
+/** What can be set on one that listens: a second listen(2) changes the backlog. */
+function configured(listener: Listener, { backlog: wanted, isNonBlocking }: ListenOptions): Listener {
 	if (wanted !== null) call('listen', listener.fd, wanted);
+	if (isNonBlocking) setNonBlocking(listener.fd);
 	return listener;
 }
 
@@ -67,26 +68,21 @@ export function withOptions(listener: Listener, uri: string): Listener {
 	const { scheme, query } = splitUri(uri);
 	const options = listenOptions(query, scheme === 'unix');
 	if (listener.file && isFile(listener.file.path, listener.file)) setOwner(listener.file.path, options, options.mode);
-	return withBacklog({ ...listener, uri }, options);
+	return configured({ ...listener, uri }, options);
 }
 
-function openTcp(
-	uri: string,
-	scheme: 'tcp' | 'tcp4' | 'tcp6',
-	authority: string,
-	{ backlog: wanted }: ListenOptions,
-): Listener {
+function openTcp(uri: string, scheme: 'tcp' | 'tcp4' | 'tcp6', authority: string): Listener {
 	const { host, port } = splitHostPort(authority);
 	const addresses = resolve(host, port, scheme);
 	const [address] = addresses;
 	if (!address) throw new Error(`address ${host}: no suitable address found`);
 	try {
-		return listenOn(uri, address, scheme === 'tcp' && host === '', wanted);
+		return listenOn(uri, address, scheme === 'tcp' && host === '');
 	} catch (error) {
 		const v4 = addresses.find(({ family }) => family === constants.AF_INET);
 		const hasNoV6 = error instanceof SyscallError && error.errno === errno('EAFNOSUPPORT');
 		try {
-			if (hasNoV6 && host === '' && v4) return listenOn(uri, v4, false, wanted);
+			if (hasNoV6 && host === '' && v4) return listenOn(uri, v4, false);
 		} catch (second) {
 			throw listenError(scheme, `${host}:${port}`, second);
 		}
@@ -99,14 +95,14 @@ function listenError(network: string, address: string, error: unknown): Error {
 	return new Error(`listen ${network} ${address}: ${error.syscall}: ${error.message}`, { cause: error });
 }
 
-function listenOn(uri: string, address: SocketAddress, isDualStack: boolean, wanted: number | null): Listener {
+function listenOn(uri: string, address: SocketAddress, isDualStack: boolean): Listener {
 	const fd = newSocket(address.family);
 	try {
 		setOption(fd, constants.SOL_SOCKET, constants.SO_REUSEADDR, 1);
 		if (address.family === constants.AF_INET6)
 			setOption(fd, constants.IPPROTO_IPV6, constants.IPV6_V6ONLY, isDualStack ? 0 : 1);
 		call('bind', fd, address.bytes, address.bytes.length);
-		call('listen', fd, wanted ?? backlog());
+		call('listen', fd, backlog());
 		return takeListener(uri, fd);
 	} catch (error) {
 		closeSync(fd);

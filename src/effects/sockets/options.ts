@@ -1,35 +1,45 @@
 /** What follows the ? of a -listen URI. */
 import { findGroup, findUser } from '../os/user.ts';
 
-export interface ListenOptions {
-	/** Connections that may wait; null is as many as the kernel has. */
-	backlog: number | null;
-	/** Of the file of a UNIX listener; null is what the mask leaves. */
+/** Of the file of a UNIX listener. */
+export interface FileOptions {
+	/** Null is what the mask leaves. */
 	mode: number | null;
-	/** Whose file it is; -1 is as it comes. */
+	/** Whose it is; -1 is as it comes. */
 	uid: number;
 	gid: number;
+}
+
+export interface ListenOptions extends FileOptions {
+	/** Connections that may wait; null is as many as the kernel has. */
+	backlog: number | null;
+	/** O_NONBLOCK, which all that share the socket then see; otherwise it is as it comes. */
+	isNonBlocking: boolean;
 }
 
 const mostBacklog = 2 ** 31 - 1;
 
 /**
- * Reads `backlog=N` and, for a path, `mode=0660&user=LOGIN&group=NAME`. A word without = is ignored, as all of it is by
- * the original.
+ * Reads `backlog=N`, `nonblocking` and, for a path, `mode=0660&user=LOGIN&group=NAME`. Any other word without = is
+ * ignored, as all of it is by the original.
  * @throws {Error} with the words for the operator
  */
 export function listenOptions(query: string, isPath: boolean): ListenOptions {
-	const options: ListenOptions = { backlog: null, mode: null, uid: -1, gid: -1 };
+	const options: ListenOptions = { backlog: null, isNonBlocking: false, mode: null, uid: -1, gid: -1 };
 	for (const [name, value] of new URLSearchParams(query)) {
-		if (value === '' && !query.includes(`${name}=`)) continue;
+		const isBare = value === '' && !query.includes(`${name}=`);
 		const refuse = (why: string) => new Error(`option ${name}=${value}: ${why}`);
-		if (name === 'backlog') options.backlog = numberIn(value, 10, mostBacklog, refuse);
+		if (name === 'nonblocking') options.isNonBlocking = isBare || trueOrFalse(value, refuse);
+		else if (isBare) continue;
+		else if (name === 'backlog') options.backlog = numberIn(value, 10, mostBacklog, refuse);
 		else if (!isPath)
-			throw refuse(isFileOption(name) ? 'that is for unix:// alone' : `there is no such option; backlog is one`);
+			throw refuse(
+				isFileOption(name) ? 'that is for unix:// alone' : `there is no such option; backlog and nonblocking are`,
+			);
 		else if (name === 'mode') options.mode = numberIn(value, 8, 0o777, refuse);
 		else if (name === 'user') options.uid = findUser(value).uid;
 		else if (name === 'group') options.gid = findGroup(value);
-		else throw refuse('there is no such option; backlog, mode, user and group are');
+		else throw refuse('there is no such option; backlog, nonblocking, mode, user and group are');
 	}
 	return options;
 }
@@ -41,6 +51,11 @@ export function withoutOptions(uri: string): string {
 
 function isFileOption(name: string): boolean {
 	return name === 'mode' || name === 'user' || name === 'group';
+}
+
+function trueOrFalse(text: string, refuse: (why: string) => Error): boolean {
+	if (text !== 'true' && text !== 'false') throw refuse('true or false');
+	return text === 'true';
 }
 
 function numberIn(text: string, base: 8 | 10, most: number, refuse: (why: string) => Error): number {

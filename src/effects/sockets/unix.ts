@@ -14,12 +14,12 @@ import { basename, dirname, join } from 'node:path';
 import { call, constants, errno, SyscallError } from '../os/libc.ts';
 import { unixAddress } from './address.ts';
 import type { MadeFile } from './madeFile.ts';
-import type { ListenOptions } from './options.ts';
+import type { FileOptions } from './options.ts';
 import { bindWithMode } from './plain.ts';
 import { backlog, newSocket } from './socket.ts';
 
 /** Listens at a path, which one that nobody listens on any more gives way to. @throws {Error} */
-export function listenAt(path: string, options: ListenOptions): { fd: number; file: MadeFile } {
+export function listenAt(path: string, options: FileOptions): { fd: number; file: MadeFile } {
 	const bind = () => bindWithMode(fd, path, options.mode ?? 0o777 & ~process.umask());
 	unixAddress(path);
 	const fd = newSocket(constants.AF_UNIX);
@@ -36,7 +36,7 @@ export function listenAt(path: string, options: ListenOptions): { fd: number; fi
 		}
 		// Nobody can connect before listen(2).
 		setOwner(path, options, null);
-		call('listen', fd, options.backlog ?? backlog());
+		call('listen', fd, backlog());
 		const { dev, ino } = lstatSync(path);
 		return { fd, file: { path, dev, ino } };
 	} catch (error) {
@@ -74,7 +74,7 @@ export function removeFile(file: MadeFile): void {
 }
 
 /** By the inode that is there now, whatever its path becomes meanwhile. @throws {Error} */
-export function setOwner(path: string, { uid, gid }: ListenOptions, mode: number | null) {
+export function setOwner(path: string, { uid, gid }: FileOptions, mode: number | null) {
 	if (uid < 0 && gid < 0 && mode === null) return;
 	const O_PATH = 0o10000000;
 	const fd = openSync(path, O_PATH | constants.O_CLOEXEC | fs.O_NOFOLLOW);

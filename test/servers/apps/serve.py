@@ -27,6 +27,7 @@ class Handler(BaseHTTPRequestHandler):
 server = ThreadingHTTPServer(("", 0), Handler, bind_and_activate=False)
 server.daemon_threads = False  # leaving waits for the requests that have begun
 server.socket = socket.socket(fileno=3)
+server.socket.setblocking(False)  # the other version may be quicker
 signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=server.shutdown).start())
 
 if "NOTIFY_SOCKET" in os.environ:
