@@ -71,8 +71,9 @@ async function fromEight(program, path, log) {
 		await up.reached(count);
 		if (count < 8) supervisor.child.kill('SIGHUP');
 	}
-	go.close();
+	// Who reads a pipe that for a moment nobody could write to is told that it has ended.
 	const sign = openSync(go.path, 'r+');
+	go.close();
 	const began = performance.now();
 	writeFileSync(sign, '\n'.repeat(8));
 	await supervisor.ended;
