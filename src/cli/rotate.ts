@@ -1,5 +1,5 @@
 /** `socketmaster rotate`: asks for a rotation, and waits until it is known what became of it. */
-import { askStatus, askStatusUntilAnswered, generationIn, receiptIn } from '../effects/control/answers.ts';
+import { askStatus, askStatusUntilAnswered, generationIn, receiptIn, receiptsIn } from '../effects/control/answers.ts';
 import { ask, askUntilAnswered, NoAnswer } from '../effects/control/client.ts';
 import type { Status } from '../effects/control/status.ts';
 import { screen } from '../effects/terminal/screen.ts';
@@ -32,12 +32,15 @@ async function rotate({ control, timeout, json }: Asked): Promise<number> {
 	let generation: number | null = null;
 	try {
 		let before = await askStatusUntilAnswered(path, { signal, isFirst: true });
-		let wasLost = false;
-		const lost = () => {
-			wasLost = true;
+		/** Whatever was not started when this was run has what it is to start. Another supervisor knows nothing of it. */
+		const answerOf = async () => {
+			const now = await askStatus(path, { signal });
+			const receipts = now.run === before.run ? receiptsIn(path, await ask(path, '/generations', { signal })) : [];
+			const later = receipts.find((each) => each.generation > newestOf(before));
+			if (!later) before = now;
+			return later ? { status: 202, body: { generation: later.generation } } : null;
 		};
-		const asked = await askUntilAnswered(path, '/rotate', { method: 'POST', signal, lost, limit: null });
-		if (wasLost) before = await askStatus(path, { signal });
+		const asked = await askUntilAnswered(path, '/rotate', { method: 'POST', signal, answerOf, limit: null });
 		if (asked.status !== 202) throw new CommandError(`no rotation: ${errorOf(asked.body)}`, exits.failed);
 		generation = generationIn(path, asked);
 		if (!json) out.print(`Generation ${generation} was asked for (supervisor ${before.pid})`);
@@ -57,6 +60,10 @@ async function rotate({ control, timeout, json }: Asked): Promise<number> {
 		const rest = generation === null ? '' : '; it goes on';
 		throw new CommandError(`${what} after ${after}${rest}`, exits.late);
 	}
+}
+
+function newestOf({ generations, last }: Status): number {
+	return Math.max(0, last?.generation ?? 0, ...generations.map(({ generation }) => generation));
 }
 
 /** Of that supervisor, also where another program, or the next process, goes on with it. @throws {CommandError} */

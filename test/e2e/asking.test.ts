@@ -287,6 +287,33 @@ describe('socketmaster rotate', () => {
 		expect(JSON.parse(stdout)).toMatchObject({ generation: kind === 'queued' ? 3 : 2, verdict: 'serving' });
 	});
 
+	it('is asked for once, where the first answer is lost on its way', async () => {
+		const self = supervised(`${say} READY=1; exec sleep 1000`, ['-ready=notify'], 60_000);
+		await up(self);
+		const between = join(self.folder, 'between');
+		let isLost = false;
+		const server = createServer((client) => {
+			const behind = createConnection(self.control);
+			client.on('error', () => behind.destroy()).on('end', () => behind.end());
+			behind.on('error', () => client.destroy()).on('end', () => client.end());
+			client.on('data', (request) => behind.write(request));
+			behind.on('data', (answer) => {
+				const isIt = !isLost && answer.includes(' 202 ');
+				isLost ||= isIt;
+				if (isIt) client.destroy();
+				else client.write(answer);
+			});
+		}).listen(between);
+		onTestFinished(() => void server.close());
+		const { status, stdout } = await command(['rotate', `-control=${between}`, '-json']).done;
+		expect(isLost).toBe(true);
+		expect(status).toBe(0);
+		expect(JSON.parse(stdout)).toMatchObject({ generation: 2, verdict: 'serving' });
+		expect(self.lines().filter((line) => line.includes('rotation'))).toEqual([
+			'A rotation request: starting generation 2',
+		]);
+	});
+
 	it('says that another supervisor answers, where the one that was asked has ended without a trace', async () => {
 		const self = supervised(`${say} READY=1; exec sleep 1000`, ['-ready=notify'], 60_000);
 		await up(self);

@@ -74,6 +74,11 @@ export function receiptIn(path: string, answer: Answer): Receipt {
 	return decoded(path, answer.body, receiptSchema());
 }
 
+/** @throws {NoAnswer} */
+export function receiptsIn(path: string, answer: Answer): Receipt[] {
+	return decoded(path, answer.body, array(receiptSchema()));
+}
+
 /** The generation that a rotation was promised. @throws {NoAnswer} */
 export function generationIn(path: string, answer: Answer): number {
 	return decoded(path, answer.body, object({ generation: number() })).generation;

@@ -84,8 +84,8 @@ export function open(path: string, url: string, options: AskOptions & { headers?
 }
 
 export interface Lost {
-	/** Told once for each time that nobody answers. */
-	lost?: () => void;
+	/** Asked before a request is made again, as its answer alone may be lost: what that would have been, or null. @throws {NoAnswer} */
+	answerOf?: () => Promise<Answer | null>;
 	/** It is about to end: where its socket is gone nobody will answer any more. */
 	isLast?: boolean;
 	/** It has not answered before: then there may be none. */
@@ -97,16 +97,15 @@ export interface Lost {
  * @throws {NoAnswer} when nobody has answered for half a minute; the signal's reason
  */
 export async function askUntilAnswered(path: string, url: string, options: AskOptions & Lost = {}): Promise<Answer> {
-	const { signal, lost } = options;
+	const { signal, answerOf } = options;
 	let since: number | null = null;
 	for (;;) {
 		try {
-			const answer = await ask(path, url, options);
+			const answer = (since !== null && (await answerOf?.())) || (await ask(path, url, options));
 			if (answer.status === 503) throw new NoAnswer(`no supervisor answers at ${path}: it replaces itself`);
 			return answer;
 		} catch (error) {
 			if (!(error instanceof NoAnswer) || (options.isLast && error.isGone)) throw error;
-			if (since === null) lost?.();
 			// One that was waited with may have been there for long: it is counted from now.
 			since ??= performance.now();
 			const longest = options.isFirst ? firstPatienceFor(error.code) : error.isGone ? shortPatience : patience;
