@@ -122,13 +122,13 @@ describe('socketmaster rotate', () => {
 	});
 
 	it('of one that is late shows what it printed last', async () => {
-		const self = supervised(`${say} READY=1; exec sleep 1000`, ['-ready=notify'], 2000);
+		const self = supervised(`${say} READY=1; exec sleep 1000`, ['-ready=notify'], 5000);
 		await up(self);
 		self.next('echo waiting for the database; exec sleep 1000');
 		const { status, stderr } = await self.rotate().done;
 		expect(status).toBe(1);
 		expect(stderr).toMatch(
-			/^Generation 2 was given up: \d+ has not said in time that it is up \(-start=2000\); generation 1/,
+			/^Generation 2 was given up: \d+ has not said in time that it is up \(-start=5000\); generation 1/,
 		);
 		expect(stderr).toMatch(/\| waiting for the database$/m);
 	});

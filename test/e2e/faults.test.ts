@@ -233,9 +233,10 @@ describe('an exception inside', () => {
 	});
 
 	it('is told to whoever has asked for what it failed on, and who asks later gets what he asks for', async () => {
-		const control = join(scratch(), 'control');
-		const script = `test "$SOCKETMASTER_CHILD" = 2 && exec sleep 1; ${patient}`;
-		const flags = ['-listen=tcp://127.0.0.1:0', '-start=700', '-signal=TERM', `-control=${control}`];
+		const folder = scratch();
+		const [control, gate] = [join(folder, 'control'), join(folder, 'go')];
+		const script = `test "$SOCKETMASTER_CHILD" = 2 && while [ ! -e ${gate} ]; do sleep 0.01; done; python3 ${fixture('say.py')} READY=1; exec sleep 1000`;
+		const flags = ['-listen=tcp://127.0.0.1:0', '-ready=notify', '-start=60000', '-signal=TERM', `-control=${control}`];
 		const program = run([...flags, '-command=/bin/sh', '--', '-c', script], {
 			command: faulty,
 			env: environment({ SOCKETMASTER_FAULT_AT: 'rotation.queued' }),
@@ -248,7 +249,10 @@ describe('an exception inside', () => {
 			status: 1,
 			stderr: 'no rotation: the supervisor has failed on it, and replaces itself\n',
 		});
-		const { status, stdout } = await command(['rotate', `-control=${control}`, '-json']).done;
+		const later = command(['rotate', `-control=${control}`, '-json']);
+		await program.logged(/^A rotation request: .*one more rotation will follow$/);
+		writeFileSync(gate, '');
+		const { status, stdout } = await later.done;
 		expect(status).toBe(0);
 		expect(JSON.parse(stdout)).toMatchObject({ generation: 3, verdict: 'serving' });
 	});
@@ -350,9 +354,10 @@ describe('an orphan that prints without end', () => {
 	it('holds nobody up: the exit is told at once, signals are obeyed, and it waits for a log that is slow', async () => {
 		const log = join(scratch(), 'log');
 		const fd = openSync(log, 'w');
-		const text = () => readFileSync(log, 'latin1');
-		const script =
-			'if [ "$SOCKETMASTER_CHILD" = 1 ]; then (trap "" HUP TERM; while :; do echo orphaned; done) & sleep 0.3; exit 0; fi; trap "exit 0" HUP TERM; echo up; while :; do sleep 0.02; done';
+		/** Without what it prints itself, which is a lot. */
+		const text = () => spawnSync('grep', ['-av', '] orphaned$', log], { encoding: 'latin1' }).stdout;
+		const orphan = '(trap "" HUP TERM; while :; do echo orphaned; done) &';
+		const script = `if [ "$SOCKETMASTER_CHILD" = 1 ]; then ${orphan} fi; ${patient}`;
 		const program = run([...quick, '-start=100', '-command=/bin/sh', '--', '-c', script], {
 			stdio: ['ignore', 'ignore', fd],
 		});
