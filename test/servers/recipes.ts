@@ -89,8 +89,8 @@ export const recipes: Recipe[] = [
 		name: 'gunicorn with sync workers',
 		needs: { command: 'gunicorn --version', packages: 'gunicorn' },
 		lines: {
-			tcp: 'socketmaster -listen=tcp://127.0.0.1:8080 -ready=notify -signal=TERM -command=gunicorn -- --preload --workers 4 --bind fd://3 app:app',
-			unix: 'socketmaster -listen=unix:///run/app.sock -systemd -ready=notify -signal=TERM -command=gunicorn -- --preload --workers 4 app:app',
+			tcp: 'socketmaster -listen=tcp://127.0.0.1:8080 -ready=notify -start=30000 -signal=TERM -command=gunicorn -- --preload --workers 4 --bind fd://3 app:app',
+			unix: 'socketmaster -listen=unix:///run/app.sock -systemd -ready=notify -start=30000 -signal=TERM -command=gunicorn -- --preload --workers 4 app:app',
 		},
 		signal: 'TERM',
 		...file('app.py', python),
@@ -99,8 +99,8 @@ export const recipes: Recipe[] = [
 		name: 'gunicorn with threads',
 		needs: { command: 'gunicorn --version', packages: 'gunicorn' },
 		lines: {
-			tcp: 'socketmaster -listen=tcp://127.0.0.1:8080 -ready=notify -signal=TERM -command=gunicorn -- --preload --threads 16 --bind fd://3 app:app',
-			unix: 'socketmaster -listen=unix:///run/app.sock -systemd -ready=notify -signal=TERM -command=gunicorn -- --preload --threads 16 app:app',
+			tcp: 'socketmaster -listen=tcp://127.0.0.1:8080 -ready=notify -start=30000 -signal=TERM -command=gunicorn -- --preload --threads 16 --bind fd://3 app:app',
+			unix: 'socketmaster -listen=unix:///run/app.sock -systemd -ready=notify -start=30000 -signal=TERM -command=gunicorn -- --preload --threads 16 app:app',
 		},
 		signal: 'TERM',
 		closes: 'kept',
@@ -129,7 +129,7 @@ export const recipes: Recipe[] = [
 	{
 		name: 'uvicorn in a program of its own',
 		needs: { command: '/usr/bin/python3 -m uvicorn --version', packages: 'uvicorn' },
-		lines: anywhere('-ready=notify -signal=TERM -command=/usr/bin/python3 -- polite.py'),
+		lines: anywhere('-ready=notify -start=30000 -signal=TERM -command=/usr/bin/python3 -- polite.py'),
 		signal: 'TERM',
 		...file('asgi.py', python, { 'polite.py': app('polite.py') }),
 	},
@@ -137,8 +137,8 @@ export const recipes: Recipe[] = [
 		name: 'puma',
 		needs: { command: `puma --version && ruby -e "require 'sd_notify'"`, packages: 'puma ruby-sd-notify' },
 		lines: {
-			tcp: 'socketmaster -listen=tcp://127.0.0.1:8080 -systemd -ready=notify -signal=TERM -command=puma -- --threads 16:16 --bind tcp://127.0.0.1:8080',
-			unix: 'socketmaster -listen=unix:///run/app.sock -systemd -ready=notify -signal=TERM -command=puma -- --threads 16:16 --bind unix:///run/app.sock',
+			tcp: 'socketmaster -listen=tcp://127.0.0.1:8080 -systemd -ready=notify -start=30000 -signal=TERM -command=puma -- --threads 16:16 --bind tcp://127.0.0.1:8080',
+			unix: 'socketmaster -listen=unix:///run/app.sock -systemd -ready=notify -start=30000 -signal=TERM -command=puma -- --threads 16:16 --bind unix:///run/app.sock',
 		},
 		signal: 'TERM',
 		leaves: /^signal: terminated$/,
@@ -191,7 +191,7 @@ http {
 	{
 		name: 'haproxy',
 		needs: { command: 'haproxy -v', packages: 'haproxy' },
-		lines: anywhere('-ready=notify -signal=USR1 -stop=USR1 -command=haproxy -- -Ws -f haproxy.cfg'),
+		lines: anywhere('-ready=notify -start=30000 -signal=USR1 -stop=USR1 -command=haproxy -- -Ws -f haproxy.cfg'),
 		signal: 'USR1',
 		...configuration(
 			'haproxy.cfg',
@@ -235,8 +235,8 @@ frontend web
 		name: 'lighttpd',
 		needs: { command: 'lighttpd -v', packages: 'lighttpd' },
 		lines: {
-			tcp: 'socketmaster -listen=tcp4://127.0.0.1:8080 -systemd -start=500 -signal=INT -stop=INT -command=lighttpd -- -D -f lighttpd.conf',
-			unix: 'socketmaster -listen=unix:///run/app.sock -systemd -start=500 -signal=INT -stop=INT -command=lighttpd -- -D -f lighttpd.conf',
+			tcp: 'socketmaster -listen=tcp4://127.0.0.1:8080 -systemd -start=1000 -signal=INT -stop=INT -command=lighttpd -- -D -f lighttpd.conf',
+			unix: 'socketmaster -listen=unix:///run/app.sock -systemd -start=1000 -signal=INT -stop=INT -command=lighttpd -- -D -f lighttpd.conf',
 		},
 		signal: 'INT',
 		closes: 'kept',
@@ -255,14 +255,14 @@ url.rewrite-once = ( ".*" => "/${basename(page)}" )
 	{
 		name: "Python's http.server",
 		needs: { command: 'python3 -V', packages: 'python3' },
-		lines: anywhere('-ready=notify -signal=TERM -command=python3 -- serve.py'),
+		lines: anywhere('-ready=notify -start=30000 -signal=TERM -command=python3 -- serve.py'),
 		signal: 'TERM',
 		...file('serve.py', python),
 	},
 	{
 		name: "Go's net/http",
 		needs: { command: 'go version', packages: 'golang-go' },
-		lines: anywhere('-ready=notify -signal=TERM -command=./server'),
+		lines: anywhere('-ready=notify -start=30000 -signal=TERM -command=./server'),
 		signal: 'TERM',
 		prepare: buildGo,
 		deploy({ folder }, version) {
@@ -278,14 +278,14 @@ url.rewrite-once = ( ".*" => "/${basename(page)}" )
 	{
 		name: "Node's http",
 		needs: { command: 'node -v', packages: 'nodejs' },
-		lines: anywhere('-start=800 -signal=TERM -command=node -- server.mjs'),
+		lines: anywhere('-start=1500 -signal=TERM -command=node -- server.mjs'),
 		signal: 'TERM',
 		...file('server.mjs', "import 'nothing-of-that-name';"),
 	},
 	{
 		name: "Node's cluster",
 		needs: { command: 'node -v', packages: 'nodejs' },
-		lines: anywhere('-start=1000 -signal=TERM -command=node -- cluster.mjs'),
+		lines: anywhere('-start=1500 -signal=TERM -command=node -- cluster.mjs'),
 		signal: 'TERM',
 		...file('cluster.mjs', "import 'nothing-of-that-name';"),
 	},
