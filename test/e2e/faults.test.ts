@@ -470,6 +470,21 @@ describe('a process group', () => {
 		await until('the worker is gone', () => !kill(Number(worker), 0));
 	});
 
+	it('that outlives its leader is held through an upgrade, also who has cleared his environment', async () => {
+		const script =
+			'test "$SOCKETMASTER_CHILD" = 1 && env -i /bin/sleep 1000 & echo worker $!; trap "exit 0" TERM; while :; do sleep 0.02; done';
+		const program = sh(script, ['-kill=3000', '-signal=TERM']);
+		const [, worker = ''] = await program.logged(/\] worker (\d+)$/);
+		onTestFinished(() => void kill(Number(worker), 'SIGKILL'));
+		await program.logged(/^Generation 1 is up/);
+		program.signal('SIGHUP');
+		await program.logged(new RegExp(`exit status 0; process.*\\b${worker}\\b.* of its group lives? on$`));
+		program.signal('SIGUSR2');
+		await program.logged(/is still alive 3000 ms after it was told to leave; killing it$/);
+		await until('the worker is gone', () => !kill(Number(worker), 0));
+		expect(program.stderr()).toContain('Upgraded');
+	});
+
 	it.runIf(isRoot)('with somebody in it who can’t be signalled is killed but for him', async () => {
 		const other = 'import os, time; os.setuid(0); print("other", os.getpid(), flush=True); time.sleep(100)';
 		const script = `trap "" TERM HUP; python3 -c '${other}' & sh -c 'trap "" TERM HUP; echo worker $$; while :; do sleep 0.02; done' & wait; while :; do sleep 0.02; done`;

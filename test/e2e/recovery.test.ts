@@ -407,6 +407,31 @@ function isZombie(pid: number): boolean {
 	return readFileSync(`/proc/${pid}/stat`, 'latin1').includes(') Z ');
 }
 
+describe('a child that ended while there was no supervisor', () => {
+	it('has nothing to do with the group of a stranger who has its number by now', async () => {
+		const self = await lives(['-start=50', '-workers=2', '-kill=300'], shell(patient));
+		self.start();
+		await self.logged(/Generation 1 is up/);
+		await self.kill();
+		const [pid = 0] = pidsIn(readFileSync(self.journal, 'utf8'));
+		kill(pid, 'SIGKILL');
+		const stranger = spawn('/bin/sh', ['-c', 'sleep 1000 & echo $!; exec sleep 1000'], {
+			detached: true,
+			stdio: ['ignore', 'pipe', 'ignore'],
+		});
+		const [said] = await once(stranger.stdout, 'data');
+		const strangers = [stranger.pid ?? 0, Number(said)];
+		onTestFinished(() => strangers.forEach((each) => void kill(each, 'SIGKILL')));
+		const facts = readFileSync(self.journal, 'utf8').replaceAll(`"pid":${pid},`, `"pid":${stranger.pid},`);
+		writeFileSync(self.journal, facts);
+		self.start();
+		await self.logged(new RegExp(`${stranger.pid} exit status unknown$`));
+		self.signal('SIGTERM');
+		expect((await self.ended()).status).toBe(0);
+		expect(strangers.map((each) => kill(each, 0))).toEqual([true, true]);
+	});
+});
+
 describe('a journal', () => {
 	/** A life that was killed and left a child, or has ended well; then another one on the same journal. */
 	const killed = async () => {

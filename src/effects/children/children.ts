@@ -1,5 +1,5 @@
 /** Child processes as actors: each one spawned or adopted, signalled and missed. */
-import { array, nullable, number, object } from 'valibot';
+import { array, boolean, nullable, number, object, tuple } from 'valibot';
 import { fromCallback } from 'xstate';
 import type { ProcessCommand, ProcessInput } from '../../machines/childMessages.ts';
 import { isGroup } from '../os/kill.ts';
@@ -18,6 +18,8 @@ interface Living {
 	pid: number;
 	/** Null for our own child; a stranger is watched and signalled by it. */
 	pidfd: number | null;
+	/** Our own child: until it is reaped, and looked after at once, its number and its group's are nobody else's. */
+	isOwn: boolean;
 	/** Null for a process whose output could not be taken over. */
 	output: Output | null;
 	/** Others of its process group that outlive it, held by pidfd; null while it lives itself. */
@@ -27,10 +29,22 @@ interface Living {
 }
 
 /** A process that an earlier program started. */
-export type Survivor = Omit<Living, 'output' | 'group' | 'wasKilled'>;
+export interface Survivor extends Omit<Living, 'output' | 'group'> {
+	/** Pid and pidfd of each. */
+	group: [number, number][] | null;
+}
 
 const childrenPart = part('children', () =>
-	array(object({ child: number(), pid: number(), pidfd: nullable(number()) })),
+	array(
+		object({
+			child: number(),
+			pid: number(),
+			pidfd: nullable(number()),
+			isOwn: boolean(),
+			wasKilled: boolean(),
+			group: nullable(array(tuple([number(), number()]))),
+		}),
+	),
 );
 
 export interface ChildrenOptions extends Omit<BirthsOptions, 'revive' | 'born'> {
@@ -48,9 +62,14 @@ export function childrenOf({ inheritance, recovered, lastWords, ...birth }: Chil
 	const revival = revivalOf(listeners, log);
 	const births = birthsOf({ ...birth, revive: revival.revive, born });
 	inheritance.leave(childrenPart, () => {
-		const present = [...living.values()].filter(({ group }) => group === null);
-		const state = present.map(({ child, pid, pidfd }) => ({ child, pid, pidfd }));
-		return { state, fds: state.flatMap(({ pidfd }) => pidfd ?? []) };
+		const state: Survivor[] = [...living.values()].map(({ output, group, pidfd, ...rest }) => ({
+			...rest,
+			// That of a leader who has left is closed.
+			pidfd: group ? null : pidfd,
+			group: group && [...group],
+		}));
+		const fds = state.flatMap(({ pidfd, group }) => group?.map(([, fd]) => fd) ?? pidfd ?? []);
+		return { state, fds };
 	});
 
 	const actor = fromCallback<ProcessCommand, ProcessInput>(({ input, receive }) => {
@@ -70,19 +89,20 @@ export function childrenOf({ inheritance, recovered, lastWords, ...birth }: Chil
 
 	/** Known before it is told: what follows may be a signal to it. */
 	function born({ child, pid, output, inode }: Born) {
-		keep({ child, pid, pidfd: null, output, group: null, wasKilled: false });
+		keep({ child, pid, pidfd: null, isOwn: true, output, group: null, wasKilled: false });
 		admit({ type: 'child.spawned', child, pid, startTime: lookUp(pid)?.startTime ?? 0, pipe: inode });
 		words.hear(child, pid);
 	}
 
 	function adopt({ child, isLingering }: ProcessInput, pid: number): Living {
 		const output = outputs.of(child);
-		const survivor = survivors.find((each) => each.child === child);
-		const alive = keep({ child, pid, pidfd: survivor?.pidfd ?? null, output, group: null, wasKilled: false });
+		const survivor = survivors.find((each) => each.child === child) ?? whoIsGone(child, pid);
+		const isOwn = survivor.isOwn && (isLingering || !isReaped(survivor));
+		const alive = keep({ ...survivor, isOwn, output, group: null });
 		if (isLingering) words.forget(child);
 		else words.hear(child, pid);
-		if (isLingering) watchGroup(alive, isRelative);
-		else if (!survivor || isReaped(survivor)) ended(unknownEnd(pid));
+		if (isLingering) watchGroup(alive, new Map(survivor.group));
+		else if (!isOwn && survivor.pidfd === null) ended(unknownEnd(pid));
 		else if (survivor.pidfd !== null) onEnd(survivor.pidfd, () => ended(unknownEnd(pid)));
 		return alive;
 	}
@@ -98,7 +118,7 @@ export function childrenOf({ inheritance, recovered, lastWords, ...birth }: Chil
 		const gone = living.get(exit.pid);
 		if (!gone) return;
 		revival.tryToRevive();
-		const left = !gone.wasKilled && isGroup(exit.pid) ? othersInGroup(exit.pid) : [];
+		const left = !gone.wasKilled && isGroup(exit.pid) ? membersOf(gone) : [];
 		gone.output?.finish(left.length > 0);
 		words.forget(gone.child);
 		if (left.length === 0) living.delete(exit.pid);
@@ -113,11 +133,11 @@ export function childrenOf({ inheritance, recovered, lastWords, ...birth }: Chil
 		if (left.length > 0) watchGroup(gone);
 	}
 
-	/** Waits until nobody is left of a group whose leader has left. */
-	function watchGroup(gone: Living, belongs: (pid: number) => boolean = () => true) {
-		const group = new Map<number, number>();
+	/** Waits until nobody is left of a group whose leader has left. Some are held already. */
+	function watchGroup(gone: Living, group = new Map<number, number>()) {
 		gone.group = group;
-		for (const pid of othersInGroup(gone.pid).filter(belongs)) {
+		for (const pid of membersOf(gone)) {
+			if (group.has(pid)) continue;
 			const pidfd = openPidfd(pid, lookUp(pid)?.startTime ?? 0);
 			if (pidfd !== null) group.set(pid, pidfd);
 		}
@@ -135,9 +155,13 @@ export function childrenOf({ inheritance, recovered, lastWords, ...birth }: Chil
 		}
 	}
 
-	/** After a crash the number of a group that is gone may be another one's: its members have to say whose they are. */
-	function isRelative(pid: number): boolean {
-		return environmentOf(pid).includes(`SOCKETMASTER_RUN=${spec.run}`);
+	/**
+	 * Who lives in a child's group, besides itself. The number of another one's that has ended may be a stranger's by now:
+	 * its members have to say whose they are.
+	 */
+	function membersOf({ pid, isOwn }: Living): number[] {
+		const word = `SOCKETMASTER_RUN=${spec.run}`;
+		return othersInGroup(pid).filter((other) => isOwn || environmentOf(other).includes(word));
 	}
 
 	/** Null of a child that is gone. */
@@ -153,6 +177,11 @@ export function childrenOf({ inheritance, recovered, lastWords, ...birth }: Chil
 	}
 
 	return { actor, ended, pidOf, stoppedPid, isSettled: births.isSettled };
+}
+
+/** A child that has ended while there was no supervisor. */
+function whoIsGone(child: number, pid: number): Survivor {
+	return { child, pid, pidfd: null, isOwn: false, wasKilled: false, group: null };
 }
 
 /** A child of ours that an earlier program has reaped, and not told of. */

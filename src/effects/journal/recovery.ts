@@ -82,7 +82,14 @@ export function recover(header: Header, folded: Roster, user: User | null): Reco
 		const remarks = held
 			.filter(({ child }) => !pipes.some((pipe) => pipe.child === child))
 			.map(({ pid }) => `The output of ${pid} can't be taken over: it prints elsewhere`);
-		const survivors = held.map(({ child, pid, pidfd }) => ({ child, pid, pidfd }));
+		const survivors = held.map(({ child, pid, pidfd }) => ({
+			child,
+			pid,
+			pidfd,
+			isOwn: false,
+			wasKilled: false,
+			group: null,
+		}));
 		const listeners = header.listeners.flatMap((listener) => takeListening(listener, relatives) ?? []);
 		const words = { folder: header.words, ...takeWords(header.words, relatives, user) };
 		return { roster, survivors, pipes, listeners, words, remarks };

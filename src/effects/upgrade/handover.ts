@@ -11,7 +11,7 @@ import type { Inheritance } from './inheritance.ts';
 import { append, newMemory, takeMemory } from './memory.ts';
 
 /** Counted up when a program could misread what another one hands over. */
-export const handoverFormat = 4;
+export const handoverFormat = 5;
 
 const variable = 'SOCKETMASTER_HANDOVER';
 
