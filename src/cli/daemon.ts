@@ -39,9 +39,7 @@ export async function runDaemon(options: Options): Promise<never> {
 		const inheritance = inheritanceOf(handover?.states ?? null);
 		const origin = originOf({ options, plan, user, inheritance, signals: handover?.signals ?? [], log });
 		if (options.pidfile) claimPidFile(options.pidfile, origin, log);
-		const stopKeeping = keepPaths(origin.listeners.all, log);
 		status = await superviseOrWithdraw({ options, plan, origin, inheritance, path, user, log, sink });
-		stopKeeping();
 		origin.listeners.close();
 		if (options.pidfile) removePidFile(options.pidfile);
 	} catch (error) {
@@ -71,9 +69,13 @@ function claimPidFile(path: string, origin: Origin, log: Log) {
 
 /** @throws {StartError} with nothing left behind */
 async function superviseOrWithdraw(supervision: Supervision): Promise<number> {
+	const stopKeeping = keepPaths(supervision.origin.listeners.all, supervision.log);
 	try {
-		return await supervise(supervision);
+		const status = await supervise(supervision);
+		stopKeeping();
+		return status;
 	} catch (error) {
+		stopKeeping();
 		if (error instanceof StartError) {
 			withdraw(supervision.origin);
 			if (supervision.options.pidfile) removePidFile(supervision.options.pidfile);
@@ -89,15 +91,27 @@ function withdraw({ listeners, words, run }: Origin) {
 }
 
 /** What can be wrong with the flags, before anything is opened. @throws {StartError} */
-export function checkOptions({ command, user, args, env }: Options): { path: string | Buffer; user: User | null } {
+export function checkOptions(options: Options): { path: string | Buffer; user: User | null } {
+	const { command, user, args, env } = options;
 	if (!command) throw new StartError('Command path is mandatory');
 	if (env) StartError.unless('Unable to read', () => readEnvironment(env));
+	refuseShared({ journal: options.journal, control: options.control, share: options.share, pidfile: options.pidfile });
 	return {
 		path: StartError.unless('Could not find executable', () =>
 			findCommand(flagValue('command', command, args.length), ownVariables().PATH ?? ''),
 		),
 		user: user ? StartError.unless('Unable to find user user:', () => findUser(user)) : null,
 	};
+}
+
+/** Two flags with one path: one would take the other's file away. @throws {StartError} */
+function refuseShared(paths: Record<string, string>) {
+	const known = new Map<string, string>();
+	for (const [flag, path] of Object.entries(paths)) {
+		const other = known.get(path);
+		if (path && other) throw new StartError(`-${other} and -${flag} are the same path ${path}`);
+		if (path) known.set(path, flag);
+	}
 }
 
 /** What else can be wrong with a program that is to take over. @throws {Error} */

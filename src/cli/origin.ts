@@ -6,7 +6,7 @@ import { removeWordFolder, type WordFolderOptions, wordFolderFor } from '../effe
 import { type KeptWords, wordsPart } from '../effects/children/words.ts';
 import { openJournal, readSound } from '../effects/journal/file.ts';
 import { fileJournal, type Journal, journalPart, memoryJournal } from '../effects/journal/journal.ts';
-import { foldJournal, recover } from '../effects/journal/recovery.ts';
+import { foldJournal, recover, unknownText } from '../effects/journal/recovery.ts';
 import { type Header, receiptsSchema, requestSchema, rosterSchema, tallySchema } from '../effects/journal/shapes.ts';
 import type { Log } from '../effects/log/log.ts';
 import { closeAll } from '../effects/os/descriptors.ts';
@@ -198,10 +198,7 @@ function recoverFrom(
 	if ((found === null || 'orphaned' in found) && header.words) removeWordFolder(header.words, header.run);
 	if (found === null) return {};
 	if ('orphaned' in found) {
-		log.say(
-			'warn',
-			`Processes ${found.pids.join(', ')} of an earlier supervisor live on, and are no child that it knew`,
-		);
+		log.say('warn', unknownText(found.pids));
 		return found.orphaned;
 	}
 	if ('denied' in found) {

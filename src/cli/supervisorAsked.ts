@@ -67,6 +67,8 @@ function fail(sentence: string, status: number): void {
 
 /** Runs a command to its end, whatever that is. */
 async function runToEnd(work: () => Promise<number>): Promise<void> {
+	// Whatever ends before it has said how has not done what was asked for.
+	process.exitCode = exits.failed;
 	try {
 		process.exitCode = await work();
 	} catch (error) {

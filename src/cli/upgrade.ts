@@ -54,6 +54,8 @@ async function upgrade({ control, timeout }: Asked): Promise<number> {
 	}
 }
 
+const stopped = new CommandError('no upgrade: the supervisor was told to stop', exits.failed);
+
 /** @throws {CommandError} */
 async function takenOver(
 	path: string,
@@ -62,7 +64,11 @@ async function takenOver(
 	signal: AbortSignal | undefined,
 ): Promise<Status> {
 	for (const end = performance.now() + millis; ; ) {
-		const now = await askStatusUntilAnswered(path, { signal });
+		const now = await askStatusUntilAnswered(path, { signal, isLast: true }).catch((error) => {
+			if (error instanceof NoAnswer && error.isGone) throw stopped;
+			throw error;
+		});
+		if (now.state === 'stopping') throw stopped;
 		if (now.run !== before.run) {
 			throw new CommandError(`its supervisor has ended, and another one (pid ${now.pid}) has started`, exits.failed);
 		}

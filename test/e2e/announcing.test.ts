@@ -1,6 +1,6 @@
 /** How children learn of their sockets, and what else they find in their environment. */
 import { execFileSync, spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, lstatSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { environment, executable, fixture, isRoot, type Program, run, scratch } from '../support/program.ts';
@@ -289,6 +289,30 @@ describe('-pidfile', () => {
 		program.signal('SIGTERM');
 		expect((await program.ended).status).toBe(0);
 		expect(existsSync(path)).toBe(true);
+	});
+
+	it.each([
+		['a pipe', (path: string) => execFileSync('mkfifo', [path])],
+		['a link', (path: string) => symlinkSync('/nonexistent', path)],
+		['a folder', (path: string) => mkdirSync(path)],
+	])('takes the place of no %s', (_, make) => {
+		const path = join(scratch(), 'pid');
+		make(path);
+		const { ino } = lstatSync(path);
+		const flags = ['-listen=tcp://127.0.0.1:0', `-pidfile=${path}`, '-command=true'];
+		const { status, stderr } = spawnSync(executable, flags, { encoding: 'utf8' });
+		expect(status).toBe(1);
+		expect(stderr).toMatch(/Unable to write pid file .*: it is there, and no regular file\n$/);
+		expect(lstatSync(path).ino).toBe(ino);
+	});
+
+	it('is no other file of the supervisor’s', () => {
+		const path = join(scratch(), 'file');
+		const flags = [`-journal=${path}`, `-pidfile=${path}`, '-command=true'];
+		const { status, stderr } = spawnSync(executable, flags, { encoding: 'utf8' });
+		expect(status).toBe(1);
+		expect(stderr).toMatch(new RegExp(`-journal and -pidfile are the same path ${path}\n$`));
+		expect(existsSync(path)).toBe(false);
 	});
 
 	it('that can’t be written is told in one sentence, with status 1, and nothing is left behind', () => {

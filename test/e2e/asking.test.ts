@@ -1,6 +1,6 @@
 /** A deploy script asks, and is told the truth: through rotations, upgrades, crashes and stops. */
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
-import { existsSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createConnection, createServer } from 'node:net';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
@@ -248,6 +248,19 @@ describe('socketmaster rotate', () => {
 		expect({ status, stderr }).toEqual({ status: 1, stderr: 'no rotation: already stopping\n' });
 	});
 
+	it('is not kept from an end by what is only printed', async () => {
+		const self = supervised('exec sleep 1000', [`-journal=${join(scratch(), 'journal')}`]);
+		await up(self);
+		const path = self.program.process.spawnargs.find((word) => word.startsWith('-journal='))?.slice(9);
+		const { status, stderr } = spawnSync('/bin/sh', ['-c', `${executable} replay ${path} >/dev/full`], {
+			encoding: 'utf8',
+		});
+		expect({ status, stderr }).toEqual({
+			status: 1,
+			stderr: 'what was asked for could not be written: no space left on device\n',
+		});
+	});
+
 	it('waits across an upgrade', async () => {
 		const self = supervised(`${say} READY=1; exec sleep 1000`, ['-ready=notify'], 60_000);
 		await up(self);
@@ -369,6 +382,11 @@ describe('what is no supervisor', () => {
 		['answers no JSON', answer('<html>'), 'what answers there is none'],
 		['answers what is no HTTP', 'SSH-2.0-x\r\n\r\n', /^.+$/],
 		['hangs up', '', 'it has closed the connection'],
+		[
+			'changes the protocol',
+			'HTTP/1.1 101 S\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n',
+			'what answers there is none',
+		],
 		['breaks off in the middle', 'HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{"pid"', /^.+$/],
 	])('and %s is nobody for each command', async (_, text, why) => {
 		const path = join(scratch(), 'control');
@@ -389,6 +407,25 @@ describe('what is no supervisor', () => {
 			if (typeof why === 'string') expect(reason).toBe(why);
 			else expect(reason).toMatch(why);
 		}
+	});
+
+	it.runIf(isRoot)('by a name that may not be looked at is nobody', async () => {
+		const folder = scratch();
+		execFileSync('chmod', ['755', folder]);
+		mkdirSync(join(folder, 'app'), { mode: 0o700 });
+		const words = ['--reuid=65534', '--regid=65534', '--clear-groups', executable, 'status', '-control=app'];
+		const env = environment({ XDG_RUNTIME_DIR: folder });
+		const { status, stderr } = spawnSync('setpriv', words, { encoding: 'utf8', env });
+		expect({ status, stderr }).toEqual({
+			status: 3,
+			stderr: 'no supervisor answers at /run/app/control: there is no such socket\n',
+		});
+	});
+
+	it.each(['x'.repeat(300), `${'x'.repeat(150)}/control`])('by the name %s is nobody', async (name) => {
+		const { status, stderr } = await command(['status', `-control=${name}`]).done;
+		expect(status).toBe(3);
+		expect(stderr).toMatch(/^no supervisor answers at .*: .*\n$/);
 	});
 
 	it('is not found as one', async () => {

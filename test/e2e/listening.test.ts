@@ -117,6 +117,27 @@ while True:
 		expect(said).not.toContain('entered');
 	});
 
+	it.runIf(isRoot)('whose owner can’t be set leaves no file', () => {
+		const folder = scratch();
+		execFileSync('chmod', ['777', folder]);
+		const path = join(folder, 'a.sock');
+		const flags = [`-listen=unix://${path}?user=root`, '-command=true'];
+		const words = ['--reuid=65534', '--regid=65534', '--clear-groups', executable, ...flags];
+		const { status, stderr } = spawnSync('setpriv', words, { encoding: 'utf8' });
+		expect(status).toBe(1);
+		expect(stderr).toMatch(new RegExp(`Unable to open socket listen unix ${path}: chown: operation not permitted\n$`));
+		expect(existsSync(path)).toBe(false);
+	});
+
+	it('is not said to have been removed where a start fails after it was made', () => {
+		const path = join(scratch(), 'a.sock');
+		const flags = [`-listen=unix://${path}`, `-control=${path}`, '-command=true'];
+		const { status, stderr } = spawnSync(executable, flags, { encoding: 'utf8' });
+		expect(status).toBe(1);
+		expect(stderr).toMatch(/Unable to open control socket .*: address already in use\n$/);
+		expect(existsSync(path)).toBe(false);
+	});
+
 	it('keeps the mask’s mode without any', async () => {
 		const path = join(scratch(), 'a.sock');
 		const program = run(

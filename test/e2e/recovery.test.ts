@@ -9,6 +9,7 @@ import {
 	mkdirSync,
 	openSync,
 	readFileSync,
+	rmSync,
 	statSync,
 	truncateSync,
 	writeFileSync,
@@ -660,6 +661,52 @@ describe('a journal', () => {
 			expect(replay.status).toBe(0);
 		},
 	);
+
+	it('that somebody removes is written anew, and a start after a crash finds it', async () => {
+		const self = await lives(['-start=50'], shell(patient));
+		self.start();
+		await self.logged(/Generation 1 is up/);
+		rmSync(self.journal);
+		self.signal('SIGHUP');
+		await self.logged(/Somebody has removed the journal .*; it is written anew$/);
+		await self.logged(/Generation 2 is up/);
+		await self.logged(/(exit status 0|signal: hangup)$/);
+		await self.kill();
+		self.start();
+		await self.logged(/Recovered from .*: took over \d+$/);
+		self.signal('SIGTERM');
+		expect((await self.ended()).status).toBe(0);
+	});
+
+	it('in the place of which somebody has put another is not written over', async () => {
+		const self = await lives(['-start=50'], shell(patient));
+		self.start();
+		await self.logged(/Generation 1 is up/);
+		rmSync(self.journal);
+		writeFileSync(self.journal, 'other\n');
+		self.signal('SIGHUP');
+		await self.logged(/Somebody has put another file at .*: a start after a crash goes by that one$/);
+		self.signal('SIGTERM');
+		expect((await self.ended()).status).toBe(0);
+		expect(readFileSync(self.journal, 'utf8')).toBe('other\n');
+	});
+
+	it('that knows nothing of a child has it named', async () => {
+		const self = await lives(['-start=50', '-signal=USR1'], shell('trap "" USR1; while :; do sleep 0.02; done'));
+		self.start();
+		await self.logged(/Generation 1 is up/);
+		const known = readFileSync(self.journal, 'utf8');
+		self.signal('SIGHUP');
+		await self.logged(/Generation 2 is up/);
+		await self.kill();
+		const [, unknown = 0] = pidsIn(readFileSync(self.journal, 'utf8'));
+		onTestFinished(() => void kill(unknown, 'SIGKILL'));
+		writeFileSync(self.journal, known);
+		self.start();
+		await self.logged(
+			new RegExp(`Processes ${unknown} of an earlier supervisor live on, and are no child that it knew$`),
+		);
+	});
 
 	it('is compacted when it has grown, and the next life recovers from it', async () => {
 		const self = await killed();

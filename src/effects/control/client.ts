@@ -75,6 +75,10 @@ export function open(path: string, url: string, options: AskOptions & { headers?
 			{ socketPath: path, path: url, method, agent: false, ...(signal && { signal }), ...(headers && { headers }) },
 			resolve,
 		);
+		request.on('upgrade', (_, socket) => {
+			socket.destroy();
+			reject(new NoAnswer(`no supervisor answers at ${path}: what answers there is none`));
+		});
 		request.on('error', (error) => {
 			if (signal?.aborted) reject(signal.reason);
 			else reject(new NoAnswer(`no supervisor answers at ${path}: ${wordsFor(error)}`, { cause: error }));
@@ -131,6 +135,8 @@ const words: Record<string, string> = {
 	ENOENT: 'there is no such socket',
 	ECONNREFUSED: 'nobody listens there',
 	EACCES: 'permission denied',
+	ENAMETOOLONG: 'the path is too long',
+	ELOOP: 'its links lead nowhere',
 	ECONNRESET: 'it has closed the connection',
 	EPIPE: 'it has closed the connection',
 };

@@ -1,5 +1,5 @@
 /** Which supervisor is meant. */
-import { readdirSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { harmless } from '../terminal/words.ts';
 import { askStatus } from './answers.ts';
@@ -41,7 +41,7 @@ export async function findControl(named: string | undefined, env: NodeJS.Process
 function pathOf(given: string, env: NodeJS.ProcessEnv): string {
 	if (given.includes('/')) return given;
 	const paths = folders(env).map((folder) => join(folder, given, 'control'));
-	return paths.find((path) => statSync(path, { throwIfNoEntry: false })) ?? paths[0] ?? given;
+	return paths.find(existsSync) ?? paths[0] ?? given;
 }
 
 function folders({ XDG_RUNTIME_DIR }: NodeJS.ProcessEnv): string[] {

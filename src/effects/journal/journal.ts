@@ -1,5 +1,5 @@
 /** The journal: every fact as one JSON line, appended in one write before anybody acts on it. */
-import { closeSync, fstatSync, ftruncateSync, renameSync, unlinkSync, writeSync } from 'node:fs';
+import { closeSync, fstatSync, ftruncateSync, lstatSync, renameSync, unlinkSync, writeSync } from 'node:fs';
 import { nullable, number } from 'valibot';
 import type { Fact } from '../../machines/facts.ts';
 import { evolvePast, type Past } from '../../machines/past.ts';
@@ -66,6 +66,7 @@ export function fileJournal({ path, fd: opened, header, start, report, inheritan
 	let last: Fact | null = null;
 	let isBroken = false;
 	let hasHeader = false;
+	let isLost = false;
 	/** A checkpoint knows nothing of it. */
 	let isUpgrading = false;
 	inheritance.leave(journalPart, () => ({ state: fd, fds: [fd] }));
@@ -115,8 +116,27 @@ export function fileJournal({ path, fd: opened, header, start, report, inheritan
 	}
 
 	function rest() {
-		if (size <= nextCompaction || isUpgrading || !past.roster || !last) return;
-		if (stateOf(past.roster) === 'running') compact(last);
+		if (isUpgrading || !past.roster || !last) return;
+		keep(last);
+		if (size > nextCompaction && ['running', 'draining'].includes(stateOf(past.roster))) compact(last);
+	}
+
+	/** A start after a crash would find nothing where somebody has removed the file. */
+	function keep(fact: Fact) {
+		const { dev, ino } = fstatSync(fd);
+		const there = lstatSync(path, { throwIfNoEntry: false });
+		const isThere = there?.dev === dev && there.ino === ino;
+		if (isThere === !isLost) return;
+		isLost = !isThere;
+		if (isThere) return;
+		if (there) return report(`Somebody has put another file at ${path}: a start after a crash goes by that one`);
+		try {
+			replace(fact);
+			isLost = false;
+			report(`Somebody has removed the journal ${path}; it is written anew`);
+		} catch (error) {
+			report(`Somebody has removed the journal ${path}, and it can't be written anew: ${wordsOf(error)}`);
+		}
 	}
 
 	function attempt(work: () => void) {

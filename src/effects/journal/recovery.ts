@@ -82,6 +82,10 @@ export function recover(header: Header, folded: Roster, user: User | null): Reco
 		const remarks = held
 			.filter(({ child }) => !pipes.some((pipe) => pipe.child === child))
 			.map(({ pid }) => `The output of ${pid} can't be taken over: it prints elsewhere`);
+		const unknown = relatives
+			.filter(({ pid, child }) => child > roster.lastChild && lookUp(pid)?.group === pid)
+			.map(({ pid }) => pid);
+		if (unknown.length > 0) remarks.push(unknownText(unknown));
 		const survivors = held.map(({ child, pid, pidfd }) => ({
 			child,
 			pid,
@@ -100,6 +104,11 @@ export function recover(header: Header, folded: Roster, user: User | null): Reco
 		const why = `${error.message} (it takes CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH, or the same user and ptrace allowed)`;
 		return { denied: held.map(({ pid }) => pid), why };
 	}
+}
+
+/** What was spawned while the journal could not be written. */
+export function unknownText(pids: number[]): string {
+	return `Processes ${pids.join(', ')} of an earlier supervisor live on, and are no child that it knew`;
 }
 
 /** Children that were about to be spawned are looked for among all processes; whoever is not found never was. */

@@ -1,5 +1,6 @@
 /** Prints to an fd in large pieces, and waits for whoever reads it. */
 import { writeSync } from 'node:fs';
+import { wordsOf } from '../os/words.ts';
 
 /** As a shell calls the end by SIGPIPE. */
 const nobodyReads = 141;
@@ -12,8 +13,9 @@ export function printer(fd: number) {
 			for (let rest = Buffer.from(text); rest.length > 0; ) rest = rest.subarray(writeSync(fd, rest));
 			text = '';
 		} catch (error) {
-			if ((error as NodeJS.ErrnoException).code !== 'EPIPE') throw error;
-			process.exit(nobodyReads);
+			if ((error as NodeJS.ErrnoException).code === 'EPIPE') process.exit(nobodyReads);
+			process.stderr.write(`what was asked for could not be written: ${wordsOf(error)}\n`);
+			process.exit(1);
 		}
 	}
 

@@ -4,6 +4,7 @@ import { copyUp, moveUp, setNonBlocking } from '../os/descriptors.ts';
 import { call, constants, errno, SyscallError } from '../os/libc.ts';
 import { isHungUp } from '../os/poll.ts';
 import { fileOf } from '../os/proc.ts';
+import { wordsOf } from '../os/words.ts';
 import { boundAddress, resolve, type SocketAddress, splitHostPort, splitUri } from './address.ts';
 import type { MadeFile } from './madeFile.ts';
 import { type ListenOptions, listenOptions } from './options.ts';
@@ -91,8 +92,9 @@ function openTcp(uri: string, scheme: 'tcp' | 'tcp4' | 'tcp6', authority: string
 }
 
 function listenError(network: string, address: string, error: unknown): Error {
-	if (!(error instanceof SyscallError)) return error as Error;
-	return new Error(`listen ${network} ${address}: ${error.syscall}: ${error.message}`, { cause: error });
+	const { syscall } = error as NodeJS.ErrnoException;
+	if (syscall === undefined) return error as Error;
+	return new Error(`listen ${network} ${address}: ${syscall}: ${wordsOf(error)}`, { cause: error });
 }
 
 function listenOn(uri: string, address: SocketAddress, isDualStack: boolean): Listener {

@@ -8,6 +8,7 @@ import {
 	lstatSync,
 	openSync,
 	readFileSync,
+	rmSync,
 	unlinkSync,
 } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
@@ -24,6 +25,7 @@ export function listenAt(path: string, options: FileOptions): { fd: number; file
 	unixAddress(path);
 	const fd = newSocket(constants.AF_UNIX);
 	const release = lockFolder(path);
+	let isMade = false;
 	try {
 		try {
 			bind();
@@ -34,6 +36,7 @@ export function listenAt(path: string, options: FileOptions): { fd: number; file
 			unlinkSync(path);
 			bind();
 		}
+		isMade = true;
 		// Nobody can connect before listen(2).
 		setOwner(path, options, null);
 		call('listen', fd, backlog());
@@ -41,6 +44,7 @@ export function listenAt(path: string, options: FileOptions): { fd: number; file
 		return { fd, file: { path, dev, ino } };
 	} catch (error) {
 		closeSync(fd);
+		if (isMade) rmSync(path, { force: true });
 		throw error;
 	} finally {
 		release();
