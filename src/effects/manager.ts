@@ -70,7 +70,8 @@ export function managerOf({ env, past, inheritance }: ManagerOptions): Manager {
 				isReloading = true;
 				return reloading();
 			case 'generation.promoted':
-				if (isReady && !isReloading) return [];
+				// One that was kept becomes whole also while the next one boots.
+				if (isReady && (!isReloading || roster.candidate !== null)) return [];
 				[isReady, isReloading] = [true, false];
 				return ['READY=1'];
 			case 'generation.givenUp':
@@ -90,9 +91,10 @@ export function managerOf({ env, past, inheritance }: ManagerOptions): Manager {
 		}
 	}
 
-	/** Another process: it is told anew. */
-	function afterCrash({ isWhole, stopSignal, candidate }: Roster): string[] {
-		isReady = isWhole && stopSignal === null;
+	/** Another process: it is told anew. One that was kept, and not whole, may stay so. */
+	function afterCrash({ isWhole, serving, children, stopSignal, candidate }: Roster): string[] {
+		const isServed = children.some(({ generation, phase }) => generation === serving && phase === 'serving');
+		isReady = (isWhole || isServed) && stopSignal === null;
 		isReloading = isReady && candidate !== null;
 		if (!isReady) return [];
 		return isReloading ? ['READY=1', ...reloading()] : ['READY=1'];

@@ -115,6 +115,51 @@ describe('a manager is told', () => {
 		expect(words(manager({}, { manager: told }).tell(simulation)).at(-1)).toBe('READY=1');
 	});
 
+	/** Two workers, of which the second was lost in the rotation: it was kept as nobody else lived. */
+	const kept = () =>
+		simulate()
+			.start({ size: 2, respawn: 10 })
+			.spawned(1)
+			.spawned(2)
+			.up(1)
+			.up(2)
+			.signal('HUP')
+			.spawned(3)
+			.spawned(4)
+			.up(3)
+			.exited(1, 1)
+			.exited(2, 1)
+			.exited(4, 1);
+
+	it('after a crash that it is up, where one serves that was kept and is not whole', () => {
+		const roster = kept().roster();
+		expect(roster).toMatchObject({ serving: 2, isWhole: false, candidate: null });
+		if (!roster) throw new Error('nothing is known');
+		const simulation = simulate().tell({ type: 'supervisor.recovered', pid: 2, by: 'start', roster });
+		expect(words(manager().tell(simulation))).toEqual(['READY=1']);
+	});
+
+	it('that a rotation has ended when its candidate has come up, and not when the one before is whole at last', () => {
+		const { tell } = manager();
+		const simulation = kept().tell({ type: 'respawn.due', generation: 2, index: 1 });
+		const child = simulation.roster()?.lastChild ?? 0;
+		simulation.spawned(child);
+		tell(simulation);
+		const began = simulation.history.length;
+		simulation
+			.signal('HUP')
+			.spawned(child + 1)
+			.spawned(child + 2);
+		expect(words(tell(simulation, began))).toEqual(['RELOADING=1', micros]);
+		const whole = simulation.history.length;
+		simulation.up(child);
+		expect(simulation.history.slice(whole).map(({ type }) => type)).toContain('generation.promoted');
+		expect(words(tell(simulation, whole))).toEqual([]);
+		const done = simulation.history.length;
+		simulation.up(child + 1).up(child + 2);
+		expect(words(tell(simulation, done))).toEqual(['READY=1']);
+	});
+
 	it('what it had not taken before an upgrade', async () => {
 		const told = { isReady: true, isReloading: false, waiting: ['READY=1'] };
 		const { heard } = manager({}, { manager: told });

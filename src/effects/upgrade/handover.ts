@@ -46,9 +46,9 @@ export function becomeProgram(inheritance: Inheritance, path: string | Buffer, a
 		throw new Error('execve returned');
 	} catch (error) {
 		ownSignals();
-		for (const fd of fds) setKept(fd, false);
 		closeSync(memory);
 		tellAgain(unread);
+		for (const fd of fds) setKept(fd, false);
 		throw error;
 	}
 }
