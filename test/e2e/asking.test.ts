@@ -930,18 +930,24 @@ describe('the facts', () => {
 			expect(data.seq).toBe(id);
 			expect(id).toBe((events[0]?.id ?? 0) + index);
 		}
-		const again = await new Promise<string>((resolve) => {
-			const back = createConnection(self.control);
-			onTestFinished(() => void back.destroy());
-			let more = '';
-			back.setEncoding('utf8').on('data', (chunk) => {
-				more += chunk;
-				if (more.includes('generation.promoted')) resolve(more);
+		const comeBack = (url: string, sign: string) =>
+			new Promise<string>((resolve) => {
+				const back = createConnection(self.control);
+				onTestFinished(() => void back.destroy());
+				let more = '';
+				back.setEncoding('utf8').on('data', (chunk) => {
+					more += chunk;
+					if (more.includes(sign)) resolve(more);
+				});
+				back.write(`GET ${url} HTTP/1.1\r\nLast-Event-ID: ${events[0]?.id}\r\n\r\n`);
 			});
-			back.write(`GET /facts HTTP/1.1\r\nLast-Event-ID: ${events[0]?.id}\r\n\r\n`);
-		});
-		expect(again).not.toContain('event: checkpoint');
-		expect(again).toContain('generation.started');
+		for (const url of ['/facts', `/facts?run=${events[0]?.data.run}`]) {
+			const again = await comeBack(url, 'generation.promoted');
+			expect(again).not.toContain('event: checkpoint');
+			expect(again).toContain('generation.started');
+		}
+		// Of another supervisor, whose numbers may be the same.
+		await comeBack('/facts?run=another', 'event: checkpoint');
 	});
 });
 

@@ -13,6 +13,8 @@ const [mostUntaken, mostEver, patience] = [1024 * 1024, 32 * 1024 * 1024, 2000];
 const mostKept = 1024;
 
 export interface FactStreamOptions {
+	/** Another supervisor at the same path counts from 1 again. */
+	run: string;
 	/** The number of the last fact. */
 	seq: () => number;
 	roster: () => Roster | null;
@@ -21,7 +23,7 @@ export interface FactStreamOptions {
 }
 
 /** The readers of one supervisor's facts. */
-export function factStream({ seq, roster, recent }: FactStreamOptions) {
+export function factStream({ run, seq, roster, recent }: FactStreamOptions) {
 	const readers = new Set<ServerResponse>();
 	const slow = new Set<ServerResponse>();
 	const kept = recent.map(eventOf);
@@ -29,12 +31,14 @@ export function factStream({ seq, roster, recent }: FactStreamOptions) {
 	/** An answer that does not end. */
 	function serve({ headers, url = '/' }: IncomingMessage, response: ServerResponse) {
 		response.writeHead(200, { 'Content-Type': 'text/event-stream', 'Cache-Control': 'no-store' });
-		const after = String(headers['last-event-id'] ?? new URLSearchParams(url.split('?')[1]).get('after') ?? '');
-		const missed = /^\d{1,15}$/.test(after) ? seq() - Number(after) : Number.NaN;
+		const query = new URLSearchParams(url.split('?')[1]);
+		const after = String(headers['last-event-id'] ?? query.get('after') ?? '');
+		const isOurs = (query.get('run') ?? run) === run;
+		const missed = isOurs && /^\d{1,15}$/.test(after) ? seq() - Number(after) : Number.NaN;
 		if (missed >= 0 && missed <= kept.length) {
 			response.write(`:\n\n${kept.slice(kept.length - missed).join('')}`);
 		} else {
-			const checkpoint = { checkpoint: roster(), seq: seq(), at: Date.now() };
+			const checkpoint = { checkpoint: roster(), seq: seq(), at: Date.now(), run };
 			response.write(`id: ${seq()}\nevent: checkpoint\ndata: ${JSON.stringify(checkpoint)}\n\n`);
 		}
 		readers.add(response);

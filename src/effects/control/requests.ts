@@ -31,7 +31,7 @@ export function requestsOf(options: RequestsOptions) {
 	const { admit, past } = options;
 	const waiting = new Map<ServerResponse, number>();
 	const upgrading = new Set<ServerResponse>();
-	const facts = factStream({ seq: options.seq, roster: () => past().roster, recent: options.recent });
+	const facts = factStream({ run: options.run, seq: options.seq, roster: () => past().roster, recent: options.recent });
 	let counting: Promise<Held | null> | null = null;
 
 	const routes: Record<string, Record<string, Act>> = {

@@ -26,7 +26,7 @@ async function* itemsOf(path: string, signal: AbortSignal): AsyncGenerator<Item>
 			if (!isSame) last = 0;
 			[known, isLost] = [source, false];
 			const headers = { ...(last > 0 && { 'Last-Event-ID': String(last) }) };
-			const stream = await open(path, '/facts', { signal, headers });
+			const stream = await open(path, `/facts?run=${encodeURIComponent(source.run ?? '')}`, { signal, headers });
 			for await (const lines of linesIn(stream)) {
 				const fresh: Line[] = lines.filter(({ seq }) => seq > last);
 				last = fresh.at(-1)?.seq ?? last;

@@ -13,14 +13,16 @@ export function drainReminder(log: Pick<Log, 'say'>, roster: () => Roster | null
 
 	/** Looks at a fact: only one that has somebody leave needs a timer. */
 	function note({ type }: Fact) {
-		if (pending === null && (type === 'child.signalled' || type === 'supervisor.recovered')) wait();
+		if (type === 'child.signalled' || type === 'supervisor.recovered') wait();
 	}
 
 	function wait() {
+		if (pending) clearTimeout(pending);
+		pending = null;
 		const now = bootClock();
-		const next = Math.min(...draining().map(({ clock }) => dueAfter(now - clock) - (now - clock)));
+		const next = Math.min(...draining().map(({ clock }) => clock + dueAfter(seen - clock) - now));
 		if (next === Number.POSITIVE_INFINITY) return;
-		pending = setTimeout(remind, next);
+		pending = setTimeout(remind, Math.max(0, next));
 		pending.unref();
 	}
 
