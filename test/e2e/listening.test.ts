@@ -1,11 +1,11 @@
 /** What a listener's URI may ask for, sockets of a manager by name, and a path that somebody removes. */
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
-import { constants, existsSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { constants, existsSync, readFileSync, readlinkSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { until } from '../support/proc.ts';
+import { fdsOf, until } from '../support/proc.ts';
 import { executable, fixture, isRoot, kill, run, scratch } from '../support/program.ts';
 
 const supervise = (flags: string[], script = 'trap "exit 0" HUP TERM; while :; do sleep 0.02; done') =>
@@ -13,6 +13,13 @@ const supervise = (flags: string[], script = 'trap "exit 0" HUP TERM; while :; d
 
 /** TCP_INFO of the listening socket on fd 3: tcpi_sacked is its backlog (tcp(7)). */
 const backlogOf = `python3 -c "import socket; print('backlog', int.from_bytes(socket.socket(fileno=3).getsockopt(6, 11, 104)[28:32], 'little'))"`;
+
+/** Whether the kernel has a listening TCP socket that a process holds. */
+function isListeningOn(pid: number): boolean {
+	const inodes = fdsOf(pid).map((fd) => readlinkSync(`/proc/${pid}/fd/${fd}`));
+	const listening = readFileSync('/proc/net/tcp', 'utf8').matchAll(/^\s*\d+: \S+ \S+ 0A (?:\S+\s+){5}(\d+)/gm);
+	return [...listening].some(([, inode]) => inodes.includes(`socket:[${inode}]`));
+}
 
 describe('?backlog=', () => {
 	it.each([
@@ -24,7 +31,12 @@ describe('?backlog=', () => {
 		expect(told).toBe(backlog);
 	});
 
-	it('that is changed takes effect on a socket that is taken over after a crash', async () => {
+	const usual = readFileSync('/proc/sys/net/core/somaxconn', 'utf8').trim();
+
+	it.each([
+		['changed', '?backlog=9', '9'],
+		['taken away', '', usual],
+	])('that is %s takes effect on a socket that is taken over after a crash', async (_, option, backlog) => {
 		const journal = join(scratch(), 'journal');
 		const script = 'trap "exit 0" HUP TERM; while :; do sleep 0.02; done';
 		const port = await freePort();
@@ -33,13 +45,24 @@ describe('?backlog=', () => {
 		kill(first.pid, 'SIGKILL');
 		await first.ended;
 		const second = supervise(
-			[`-listen=tcp://127.0.0.1:${port}?backlog=9`, `-journal=${journal}`],
+			[`-listen=tcp://127.0.0.1:${port}${option}`, `-journal=${journal}`],
 			`${backlogOf}; ${script}`,
 		);
 		await second.logged(/^Recovered from/);
 		second.signal('SIGHUP');
 		const [, told] = await second.logged(/\] backlog (\d+)$/);
-		expect(told).toBe('9');
+		expect(told).toBe(backlog);
+	});
+
+	it('is told again where a child has shut the socket down', async () => {
+		const shutdown = `python3 -c "import socket; socket.socket(fileno=3).shutdown(2)"`;
+		const script = `trap "exit 0" HUP; test $SOCKETMASTER_CHILD = 1 && ${shutdown} || ${backlogOf}; while :; do sleep 0.02; done`;
+		const program = supervise(['-listen=tcp://127.0.0.1:0?backlog=7'], script);
+		await program.logged(/^Generation 1 is up/);
+		await until('the socket is shut down', () => !isListeningOn(program.pid));
+		program.signal('SIGHUP');
+		const [, told] = await program.logged(/\] backlog (\d+)$/);
+		expect(told).toBe('7');
 	});
 });
 

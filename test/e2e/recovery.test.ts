@@ -5,6 +5,7 @@ import {
 	appendFileSync,
 	chmodSync,
 	chownSync,
+	constants,
 	existsSync,
 	mkdirSync,
 	openSync,
@@ -765,11 +766,13 @@ describe('without the right to', () => {
 describe('SOCKETMASTER_FD', () => {
 	it('names the socket to start with', async () => {
 		const first = await lives(['-start=50'], shell(patient));
-		const script = `import os, socket; s = socket.socket(); s.bind(("127.0.0.1", ${first.port})); s.listen(); os.dup2(s.fileno(), 9); os.execv("${executable}", ["socketmaster", "-start=50", "-listen=tcp://127.0.0.1:${first.port}", "-command=/bin/sh", "--", "-c", "echo fd=[$SOCKETMASTER_FD]; exec sleep 60"])`;
+		const script = `import os, socket; s = socket.socket(); s.bind(("127.0.0.1", ${first.port})); s.listen(); os.dup2(s.fileno(), 9); os.execv("${executable}", ["socketmaster", "-start=50", "-listen=tcp://127.0.0.1:${first.port}?nonblocking", "-command=/bin/sh", "--", "-c", "echo fd=[$SOCKETMASTER_FD]; grep flags: /proc/self/fdinfo/3; exec sleep 60"])`;
 		writeFileSync(first.journal, '');
 		const program = run(['-c', script], { command: 'python3', env: environment({ SOCKETMASTER_FD: '9' }) });
 		await program.logged(/^Generation 1 is up/);
 		expect(program.lines()).toContainEqual(expect.stringMatching(/\] fd=\[\]$/));
+		const [, flags = ''] = await program.logged(/\] flags:\s+(\d+)$/);
+		expect(Number.parseInt(flags, 8) & constants.O_NONBLOCK).not.toBe(0);
 		expect(await answers(first.port)).toBe(true);
 	});
 });

@@ -57,7 +57,10 @@ export function closeListener({ fd, file }: Listener): void {
 	if (file) removeFile(file);
 }
 
-/** What can be set on one that listens: a second listen(2) changes the backlog. */
+/**
+ * What can be set on one that listens: a second listen(2) changes the backlog. O_NONBLOCK is never taken away: children
+ * that live may rely on it, and have set it themselves.
+ */
 function configured(listener: Listener, { backlog: wanted, isNonBlocking }: ListenOptions): Listener {
 	if (wanted !== null) call('listen', listener.fd, wanted);
 	if (isNonBlocking) setNonBlocking(listener.fd);
@@ -66,10 +69,19 @@ function configured(listener: Listener, { backlog: wanted, isNonBlocking }: List
 
 /** A listener that was taken over, with what its URI asks for now. @throws {Error} */
 export function withOptions(listener: Listener, uri: string): Listener {
-	const { scheme, query } = splitUri(uri);
-	const options = listenOptions(query, scheme === 'unix');
+	const options = optionsOf(uri);
 	if (listener.file && isFile(listener.file.path, listener.file)) setOwner(listener.file.path, options, options.mode);
-	return configured({ ...listener, uri }, options);
+	return configured({ ...listener, uri }, { ...options, backlog: backlogOf(uri) });
+}
+
+function optionsOf(uri: string): ListenOptions {
+	const { scheme, query } = splitUri(uri);
+	return listenOptions(query, scheme === 'unix');
+}
+
+/** Null for one that somebody else has opened, and that is to be left as it is. */
+function backlogOf(uri: string): number | null {
+	return optionsOf(uri).backlog ?? (splitUri(uri).scheme === 'fd' ? null : backlog());
 }
 
 function openTcp(uri: string, scheme: 'tcp' | 'tcp4' | 'tcp6', authority: string): Listener {
@@ -133,7 +145,7 @@ function openInherited(uri: string, text: string): Listener {
 }
 
 /** Has a socket listen again that was shut down; one that was given a free port has lost it. @throws {SyscallError} also when somebody else has that port now */
-export function reviveListener({ fd, address }: Listener): void {
+export function reviveListener({ fd, address, uri }: Listener): void {
 	const { host, port } = splitHostPort(address);
 	const [at] = resolve(host, port, host.includes(':') ? 'tcp6' : 'tcp4');
 	try {
@@ -142,7 +154,7 @@ export function reviveListener({ fd, address }: Listener): void {
 		// It is bound still.
 		if (!(error instanceof SyscallError) || error.code !== 'EINVAL') throw error;
 	}
-	call('listen', fd, backlog());
+	call('listen', fd, backlogOf(uri) ?? backlog());
 }
 
 /** Whether a child has shut the socket down, for all that share it. One of UNIX still says then that it listens (poll(2) knows). */

@@ -89,7 +89,7 @@ function openOrInherit(uri: string, fd: string | undefined, deniedPids: number[]
 	const holders = deniedPids.length > 0 ? `; children of an earlier supervisor hold it: ${deniedPids.join(', ')}` : '';
 	return StartError.unless(
 		'Unable to open socket',
-		() => ({ ...openListener(fd ? `fd://${fd}` : withoutName(uri, process.env)), uri }),
+		() => (fd ? withOptions(openListener(`fd://${fd}`), uri) : { ...openListener(withoutName(uri, process.env)), uri }),
 		holders,
 	);
 }
