@@ -49,6 +49,12 @@ export const childMachine = childSetup.createMachine({
 				spawn: { target: 'alive', actions: { type: 'decide', params: decisions.spawning } },
 				adopt: [
 					{ guard: isAdopted('spawning'), target: 'alive.staying.spawning' },
+					{
+						guard: 'isAdoptedAnnounced',
+						target: 'alive.staying.proving',
+						actions: ['keepAdopted', { type: 'decide', params: decisions.proving }],
+						description: 'it had said that it is up',
+					},
 					{ guard: isAdopted('booting'), target: 'alive.staying.booting', actions: 'keepAdopted' },
 					{ guard: isAdopted('proving'), target: 'alive.staying.proving', actions: 'keepAdopted' },
 					{ guard: isAdopted('serving'), target: 'alive.staying.serving', actions: 'keepAdopted' },

@@ -76,6 +76,8 @@ const base = setup({
 	},
 	guards: {
 		isAdoptedIn: ({ event }, phase: Phase) => event.type === 'adopt' && event.as.phase === phase,
+		isAdoptedAnnounced: ({ event }) =>
+			event.type === 'adopt' && event.as.phase === 'booting' && event.as.ready !== null,
 		isAdoptedLingeringInTime: ({ context, event }) =>
 			event.type === 'adopt' && event.as.phase === 'lingering' && context.plan.kill > 0,
 		leavesOthers: ({ event }) => event.type === 'child.exited' && event.left.length > 0,
@@ -109,7 +111,13 @@ export const decisions = {
 		index,
 	}),
 	ready: ({ context: { child } }: { context: ChildContext }): Decision => ({ type: 'child.ready', child }),
-	proving: ({ context: { child }, event }: Args): Decision => ({ type: 'child.proving', child, by: wordOf(event) }),
+	proving: ({
+		context: { child },
+		event,
+	}: {
+		context: ChildContext;
+		event: ChildHappening | ChildOrder;
+	}): Decision => ({ type: 'child.proving', child, by: wordOf(event as ChildHappening | Adoption) }),
 	rejected: ({ context }: { context: ChildContext }): Decision => ({
 		type: 'child.rejected',
 		child: context.child,
@@ -222,8 +230,9 @@ function lateness({ pid, plan }: Pick<ChildContext, 'pid' | 'plan'>): string {
 	return `${pid} has not said in time that it is up (-start=${plan.start})`;
 }
 
-function wordOf(happening: ChildHappening): Word {
-	return happening.type === 'child.announced' ? happening.by : 'wait';
+function wordOf(event: ChildHappening | Adoption): Word {
+	if (event.type === 'adopt') return event.as.ready ?? 'wait';
+	return event.type === 'child.announced' ? event.by : 'wait';
 }
 
 /** When it has to be up after it has asked for more time: never later than some times -start after its birth. */

@@ -1,5 +1,5 @@
 /** What one supervisor leaves to the next, when it was killed or failed in the middle of a step. */
-import { type Roster, type RosterChild, withoutChild } from './roster.ts';
+import { isLeaving, type Roster, type RosterChild, withoutChild } from './roster.ts';
 
 /** What a supervisor that was killed leaves to the next: a child that had no process yet never was. */
 export function withoutUnborn(roster: Roster): Roster {
@@ -7,13 +7,14 @@ export function withoutUnborn(roster: Roster): Roster {
 	return unborn.reduce(withoutChildThatNeverWas, { ...roster, unanswered: null });
 }
 
-/** One that was to take the place of another leaves that to be filled. */
+/** Its place is to be filled, where that is done; a candidate beside one that serves begins again instead. */
 export function withoutChildThatNeverWas(
 	roster: Roster,
 	{ child, generation, index, attempt, wasUp, since }: RosterChild,
 ): Roster {
 	const rest = withoutChild(roster, child);
-	if (attempt === 0 || generation !== roster.serving) return rest;
+	const isWanted = generation === roster.serving || (generation === roster.candidate && roster.serving === 0);
+	if ((roster.plan.respawn < 0 && attempt === 0) || !isWanted) return rest;
 	return {
 		...rest,
 		respawns: [...rest.respawns, { generation, index, attempt, wasUp, millis: 0, at: since, clock: null, isDue: true }],
@@ -23,8 +24,15 @@ export function withoutChildThatNeverWas(
 /** Whether each child of the candidate has a process, or had one; where nobody else serves, one is better than none. */
 export function isCandidateBorn({ candidate, serving, lastSize, children, respawns }: Roster): boolean {
 	if (candidate === null) return true;
-	const born = [...children, ...respawns].filter(({ generation }) => generation === candidate).length;
+	const present = children.filter((child) => !isLeaving(child));
+	const born = [...present, ...respawns].filter(({ generation }) => generation === candidate).length;
 	return born >= (serving === 0 ? 1 : lastSize);
+}
+
+/** Nobody serves and older generations drain, and what was asked for has not been tried again yet. */
+export function isServiceLost({ serving, candidate, asked, children, respawns }: Roster): boolean {
+	const isServed = [...children, ...respawns].some(({ generation }) => generation === serving);
+	return serving !== 0 && candidate === null && asked !== 'start' && !isServed && children.length > 0;
 }
 
 /**

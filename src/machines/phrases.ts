@@ -92,6 +92,7 @@ const guards: Record<string, string> = {
 	isCandidateUnborn: 'its candidate had no process yet',
 	wasStarting: 'it was starting',
 	wasRotating: 'it was rotating',
+	wasServiceLost: 'nobody serves, and others leave',
 	// of a generation
 	'isAdoptedAs starting': 'its children were starting',
 	'isAdoptedAs serving': 'its children serve',
@@ -112,6 +113,7 @@ const guards: Record<string, string> = {
 	'isAdoptedIn serving': 'it was serving',
 	'isAdoptedIn draining': 'it was draining',
 	'isAdoptedIn killing': 'it had been killed',
+	isAdoptedAnnounced: 'it had said that it is up',
 	isAdoptedLingeringInTime: 'its group lives on, and -kill is set',
 	leavesOthers: 'others of its group live on',
 	leavesOthersInTime: 'others of its group live on, and -kill is set',

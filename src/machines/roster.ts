@@ -1,5 +1,6 @@
 /** The roster: who lives, in which phase, since when. A fold over facts that decides nothing. */
 import type { Asker, Fact, Plan, Request, Word } from './facts.ts';
+import { isHealthy, respawnWait } from './respawn.ts';
 
 export type Phase = 'spawning' | 'booting' | 'proving' | 'serving' | 'draining' | 'killing' | 'lingering';
 
@@ -19,7 +20,7 @@ export interface RosterChild {
 	clock: number | null;
 	/** Until when it has to say that it is up, where that was moved: in milliseconds since boot. */
 	deadline: number | null;
-	/** How it is known to be up; null before. */
+	/** How it is known to be up, or has said that it is; null before. */
 	ready: Word | null;
 	/** It had not said in time that it is up. */
 	isRejected: boolean;
@@ -121,7 +122,7 @@ export function evolve(roster: Roster | null, fact: Fact): Roster {
 			return { ...withoutRespawns(roster, [fact.generation]), status: fact.status };
 		case 'respawn.scheduled': {
 			const { seq: _, type: __, clock = null, ...respawn } = fact;
-			return { ...roster, respawns: [...roster.respawns, { ...respawn, clock, isDue: false }] };
+			return withRespawn(roster, { ...respawn, clock, isDue: false });
 		}
 		case 'respawn.due':
 			return {
@@ -130,6 +131,8 @@ export function evolve(roster: Roster | null, fact: Fact): Roster {
 			};
 		case 'child.spawning':
 			return spawning(roster, fact);
+		case 'child.announced':
+			return announced(roster, fact);
 		case 'deadline.moved':
 			return withChild(roster, fact.child, { deadline: fact.deadline });
 		case 'child.proving':
@@ -152,10 +155,11 @@ export function evolve(roster: Roster | null, fact: Fact): Roster {
 		case 'child.exited':
 			if (fact.left.length > 0) {
 				const { at, clock = null } = fact;
-				return withChild(roster, fact.child, { phase: 'lingering', since: at, clock });
+				return withChild(withVacancy(roster, fact), fact.child, { phase: 'lingering', since: at, clock });
 			}
-			return withoutChild(roster, fact.child);
+			return withoutChild(withVacancy(roster, fact), fact.child);
 		case 'child.spawnFailed':
+			return withoutChild(withVacancy(roster, fact), fact.child);
 		case 'child.abandoned':
 		case 'group.gone':
 			return withoutChild(roster, fact.child);
@@ -224,6 +228,33 @@ function spawning(roster: Roster, { child, generation, index, at }: Extract<Fact
 	};
 	const respawns = roster.respawns.some(isIts) ? roster.respawns.filter((each) => !isIts(each)) : roster.respawns;
 	return { ...roster, lastChild: child, children: [...roster.children, born], respawns };
+}
+
+/** One that has said that it is up is, also where its supervisor was killed before that was decided. */
+function announced(roster: Roster, { child: id, by }: Extract<Fact, { type: 'child.announced' }>): Roster {
+	const isBooting = roster.children.some(({ child, phase }) => child === id && phase === 'booting');
+	return isBooting ? withChild(roster, id, { ready: by }) : roster;
+}
+
+/** The place of one that was lost is to be filled again, also where its supervisor was killed before that was decided. */
+function withVacancy(
+	roster: Roster,
+	{ child: id, seq, at, clock }: Extract<Fact, { type: 'child.exited' | 'child.spawnFailed' }>,
+): Roster {
+	const lost = roster.children.find(({ child }) => child === id);
+	const wasLost = lost && !lost.wasForwarded && (lost.isRejected || !isLeaving(lost));
+	if (!wasLost || roster.plan.respawn < 0 || roster.stopSignal !== null) return roster;
+	const { generation, index } = lost;
+	if (generation !== roster.serving && generation !== roster.candidate) return roster;
+	const attempt = isHealthy(lost.phase === 'serving' ? lost.clock : null, clock ?? 0) ? 1 : lost.attempt + 1;
+	const millis = respawnWait(roster.plan.respawn, attempt, seq);
+	const { wasUp } = lost;
+	return withRespawn(roster, { generation, index, attempt, wasUp, millis, at, clock: clock ?? null, isDue: false });
+}
+
+/** At most one for a place. */
+function withRespawn(roster: Roster, respawn: Respawn): Roster {
+	return { ...roster, respawns: [...roster.respawns.filter((each) => !isOfPlace(each, respawn)), respawn] };
 }
 
 function isOfPlace(respawn: Respawn, { generation, index }: Pick<Respawn, 'generation' | 'index'>): boolean {

@@ -111,6 +111,18 @@ export const supervisorMachine = supervisorSetup.createMachine({
 					},
 					{ guard: 'wasStarting', target: 'alive.starting', actions: ['adopt', 'dismissOthers'] },
 					{ guard: 'wasRotating', target: 'alive.rotating', actions: ['adopt', 'dismissOthers'] },
+					{
+						guard: 'wasServiceLost',
+						target: 'alive.rotating',
+						actions: [
+							'adopt',
+							'dismissOthers',
+							{ type: 'decide', params: decisions.serviceLost },
+							{ type: 'decide', params: decisions.started },
+							'startGeneration',
+						],
+						description: 'it was killed before another one was started for the one that served',
+					},
 					{ target: 'alive.settling', actions: ['adopt', 'dismissOthers'] },
 				],
 			},

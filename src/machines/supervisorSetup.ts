@@ -3,7 +3,7 @@ import { sendTo, setup } from 'xstate';
 import type { Decision, FactOf } from './facts.ts';
 import { generationMachine } from './generation.ts';
 import type { GenerationNews, GenerationOrder } from './generationSetup.ts';
-import { isCandidateBorn } from './leftovers.ts';
+import { isCandidateBorn, isServiceLost } from './leftovers.ts';
 import {
 	askerOf,
 	type GenerationRef,
@@ -66,6 +66,8 @@ const base = setup({
 		hadBegunToStop: ({ event }) => event.type === 'supervisor.recovered' && event.roster.stopSignal !== null,
 		/** It was killed before each of its candidate's children had a process. */
 		isCandidateUnborn: ({ event }) => event.type === 'supervisor.recovered' && !isCandidateBorn(event.roster),
+		/** It was killed before another one was started for the one that served. */
+		wasServiceLost: ({ event }) => event.type === 'supervisor.recovered' && isServiceLost(event.roster),
 		wasStarting: ({ event }) =>
 			event.type === 'supervisor.recovered' && event.roster.serving === 0 && event.roster.candidate !== null,
 		wasRotating: ({ event }) => event.type === 'supervisor.recovered' && event.roster.candidate !== null,

@@ -1,0 +1,125 @@
+/** A supervisor that is killed between two facts: whoever goes on serves, and nothing that was about to follow is missing. */
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { isDecision, type Plan } from '../../src/machines/facts.ts';
+import { withoutUnborn } from '../../src/machines/leftovers.ts';
+import { possibleNext } from '../../src/machines/possible.ts';
+import { evolve, isLeaving, type Roster } from '../../src/machines/roster.ts';
+import { draining, type Simulation, simulate } from '../support/simulation.ts';
+
+/** What the first facts amount to. */
+function rosterAt({ history }: Simulation, length: number): Roster {
+	let roster: Roster | null = null;
+	for (const fact of history.slice(0, length)) roster = evolve(roster, fact);
+	if (!roster) throw new Error('nothing has happened');
+	return roster;
+}
+
+/** The next supervisor, by so many facts; null where nobody is left to go on with. */
+function recovered(simulation: Simulation, length: number): Roster | null {
+	const { unanswered, ...roster } = rosterAt(simulation, length);
+	const left = withoutUnborn({ ...roster, unanswered });
+	if (left.children.length + left.respawns.length === 0) return null;
+	const next = simulate().tell({ type: 'supervisor.recovered', pid: 1, by: 'start', roster: left });
+	if (unanswered === 'signal.HUP' || unanswered === 'signal.QUIT') next.tell({ type: unanswered });
+	return next.roster();
+}
+
+const isWanted = ({ serving, candidate }: Roster, { generation }: { generation: number }) =>
+	generation === serving || generation === candidate;
+
+/** Children that serve or are to, and places that are to be filled. */
+function wanted(roster: Roster) {
+	const children = roster.children.filter((child) => isWanted(roster, child) && !isLeaving(child) && !child.isRejected);
+	return [...children, ...roster.respawns.filter((each) => isWanted(roster, each))];
+}
+
+function placesOf(roster: Roster, generation: number): number[] {
+	const own = wanted(roster).filter((each) => each.generation === generation);
+	return [...new Set(own.map(({ index }) => index))].sort();
+}
+
+/** Where a step ends: before the next happening, or with the last fact. */
+function endOfStep({ history }: Simulation, length: number): number {
+	const next = history.findIndex((fact, index) => index >= length && !isDecision(fact));
+	return next < 0 ? history.length : next;
+}
+
+function compare(simulation: Simulation, length: number) {
+	const whole = rosterAt(simulation, endOfStep(simulation, length));
+	const next = recovered(simulation, length);
+	if (!next) return;
+	const where = `${length} of ${simulation.history.map(({ type }) => type).join(' ')}`;
+	if (wanted(whole).length > 0) expect(wanted(next), where).not.toEqual([]);
+	if (whole.plan.respawn >= 0 && whole.candidate === null && next.serving === whole.serving)
+		expect(placesOf(next, whole.serving), where).toEqual(expect.arrayContaining(placesOf(whole, whole.serving)));
+	for (const { child, phase, ready } of whole.children) {
+		if (ready === 'wait' || (phase !== 'proving' && phase !== 'serving')) continue;
+		expect(next.children.find((each) => each.child === child)?.phase, where).not.toBe('booting');
+	}
+}
+
+function cutEverywhere(simulation: Simulation) {
+	const { history } = simulation;
+	for (let length = 2; length <= history.length; length += 1) {
+		const isBorn = rosterAt(simulation, length).children.every(({ pid }) => pid !== null);
+		if (isBorn) compare(simulation, length);
+	}
+}
+
+/** What may happen, but for what begins another life or ends this one. */
+const isInLife = (type: string) => !/^(supervisor|upgrade|stop)\.|^signal\.(TERM|INT|USR2)$/.test(type);
+
+function walk(plan: Partial<Plan>, choices: number[]): Simulation {
+	const simulation = simulate().start(plan);
+	for (const choice of choices) {
+		const roster = simulation.roster();
+		if (!roster || roster.children.length + roster.respawns.length === 0) break;
+		const possible = possibleNext(roster, 'busy', new Set()).filter(({ happening }) => isInLife(happening.type));
+		// Whoever is to have a process has it, or has none, before anything else happens.
+		const births = possible.filter(({ happening }) => /^child\.spawn/.test(happening.type));
+		const next = births.length > 0 ? births : possible;
+		const chosen = next[choice % next.length];
+		if (chosen) simulation.wait(chosen.after).tell(chosen.happening);
+	}
+	return simulation;
+}
+
+describe('a supervisor that is killed between two facts', () => {
+	it('when the child that serves has ended, and an older one drains, starts another one', () => {
+		const simulation = draining().exited(2, 1);
+		const cut = simulation.history.findIndex(({ type }) => type === 'child.exited') + 1;
+		expect(recovered(simulation, cut)).toMatchObject({ candidate: 3 });
+	});
+
+	it('when a worker has ended fills its place', () => {
+		const simulation = simulate().start({ size: 2, respawn: 100 }).spawned(1).spawned(2).up(1).up(2).exited(1, 1);
+		const cut = simulation.history.findIndex(({ type }) => type === 'child.exited') + 1;
+		expect(recovered(simulation, cut)?.respawns).toEqual(simulation.roster()?.respawns);
+	});
+
+	it('when a child has said that it is up believes it', () => {
+		const simulation = draining({ ready: 'notify' });
+		simulation.signal('HUP').spawned(3).announced(3);
+		const cut = simulation.history.findLastIndex(({ type }) => type === 'child.announced') + 1;
+		expect(recovered(simulation, cut)?.children.find(({ child }) => child === 3)).toMatchObject({
+			phase: 'proving',
+			ready: 'notify',
+		});
+	});
+
+	it.each([
+		['one child', {}],
+		['one child that is started again', { respawn: 100 }],
+		['workers', { size: 2 }],
+		['workers that are started again', { size: 2, respawn: 100 }],
+		['workers that say when they are up', { size: 2, respawn: 100, ready: 'notify' }],
+	] as [string, Partial<Plan>][])('with %s has somebody serve, and every place filled', (_, plan) => {
+		fc.assert(
+			fc.property(fc.array(fc.nat(1000), { minLength: 1, maxLength: 25 }), (choices) =>
+				cutEverywhere(walk(plan, choices)),
+			),
+			{ numRuns: 100 },
+		);
+	});
+});
