@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 // A server in Node: answers with its pid, leaves gracefully on SIGHUP and SIGTERM.
 import { createServer } from 'node:http';
+import { connect } from 'node:net';
 
 let isLeaving = false;
 const server = createServer((_request, response) => {
@@ -22,4 +23,10 @@ function leave() {
 process.on('SIGHUP', leave);
 process.on('SIGTERM', leave);
 process.on('SIGINT', leave);
-server.listen({ fd: 3, backlog: 4096 }, () => console.log('ready'));
+server.listen({ fd: 3, backlog: 4096 }, () => {
+	console.log('ready');
+	// einhorn's ack: it is up before -start is over. With -ready=notify it has to say so.
+	const { EINHORN_SOCK_PATH } = process.env;
+	if (EINHORN_SOCK_PATH)
+		connect(EINHORN_SOCK_PATH).end(`${JSON.stringify({ command: 'worker:ack', pid: process.pid })}\n`);
+});

@@ -1,6 +1,6 @@
 /** Receipts: what became of each rotation. A fold over facts that decides nothing. */
 import type { Asker, Fact, FactOf, Word } from './facts.ts';
-import type { Roster } from './roster.ts';
+import { isLeaving, type Roster } from './roster.ts';
 
 export type Verdict = 'pending' | 'serving' | 'givenUp' | 'stopped';
 
@@ -84,14 +84,14 @@ export function evolveReceipts(receipts: Receipts, fact: Fact, before: Roster | 
 			return withWords(receipts, fact, before);
 		case 'generation.kept':
 			return outlived(
-				change(receipts, fact.generation, ({ replaced }) => ({ replaced: [...replaced, ...fact.replaced] })),
+				change(receipts, fact.generation, ({ replaced }) => ({ replaced: [...replaced, ...toldFor(fact, before)] })),
 				fact,
 			);
 		case 'generation.promoted': {
 			const settled = settle(receipts, fact, [fact.generation], ({ replaced }) => ({
 				verdict: 'serving',
 				ready: weakestWord(before, fact.generation),
-				replaced: [...replaced, ...fact.replaced],
+				replaced: [...replaced, ...toldFor(fact, before)],
 			}));
 			return outlived(settled, fact);
 		}
@@ -159,7 +159,19 @@ function abandoned(receipts: Receipts, fact: FactOf<'generation.givenUp'>, befor
 	const { children = [], respawns = [] } = before ?? {};
 	const isThere = (generation: number) => [...children, ...respawns].some((each) => each.generation === generation);
 	const gone = pendingIn(receipts).filter((each) => each < fact.generation && !isThere(each));
-	return settle(receipts, fact, gone, () => ({ verdict: 'givenUp', reason: 'none of its children is left' }));
+	const settled = settle(receipts, fact, gone, () => ({ verdict: 'givenUp', reason: 'none of its children is left' }));
+	if (children.length + respawns.length > 0) return settled;
+	// With the last generation the supervisor ends, and what was to follow it will not.
+	return settle(settled, fact, pendingIn(settled), () => ({
+		verdict: 'givenUp',
+		reason: `the supervisor has ended with generation ${fact.generation}`,
+	}));
+}
+
+/** Of those that it replaced the ones of which somebody was there to be told. */
+function toldFor({ replaced }: FactOf<'generation.promoted' | 'generation.kept'>, before: Roster | null): number[] {
+	const told = (before?.children ?? []).filter((child) => !isLeaving(child));
+	return replaced.filter((each) => told.some(({ generation }) => generation === each));
 }
 
 /** What the last supervisor failed on has no other verdict. */

@@ -43,8 +43,12 @@ export function sentenceOf(fact: Fact, before: Roster | null, command: string | 
 			const rest = fact.serving === null ? 'no generation serves' : `generation ${fact.serving} goes on serving`;
 			return error(`Generation ${fact.generation} given up: ${fact.reason}; ${rest}`);
 		}
-		case 'generation.kept':
-			return warning(`Generation ${fact.generation} is not whole: ${fact.reason}; it goes on, as no other one serves`);
+		case 'generation.kept': {
+			const own = before?.children.filter(({ generation }) => generation === fact.generation) ?? [];
+			const goesOn = (before?.plan.respawn ?? -1) >= 0 || own.some((child) => !isLeaving(child) && !child.isRejected);
+			const rest = goesOn ? 'it goes on, as no other one serves' : 'no generation serves';
+			return warning(`Generation ${fact.generation} is not whole: ${fact.reason}; ${rest}`);
+		}
 		case 'generation.exhausted':
 			return error(
 				`Generation ${fact.generation} given up: ${fact.deaths} of its children have died, and none was ever up`,

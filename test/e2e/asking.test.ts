@@ -1,6 +1,6 @@
 /** A deploy script asks, and is told the truth: through rotations, upgrades, crashes and stops. */
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, readlinkSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createConnection, createServer } from 'node:net';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
@@ -353,11 +353,13 @@ describe('socketmaster rotate', () => {
 		for (const name of ['41', '42']) version(name, `exec ${process.execPath} ${fixture('server.mjs')}`);
 		version('43', 'exit 1');
 		execFileSync('ln', ['-s', '41', join(folder, 'current')]);
-		const [, words = ''] = /(#!\/bin\/sh\n(?: {4}.+\n)+)/.exec(readFileSync(join(root, 'README.md'), 'utf8')) ?? [];
-		expect(words).toContain('|| exit 1');
-		const script = (name: string) => words.replace(/^ {4}/gm, '').replaceAll('/srv/app', folder).replaceAll('42', name);
-		const deploy = (name: string) => {
-			writeFileSync(join(folder, 'deploy'), script(name), { mode: 0o755 });
+		const scripts = readFileSync(join(root, 'README.md'), 'utf8').match(/#!\/bin\/sh\n(?: {4}.+\n)+/g) ?? [];
+		const [plain = '', careful = ''] = scripts.map((each) =>
+			each.replace(/^ {4}/gm, '').replaceAll('/srv/app', folder),
+		);
+		expect(plain).toContain('|| exit 1');
+		const deploy = (name: string, script = plain) => {
+			writeFileSync(join(folder, 'deploy'), script.replaceAll('42', name), { mode: 0o755 });
 			const env = environment({ PATH: `${join(root, 'bin')}:${process.env.PATH}`, XDG_RUNTIME_DIR: runtime });
 			return spawnSync(join(folder, 'deploy'), { encoding: 'utf8', env });
 		};
@@ -369,6 +371,9 @@ describe('socketmaster rotate', () => {
 		const broken = deploy('43');
 		expect(broken.status).toBe(1);
 		expect(broken.stderr).toMatch(/^Generation 3 was given up: \d+ exit status 1; generation 2 goes on serving\n$/);
+		expect(deploy('41', careful).status).toBe(0);
+		expect(deploy('43', careful).status).toBe(1);
+		expect(readlinkSync(join(folder, 'current'))).toBe(join(folder, '41'));
 		const { requests, failures } = await stop();
 		expect(failures).toEqual([]);
 		expect(requests).toBeGreaterThan(0);

@@ -173,6 +173,13 @@ describe('the proof of adoption', () => {
 		expect(simulation.exited(2).phases()).toEqual({ 1: 'serving' });
 	});
 
+	it('says that nobody serves where the only child is told to leave', () => {
+		const simulation = simulate().start({ ready: 'notify' }).spawned(1).waited(1);
+		expect(simulation.reports()).toContain(
+			'Generation 1 is not whole: 101 has not said in time that it is up (-start=3000); no generation serves',
+		);
+	});
+
 	it('keeps one that does not hold its sockets where nobody else serves, and says so', () => {
 		const simulation = simulate().start().spawned(1).waited(1).tell(unproved(1));
 		expect(simulation.reports()).toContain(

@@ -112,6 +112,11 @@ describe('a receipt', () => {
 		expect(receipt(both, 1)?.lastWords).toEqual([...lines('a').slice(10), ...lines('b')]);
 	});
 
+	it('names as replaced only whom somebody was there of to be told', () => {
+		const simulation = running({ respawn: 5000 }).exited(1, 1).tell(rotate).spawned(2).up(2);
+		expect(receipt(simulation, 2)).toMatchObject({ verdict: 'serving', replaced: [] });
+	});
+
 	it('keeps its verdict, whatever becomes of the generation later', () => {
 		expect(receipt(draining().exited(2, 1), 2)).toMatchObject({ verdict: 'serving', exits: [] });
 	});
@@ -204,6 +209,14 @@ describe('a rotation that is queued', () => {
 		expect(verdicts(simulation)).toEqual(['1 serving', '2 pending', '3 pending']);
 		simulation.up(2).wait(5).spawned(3).up(3);
 		expect(receipt(simulation, 3)).toMatchObject({ verdict: 'serving', askedAt: 1_000_100, replaced: [2] });
+	});
+
+	it('is given up with the first generation, with which the supervisor ends', () => {
+		const simulation = simulate().start().spawned(1).tell(rotate).exited(1, 5);
+		expect(receipt(simulation, 2)).toMatchObject({
+			verdict: 'givenUp',
+			reason: 'the supervisor has ended with generation 1',
+		});
 	});
 
 	it('is stopped with all that is under way when a stop comes first', () => {

@@ -52,7 +52,7 @@ describe('any run', () => {
 					past = evolvePast(past, fact);
 					const { roster, receipts } = past;
 					if (!roster || !states.has(fact.seq)) continue;
-					const isStopping = roster.stopSignal !== null;
+					const isStopping = roster.stopSignal !== null || stateOf(roster) === 'stopped';
 					const isThere = (each: number) =>
 						[...roster.children, ...roster.respawns].some(({ generation }) => generation === each);
 					const underWay = [

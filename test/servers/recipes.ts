@@ -278,14 +278,14 @@ url.rewrite-once = ( ".*" => "/${basename(page)}" )
 	{
 		name: "Node's http",
 		needs: { command: 'node -v', packages: 'nodejs' },
-		lines: anywhere('-start=1500 -signal=TERM -command=node -- server.mjs'),
+		lines: anywhere('-ready=notify -start=30000 -signal=TERM -command=node -- server.mjs'),
 		signal: 'TERM',
 		...file('server.mjs', "import 'nothing-of-that-name';"),
 	},
 	{
 		name: "Node's cluster",
 		needs: { command: 'node -v', packages: 'nodejs' },
-		lines: anywhere('-start=1500 -signal=TERM -command=node -- cluster.mjs'),
+		lines: anywhere('-ready=notify -start=30000 -signal=TERM -command=node -- cluster.mjs'),
 		signal: 'TERM',
 		...file('cluster.mjs', "import 'nothing-of-that-name';"),
 	},

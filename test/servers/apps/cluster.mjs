@@ -2,6 +2,7 @@
 // when the last worker leaves.
 import cluster from 'node:cluster';
 import { createServer } from 'node:http';
+import { connect } from 'node:net';
 
 const body = '@VERSION@ '.repeat(3000).slice(0, 20_000);
 cluster.schedulingPolicy = cluster.SCHED_NONE;
@@ -10,7 +11,14 @@ else serve();
 
 function lead() {
 	let isLeaving = false;
+	let listening = 0;
 	for (let count = 0; count < 2; count += 1) cluster.fork();
+	cluster.on('listening', () => {
+		listening += 1;
+		// einhorn's ack: both are up.
+		if (listening === 2)
+			connect(process.env.EINHORN_SOCK_PATH).end(`${JSON.stringify({ command: 'worker:ack', pid: process.pid })}\n`);
+	});
 	cluster.on('exit', (_worker, code) => {
 		if (!isLeaving) process.exit(code || 1);
 	});

@@ -1,5 +1,6 @@
 // Node's http.
 import { createServer } from 'node:http';
+import { connect } from 'node:net';
 
 const body = '@VERSION@ '.repeat(3000).slice(0, 20_000);
 let served = 0;
@@ -21,4 +22,7 @@ process.on('SIGTERM', () => {
 	server.close(() => process.exit(0));
 	setTimeout(closeIdle, 5000).unref();
 });
-server.listen({ fd: 3, backlog: 4096 });
+server.listen({ fd: 3, backlog: 4096 }, () => {
+	// einhorn's ack: it is up.
+	connect(process.env.EINHORN_SOCK_PATH).end(`${JSON.stringify({ command: 'worker:ack', pid: process.pid })}\n`);
+});
