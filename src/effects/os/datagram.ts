@@ -33,6 +33,15 @@ const header = Buffer.alloc(56);
  * any more: somebody has shut the socket down, or it can't be read.
  */
 export function receiveFrom(fd: number): Datagram | 'empty' | 'over' {
+	const message = receiveNow(fd);
+	// One for datagrams that was shut down says that there is nothing, and wakes whoever waits for it.
+	if (message !== 'empty' || !isHungUp(fd)) return message;
+	// Who has hung up since may have said something before.
+	const last = receiveNow(fd);
+	return last === 'empty' ? 'over' : last;
+}
+
+function receiveNow(fd: number): Datagram | 'empty' | 'over' {
 	vector.writeBigUInt64LE(addressOf(text), 0);
 	vector.writeBigUInt64LE(BigInt(text.length), 8);
 	header.fill(0);
@@ -47,9 +56,8 @@ export function receiveFrom(fd: number): Datagram | 'empty' | 'over' {
 		return { text: text.toString('utf8', 0, length), pid, fds };
 	} catch (error) {
 		if (!(error instanceof SyscallError)) throw error;
-		const isNothing = [errno('EAGAIN'), errno('EINTR')].includes(error.errno);
-		// One for datagrams that was shut down says that there is nothing, and wakes whoever waits for it.
-		return isNothing && !isHungUp(fd) ? 'empty' : 'over';
+		if (error.errno === errno('EINTR')) return receiveNow(fd);
+		return error.errno === errno('EAGAIN') ? 'empty' : 'over';
 	}
 }
 

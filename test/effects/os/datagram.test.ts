@@ -1,0 +1,35 @@
+/** What is sent to a socket of ours is read, however short its sender lives. */
+import { spawn } from 'node:child_process';
+import { join } from 'node:path';
+import { expect, it, onTestFinished } from 'vitest';
+import { receiveFrom } from '../../../src/effects/os/datagram.ts';
+import { closeAll } from '../../../src/effects/os/descriptors.ts';
+import { call, constants } from '../../../src/effects/os/libc.ts';
+import { isReadable } from '../../../src/effects/os/poll.ts';
+import { accept } from '../../../src/effects/sockets/accept.ts';
+import { openPlain } from '../../../src/effects/sockets/plain.ts';
+import { scratch } from '../../support/program.ts';
+
+it('a line is read of each of 20,000 clients that connect, say it and are gone', () => {
+	const clients = 20_000;
+	const path = join(scratch(), 'socket');
+	const door = openPlain(path, constants.SOCK_STREAM, null);
+	call('listen', door, 64);
+	onTestFinished(() => closeAll([door]));
+	const script = `
+import socket
+for _ in range(${clients}):
+    s = socket.socket(socket.AF_UNIX); s.connect('${path}'); s.send(b'up\\n'); s.close()`;
+	const sender = spawn('python3', ['-c', script], { stdio: 'ignore' });
+	onTestFinished(() => void sender.kill('SIGKILL'));
+	let heard = 0;
+	for (let served = 0; served < clients; served += 1) {
+		while (!isReadable(door));
+		const client = accept(door) as number;
+		let message = receiveFrom(client);
+		while (message === 'empty') message = receiveFrom(client);
+		if (message !== 'over' && message.text === 'up\n') heard += 1;
+		closeAll([client]);
+	}
+	expect(heard).toBe(clients);
+});
