@@ -32,6 +32,8 @@ export function statusTable(status: Status, path: string, now: number, { isTermi
 		limit - state.length,
 	);
 	const lines = [`${paint(harmless(state))}${head}`];
+	const isServed = generations.some(({ children }) => children.some(({ phase }) => phase === 'serving'));
+	if (!isServed && ['running', 'rotating', 'draining'].includes(state)) lines.push(colour('nobody serves', 'red'));
 	if (queued) lines.push('one more rotation will follow');
 	lines.push(
 		'',

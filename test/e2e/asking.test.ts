@@ -611,6 +611,17 @@ describe('socketmaster upgrade', () => {
 });
 
 describe('socketmaster status', () => {
+	it('says that nobody serves while the only child is waited for', async () => {
+		const self = supervised('exec sleep 1000', ['-respawn=60000']);
+		await up(self);
+		const [child = 0] = childrenOf(self.program.pid);
+		kill(child, 'SIGKILL');
+		await self.program.logged(/will be started again in/);
+		const { stdout } = await command(['status', `-control=${self.control}`]).done;
+		expect(stdout).toMatch(/^running .*\nnobody serves\n/);
+		expect(stdout).toMatch(/^1 {4}serving {3}-\n {5}place 0 is filled again in \d+/m);
+	});
+
 	it('fits 80 columns, and shows listeners, children, what they say, and the last rotation', async () => {
 		const self = supervised(
 			`${say} READY=1; ${say} STATUS="日本語のとても長い状態の言葉がここに続きます"; ${say} STOPPING=1; ${say} MAINPID=1; exec sleep 1000`,
