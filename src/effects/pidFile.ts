@@ -6,7 +6,7 @@ const { O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW } = constants;
 /** Whoever reads it finds all of it, or what was there before. @throws {Error} */
 export function writePidFile(path: string): void {
 	const there = lstatSync(path, { throwIfNoEntry: false });
-	if (there && !there.isFile()) throw new Error('it is there, and no regular file');
+	if (there && !there.isFile() && !there.isSymbolicLink()) throw new Error('it is there, and no regular file');
 	const next = `${path}.new`;
 	rmSync(next, { force: true });
 	const fd = openSync(next, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o644);

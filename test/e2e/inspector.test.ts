@@ -477,7 +477,7 @@ describe.runIf(hasBrowser)('the inspector’s page', () => {
 		]);
 		const told = () =>
 			popup.evaluate(() => (window as unknown as { told: { type: string; name?: string }[] }).told ?? []);
-		await reads(async () => JSON.stringify(await told()), '"name":"generation.3"');
+		await reads(async () => JSON.stringify(await told()), '"name":"child.3"');
 		const all = await told();
 		expect(new Set(all.map(({ type }) => type))).toEqual(
 			new Set(['@xstate.actor', '@xstate.event', '@xstate.snapshot']),
