@@ -107,7 +107,8 @@ export function checkOptions(options: Options): { path: string | Buffer; user: U
 /** Two flags with one path: one would take the other's file away. @throws {StartError} */
 function refuseShared(paths: Record<string, string>) {
 	const known = new Map<string, string>();
-	for (const [flag, path] of Object.entries(paths)) {
+	for (const [flag, named] of Object.entries(paths)) {
+		const path = named.replace(/\/+/g, '/');
 		const other = known.get(path);
 		if (path && other) throw new StartError(`-${other} and -${flag} are the same path ${path}`);
 		if (path) known.set(path, flag);

@@ -24,7 +24,7 @@ export function withoutChildThatNeverWas(
 /** Whether each child of the candidate has a process, or had one; where nobody else serves, one is better than none. */
 export function isCandidateBorn({ candidate, serving, lastSize, children, respawns }: Roster): boolean {
 	if (candidate === null) return true;
-	const present = children.filter((child) => !isLeaving(child));
+	const present = children.filter((child) => !isLeaving(child) && !child.isRejected);
 	const born = [...present, ...respawns].filter(({ generation }) => generation === candidate).length;
 	return born >= (serving === 0 ? 1 : lastSize);
 }

@@ -86,7 +86,8 @@ export function evolve(roster: Roster | null, fact: Fact): Roster {
 			return { ...roster, unanswered: fact.type };
 		case 'generation.started':
 			return {
-				...roster,
+				// One that begins again is another one.
+				...withoutRespawns(roster, roster.candidate === null ? [] : [roster.candidate]),
 				unanswered: null,
 				candidate: fact.generation,
 				lastGeneration: fact.generation,
@@ -153,15 +154,11 @@ export function evolve(roster: Roster | null, fact: Fact): Roster {
 		case 'child.signalled':
 			return signalled(roster, fact);
 		case 'child.exited':
-			if (fact.left.length > 0) {
-				const { at, clock = null } = fact;
-				return withChild(withVacancy(roster, fact), fact.child, { phase: 'lingering', since: at, clock });
-			}
-			return withoutChild(withVacancy(roster, fact), fact.child);
+			return exited(roster, fact);
 		case 'child.spawnFailed':
+		case 'group.gone':
 			return withoutChild(withVacancy(roster, fact), fact.child);
 		case 'child.abandoned':
-		case 'group.gone':
 			return withoutChild(roster, fact.child);
 		case 'stop.undone':
 			return { ...roster, stopSignal: null, serving: 0, isWhole: false, candidate: null, queued: null };
@@ -236,10 +233,19 @@ function announced(roster: Roster, { child: id, by }: Extract<Fact, { type: 'chi
 	return isBooting ? withChild(roster, id, { ready: by }) : roster;
 }
 
+/** The place of one that was told to leave is vacant when its group is gone too, where that is waited for. */
+function exited(roster: Roster, fact: Extract<Fact, { type: 'child.exited' }>): Roster {
+	const { child: id, left, at, clock = null } = fact;
+	const known = roster.children.find(({ child }) => child === id);
+	const isWaitedFor = known !== undefined && isLeaving(known) && left.length > 0 && roster.plan.kill > 0;
+	const next = isWaitedFor ? roster : withVacancy(roster, fact);
+	return left.length > 0 ? withChild(next, id, { phase: 'lingering', since: at, clock }) : withoutChild(next, id);
+}
+
 /** The place of one that was lost is to be filled again, also where its supervisor was killed before that was decided. */
 function withVacancy(
 	roster: Roster,
-	{ child: id, seq, at, clock }: Extract<Fact, { type: 'child.exited' | 'child.spawnFailed' }>,
+	{ child: id, seq, at, clock }: Extract<Fact, { type: 'child.exited' | 'child.spawnFailed' | 'group.gone' }>,
 ): Roster {
 	const lost = roster.children.find(({ child }) => child === id);
 	const wasLost = lost && !lost.wasForwarded && (lost.isRejected || !isLeaving(lost));

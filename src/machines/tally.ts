@@ -63,7 +63,7 @@ function withFact(tally: Tally, fact: Fact, before: Roster | null): Tally {
 			};
 		case 'child.spawning': {
 			const isRespawn = before?.respawns.some(
-				({ generation, index }) => generation === fact.generation && index === fact.index,
+				({ generation, index, attempt }) => generation === fact.generation && index === fact.index && attempt > 0,
 			);
 			return isRespawn ? { ...tally, respawns: tally.respawns + 1 } : tally;
 		}

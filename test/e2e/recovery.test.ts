@@ -687,9 +687,50 @@ describe('a journal', () => {
 		writeFileSync(self.journal, 'other\n');
 		self.signal('SIGHUP');
 		await self.logged(/Somebody has put another file at .*: a start after a crash goes by that one$/);
+		await self.logged(/Generation 2 is up/);
 		self.signal('SIGTERM');
 		expect((await self.ended()).status).toBe(0);
 		expect(readFileSync(self.journal, 'utf8')).toBe('other\n');
+	});
+
+	it('whose folder is gone is said once to be lost, and written anew when there is one again', async () => {
+		const folder = join(scratch(), 'folder');
+		mkdirSync(folder);
+		const journal = join(folder, 'journal');
+		const program = run(['-listen=tcp://127.0.0.1:0', '-start=50', `-journal=${journal}`, ...shell(patient)]);
+		await program.logged(/^Generation 1 is up/);
+		rmSync(folder, { recursive: true });
+		for (const generation of [2, 3]) {
+			program.signal('SIGHUP');
+			await program.logged(new RegExp(`^Generation ${generation} is up`));
+		}
+		mkdirSync(folder);
+		program.signal('SIGHUP');
+		await program.logged(/^Somebody has removed the journal .*; it is written anew$/);
+		expect(program.lines().filter((line) => line.includes('journal'))).toEqual([
+			`The journal is not at ${journal} any more, and can't be written anew: no such file or directory`,
+			`Somebody has removed the journal ${journal}; it is written anew`,
+		]);
+		program.signal('SIGTERM');
+		expect((await program.ended).status).toBe(0);
+	});
+
+	it('that can’t be looked at any more is said once, and nobody ends for it', async () => {
+		const folder = join(scratch(), 'folder');
+		mkdirSync(folder);
+		const program = run(['-listen=tcp://127.0.0.1:0', '-start=50', `-journal=${folder}/journal`, ...shell(patient)]);
+		await program.logged(/^Generation 1 is up/);
+		rmSync(folder, { recursive: true });
+		writeFileSync(folder, 'a file');
+		for (const generation of [2, 3]) {
+			program.signal('SIGHUP');
+			await program.logged(new RegExp(`^Generation ${generation} is up`));
+		}
+		program.signal('SIGTERM');
+		expect((await program.ended).status).toBe(0);
+		expect(program.lines().filter((line) => /journal|Internal/.test(line))).toEqual([
+			`The journal is not at ${folder}/journal any more, and can't be written anew: not a directory`,
+		]);
 	});
 
 	it('that knows nothing of a child has it named', async () => {

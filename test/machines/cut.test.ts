@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { isDecision, type Plan } from '../../src/machines/facts.ts';
 import { withoutUnborn } from '../../src/machines/leftovers.ts';
-import { possibleNext } from '../../src/machines/possible.ts';
+import { endOf, possibleNext } from '../../src/machines/possible.ts';
 import { evolve, isLeaving, type Roster } from '../../src/machines/roster.ts';
 import { draining, type Simulation, simulate } from '../support/simulation.ts';
 
@@ -49,7 +49,12 @@ function compare(simulation: Simulation, length: number) {
 	const whole = rosterAt(simulation, endOfStep(simulation, length));
 	const next = recovered(simulation, length);
 	if (!next) return;
+	for (const roster of [whole, next]) {
+		const places = wanted(roster).map(({ generation, index }) => `${generation}.${index}`);
+		expect(new Set(places).size, `a place twice after ${length}`).toBe(places.length);
+	}
 	const where = `${length} of ${simulation.history.map(({ type }) => type).join(' ')}`;
+	expect([rosterAt(simulation, length).serving, whole.serving], where).toContain(next.serving);
 	if (wanted(whole).length > 0) expect(wanted(next), where).not.toEqual([]);
 	if (whole.plan.respawn >= 0 && whole.candidate === null && next.serving === whole.serving)
 		expect(placesOf(next, whole.serving), where).toEqual(expect.arrayContaining(placesOf(whole, whole.serving)));
@@ -98,6 +103,30 @@ describe('a supervisor that is killed between two facts', () => {
 		expect(recovered(simulation, cut)?.respawns).toEqual(simulation.roster()?.respawns);
 	});
 
+	it('when a child was late, and not told to leave yet, promotes nobody', () => {
+		const simulation = simulate().start({ size: 2, ready: 'notify' }).spawned(1).spawned(2).announced(1).proved(1);
+		simulation.announced(2).proved(2).signal('HUP').spawned(3).spawned(4).announced(3).proved(3).waited(4);
+		const cut = simulation.history.findIndex(({ type }) => type === 'child.rejected') + 1;
+		expect(recovered(simulation, cut)).toMatchObject({ serving: 1, candidate: 3 });
+	});
+
+	it('when a candidate has lost a child, and another one has no process yet, begins again without its places', () => {
+		const simulation = simulate().start({ size: 2, respawn: 100 }).spawned(1).spawned(2).up(1).up(2);
+		simulation.signal('HUP').spawned(3);
+		simulation.exited(3, 1);
+		const cut = simulation.history.findLastIndex(({ type }) => type === 'child.exited') + 1;
+		expect(recovered(simulation, cut)).toMatchObject({ serving: 1, candidate: 3, respawns: [] });
+	});
+
+	it('while a late child is gone and its group is not fills its place when that is gone too, and once', () => {
+		const plan = { size: 2, respawn: 100, kill: 1000, ready: 'notify' } as const;
+		const simulation = simulate().start(plan).spawned(1).spawned(2).announced(1).proved(1).waited(2);
+		simulation.tell(endOf({ child: 2, pid: null }, { code: 0 }, [202]));
+		expect(simulation.roster()?.respawns).toEqual([]);
+		const next = simulate().recover(rosterAt(simulation, simulation.history.length));
+		expect(next.tell({ type: 'group.gone', child: 2 }).roster()?.respawns).toMatchObject([{ generation: 1, index: 1 }]);
+	});
+
 	it('when a child has said that it is up believes it', () => {
 		const simulation = draining({ ready: 'notify' });
 		simulation.signal('HUP').spawned(3).announced(3);
@@ -114,6 +143,7 @@ describe('a supervisor that is killed between two facts', () => {
 		['workers', { size: 2 }],
 		['workers that are started again', { size: 2, respawn: 100 }],
 		['workers that say when they are up', { size: 2, respawn: 100, ready: 'notify' }],
+		['workers that are killed in the end', { size: 2, respawn: 100, ready: 'notify', kill: 1000 }],
 	] as [string, Partial<Plan>][])('with %s has somebody serve, and every place filled', (_, plan) => {
 		fc.assert(
 			fc.property(fc.array(fc.nat(1000), { minLength: 1, maxLength: 25 }), (choices) =>

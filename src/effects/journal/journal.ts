@@ -66,7 +66,7 @@ export function fileJournal({ path, fd: opened, header, start, report, inheritan
 	let last: Fact | null = null;
 	let isBroken = false;
 	let hasHeader = false;
-	let isLost = false;
+	let place: 'there' | 'removed' | 'taken' | 'hidden' = 'there';
 	/** A checkpoint knows nothing of it. */
 	let isUpgrading = false;
 	inheritance.leave(journalPart, () => ({ state: fd, fds: [fd] }));
@@ -118,25 +118,30 @@ export function fileJournal({ path, fd: opened, header, start, report, inheritan
 	function rest() {
 		if (isUpgrading || !past.roster || !last) return;
 		keep(last);
-		if (size > nextCompaction && ['running', 'draining'].includes(stateOf(past.roster))) compact(last);
+		const isQuiet = ['running', 'draining'].includes(stateOf(past.roster));
+		if (isQuiet && place === 'there' && size > nextCompaction) compact(last);
 	}
 
-	/** A start after a crash would find nothing where somebody has removed the file. */
+	/** A start after a crash would find nothing where somebody has removed the file. Tried with each fact, and said once. */
 	function keep(fact: Fact) {
-		const { dev, ino } = fstatSync(fd);
-		const there = lstatSync(path, { throwIfNoEntry: false });
-		const isThere = there?.dev === dev && there.ino === ino;
-		if (isThere === !isLost) return;
-		isLost = !isThere;
-		if (isThere) return;
-		if (there) return report(`Somebody has put another file at ${path}: a start after a crash goes by that one`);
+		const before = place;
+		let why = '';
 		try {
-			replace(fact);
-			isLost = false;
-			report(`Somebody has removed the journal ${path}; it is written anew`);
+			const { dev, ino } = fstatSync(fd);
+			const found = lstatSync(path, { throwIfNoEntry: false });
+			place = found === undefined ? 'removed' : found.dev === dev && found.ino === ino ? 'there' : 'taken';
+			if (place === 'removed') {
+				replace(fact);
+				place = 'there';
+				return report(`Somebody has removed the journal ${path}; it is written anew`);
+			}
 		} catch (error) {
-			report(`Somebody has removed the journal ${path}, and it can't be written anew: ${wordsOf(error)}`);
+			why = wordsOf(error);
+			if (place !== 'removed') place = 'hidden';
 		}
+		if (place === before || place === 'there') return;
+		if (place === 'taken') report(`Somebody has put another file at ${path}: a start after a crash goes by that one`);
+		else report(`The journal is not at ${path} any more, and can't be written anew: ${why}`);
 	}
 
 	function attempt(work: () => void) {

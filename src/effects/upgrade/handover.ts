@@ -4,7 +4,7 @@ import { array, number, object, picklist, record, safeParse, string, unknown } f
 import type { Request } from '../../machines/facts.ts';
 import { ownVariables } from '../os/bytes.ts';
 import { setKept } from '../os/descriptors.ts';
-import { call, cString, stringArray } from '../os/libc.ts';
+import { call, cString, SyscallError, stringArray } from '../os/libc.ts';
 import { disownSignals, loopPipes, tellAgain, unreadSignals } from '../os/signals.ts';
 import { variablesOf } from '../os/spawn.ts';
 import type { Inheritance } from './inheritance.ts';
@@ -46,10 +46,20 @@ export function becomeProgram(inheritance: Inheritance, path: string | Buffer, a
 		throw new Error('execve returned');
 	} catch (error) {
 		ownSignals();
+		// Before anybody is told: whoever is spawned then has none of them.
+		for (const fd of fds) sealIfOpen(fd);
 		closeSync(memory);
 		tellAgain(unread);
-		for (const fd of fds) setKept(fd, false);
 		throw error;
+	}
+}
+
+/** One that was no fd any more may be why the handover has failed. */
+function sealIfOpen(fd: number) {
+	try {
+		setKept(fd, false);
+	} catch (error) {
+		if (!(error instanceof SyscallError) || error.code !== 'EBADF') throw error;
 	}
 }
 
