@@ -29,7 +29,7 @@ function journalAt(path: string) {
 	/** Grows by so many bytes. */
 	const grow = (bytes: number) => {
 		seq += 1;
-		journal.record({ seq, at: 0, type: 'upgrade.refused', reason: 'x'.repeat(bytes) });
+		journal.record({ seq, at: 0, type: 'child.unproved', child: 1, missing: ['x'.repeat(bytes)] });
 		journal.rest();
 	};
 	return { grow, told };
