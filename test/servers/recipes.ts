@@ -109,7 +109,7 @@ export const recipes: Recipe[] = [
 	{
 		name: 'uvicorn',
 		needs: { command: 'uvicorn --version', packages: 'uvicorn' },
-		lines: anywhere('-start=2000 -signal=TERM -kill=5000 -command=uvicorn -- --fd 3 asgi:app'),
+		lines: anywhere('-start=5000 -signal=TERM -kill=5000 -command=uvicorn -- --fd 3 asgi:app'),
 		signal: 'TERM',
 		// One that holds a connection which it has forgotten to tell is killed.
 		leaves: /^(exit status 0|signal: killed)$/,
@@ -119,7 +119,7 @@ export const recipes: Recipe[] = [
 	{
 		name: 'uvicorn, two of it',
 		needs: { command: 'uvicorn --version', packages: 'uvicorn' },
-		lines: anywhere('-workers=2 -start=2000 -signal=TERM -kill=5000 -command=uvicorn -- --fd 3 asgi:app'),
+		lines: anywhere('-workers=2 -start=5000 -signal=TERM -kill=5000 -command=uvicorn -- --fd 3 asgi:app'),
 		signal: 'TERM',
 		// One that holds a connection which it has forgotten to tell is killed.
 		leaves: /^(exit status 0|signal: killed)$/,
@@ -149,7 +149,7 @@ export const recipes: Recipe[] = [
 		name: 'unicorn',
 		needs: { command: 'unicorn --version', packages: 'unicorn' },
 		lines: anywhere(
-			'-start=1500 -signal=QUIT -stop=QUIT -command=env -- UNICORN_FD=3 unicorn --config-file unicorn.rb',
+			'-start=4000 -signal=QUIT -stop=QUIT -command=env -- UNICORN_FD=3 unicorn --config-file unicorn.rb',
 		),
 		signal: 'QUIT',
 		...file('config.ru', ruby, { 'unicorn.rb': 'worker_processes 4\npreload_app true\n' }),
@@ -158,8 +158,8 @@ export const recipes: Recipe[] = [
 		name: 'nginx',
 		needs: { command: 'nginx -v', packages: 'nginx-light' },
 		lines: {
-			tcp: "NGINX='3;' socketmaster '-listen=tcp4://127.0.0.1:8080?nonblocking' -start=3000 -signal=QUIT -stop=QUIT -command=nginx -- -p . -c nginx.conf",
-			unix: "NGINX='3;' socketmaster '-listen=unix:///run/app.sock?nonblocking' -start=3000 -signal=QUIT -stop=QUIT -command=nginx -- -p . -c nginx.conf",
+			tcp: "NGINX='3;' socketmaster '-listen=tcp4://127.0.0.1:8080?nonblocking' -start=5000 -signal=QUIT -stop=QUIT -command=nginx -- -p . -c nginx.conf",
+			unix: "NGINX='3;' socketmaster '-listen=unix:///run/app.sock?nonblocking' -start=5000 -signal=QUIT -stop=QUIT -command=nginx -- -p . -c nginx.conf",
 		},
 		signal: 'QUIT',
 		closes: 'kept',
@@ -215,7 +215,7 @@ frontend web
 		needs: { command: 'perl -MStarman -MNet::Server::SS::PreFork -e 1', packages: 'starman' },
 		// On a unix socket it dies of each connection.
 		lines: {
-			tcp: 'socketmaster -listen=tcp://127.0.0.1:8080 -start=1500 -signal=QUIT -stop=QUIT -command=starman -- --preload-app --disable-keepalive --workers 8 app.psgi',
+			tcp: 'socketmaster -listen=tcp://127.0.0.1:8080 -start=4000 -signal=QUIT -stop=QUIT -command=starman -- --preload-app --disable-keepalive --workers 8 app.psgi',
 		},
 		signal: 'QUIT',
 		closes: 'kept and new',
@@ -225,8 +225,8 @@ frontend web
 		name: 'Starlet',
 		needs: { command: 'plackup --version && perl -MStarlet -e 1', packages: 'starlet' },
 		lines: {
-			tcp: 'socketmaster -listen=tcp4://127.0.0.1:8080 -start=1500 -signal=TERM -command=plackup -- -s Starlet --max-workers=4 app.psgi',
-			unix: 'socketmaster -listen=unix:///run/app.sock -start=1500 -signal=TERM -command=plackup -- -s Starlet --max-workers=4 app.psgi',
+			tcp: 'socketmaster -listen=tcp4://127.0.0.1:8080 -start=4000 -signal=TERM -command=plackup -- -s Starlet --max-workers=4 app.psgi',
+			unix: 'socketmaster -listen=unix:///run/app.sock -start=4000 -signal=TERM -command=plackup -- -s Starlet --max-workers=4 app.psgi',
 		},
 		signal: 'TERM',
 		...file('app.psgi', perl),
@@ -235,8 +235,8 @@ frontend web
 		name: 'lighttpd',
 		needs: { command: 'lighttpd -v', packages: 'lighttpd' },
 		lines: {
-			tcp: 'socketmaster -listen=tcp4://127.0.0.1:8080 -systemd -start=1000 -signal=INT -stop=INT -command=lighttpd -- -D -f lighttpd.conf',
-			unix: 'socketmaster -listen=unix:///run/app.sock -systemd -start=1000 -signal=INT -stop=INT -command=lighttpd -- -D -f lighttpd.conf',
+			tcp: 'socketmaster -listen=tcp4://127.0.0.1:8080 -systemd -start=3000 -signal=INT -stop=INT -command=lighttpd -- -D -f lighttpd.conf',
+			unix: 'socketmaster -listen=unix:///run/app.sock -systemd -start=3000 -signal=INT -stop=INT -command=lighttpd -- -D -f lighttpd.conf',
 		},
 		signal: 'INT',
 		closes: 'kept',

@@ -14,7 +14,7 @@ export default defineConfig({
 		include: ['test/servers/*.servers.ts'],
 		globalSetup: 'test/support/build.ts',
 		fileParallelism: false,
-		testTimeout: 120_000,
+		testTimeout: 240_000,
 		hookTimeout: 60_000,
 	},
 });
