@@ -1,6 +1,6 @@
 /**
  * Measures the built program. PEER=/path/to/another measures that one in the same run, turn by turn.
- * Usage: npm run bench [-- --quick] [-- log rotation ready user workers start memory idle requests journal replay inspector asking]
+ * Usage: npm run bench [-- --quick] [-- log rotation ready user workers looks start memory idle requests journal replay inspector asking]
  *        npm run bench -- peers, which is run by itself alone
  */
 import { benchAsking } from './asking.mjs';
@@ -8,6 +8,7 @@ import { benchReady, benchUser, benchWorkers } from './deploys.mjs';
 import { benchInspector } from './inspector.mjs';
 import { benchJournal } from './journal.mjs';
 import { benchLog } from './log.mjs';
+import { benchLooks } from './looks.mjs';
 import { benchPeers } from './peers/peers.mjs';
 import { benchIdle, benchMemory, benchRotation, benchStart } from './process.mjs';
 import { benchReplay } from './replay.mjs';
@@ -20,6 +21,7 @@ const all = {
 	ready: benchReady,
 	user: benchUser,
 	workers: benchWorkers,
+	looks: benchLooks,
 	log: benchLog,
 	requests: benchRequests,
 	memory: benchMemory,

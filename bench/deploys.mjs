@@ -20,8 +20,9 @@ import {
 
 /** Says when it says READY=1, and when it is told to leave: nanoseconds of CLOCK_MONOTONIC. */
 const speaker = `#!/usr/bin/python3
-import os, signal, socket, time
+import os, signal, socket, threading, time
 signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP, signal.SIGTERM})
+threading.Thread(target=socket.socket(fileno=3).accept, daemon=True).start()
 speaker = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
 said = time.monotonic_ns()
 speaker.sendto(b'READY=1', os.environ['NOTIFY_SOCKET'])
@@ -35,7 +36,7 @@ export async function benchReady() {
 	const rotations = isQuick ? 5 : 100;
 	const path = join(folder, 'speaker.py');
 	writeFileSync(path, speaker, { mode: 0o755 });
-	const args = ['-listen=tcp://127.0.0.1:0', '-ready=notify', '-start=60000', `-command=${path}`];
+	const args = ['-listen=tcp4://127.0.0.1:0', '-ready=notify', '-start=60000', `-command=${path}`];
 	const supervisor = start(join(root, 'bin/socketmaster'), args, { log: 'pipe' });
 	const times = [];
 	const words = createInterface({ input: supervisor.child.stderr })[Symbol.asyncIterator]();

@@ -23,7 +23,7 @@ function leave() {
 process.on('SIGHUP', leave);
 process.on('SIGTERM', leave);
 process.on('SIGINT', leave);
-server.listen({ fd: 3, backlog: 4096 }, () => {
+server.listen({ fd: 3 }, () => {
 	console.log('ready');
 	// einhorn's ack: it is up before -start is over. With -ready=notify it has to say so.
 	const { EINHORN_SOCK_PATH } = process.env;

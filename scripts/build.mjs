@@ -52,6 +52,7 @@ const { contents } = outputFiles[0];
 const mark = createHash('sha256').update(contents).digest('hex').slice(0, 16);
 mkdirSync(dist, { recursive: true });
 await build({ ...common, entryPoints: [`${root}src/cli/asUser.ts`], outfile: `${dist}/as-user.cjs` });
+await build({ ...common, entryPoints: [`${root}src/effects/terminal/leave.ts`], outfile: `${dist}/leave.cjs` });
 await build({ ...common, entryPoints: [`${root}src/cli/ask.ts`], outfile: `${dist}/ask.cjs` });
 if (!hasFaults) await buildInspector();
 writeFileSync(`${dist}/socketmaster.cjs`, `/*${mark}*/${Buffer.from(contents)}`);

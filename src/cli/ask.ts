@@ -1,4 +1,5 @@
 /** The commands that ask a supervisor: a program of its own, which the launcher loads instead of a supervisor's. */
+import { leaveTerminalAlone } from '../effects/terminal/leaving.ts';
 import { runRotate } from './rotate.ts';
 import { runStatus } from './status.ts';
 import { runStop } from './stop.ts';
@@ -6,5 +7,7 @@ import { runUpgrade } from './upgrade.ts';
 
 // Where nobody reads, what is done goes on, and its status is its own.
 for (const out of [process.stdout, process.stderr]) out.on('error', () => {});
+
+leaveTerminalAlone();
 
 export const commands = { rotate: runRotate, status: runStatus, stop: runStop, upgrade: runUpgrade };

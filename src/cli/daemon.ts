@@ -1,24 +1,26 @@
 /** The composition root: reads what is asked for, opens what is needed, and runs a supervisor to its end. */
 import { readEnvironment } from '../effects/children/environmentFile.ts';
+import { requireDirectory } from '../effects/children/startedFrom.ts';
 import { removeWordFolder } from '../effects/children/wordFolder.ts';
 import { jsonLog, type Log, textLog } from '../effects/log/log.ts';
 import { openSink, type Sink } from '../effects/log/sink.ts';
 import { syslogWriter } from '../effects/log/syslog.ts';
 import { fdWriter, isJournalStream } from '../effects/log/writer.ts';
-import { checkAsUser } from '../effects/os/asUser.ts';
+import { checkAsUser, keepAsUser } from '../effects/os/asUser.ts';
 import { flagValue, ownVariables } from '../effects/os/bytes.ts';
 import { findCommand } from '../effects/os/command.ts';
 import { sealDescriptors } from '../effects/os/descriptors.ts';
-import { isDisposing } from '../effects/os/disposal.ts';
-import { libc } from '../effects/os/libc.ts';
+import { exitNow } from '../effects/os/exit.ts';
 import { ignoreOtherSignals } from '../effects/os/signals.ts';
 import { findUser, type User } from '../effects/os/user.ts';
 import { removePidFile, writePidFile } from '../effects/pidFile.ts';
+import { holdersText } from '../effects/sockets/holders.ts';
 import { keepPaths } from '../effects/sockets/keeper.ts';
 import { StartError } from '../effects/startError.ts';
 import { takeHandover } from '../effects/upgrade/handover.ts';
 import { inheritanceOf } from '../effects/upgrade/inheritance.ts';
 import type { Options } from './flags.ts';
+import { whatWasMeant } from './mistaken.ts';
 import { journalPath, type Origin, originOf } from './origin.ts';
 import { type Supervision, supervise } from './supervise.ts';
 
@@ -32,12 +34,20 @@ export async function runDaemon(options: Options): Promise<never> {
 	const { sink, log } = openLog(options);
 	let status: number;
 	try {
-		const { path, user } = checkOptions(options);
-		const { start, ready, kill, signal: drain, stop, workers: size, respawn } = options;
-		const plan = { start, ready, kill, drain, stop, size, respawn };
+		if (!options.command && options.args.length > 0)
+			log.say('error', whatWasMeant(options.args, process.env.PATH ?? ''));
+		const { path, user } = await checkOptions(options);
+		if (user) StartError.unless('Unable to keep what starts processes of another user:', keepAsUser);
+		const { start, ready, verify, kill, signal: drain, stop, workers: size, respawn, maxDraining } = options;
+		const plan = { start, ready, verify, kill, drain, stop, size, respawn, maxDraining };
 		const handover = takeHandover();
 		const inheritance = inheritanceOf(handover?.states ?? null);
-		const origin = originOf({ options, plan, user, inheritance, signals: handover?.signals ?? [], log });
+		const signals = handover?.signals ?? [];
+		const origin = await originOf({ options, plan, user, inheritance, signals, log }).catch(async (error: Error) => {
+			const holders = await holdersText(error);
+			if (holders !== null) log.say('error', holders);
+			throw error;
+		});
 		if (options.pidfile) claimPidFile(options.pidfile, origin, log);
 		status = await superviseOrWithdraw({ options, plan, origin, inheritance, path, user, log, sink });
 		origin.listeners.close();
@@ -91,14 +101,19 @@ function withdraw({ listeners, words, run }: Origin) {
 }
 
 /** What can be wrong with the flags, before anything is opened. @throws {StartError} */
-export function checkOptions(options: Options): { path: string | Buffer; user: User | null } {
-	const { command, user, args, env } = options;
+export async function checkOptions(options: Options): Promise<{ path: string | Buffer; user: User | null }> {
+	const { command, user, args, env, chdir } = options;
 	if (!command) throw new StartError('Command path is mandatory');
-	if (env) StartError.unless('Unable to read', () => readEnvironment(env));
+	if (env) {
+		await readEnvironment(env).catch((error: Error) => {
+			throw new StartError(`Unable to read ${error.message}`);
+		});
+	}
+	if (chdir) StartError.unless(`Unable to use -chdir ${chdir}:`, () => requireDirectory(chdir));
 	refuseShared({ journal: options.journal, control: options.control, share: options.share, pidfile: options.pidfile });
 	return {
 		path: StartError.unless('Could not find executable', () =>
-			findCommand(flagValue('command', command, args.length), ownVariables().PATH ?? ''),
+			findCommand(flagValue('command', command, args.length), ownVariables().PATH ?? '', chdir),
 		),
 		user: user ? StartError.unless('Unable to find user user:', () => findUser(user)) : null,
 	};
@@ -116,16 +131,16 @@ function refuseShared(paths: Record<string, string>) {
 }
 
 /** What else can be wrong with a program that is to take over. @throws {Error} */
-export function checkInstallation(options: Options): void {
-	const { user } = checkOptions(options);
+export async function checkInstallation(options: Options): Promise<void> {
+	const { user } = await checkOptions(options);
 	if (options.json) jsonLog({ write: () => {} });
 	if (user) checkAsUser();
 }
 
-/** A thread that still writes to a log nobody reads, or closes what lingers, would hold up exit(3), so _exit(2) it is then. */
+/** A log that nobody reads does not hold it up for long. */
 async function end(sink: Sink, status: number): Promise<never> {
-	if (!(await sink.flush(patience)) || isDisposing()) libc('_exit')(status);
-	process.exit(status);
+	await sink.flush(patience);
+	return exitNow(status);
 }
 
 function openLog(options: Options): { sink: Sink; log: Log } {
@@ -141,6 +156,6 @@ function openLog(options: Options): { sink: Sink; log: Log } {
 	} catch (error) {
 		const [words] = (error as Error).message.split('\n');
 		process.stderr.write(`Unable to open ${syslog ? 'syslog /dev/log' : 'the log'}: ${words}\n`);
-		process.exit(1);
+		exitNow(1);
 	}
 }

@@ -1,5 +1,6 @@
 /** The command line: words in Go's style, as the original takes them, to options. */
 import { signalName } from '../effects/os/kill.ts';
+import { type Plan, usualVerify } from '../machines/facts.ts';
 
 export interface Options {
 	listen: string[];
@@ -8,7 +9,8 @@ export interface Options {
 	start: number;
 	syslog: boolean;
 	user: string;
-	ready: 'wait' | 'notify';
+	ready: Plan['ready'];
+	verify: Plan['verify'];
 	workers: number;
 	/** Milliseconds, -1 is never. */
 	respawn: number;
@@ -18,9 +20,15 @@ export interface Options {
 	stop: string | null;
 	/** Milliseconds, 0 is never. */
 	kill: number;
+	/** Generations that may drain at the same time; 0 is any number. */
+	maxDraining: number;
+	/** Every signal goes to a child's process group. */
+	group: boolean;
 	json: boolean;
 	journal: string;
 	env: string;
+	/** The children's working directory; empty is where we were started. */
+	chdir: string;
 	pidfile: string;
 	/** Paths of the control socket and of the one that hands the listeners out; empty is none. */
 	control: string;
@@ -63,14 +71,21 @@ const flags: Record<string, Flag> = {
 		type: 'int',
 		default: '3000',
 		placeholder: 'MILLIS',
-		text: 'Milliseconds a new child must stay alive to count as up, or has for saying so',
+		text: 'Milliseconds a new child must stay alive to be ready, or has for being so',
 	},
 	ready: {
 		type: 'string',
 		default: 'wait',
 		placeholder: 'WHAT',
-		text: 'What makes a child up: wait, its own word or -start; notify, its own word alone',
-		check: (value) => (value === 'wait' || value === 'notify' ? null : 'wait or notify'),
+		text: 'What makes a child ready: wait, its message or -start; accept, its message or that it accepts; notify, its message',
+		check: (value) => (isReady(value) ? null : 'wait, accept or notify'),
+	},
+	verify: {
+		type: 'string',
+		default: '',
+		placeholder: 'WHAT',
+		text: 'What a ready child must be seen to do before an old one leaves: accept, hold the sockets, none; accept, with -start=0 hold',
+		check: (value) => (isVerify(value) ? null : 'accept, hold or none'),
 	},
 	workers: {
 		type: 'int',
@@ -86,7 +101,12 @@ const flags: Record<string, Flag> = {
 		text: 'Milliseconds until a serving child that died is started again; -1 is never',
 	},
 	syslog: { type: 'bool', default: 'false', text: 'Log to syslog instead of stderr' },
-	user: { type: 'string', default: '', placeholder: 'LOGIN', text: 'Login name of the user to run the children as' },
+	user: {
+		type: 'string',
+		default: '',
+		placeholder: 'LOGIN',
+		text: 'User to run the children as, by name or number; LOGIN:GROUP for another group than its own',
+	},
 	signal: { type: 'string', default: 'HUP', placeholder: 'NAME', text: 'Signal that tells an old child to leave' },
 	stop: {
 		type: 'string',
@@ -99,6 +119,18 @@ const flags: Record<string, Flag> = {
 		default: '0',
 		placeholder: 'MILLIS',
 		text: 'Milliseconds a child may live after it was told to leave; 0 is for ever',
+	},
+	'max-draining': {
+		type: 'int',
+		default: '0',
+		placeholder: 'N',
+		text: 'Generations that may drain at the same time: the oldest beyond that is killed; 0 is any number',
+		check: (value) => (Number(value) >= 0 ? null : '0 or more'),
+	},
+	group: {
+		type: 'bool',
+		default: 'false',
+		text: 'Every signal for a child goes to its whole process group',
 	},
 	json: { type: 'bool', default: 'false', text: 'Log lines as JSON' },
 	journal: {
@@ -125,9 +157,23 @@ const flags: Record<string, Flag> = {
 		placeholder: 'PATH',
 		text: 'File of KEY=VALUE lines, or directory of files, with variables for the children',
 	},
+	chdir: {
+		type: 'string',
+		default: '',
+		placeholder: 'PATH',
+		text: 'Working directory of the children, looked up anew for each generation; a relative -command is found from it',
+	},
 	pidfile: { type: 'string', default: '', placeholder: 'PATH', text: 'File to write the pid to' },
 	systemd: { type: 'bool', default: 'false', text: 'Give the children LISTEN_PID too' },
 };
+
+function isReady(value: string): value is Plan['ready'] {
+	return ['wait', 'accept', 'notify'].includes(value);
+}
+
+function isVerify(value: string): value is Plan['verify'] {
+	return ['accept', 'hold', 'none'].includes(value);
+}
 
 class UsageError extends Error {}
 
@@ -212,15 +258,16 @@ function parseGoInt(text: string): number | null {
 
 function toOptions(values: Values, args: string[]): Options {
 	const text = (name: string) => values[name]?.[0] ?? flags[name]?.default ?? '';
-	const ready = text('ready') === 'notify' ? 'notify' : 'wait';
-	if (ready === 'notify' && Number(text('start')) <= 0) {
-		throw new UsageError('-ready=notify takes a -start above 0: it is the time a child has for saying that it is up');
+	const [ready, verify, start] = [text('ready'), text('verify'), Number(text('start'))];
+	if (ready !== 'wait' && start <= 0) {
+		throw new UsageError(`-ready=${ready} takes a -start above 0: it is the time a child has for being ready`);
 	}
 	return {
 		listen: values.listen ?? [text('listen')],
 		command: text('command'),
-		start: Number(text('start')),
-		ready,
+		start,
+		ready: isReady(ready) ? ready : 'wait',
+		verify: isVerify(verify) ? verify : usualVerify(start),
 		workers: Number(text('workers')),
 		respawn: Math.max(-1, Number(text('respawn'))),
 		syslog: text('syslog') === 'true',
@@ -228,11 +275,14 @@ function toOptions(values: Values, args: string[]): Options {
 		signal: signalName(text('signal')) ?? 'HUP',
 		stop: text('stop') === '' ? null : signalName(text('stop')),
 		kill: Number(text('kill')),
+		maxDraining: Number(text('max-draining')),
+		group: text('group') === 'true',
 		json: text('json') === 'true',
 		journal: text('journal'),
 		control: text('control'),
 		share: text('share'),
 		env: text('env'),
+		chdir: text('chdir'),
 		pidfile: text('pidfile'),
 		systemd: text('systemd') === 'true',
 		args,
@@ -251,7 +301,7 @@ function usage(): string {
 		'',
 		'Usage:',
 		'  socketmaster [flag]... -command=PATH [--] [argument of the program]...',
-		'  socketmaster rotate [-control=PATH|NAME] [-timeout=MILLIS] [-json]',
+		'  socketmaster rotate [-control=PATH|NAME] [-timeout=MILLIS] [-expect=PATH] [-json]',
 		'  socketmaster status [-control=PATH|NAME] [-json] [-watch] [-metrics]',
 		'  socketmaster stop [-control=PATH|NAME] [-kill=MILLIS]',
 		'  socketmaster upgrade [-control=PATH|NAME] [-timeout=MILLIS]',

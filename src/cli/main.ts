@@ -1,7 +1,9 @@
 /** The executable. */
 import { printer } from '../effects/log/printer.ts';
 import { loadBeside } from '../effects/os/beside.ts';
+import { exitNow } from '../effects/os/exit.ts';
 import { releaseSignals } from '../effects/os/signals.ts';
+import { leaveTerminalAlone } from '../effects/terminal/leaving.ts';
 import { answerPreflight } from '../effects/upgrade/preflight.ts';
 import { checkInstallation, runDaemon } from './daemon.ts';
 import { readCommandLine } from './flags.ts';
@@ -12,21 +14,23 @@ const words = process.argv.slice(2);
 const [command = ''] = words;
 if (command === 'replay') {
 	releaseSignals();
+	leaveTerminalAlone();
 	void runReplay(words, version);
 } else if (command === 'inspect' || command === 'simulate') {
 	releaseSignals();
+	leaveTerminalAlone();
 	void inspector().runInspector(words, version);
-} else supervise();
+} else void supervise();
 
 /** A program of its own: a supervisor has nothing of it. */
 function inspector() {
 	return loadBeside('inspect.cjs') as typeof import('./inspect.ts');
 }
 
-function supervise() {
+async function supervise() {
 	const request = readCommandLine(words, version);
 	if ('print' in request) return finish(request.print, request.to === 'stdout' ? 1 : 2, request.status);
-	const checked = answerPreflight(() => checkInstallation(request.run));
+	const checked = await answerPreflight(() => checkInstallation(request.run));
 	if (checked) return finish(`${checked.answer}\n`, 2, checked.isSound ? 0 : 1);
 	void runDaemon(request.run);
 }
@@ -35,5 +39,5 @@ function finish(text: string, fd: number, status: number) {
 	const out = printer(fd);
 	out.print(text);
 	out.flush();
-	process.exit(status);
+	exitNow(status);
 }

@@ -6,13 +6,15 @@ import { removeWordFolder, type WordFolderOptions, wordFolderFor } from '../effe
 import { type KeptWords, wordsPart } from '../effects/children/words.ts';
 import { openJournal, readSound } from '../effects/journal/file.ts';
 import { fileJournal, type Journal, journalPart, memoryJournal } from '../effects/journal/journal.ts';
+import type { Header } from '../effects/journal/lineShapes.ts';
 import { foldJournal, recover, unknownText } from '../effects/journal/recovery.ts';
-import { type Header, receiptsSchema, requestSchema, rosterSchema, tallySchema } from '../effects/journal/shapes.ts';
+import { receiptsSchema, requestSchema, rosterSchema, tallySchema } from '../effects/journal/shapes.ts';
 import type { Log } from '../effects/log/log.ts';
 import { closeAll } from '../effects/os/descriptors.ts';
 import { bootId, newRun } from '../effects/os/identity.ts';
-import { lookUp } from '../effects/os/proc.ts';
+import { lookUpSelf } from '../effects/os/proc.ts';
 import type { User } from '../effects/os/user.ts';
+import { wordsOf } from '../effects/os/words.ts';
 import type { Listener } from '../effects/sockets/listener.ts';
 import { type Listeners, openListeners } from '../effects/sockets/listeners.ts';
 import { StartError } from '../effects/startError.ts';
@@ -39,6 +41,8 @@ export interface Origin {
 	/** What was found of a supervisor that was killed. */
 	survivors: Survivor[];
 	pipes: OpenPipe[];
+	/** Processes of children that are gone, which serve until a generation is up. */
+	orphans: number[];
 	words: KeptWords;
 	journal: Journal;
 }
@@ -64,11 +68,11 @@ export const supervisorPart = part('supervisor', () =>
 );
 
 /** @throws {StartError} */
-export function originOf({ options, plan, user, inheritance, signals, log }: OriginOptions): Origin {
+export async function originOf({ options, plan, user, inheritance, signals, log }: OriginOptions): Promise<Origin> {
 	const path = journalPath(options);
 	const inherited = inheritance.take(supervisorPart);
 	if (inherited) log.say('info', `Upgraded to version ${version}`);
-	const found = inherited || path === null ? nothing : findPrevious(path, user, log);
+	const found = inherited || path === null ? nothing : await findPrevious(path, user, log);
 	const listeners = openListeners({
 		uris: options.listen,
 		inheritance,
@@ -77,7 +81,8 @@ export function originOf({ options, plan, user, inheritance, signals, log }: Ori
 		deniedPids: found.denied,
 		say: (text) => log.say('info', text),
 	});
-	if (found.denied.length > 0) {
+	// Where every address was free nobody holds a listener: what is hidden is no child.
+	if (found.denied.length > 0 && found.isDenialCertain) {
 		listeners.close();
 		const pids = found.denied.join(', ');
 		throw new StartError(`Unable to start: children ${pids} of an earlier supervisor live on and can't be taken over`);
@@ -112,6 +117,7 @@ export function originOf({ options, plan, user, inheritance, signals, log }: Ori
 		listeners,
 		survivors: found.survivors,
 		pipes: found.pipes,
+		orphans: found.orphans,
 		words,
 		journal,
 	};
@@ -153,9 +159,12 @@ interface Found {
 	survivors: Survivor[];
 	pipes: OpenPipe[];
 	listeners: Listener[];
+	/** Processes of children that are gone, which hold the listeners. */
+	orphans: number[];
 	words: KeptWords;
-	/** Who lives and can't be taken over. */
+	/** Who lives and can't be taken over, and whether they are children for certain. */
 	denied: number[];
+	isDenialCertain: boolean;
 }
 
 const nothing: Found = {
@@ -167,34 +176,34 @@ const nothing: Found = {
 	survivors: [],
 	pipes: [],
 	listeners: [],
+	orphans: [],
 	words: { folder: null, ack: null, sockets: [] },
 	denied: [],
+	isDenialCertain: false,
 };
 
 /** @throws {StartError} */
-function findPrevious(path: string, user: User | null, log: Log): Found {
+async function findPrevious(path: string, user: User | null, log: Log): Promise<Found> {
 	const { fd, bytes } = StartError.unless(`Unable to open journal ${path}:`, () => openJournal(path));
 	try {
-		return StartError.unless(`Unable to use journal ${path}:`, () => {
-			const content = readSound(fd, path, bytes);
-			for (const problem of content.problems) log.say('warn', `Journal ${path}: ${problem}`);
-			const { past, seq } = foldJournal(content);
-			const { roster } = past;
-			return { ...nothing, fd, seq, past, ...recoverFrom(path, { header: content.header, roster, user }, log) };
-		});
+		const content = await readSound(fd, path, bytes);
+		for (const problem of content.problems) log.say('warn', `Journal ${path}: ${problem}`);
+		const { past, seq } = foldJournal(content);
+		const { roster } = past;
+		return { ...nothing, fd, seq, past, ...(await recoverFrom(path, { header: content.header, roster, user }, log)) };
 	} catch (error) {
 		closeAll([fd]);
-		throw error;
+		throw new StartError(`Unable to use journal ${path}: ${wordsOf(error)}`, { cause: error });
 	}
 }
 
-function recoverFrom(
+async function recoverFrom(
 	path: string,
 	{ header, roster, user }: { header: Header | null; roster: Roster | null; user: User | null },
 	log: Log,
-): Partial<Found> {
+): Promise<Partial<Found>> {
 	if (!header || !roster) return {};
-	const found = recover(header, roster, user);
+	const found = await recover(header, roster, user, (text) => log.say('warn', text));
 	if ((found === null || 'orphaned' in found) && header.words) removeWordFolder(header.words, header.run);
 	if (found === null) return {};
 	if ('orphaned' in found) {
@@ -203,7 +212,7 @@ function recoverFrom(
 	}
 	if ('denied' in found) {
 		log.say('error', `Children ${found.denied.join(', ')} of an earlier supervisor can't be taken over: ${found.why}`);
-		return { denied: found.denied };
+		return { denied: found.denied, isDenialCertain: found.isCertain };
 	}
 	const { remarks, ...rest } = found;
 	log.say('info', `Recovered from ${path}: took over ${rest.survivors.map(({ pid }) => pid).join(', ')}`);
@@ -218,7 +227,7 @@ function headerOf(run: string, listeners: Listener[], words: string | null): Hea
 		boot: bootId(),
 		run,
 		pid: process.pid,
-		startTime: lookUp(process.pid)?.startTime ?? 0,
+		startTime: lookUpSelf()?.startTime ?? 0,
 		args: process.argv.slice(2),
 		listeners: listeners.map(({ uri, address, inode, file }) => ({ uri, address, inode, file })),
 		words,

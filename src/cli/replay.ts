@@ -1,6 +1,6 @@
 /** `socketmaster replay PATH`: the story that a journal tells. */
-import type { Checkpoint } from '../effects/journal/shapes.ts';
-import { pastOf } from '../effects/journal/shapes.ts';
+import type { Checkpoint } from '../effects/journal/lineShapes.ts';
+import { pastOf } from '../effects/journal/lineShapes.ts';
 import { storyOf } from '../effects/journal/story.ts';
 import { printer } from '../effects/log/printer.ts';
 import { wordsOf } from '../effects/os/words.ts';
@@ -168,11 +168,12 @@ function commandText(command: Command): string {
 		case 'signal':
 			return `send SIG${command.signal} to child ${command.child}`;
 		case 'wait':
+			if (command.timer === 'restart') return `wait ${command.millis} ms before a new generation is started`;
 			return command.timer === 'respawn'
 				? `wait ${command.millis} ms before place ${command.index} of generation ${command.generation} is filled`
 				: `wait ${command.millis} ms for the ${command.timer} of child ${command.child}`;
 		case 'prove':
-			return `look for the sockets of child ${command.child}`;
+			return `look whether child ${command.child} accepts, for ${command.purpose}`;
 		default:
 			return command.type;
 	}

@@ -17,12 +17,13 @@ const stateColours: Record<string, Colour> = {
 	rotating: 'yellow',
 	starting: 'yellow',
 	draining: 'yellow',
+	unserved: 'red',
 	stopping: 'red',
 };
 
 /** @param now in milliseconds since 1970 */
 export function statusTable(status: Status, path: string, now: number, { isTerminal, width, colour }: Paper): string[] {
-	const { state, queued, pid, version, since, generations, listeners, respawns, last, journal } = status;
+	const { state, queued, pid, version, since, generations, listeners, respawns, restart, last, journal } = status;
 	const wide = Math.max(40, width());
 	// What goes into a file or another program is not cut.
 	const limit = isTerminal ? wide : Number.POSITIVE_INFINITY;
@@ -33,7 +34,10 @@ export function statusTable(status: Status, path: string, now: number, { isTermi
 	);
 	const lines = [`${paint(harmless(state))}${head}`];
 	const isServed = generations.some(({ children }) => children.some(({ phase }) => phase === 'serving'));
-	if (!isServed && ['running', 'rotating', 'draining'].includes(state)) lines.push(colour('nobody serves', 'red'));
+	if (!isServed && ['running', 'rotating', 'draining', 'unserved'].includes(state))
+		lines.push(colour('nobody serves', 'red'));
+	if (restart !== null)
+		lines.push(colour(`a new generation is started in ${duration(Math.max(0, restart - now))}`, 'red'));
 	if (queued) lines.push('one more rotation will follow');
 	lines.push(
 		'',
@@ -41,7 +45,9 @@ export function statusTable(status: Status, path: string, now: number, { isTermi
 		...listeners.map((each) => listenerLine(each, wide, isTerminal, colour)),
 	);
 	lines.push('', colour(childLine('GEN', 'STATE', 'PID', 'PHASE', 'FOR', 'CONNS', 'NOTE', limit), 'faint'));
-	for (const { generation, state, children } of generations) {
+	const areDirectoriesEqual = new Set(generations.map(({ directory }) => directory)).size <= 1;
+	const isPlaceTold = !areDirectoriesEqual || new Set(generations.map(({ program }) => program)).size > 1;
+	for (const { generation, state, program, directory, children } of generations) {
 		const own = respawns.filter((each) => each.generation === generation);
 		if (children.length === 0) lines.push(childLine(String(generation), state, '-', '', '', '', '', limit));
 		for (const [index, child] of children.entries()) {
@@ -58,6 +64,14 @@ export function statusTable(status: Status, path: string, now: number, { isTermi
 				limit,
 			);
 			lines.push(second === '' ? text : text.replace(column(second, 9), (word) => paint(word)));
+		}
+		if (isPlaceTold && (directory ?? program) !== null) {
+			lines.push(
+				cut(
+					`     from ${harmless(directory ?? '')}${areDirectoriesEqual ? ` (${harmless(program ?? '')})` : ''}`,
+					limit,
+				),
+			);
 		}
 		const why = generationState(state, children);
 		if (why !== null) lines.push(cut(`     ${why}`, limit));
@@ -120,14 +134,33 @@ function childLine(
 	return `${fixed}${cut(note, Math.max(1, wide - fixed.length))}`.trimEnd();
 }
 
-function noteOf({ phase, deadline, status, stopping }: ChildStatus, now: number): string {
+function noteOf(
+	{ phase, deadline, status, stopping, accepting, seen, unseen, left }: ChildStatus,
+	now: number,
+): string {
 	const wait =
 		deadline === null || phase === 'serving'
 			? ''
 			: phase === 'booting'
 				? `up within ${duration(deadline - now)}`
-				: `killed in ${duration(deadline - now)}`;
-	return [wait, stopping ? 'is stopping' : '', status ? harmless(status) : ''].filter(Boolean).join('; ');
+				: phase === 'proving'
+					? `ready; to be seen to accept within ${duration(deadline - now)}`
+					: `killed in ${duration(deadline - now)}`;
+	const behind = phase === 'lingering' ? `has left ${left.join(', ')} behind` : '';
+	const accepts = accepting ? 'still accepts: does it leave on this signal (-signal)?' : '';
+	const unverified = phase === 'serving' && seen === false ? 'unverified' : '';
+	const notAccepting = unseen === null ? '' : harmless(unseen);
+	return [
+		behind,
+		wait,
+		accepts,
+		unverified,
+		notAccepting,
+		stopping ? 'is stopping' : '',
+		status ? harmless(status) : '',
+	]
+		.filter(Boolean)
+		.join('; ');
 }
 
 /** Why one that was told to leave is still there. */
@@ -148,12 +181,17 @@ function lastLines(receipt: Receipt, now: number, wide: number, colour: Paper['c
 	const took = verdictAt !== null && spawnedAt !== null ? ` after ${duration(verdictAt - spawnedAt)}` : '';
 	const when = verdictAt === null ? '' : `, ${duration(now - verdictAt)} ago at ${clockTime(verdictAt)}`;
 	const head = 'last rotation   ';
+	const by = asked === 'start' && generation > 1 ? 'by itself' : askers[asked];
 	if (verdict === 'serving')
-		return [cut(`${head}generation ${generation} (${askers[asked]}) was up${took}${when}`, wide)];
-	if (verdict === 'stopped')
-		return [cut(`${head}generation ${generation} (${askers[asked]}): a stop came first${when}`, wide)];
+		return [
+			cut(
+				`${head}generation ${generation} (${by}) was up${took}${when}${receipt.unproven ? '; not seen to accept' : ''}`,
+				wide,
+			),
+		];
+	if (verdict === 'stopped') return [cut(`${head}generation ${generation} (${by}): a stop came first${when}`, wide)];
 	return [
-		colour(cut(`${head}generation ${generation} (${askers[asked]}) was given up${took}${when}`, wide), 'red'),
+		colour(cut(`${head}generation ${generation} (${by}) was given up${took}${when}`, wide), 'red'),
 		cut(`                ${harmless(reason ?? '')}`, wide),
 		...lastWords.slice(-3).map((line) => cut(`                | ${harmless(line)}`, wide)),
 	];

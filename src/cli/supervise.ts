@@ -1,26 +1,31 @@
 /** One supervisor in the real world: the statecharts, and all that acts for them. */
 import { share } from 'rxjs';
 import { createActor } from 'xstate';
-import { isOthersAnnouncement } from '../effects/children/announcement.ts';
 import { childrenOf } from '../effects/children/children.ts';
 import { generationEnvironments } from '../effects/children/environment.ts';
+import { inheritedVariables } from '../effects/children/inherited.ts';
 import { lastWordsOf } from '../effects/children/lastWords.ts';
+import { listenerCheckActor } from '../effects/children/listenerCheck.ts';
+import { orphanKeeper } from '../effects/children/orphans.ts';
 import { outputsOf } from '../effects/children/output.ts';
-import { proofActor } from '../effects/children/proof.ts';
+import { directoryFor } from '../effects/children/startedFrom.ts';
+import { stillAccepting } from '../effects/children/stillAccepting.ts';
 import { childWords } from '../effects/children/words.ts';
 import { type Door, openDoor } from '../effects/door.ts';
-import { faultHandler, faultVariable, mayFail } from '../effects/fault.ts';
+import { faultHandler, mayFail } from '../effects/fault.ts';
 import type { Log } from '../effects/log/log.ts';
 import { drainReminder } from '../effects/log/reminder.ts';
 import type { Sink } from '../effects/log/sink.ts';
-import { managerOf, managerVariables } from '../effects/manager.ts';
-import { commandLine, ownVariables } from '../effects/os/bytes.ts';
+import { managerOf } from '../effects/manager.ts';
+import { commandLine } from '../effects/os/bytes.ts';
+import { adoptOrphans } from '../effects/os/kill.ts';
 import { processStart } from '../effects/os/proc.ts';
 import { signals, wasDebuggerClosed } from '../effects/os/signals.ts';
-import { logicalDirectory, type Variables } from '../effects/os/spawn.ts';
+import { logicalDirectory } from '../effects/os/spawn.ts';
 import { timerActor } from '../effects/os/timer.ts';
 import type { User } from '../effects/os/user.ts';
 import { exits } from '../effects/os/wait.ts';
+import { backlogKeeper } from '../effects/sockets/backlogs.ts';
 import type { Inheritance } from '../effects/upgrade/inheritance.ts';
 import { preflightActor } from '../effects/upgrade/preflight.ts';
 import { handoverActor, nextProgram, replaceProgram } from '../effects/upgrade/replacement.ts';
@@ -48,6 +53,7 @@ export interface Supervision {
 /** @returns the exit status, when the last child is gone. @throws {StartError} before any child is started */
 export function supervise({ options, plan, origin, inheritance, path, user, log, sink }: Supervision): Promise<number> {
 	const { journal, listeners, run } = origin;
+	adoptOrphans();
 	const directory = logicalDirectory();
 	const command = [path, ...options.args].join(' ');
 	const lastWords = lastWordsOf(inheritance, (generation) => {
@@ -60,7 +66,10 @@ export function supervise({ options, plan, origin, inheritance, path, user, log,
 
 	/** What was asked for when the statecharts had failed: that is not what they failed on. */
 	const late: Request[] = [];
-	const reminder = drainReminder(log, () => journal.past().roster);
+	const accepts = stillAccepting(listeners.all);
+	const reminder = drainReminder({ log, roster: () => journal.past().roster, accepts });
+	const backlogs = backlogKeeper(listeners.all);
+	const orphans = orphanKeeper({ pids: origin.orphans, inheritance, log, drain: plan.drain });
 
 	/** The way of a fact out of the door: recorded, then told. */
 	function record(fact: Fact) {
@@ -73,6 +82,9 @@ export function supervise({ options, plan, origin, inheritance, path, user, log,
 		manager.note(fact);
 		doors.control?.note(fact);
 		reminder.note(fact);
+		backlogs.note(fact);
+		orphans.note(fact);
+		if (fact.type === 'child.abandoned') children.abandon(fact.child);
 	}
 
 	const door = openDoor({
@@ -81,6 +93,8 @@ export function supervise({ options, plan, origin, inheritance, path, user, log,
 		rest: journal.rest,
 		after: origin.seq,
 	});
+	const phaseOf = (child: number) =>
+		journal.past().roster?.children.find((each) => each.child === child)?.phase ?? null;
 	const words = childWords({
 		admit: door.admit,
 		log,
@@ -90,7 +104,7 @@ export function supervise({ options, plan, origin, inheritance, path, user, log,
 		isNeeded: plan.ready === 'notify',
 		inheritance,
 		kept: origin.words,
-		phaseOf: (child) => journal.past().roster?.children.find((each) => each.child === child)?.phase ?? null,
+		phaseOf,
 		childOf: (pid) => journal.past().roster?.children.find((each) => each.pid === pid)?.child ?? null,
 	});
 	const file = journalPath(options);
@@ -111,18 +125,21 @@ export function supervise({ options, plan, origin, inheritance, path, user, log,
 			past: journal.past,
 			journal: file === null ? null : { path: file, size: journal.size },
 			notesOf: words.notesOf,
+			accepts,
 		},
 	});
 	const manager = managerOf({ env: process.env, past: journal.past, inheritance });
 	const environment = generationEnvironments({
 		path: options.env,
 		inheritance,
+		log,
 		isThere: (generation) => {
 			const { children = [], respawns = [] } = journal.past().roster ?? {};
 			return [...children, ...respawns].some((each) => each.generation === generation);
 		},
 	});
-	const inherited = inheritedVariables();
+	const childDirectory = directoryFor(options.chdir, directory);
+	const inherited = { ...inheritedVariables(user), ...(options.chdir === '' ? {} : { PWD: childDirectory }) };
 	const children = childrenOf({
 		admit: door.admit,
 		log,
@@ -131,8 +148,9 @@ export function supervise({ options, plan, origin, inheritance, path, user, log,
 		spec: {
 			path,
 			args: options.args.length > 0 ? commandLine().slice(-options.args.length) : [],
-			env: (generation) => ({ ...inherited, ...environment(generation) }),
-			directory,
+			env: async (generation) => ({ ...inherited, ...(await environment(generation)) }),
+			directory: childDirectory,
+			isDirectoryAsked: options.chdir !== '',
 			run,
 			isSystemd: options.systemd,
 		},
@@ -142,6 +160,9 @@ export function supervise({ options, plan, origin, inheritance, path, user, log,
 		isDurable: journal.isDurable,
 		inheritance,
 		recovered: origin.survivors,
+		known: (child) => journal.past().roster?.children.find((each) => each.child === child) ?? null,
+		plan: () => journal.past().roster?.plan ?? plan,
+		isGroup: options.group,
 	});
 	const replacement = { inheritance, outputs, sink, directory, isSettled: children.isSettled };
 	const fault = faultHandler({ log, sink, replace: () => replaceProgram(replacement) });
@@ -163,16 +184,20 @@ export function supervise({ options, plan, origin, inheritance, path, user, log,
 			process: children.actor,
 			timer: timerActor({
 				admit: door.admit,
+				endOf: children.endOf,
 				stoppedPid: children.stoppedPid,
 				hearNow: words.hearNow,
 				// With a wait the deadline is no failure.
-				wordsOf: plan.ready === 'notify' ? wordsOf : () => ({}),
+				wordsOf: plan.ready === 'wait' ? () => ({}) : (child) => ({ ...wordsOf(child), ...words.ignoredOf(child) }),
 			}),
-			proof: proofActor({
+			proof: listenerCheckActor({
 				admit: door.admit,
 				listeners: listeners.all,
+				verify: plan.verify,
 				run,
 				pidOf: children.pidOf,
+				phaseOf,
+				hearNow: words.hearNow,
 				wordsOf,
 			}),
 			preflight: preflightActor({
@@ -187,9 +212,12 @@ export function supervise({ options, plan, origin, inheritance, path, user, log,
 
 	return new Promise((resolve) => {
 		// Signal handlers do not keep Node's event loop alive, and a child may close its output long before it ends.
+		let isOver = false;
 		const presence = setInterval(() => {}, 2 ** 31 - 1);
 		supervisor.subscribe({
-			complete: () => {
+			complete: async () => {
+				isOver = true;
+				await Promise.all([children.abandonedGone(), orphans.gone()]);
 				clearInterval(presence);
 				words.close();
 				doors.close();
@@ -203,7 +231,9 @@ export function supervise({ options, plan, origin, inheritance, path, user, log,
 		for (const pipe of origin.pipes) outputs.open(pipe);
 		begin(origin, plan, log, door);
 		// Only now, so that children which ended in between are known by their names.
-		signals().subscribe(door.admit);
+		signals().subscribe((signal) => {
+			if (!isOver) door.admit(signal);
+		});
 		if (wasDebuggerClosed()) log.say('warn', 'A SIGUSR1 came too early and opened the debugger of Node; it was closed');
 		reaped.subscribe(children.ended);
 	});
@@ -237,16 +267,4 @@ function requestOf(fact: Fact & Request): Request {
 /** A start is a wish to serve: a stop that was asked for and not begun is not begun then. */
 function isStop(request: Request['type'], by: Origin['by']): boolean {
 	return by === 'start' && ['signal.TERM', 'signal.INT', 'stop.requested'].includes(request);
-}
-
-/**
- * Ours, but for what the manager told us (a child's STOPPING=1 would stop the service), what others said of their own
- * sockets, and how we fared.
- */
-function inheritedVariables(): Variables {
-	const variables = ownVariables();
-	for (const name of Object.keys(variables)) {
-		if (managerVariables.includes(name) || isOthersAnnouncement(name) || name === faultVariable) delete variables[name];
-	}
-	return variables;
 }

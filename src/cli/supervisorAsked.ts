@@ -1,6 +1,7 @@
 /** What the commands that ask a supervisor share: whom they ask, and how they end. */
 import { NoAnswer } from '../effects/control/client.ts';
 import { findControl, Several } from '../effects/control/find.ts';
+import { leaveWhatHangs } from '../effects/terminal/leaving.ts';
 import { harmless } from '../effects/terminal/words.ts';
 import { readCommand } from './command.ts';
 import { version } from './version.ts';
@@ -76,6 +77,8 @@ async function runToEnd(work: () => Promise<number>): Promise<void> {
 		if (error instanceof NoAnswer) return fail(error.message, exits.nobody);
 		if (error instanceof Several) return fail(error.message, exits.usage);
 		throw error;
+	} finally {
+		leaveWhatHangs(Number(process.exitCode));
 	}
 }
 

@@ -30,8 +30,10 @@ async function upgrade({ control, timeout }: Asked): Promise<number> {
 	const signal = limitOf(limit);
 	const out = screen();
 	const began = performance.now();
+	let isKnown = false;
 	try {
 		const before = await askStatusUntilAnswered(path, { signal, isFirst: true });
+		isKnown = true;
 		out.live('The new program checks itself');
 		// Killed while the new program checks itself, it is started again as that.
 		const answer = await ask(path, '/upgrade', { method: 'POST', signal, limit: 60_000 }).catch((error) => {
@@ -50,6 +52,7 @@ async function upgrade({ control, timeout }: Asked): Promise<number> {
 		return exits.done;
 	} catch (error) {
 		if (!signal?.aborted) throw error;
+		if (!isKnown) throw new CommandError(`no supervisor answers at ${path}: no upgrade was asked for`, exits.nobody);
 		throw new CommandError(`no upgrade after ${duration(performance.now() - began)}; it goes on`, exits.late);
 	}
 }

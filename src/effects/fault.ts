@@ -32,7 +32,9 @@ export function faultHandler({ log, sink, replace }: FaultOptions) {
 	let isHandled = false;
 
 	async function handle(error: unknown) {
-		log.say('error', `Internal error: ${(error as Error)?.stack ?? error}`);
+		const [first = '', ...rest] = String((error as Error)?.stack ?? error).split('\n');
+		log.say('error', `Internal error: ${first}`);
+		for (const line of rest) log.say('error', line);
 		const last = Number(process.env[faultVariable] ?? Number.NaN);
 		if (bootClock() - last < tooSoon) return end('it happened within a minute of another one');
 		process.env[faultVariable] = String(bootClock());

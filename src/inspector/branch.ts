@@ -3,7 +3,7 @@ import type { Fact, Happening, Plan } from '../machines/facts.ts';
 import { imagined } from '../machines/imagined.ts';
 import { happeningOf } from '../machines/possible.ts';
 import { type Roster, stateOf } from '../machines/roster.ts';
-import { describeState, leafOf, phasesOf } from '../machines/world.ts';
+import { describeState, leafOf, phasesOf, upgradeStateOf } from '../machines/world.ts';
 import type { Entry } from './entry.ts';
 import { newReplayer } from './replayer.ts';
 import { newStory, type Story } from './story.ts';
@@ -124,7 +124,7 @@ function newBranch(after: number | null, from: Roster | null, seq: number, at: n
 		state: () => leafOf(supervisor().getSnapshot().value),
 		phases: () => phasesOf(supervisor()),
 		describe: () => describeState(supervisor()),
-		upgrade: () => leafOf(supervisor().getSnapshot().children.upgrade?.getSnapshot().value ?? 'idle'),
+		upgrade: () => upgradeStateOf(supervisor()),
 		roster: world.roster,
 		strangers,
 	};

@@ -1,8 +1,26 @@
 /** One child process, from the decision to spawn it to its last breath. */
-import { bootTime, childSetup, decisions, isAdopted } from './childSetup.ts';
+import { bootSince, bootTime, childSetup, decisions, isAdopted, promotionLook, readinessLook } from './childSetup.ts';
 import { patienceWith } from './patience.ts';
+import type { RosterChild } from './roster.ts';
 
-/** It had to say by now that it is up. */
+/** It is ready, and another generation serves: it must be seen to accept. */
+const verification = {
+	target: '#child.alive.staying.proving',
+	actions: ['keepReady', { type: 'decide', params: decisions.proving }],
+} as const;
+
+/** It is ready, and counts as up. */
+const up = [
+	{ type: 'decide', params: decisions.proving },
+	'keepUp',
+	{ type: 'decide', params: decisions.ready },
+	'tellUp',
+] as const;
+
+/** It is ready, and no other generation serves: it counts as up at once. */
+const atOnce = { target: '#child.alive.staying.serving', actions: ['keepReady', ...up, 'lookOn'] } as const;
+
+/** It had to be ready by now. */
 const rejection = {
 	target: '#child.alive.leaving.draining',
 	actions: [{ type: 'decide', params: decisions.rejected }, 'reject', 'tellRejected'],
@@ -21,6 +39,10 @@ const stopAgain = <T extends 'draining' | 'lingering'>(target: T) =>
 		{ actions: 'obey', description: 'sent again; patience ends when it did' },
 	] as const;
 
+/** Its first process is gone, and others of it are waited for, also where they have been killed. */
+const hasLeftOthers = ({ phase, left }: RosterChild) =>
+	phase === 'lingering' || (phase === 'killing' && left.length > 0);
+
 export const childMachine = childSetup.createMachine({
 	id: 'child',
 	description: 'One process of the server.',
@@ -30,7 +52,9 @@ export const childMachine = childSetup.createMachine({
 		pid: null,
 		born: null,
 		deadline: null,
+		readyAt: null,
 		upAt: null,
+		isHidden: false,
 		isRejected: false,
 		wasForwarded: false,
 		wasStopped: false,
@@ -38,6 +62,7 @@ export const childMachine = childSetup.createMachine({
 		forwards: [],
 		status: null,
 		reason: '',
+		code: 'exited',
 		end: { seq: 0, at: 0 },
 	}),
 	initial: 'beginning',
@@ -50,13 +75,24 @@ export const childMachine = childSetup.createMachine({
 				adopt: [
 					{ guard: isAdopted('spawning'), target: 'alive.staying.spawning' },
 					{
-						guard: 'isAdoptedAnnounced',
+						guard: 'isAdoptedReadyAndGated',
 						target: 'alive.staying.proving',
 						actions: ['keepAdopted', { type: 'decide', params: decisions.proving }],
-						description: 'it had said that it is up',
+						description: 'it was ready',
+					},
+					{
+						guard: 'isAdoptedReady',
+						target: 'alive.staying.serving',
+						actions: ['keepAdopted', ...up, 'lookOn'],
+						description: 'it was ready, and no other generation serves',
 					},
 					{ guard: isAdopted('booting'), target: 'alive.staying.booting', actions: 'keepAdopted' },
-					{ guard: isAdopted('proving'), target: 'alive.staying.proving', actions: 'keepAdopted' },
+					{
+						guard: 'isAdoptedUnlooked',
+						target: 'alive.staying.serving',
+						actions: ['keepAdopted', 'lookOn'],
+						description: 'it was looked at still, whether it accepts',
+					},
 					{ guard: isAdopted('serving'), target: 'alive.staying.serving', actions: 'keepAdopted' },
 					{ guard: isAdopted('draining'), target: 'alive.leaving.draining', actions: 'keepAdopted' },
 					{ guard: isAdopted('killing'), target: 'alive.leaving.killing', actions: 'keepAdopted' },
@@ -76,14 +112,16 @@ export const childMachine = childSetup.createMachine({
 				src: 'process',
 				input: ({ context: { child, generation, index, adopted } }) =>
 					adopted?.pid
-						? { child, generation, index, adopted: adopted.pid, isLingering: adopted.phase === 'lingering' }
+						? { child, generation, index, adopted: adopted.pid, isLingering: hasLeftOthers(adopted) }
 						: { child, generation, index },
 			},
 			on: {
 				forward: { actions: 'passOn' },
 				'child.announced': { description: 'ignored: it is known already' },
 				'child.delayed': { description: 'ignored: nobody waits for it' },
-				carryOn: { description: 'ignored: it does' },
+				carryOn: { actions: 'ungate', description: 'no other generation serves: it need not be seen any more' },
+				'child.proved': { description: 'ignored: it serves, or leaves' },
+				'child.unseen': { description: 'ignored: the log says it' },
 			},
 			initial: 'staying',
 			states: {
@@ -128,30 +166,43 @@ export const childMachine = childSetup.createMachine({
 						booting: {
 							tags: 'coming',
 							description:
-								'It runs, and has neither said that it is up nor stayed alive for as long as -start asks; with -ready=notify it has to say so in that time.',
-							invoke: {
-								id: 'boot',
-								src: 'timer',
-								input: ({ context }) => ({
-									child: context.child,
-									timer: 'boot',
-									millis: bootTime(context),
-									since: context.deadline === null ? (context.adopted?.clock ?? null) : context.born,
-								}),
-							},
-							on: {
-								'child.announced': {
-									target: 'proving',
-									actions: { type: 'decide', params: decisions.proving },
+								'It runs, and has neither said that it is up nor stayed alive for as long as -start asks; with -ready=notify it has to say so in that time, with -ready=accept to be seen to accept.',
+							invoke: [
+								{
+									id: 'boot',
+									src: 'timer',
+									input: ({ context }) => ({
+										child: context.child,
+										timer: 'boot',
+										millis: readinessLook(context).purpose === null ? bootTime(context) : null,
+										since: bootSince(context),
+									}),
 								},
+								{ id: 'look', src: 'proof', input: ({ context }) => readinessLook(context) },
+							],
+							on: {
+								'child.announced': [{ guard: 'isGated', ...verification }, atOnce],
 								'timer.elapsed': [
-									{
-										guard: 'isBootTimerThatProves',
-										target: 'proving',
-										actions: { type: 'decide', params: decisions.proving },
-									},
+									{ guard: 'isBootTimerBeforeGate', ...verification },
+									{ guard: 'isBootTimerThatIsEnough', ...atOnce },
 									{ guard: 'isBootTimer', ...rejection },
 								],
+								'child.proved': [
+									{
+										guard: 'isUnseeable',
+										target: 'booting',
+										reenter: true,
+										actions: 'keepHidden',
+										description: 'whether it accepts can’t be seen: -start makes it ready, as with -ready=wait',
+									},
+									{
+										guard: 'isLookedFor',
+										target: 'serving',
+										actions: ['keepReady', ...up],
+										description: 'it was seen to accept: it is ready, and verified',
+									},
+								],
+								'child.unproved': { guard: 'isLookedFor', ...rejection },
 								'child.stopped': [
 									{
 										guard: 'isWaitedFor',
@@ -172,23 +223,29 @@ export const childMachine = childSetup.createMachine({
 						},
 						proving: {
 							tags: 'coming',
-							description: 'It is to be up: does it, or a process descended from it, hold every listening socket?',
-							invoke: { id: 'proof', src: 'proof', input: ({ context: { child } }) => ({ child }) },
+							description:
+								'It is ready, and another generation serves: does it, or a process descended from it, accept on every listener?',
+							invoke: { id: 'proof', src: 'proof', input: ({ context }) => promotionLook(context) },
 							on: {
 								'child.proved': {
 									target: 'serving',
 									actions: ['keepUp', { type: 'decide', params: decisions.ready }, 'tellUp'],
 								},
 								'child.unproved': { target: 'doubted', actions: ['keepDoubt', 'tellDoubted'] },
+								carryOn: {
+									target: 'serving',
+									actions: ['ungate', 'keepUp', { type: 'decide', params: decisions.ready }, 'tellUp', 'lookOn'],
+									description: 'no other generation serves any more: it serves at once',
+								},
 							},
 						},
 						doubted: {
 							tags: 'ill',
-							description: 'It does not hold what it was given: its generation says what becomes of it.',
+							description: 'It was not seen to accept in time: its generation says what becomes of it.',
 							on: {
 								carryOn: {
 									target: 'serving',
-									actions: [{ type: 'decide', params: decisions.ready }, 'tellUp'],
+									actions: ['ungate', 'keepUp', { type: 'decide', params: decisions.ready }, 'tellUp', 'lookOn'],
 								},
 							},
 						},
@@ -198,11 +255,17 @@ export const childMachine = childSetup.createMachine({
 				leaving: {
 					description: 'It was told to leave.',
 					on: {
+						crowdOut: { target: '.killing', actions: 'killCrowded', description: 'too many generations drain' },
 						leave: { description: 'ignored: told once is told' },
 						stop: { actions: 'obey', description: 'sent again' },
 						'group.gone': '#child.exited',
 						'child.exited': [
-							{ guard: 'leavesOthersInTime', target: '.lingering', actions: 'keepEnd' },
+							{
+								guard: 'leavesOthersInTime',
+								target: '.lingering',
+								actions: ['keepEnd', 'askOthers'],
+								description: 'they are told what it was told, once',
+							},
 							{
 								guard: 'leavesOthers',
 								target: '#child.exited',
@@ -219,6 +282,7 @@ export const childMachine = childSetup.createMachine({
 							description: 'It is to leave as soon as it has a pid.',
 							on: {
 								'child.spawned': { target: 'draining', actions: ['keepProcess', 'bidFarewell', 'passOnRemembered'] },
+								crowdOut: { description: 'ignored: it has no process yet' },
 								stop: {
 									actions: ['keepPatience', 'rememberFarewell'],
 									description: 'a stop overrides what was never sent',
@@ -250,14 +314,15 @@ export const childMachine = childSetup.createMachine({
 						},
 						lingering: {
 							tags: 'leaving',
-							description: 'It has left, others of its process group have not: they may take as long as -kill allows.',
+							description:
+								'It has left, others of its processes have not: those that hold a listener are waited for, and with -kill all of them, as long as that allows.',
 							invoke: {
 								id: 'kill',
 								src: 'timer',
-								input: ({ context: { child, plan, adopted } }) => ({
+								input: ({ context: { child, plan, adopted, isRejected } }) => ({
 									child,
 									timer: 'kill',
-									millis: plan.kill > 0 ? plan.kill : null,
+									millis: patienceWith(plan, isRejected),
 									since: adopted?.phase === 'lingering' ? adopted.clock : null,
 								}),
 							},
@@ -266,17 +331,28 @@ export const childMachine = childSetup.createMachine({
 								'timer.elapsed': { guard: 'isKillTimer', target: 'killing', actions: 'kill' },
 							},
 						},
-						killing: { tags: 'ill', description: 'It did not leave in time and was killed.' },
+						killing: {
+							tags: 'ill',
+							description: 'It did not leave in time and was killed.',
+							on: {
+								'child.exited': {
+									guard: 'leavesOthersInTime',
+									actions: ['keepEnd', 'kill'],
+									description: 'what it has left behind is killed too',
+								},
+							},
+						},
 					},
 				},
 			},
 		},
 		exited: { type: 'final', tags: 'gone', description: 'It is gone.' },
 	},
-	output: ({ context: { child, status, reason, wasForwarded, upAt, end } }) => ({
+	output: ({ context: { child, status, reason, code, wasForwarded, upAt, end } }) => ({
 		child,
 		status,
 		reason,
+		code,
 		wasForwarded,
 		upAt,
 		endedAt: end.at,

@@ -1,5 +1,5 @@
 /** What a child is started with, what it is told, and what it tells. */
-import type { FactOf, Plan } from './facts.ts';
+import type { FactOf, FailureCode, Plan } from './facts.ts';
 import type { RosterChild } from './roster.ts';
 
 export interface ChildInput {
@@ -8,6 +8,8 @@ export interface ChildInput {
 	/** Its place in the generation, from 0 on. */
 	index: number;
 	plan: Plan;
+	/** Another generation serves: this child must be verified before it counts as up. */
+	isGated: boolean;
 }
 
 /** What the process actor is started with; it answers with happenings, through the door. */
@@ -17,7 +19,7 @@ export interface ProcessInput {
 	index: number;
 	/** The pid of a process that runs already. */
 	adopted?: number;
-	/** That has left, and others of its process group have not. */
+	/** That has left, and others that it has left behind have not. */
 	isLingering?: boolean;
 }
 
@@ -31,11 +33,20 @@ export interface ProcessCommand {
 export type TimerInput = (
 	| { timer: 'boot' | 'kill'; child: number }
 	| { timer: 'respawn'; generation: number; index: number }
+	| { timer: 'restart' }
 ) & { millis: number | null; since: number | null };
 
-/** Whose sockets are to be looked for. */
+/** Which child's processes are looked at, and for what. */
 export interface ProofInput {
 	child: number;
+	/**
+	 * `readiness`: being seen makes it ready; `promotion`: it is ready, and must be seen before an older generation leaves;
+	 * `notice`: it serves, and is named where it is not seen for a while; null: nothing is looked at.
+	 */
+	purpose: 'readiness' | 'promotion' | 'notice' | null;
+	/** How long it is looked for, in milliseconds, from `since` (milliseconds since boot; null is now). */
+	millis: number;
+	since: number | null;
 }
 
 /** What a generation orders its children to do. */
@@ -45,6 +56,8 @@ export type ChildOrder =
 	| { type: 'adopt'; as: RosterChild }
 	| FarewellOrder
 	| { type: 'forward'; signal: string }
+	/** Too many generations drain: it is killed. */
+	| { type: 'crowdOut' }
 	/** It is not what it should be, and yet the best there is. */
 	| { type: 'carryOn' };
 
@@ -57,10 +70,10 @@ export type FarewellOrder =
 /** What a child tells its generation while it lives. */
 export type ChildNews =
 	| { type: 'childUp'; child: number }
-	/** It was not seen to hold its sockets. */
-	| { type: 'childDoubted'; child: number; reason: string }
-	/** It did not say in time that it is up, and was told to leave. */
-	| { type: 'childRejected'; child: number; reason: string };
+	/** It was not seen to accept, or to hold its sockets. */
+	| { type: 'childDoubted'; child: number; reason: string; code: FailureCode }
+	/** It was not ready in time, and was told to leave. */
+	| { type: 'childRejected'; child: number; reason: string; code: FailureCode };
 
 /** What a child ends with. */
 export interface ChildOutput {
@@ -69,6 +82,7 @@ export interface ChildOutput {
 	status: number | null;
 	/** How it ended, or why it was no good. */
 	reason: string;
+	code: FailureCode;
 	/** It may have ended for a signal that was passed on to it. */
 	wasForwarded: boolean;
 	/** When it was up, and when it ended: in milliseconds since boot. */
@@ -85,6 +99,7 @@ export type ChildHappening = FactOf<
 	| 'child.announced'
 	| 'child.delayed'
 	| 'child.proved'
+	| 'child.unseen'
 	| 'child.unproved'
 	| 'child.exited'
 	| 'group.gone'

@@ -28,7 +28,17 @@ const adoption = ['adoptChildren', 'askToFill'] as const;
 export const generationMachine = generationSetup.createMachine({
 	id: 'generation',
 	description: 'The children that were started together, and those that took the place of one that was lost.',
-	context: ({ input }) => ({ ...input, children: {}, places: [], status: null, reason: '', isExhausted: false }),
+	context: ({ input }) => ({
+		...input,
+		children: {},
+		places: [],
+		status: null,
+		reason: '',
+		code: 'exited',
+		wasForwarded: false,
+		wasHealthy: false,
+		isExhausted: false,
+	}),
 	initial: 'beginning',
 	states: {
 		beginning: {
@@ -56,13 +66,17 @@ export const generationMachine = generationSetup.createMachine({
 					{ guard: 'isVacant', target: 'over', actions: 'dropVacancies' },
 					{ target: '.leaving', actions: ['passOn', 'dropVacancies'] },
 				],
+				crowdOut: { actions: 'passOn' },
 				childUp: { actions: 'noteUp' },
 				childDoubted: { actions: 'acceptChild', description: 'it is what this generation is: it serves' },
 				childRejected: { actions: ['noteGoing', 'noteRejection', 'tellHurt'] },
 				'respawn.due': { actions: ['noteDue', 'askToFill'] },
 				refill: { actions: 'askToFill' },
 				fill: { guard: 'isDue', actions: 'fill' },
-				carryOn: { description: 'ignored: it does' },
+				carryOn: {
+					actions: ['ungate', 'passOn'],
+					description: 'no other generation serves: none of it need be seen any more',
+				},
 			},
 			initial: 'starting',
 			states: {
@@ -81,13 +95,13 @@ export const generationMachine = generationSetup.createMachine({
 							{ target: 'hurt', actions: ['forget', 'tellHurt'] },
 						],
 					},
-					always: { guard: 'isUp', target: 'serving', actions: 'tellUp' },
+					always: { guard: 'isUp', target: 'serving', actions: ['ungate', 'tellUp'] },
 				},
 				hurt: {
 					tags: 'ill',
 					description: 'It is not whole before it ever was: the supervisor says what becomes of it.',
 					on: {
-						carryOn: { target: 'starting', actions: ['scheduleRespawns', 'passOn', 'askToFill'] },
+						carryOn: { target: 'starting', actions: ['ungate', 'scheduleRespawns', 'passOn', 'askToFill'] },
 						'xstate.done.actor.*': [
 							{ guard: 'isRespawned', actions: 'vacate' },
 							{ guard: 'isLast', target: '#generation.over', actions: 'forget' },
@@ -131,5 +145,13 @@ export const generationMachine = generationSetup.createMachine({
 		},
 		over: { type: 'final', tags: 'gone', description: 'Its last child is gone, and none is to follow.' },
 	},
-	output: ({ context: { generation, status, reason, isExhausted } }) => ({ generation, status, reason, isExhausted }),
+	output: ({ context: { generation, status, reason, code, wasForwarded, wasHealthy, isExhausted } }) => ({
+		generation,
+		status,
+		reason,
+		code,
+		wasForwarded,
+		wasHealthy,
+		isExhausted,
+	}),
 });

@@ -2,9 +2,9 @@
 import { type ActorRefFrom, type DoneActorEvent, type EventObject, fromCallback, sendParent, setup } from 'xstate';
 import { childMachine } from './child.ts';
 import type { ChildNews, ChildOrder, ChildOutput, TimerInput } from './childMessages.ts';
-import type { Decision, FactOf, Plan } from './facts.ts';
+import type { Decision, FactOf, FailureCode, Plan } from './facts.ts';
 import { deathsIn, type Place, vacated, withPlace } from './places.ts';
-import { deathsAllowed, respawnWait } from './respawn.ts';
+import { deathsAllowed, isHealthy, respawnWait } from './respawn.ts';
 import type { Respawn, RosterChild } from './roster.ts';
 
 export interface GenerationInput {
@@ -12,6 +12,8 @@ export interface GenerationInput {
 	plan: Plan;
 	/** The number of its first child; the others follow. */
 	firstChild: number;
+	/** Another generation serves: its children must be verified before they count as up. */
+	isGated: boolean;
 	/** Where it goes on, with children that live already and places that are to be filled again. */
 	adopted?: { as: 'starting' | 'serving' | 'leaving'; children: RosterChild[]; respawns: Respawn[] };
 }
@@ -31,7 +33,14 @@ export type GenerationNews =
 	 * It is not whole: a child left unasked with this status (null where it lives), and others are left or follow; `isAlive`
 	 * where one of it lives that was not told to leave.
 	 */
-	| { type: 'generationHurt'; generation: number; status: number | null; reason: string; isAlive: boolean }
+	| {
+			type: 'generationHurt';
+			generation: number;
+			status: number | null;
+			reason: string;
+			code: FailureCode;
+			isAlive: boolean;
+	  }
 	/** None of its children lives, and some are to be started again. */
 	| { type: 'generationEmptied'; generation: number }
 	/** A place is to be filled again; `isAlone` where the generation has no child left. */
@@ -44,6 +53,11 @@ export interface GenerationOutput {
 	status: number | null;
 	/** How that ended. */
 	reason: string;
+	code: FailureCode;
+	/** A signal had been passed on to it. */
+	wasForwarded: boolean;
+	/** Its last child was up for long. */
+	wasHealthy: boolean;
 	/** Too many of its children had died, and that was said. */
 	isExhausted: boolean;
 }
@@ -61,6 +75,10 @@ interface GenerationContext extends GenerationInput {
 	status: number | null;
 	/** Why it is not whole. */
 	reason: string;
+	code: FailureCode;
+	/** A signal had been passed on to the child that left last; it was up for long. */
+	wasForwarded: boolean;
+	wasHealthy: boolean;
 	isExhausted: boolean;
 }
 
@@ -134,8 +152,10 @@ export const generationSetup = base.extend({
 		noteGoing: base.assign(({ context, event }) => ({
 			places: changed(context, (event as ChildNews).child, { isUp: false, isGoing: true }),
 		})),
-		noteReason: base.assign({ reason: ({ event }) => (event as { reason: string }).reason, status: null }),
-		noteRejection: base.assign({ reason: ({ event }) => (event as { reason: string }).reason, status: 1 }),
+		noteReason: base.assign(({ event }) => ({ ...whyOf(event), status: null })),
+		noteRejection: base.assign(({ event }) => ({ ...whyOf(event), status: 1 })),
+		/** Those that are started in it from now on serve as soon as they are ready. */
+		ungate: base.assign({ isGated: false }),
 		noteExhausted: base.assign({ isExhausted: true }),
 		noteDue: base.assign(({ context, event }) => ({
 			places: context.places.map((place) =>
@@ -200,11 +220,12 @@ export const generationSetup = base.extend({
 			({ context: { generation } }): GenerationNews => ({ type: 'generationEmptied', generation }),
 		),
 		tellHurt: sendParent(
-			({ context: { generation, status, reason, places } }): GenerationNews => ({
+			({ context: { generation, status, reason, code, places } }): GenerationNews => ({
 				type: 'generationHurt',
 				generation,
 				status,
 				reason,
+				code,
 				isAlive: places.some(({ child, isGoing }) => child !== null && !isGoing),
 			}),
 		),
@@ -219,8 +240,8 @@ function add(
 ) {
 	enqueue.assign(({ context, spawn }) => {
 		const id = `child.${child}`;
-		const { generation, plan } = context;
-		const ref = spawn('child', { id, systemId: id, input: { child, generation, index, plan } });
+		const { generation, plan, isGated } = context;
+		const ref = spawn('child', { id, systemId: id, input: { child, generation, index, plan, isGated } });
 		const isUp = order.type === 'adopt' && order.as.phase === 'serving';
 		const isGoing = order.type === 'adopt' && order.as.isRejected;
 		return {
@@ -263,10 +284,21 @@ function awaitRespawn(
 }
 
 /** An actor that is done stays among the machine's children until it is stopped. */
-function bury(enqueue: Enqueue, context: GenerationContext, { child, status, reason }: ChildOutput) {
+function bury(
+	enqueue: Enqueue,
+	context: GenerationContext,
+	{ child, status, reason, code, wasForwarded, upAt, endedAt }: ChildOutput,
+) {
 	const { [child]: gone, ...children } = context.children;
 	if (gone) enqueue.stopChild(gone);
-	enqueue.assign({ children, status, reason: status === null ? context.reason : reason });
+	// One that was told to leave says nothing of why it is not whole.
+	const why = status === null ? { code: 'exited' as const } : { reason, code };
+	enqueue.assign({ children, status, wasForwarded, wasHealthy: isHealthy(upAt, endedAt), ...why });
+}
+
+function whyOf(event: object): { reason: string; code: FailureCode } {
+	const { reason, code } = event as Extract<ChildNews, { type: 'childDoubted' | 'childRejected' }>;
+	return { reason, code };
 }
 
 function timerOf(index: number): string {

@@ -16,9 +16,10 @@ export function headlineOf({ roster, receipts }: Pick<Past, 'roster' | 'receipts
 	return [...failure, ...servingWords(roster), ...candidateWords(roster), ...drainingWords(roster)].join('; ');
 }
 
-function servingWords({ serving, children, candidate, isWhole }: Roster): string[] {
+function servingWords({ serving, children, candidate, restart, isWhole }: Roster): string[] {
 	if (serving === 0) return [];
 	const count = children.filter((child) => child.generation === serving && !isLeaving(child)).length;
+	if (count === 0 && restart !== null) return ['no generation serves, a new one will be started'];
 	if (count === 0) return candidate === null || isWhole ? ['no generation serves'] : [];
 	const workers = count === 1 ? '' : ` (${count} workers)`;
 	return [`generation ${serving} serves${workers}${isWhole ? '' : ', and is not whole'}`];

@@ -29,10 +29,10 @@ export function isCandidateBorn({ candidate, serving, lastSize, children, respaw
 	return born >= (serving === 0 ? 1 : lastSize);
 }
 
-/** Nobody serves and older generations drain, and what was asked for has not been tried again yet. */
-export function isServiceLost({ serving, candidate, asked, children, respawns }: Roster): boolean {
+/** No generation serves and older ones drain, and another one has not been scheduled yet. */
+export function isServiceLost({ serving, candidate, isQuitting, restart, children, respawns }: Roster): boolean {
 	const isServed = [...children, ...respawns].some(({ generation }) => generation === serving);
-	return serving !== 0 && candidate === null && asked !== 'start' && !isServed && children.length > 0;
+	return candidate === null && restart === null && !isQuitting && !isServed && children.length > 0;
 }
 
 /**

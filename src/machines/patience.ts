@@ -1,8 +1,8 @@
 /** How long a child may take to leave. */
 import type { Plan } from './facts.ts';
 
-/** Who has not said in time that it is up is killed this long after it was told to leave, in milliseconds. */
-const longestFarewell = 10_000;
+/** Who was no good, and who was left behind by one that was not told to leave, is killed this long after it was told, in milliseconds. */
+export const longestFarewell = 10_000;
 
 /** In milliseconds; null is for ever. */
 export function patienceWith({ kill }: Pick<Plan, 'kill'>, isRejected: boolean): number | null {

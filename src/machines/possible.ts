@@ -44,6 +44,9 @@ export function possibleNext(roster: Roster, upgrade: string, strangers: Readonl
 				happening: { type: 'respawn.due', generation, index } as const,
 				after: millis,
 			})),
+		...(roster.restart === null
+			? []
+			: [{ ...supervisor('a new generation is due', { type: 'restart.due' }), after: roster.restart.millis }]),
 		supervisor('SIGHUP', { type: 'signal.HUP' }),
 		supervisor('SIGTERM', { type: 'signal.TERM' }),
 		supervisor('SIGINT', { type: 'signal.INT' }),
@@ -97,12 +100,20 @@ function possibleFor(child: RosterChild, { plan }: Roster, isStranger: boolean):
 		endOf(child, isStranger ? 'unknown' : { code: 0 }, [9000 + number]),
 	);
 	const waitIsOver = one(
-		plan.ready === 'wait' ? 'its wait is over' : 'it has not said in time that it is up',
+		plan.ready === 'notify' ? 'it has not said in time that it is up' : 'its wait is over',
 		{ type: 'timer.elapsed', child: number, timer: 'boot' },
 		plan.start,
 	);
 	const isLate = one('it has not left in time', { type: 'timer.elapsed', child: number, timer: 'kill' }, plan.kill);
 	const late = plan.kill > 0 || child.isRejected ? [isLate] : [];
+	const accepts = [
+		one('it is seen to accept', { type: 'child.proved', child: number, isSeen: true }, 0),
+		one(
+			'it is not seen to accept in time',
+			{ type: 'child.unproved', child: number, missing: ['its sockets'], reason: `${pid} does not accept` },
+			plan.start,
+		),
+	];
 	switch (phase) {
 		case 'spawning':
 			return [
@@ -118,17 +129,13 @@ function possibleFor(child: RosterChild, { plan }: Roster, isStranger: boolean):
 		case 'booting':
 			return [
 				one('it says that it is up', { type: 'child.announced', child: number, by: 'notify' }),
-				waitIsOver,
+				...(plan.ready === 'accept' && child.isSeen !== false ? accepts : [waitIsOver]),
 				one('it asks for more time', { type: 'child.delayed', child: number, millis: 2 * plan.start }),
 				...ends,
 				one('it is found stopped', { type: 'child.stopped', child: number, pid: pid ?? 0 }, plan.start),
 			];
 		case 'proving':
-			return [
-				one('it is seen to hold the sockets', { type: 'child.proved', child: number, isSeen: true }, 0),
-				one('it does not hold the sockets', { type: 'child.unproved', child: number, missing: ['its sockets'] }, 0),
-				...ends,
-			];
+			return [...accepts, ...ends];
 		case 'serving':
 			return [...ends, leaves];
 		case 'draining':

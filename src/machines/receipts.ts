@@ -1,6 +1,6 @@
 /** Receipts: what became of each rotation. A fold over facts that decides nothing. */
-import type { Asker, Fact, FactOf, Word } from './facts.ts';
-import { isLeaving, type Roster } from './roster.ts';
+import type { Asker, Fact, FactOf, FailureCode, Holder, Word } from './facts.ts';
+import { isLeaving, isUnverified, type Roster } from './roster.ts';
 
 export type Verdict = 'pending' | 'serving' | 'givenUp' | 'stopped';
 
@@ -17,12 +17,19 @@ export interface Receipt {
 	pids: number[];
 	/** How it was known to be up; null when it never was. Of several children, the weakest word. */
 	ready: Word | null;
-	/** It could not be seen whether its children hold their sockets. */
+	/** Its children were not seen to accept, or that could not be seen. */
 	unproven: boolean;
 	/** The generations that were told to leave for it. */
 	replaced: number[];
+	/** Processes of those that have outlived the first ones of their children, and hold listeners still: their fds. */
+	survivors: (Holder & { generation: number })[];
 	/** A sentence; null unless `givenUp`. */
 	reason: string | null;
+	/** The same for scripts, also where it was `stopped`; null where an earlier program has not told. */
+	code: FailureCode | null;
+	/** The real paths of what was started and of where it was started; null where they are not known. */
+	program: string | null;
+	directory: string | null;
 	/** Of its children that ended before the verdict; `signal` in libc's words, as the log has it. */
 	exits: { pid: number; code: number | null; signal: string | null }[];
 	/** What its children printed last before it was given up; empty otherwise. */
@@ -68,36 +75,55 @@ export function evolveReceipts(receipts: Receipts, fact: Fact, before: Roster | 
 			return ofChild(receipts, fact, before, ({ pids, spawnedAt }) => ({
 				pids: [...pids, fact.pid].slice(-mostChildren),
 				spawnedAt: spawnedAt ?? fact.at,
+				...(spawnedAt === null ? { program: fact.program ?? null, directory: fact.directory ?? null } : {}),
 			}));
-		case 'child.proved':
-			return fact.isSeen ? receipts : ofChild(receipts, fact, before, () => ({ unproven: true }));
 		case 'child.exited': {
 			const { pid, code, signal } = fact;
-			const heard = withWords(receipts, fact, before);
+			const settled = withoutLooked(receipts, fact, before);
+			const heard = withSurvivors(withWords(settled, fact, before), fact, before);
 			return ofChild(heard, fact, before, ({ exits }) => ({
 				exits: [...exits, { pid, code, signal }].slice(-mostChildren),
 			}));
 		}
+		case 'child.spawnFailed':
+		case 'child.signalled':
+			return withoutLooked(receipts, fact, before);
+		case 'group.gone':
+			return withoutSurvivors(receipts, fact, before);
 		case 'child.stopped':
 		case 'child.unproved':
 		case 'timer.elapsed':
 			return withWords(receipts, fact, before);
 		case 'generation.kept':
 			return outlived(
-				change(receipts, fact.generation, ({ replaced }) => ({ replaced: [...replaced, ...toldFor(fact, before)] })),
+				change(receipts, fact.generation, ({ replaced }) => ({
+					replaced: [...replaced, ...toldFor(fact, before)],
+					code: fact.code ?? null,
+				})),
 				fact,
 			);
 		case 'generation.promoted': {
-			const settled = settle(receipts, fact, [fact.generation], ({ replaced }) => ({
-				verdict: 'serving',
+			const known = receipts.kept.find(({ generation }) => generation === fact.generation);
+			// A start is looked at only when it serves, and so is one that was promoted as nobody else served: its verdict waits for that.
+			const isAwaited = known?.asked !== 'start' && isLookedAt(before, fact.generation);
+			const promoted = change(receipts, fact.generation, ({ asked, replaced }) => ({
+				code: null,
+				unproven: asked !== 'start' && isUnverified(before, fact.generation),
 				ready: weakestWord(before, fact.generation),
 				replaced: [...replaced, ...toldFor(fact, before)],
 			}));
-			return outlived(settled, fact);
+			return outlived(isAwaited ? promoted : settleServing(promoted, fact, fact.generation), fact);
 		}
+		case 'child.proved':
+		case 'child.unseen':
+			return seen(receipts, fact, before);
 		case 'generation.givenUp':
 			return abandoned(
-				settle(receipts, fact, [fact.generation], () => ({ verdict: 'givenUp', reason: fact.reason })),
+				settle(receipts, fact, [fact.generation], () => ({
+					verdict: 'givenUp',
+					reason: fact.reason,
+					code: fact.code ?? null,
+				})),
 				fact,
 				before,
 			);
@@ -105,14 +131,16 @@ export function evolveReceipts(receipts: Receipts, fact: Fact, before: Roster | 
 			return settle(receipts, fact, [fact.generation], () => ({
 				verdict: 'givenUp',
 				reason: `${fact.deaths} of its children have died, and none was ever up`,
+				code: 'exited',
 			}));
 		case 'service.lost':
-			return settle(receipts, fact, [before?.serving ?? 0], () => ({
+			return settle(receipts, fact, [before?.serving ?? 0], ({ code }) => ({
 				verdict: 'givenUp',
 				reason: 'none of its children is left',
+				code: code ?? 'exited',
 			}));
 		case 'stop.begun':
-			return settle(receipts, fact, pendingIn(receipts), () => ({ verdict: 'stopped' }));
+			return settle(receipts, fact, pendingIn(receipts), () => ({ verdict: 'stopped', code: 'stopped' }));
 		default:
 			return receipts;
 	}
@@ -125,6 +153,54 @@ export function settledBetween(before: Receipts, after: Receipts): Receipt[] {
 	return after.kept.filter(
 		({ generation, verdict }) => verdict !== 'pending' && (pending.has(generation) || !has(before, generation)),
 	);
+}
+
+/** Whether one that serves is looked at still, whether it accepts. */
+function isLookedAt(roster: Roster | null, generation: number, but: number | null = null): boolean {
+	return (
+		roster?.plan.verify !== 'none' &&
+		(roster?.children ?? []).some(
+			(each) => each.generation === generation && each.child !== but && !isLeaving(each) && each.isSeen === null,
+		)
+	);
+}
+
+/** Of one that was promoted as nobody else served it is known now whether it accepts. */
+function seen(receipts: Receipts, fact: FactOf<'child.proved' | 'child.unseen'>, before: Roster | null): Receipts {
+	const { generation = 0 } = before?.children.find(({ child }) => child === fact.child) ?? {};
+	if (before?.serving !== generation || !before.isWhole) return receipts;
+	if (fact.type === 'child.unseen')
+		return settleServing(receipts, fact, generation, { unproven: true, code: 'not-accepting', reason: fact.reason });
+	if (isLookedAt(before, generation, fact.child)) return receipts;
+	const others = before.children.filter((each) => each.generation === generation && each.child !== fact.child);
+	const isSeen = fact.isSeen && others.every((each) => isLeaving(each) || each.isSeen === true);
+	return settleServing(receipts, fact, generation, { unproven: !isSeen });
+}
+
+/** One that was looked at still is so no more: with the last of them it is known of the others. */
+function withoutLooked(
+	receipts: Receipts,
+	fact: FactOf<'child.exited' | 'child.spawnFailed' | 'child.signalled'>,
+	before: Roster | null,
+): Receipts {
+	if (!before?.isWhole || (fact.type === 'child.signalled' && fact.reason === 'forward')) return receipts;
+	const own = before.children.find(({ child }) => child === fact.child);
+	if (own?.generation !== before.serving || own.isSeen !== null) return receipts;
+	const rest = before.children.filter(
+		(each) => each.generation === own.generation && each.child !== fact.child && !isLeaving(each),
+	);
+	if (rest.length === 0 && fact.type !== 'child.signalled')
+		return settle(receipts, fact, [own.generation], () => ({
+			verdict: 'givenUp',
+			reason: 'none of its children is left',
+			code: 'exited',
+		}));
+	if (rest.length === 0 || isLookedAt(before, own.generation, fact.child)) return receipts;
+	return settleServing(receipts, fact, own.generation, { unproven: rest.some(({ isSeen }) => isSeen !== true) });
+}
+
+function settleServing(receipts: Receipts, fact: Fact, generation: number, more: Partial<Receipt> = {}): Receipts {
+	return settle(receipts, fact, [generation], () => ({ ...more, verdict: 'serving' }));
 }
 
 function started(
@@ -148,9 +224,10 @@ function started(
 /** Another one serves: those before it that never were whole will not be. */
 function outlived(receipts: Receipts, fact: FactOf<'generation.promoted' | 'generation.kept'>): Receipts {
 	const older = pendingIn(receipts).filter((generation) => generation < fact.generation);
-	return settle(receipts, fact, older, () => ({
+	return settle(receipts, fact, older, ({ code }) => ({
 		verdict: 'givenUp',
 		reason: `generation ${fact.generation} took its place before it was whole`,
+		code: code ?? 'exited',
 	}));
 }
 
@@ -159,12 +236,17 @@ function abandoned(receipts: Receipts, fact: FactOf<'generation.givenUp'>, befor
 	const { children = [], respawns = [] } = before ?? {};
 	const isThere = (generation: number) => [...children, ...respawns].some((each) => each.generation === generation);
 	const gone = pendingIn(receipts).filter((each) => each < fact.generation && !isThere(each));
-	const settled = settle(receipts, fact, gone, () => ({ verdict: 'givenUp', reason: 'none of its children is left' }));
+	const settled = settle(receipts, fact, gone, ({ code }) => ({
+		verdict: 'givenUp',
+		reason: 'none of its children is left',
+		code: code ?? 'exited',
+	}));
 	if (children.length + respawns.length > 0) return settled;
 	// With the last generation the supervisor ends, and what was to follow it will not.
 	return settle(settled, fact, pendingIn(settled), () => ({
 		verdict: 'givenUp',
 		reason: `the supervisor has ended with generation ${fact.generation}`,
+		code: 'stopped',
 	}));
 }
 
@@ -180,7 +262,7 @@ function recovered(before: Receipts, fact: FactOf<'supervisor.recovered'>): Rece
 	const { candidate, serving, isWhole, queued, lastGeneration } = fact.roster;
 	const isUnderWay = (generation: number | null) =>
 		(candidate !== null && generation === candidate) ||
-		(!isWhole && generation === serving) ||
+		((!isWhole || isLookedAt(fact.roster, serving)) && generation === serving) ||
 		(queued !== null && generation === lastGeneration + 1);
 	const lost = receipts.kept.filter(
 		({ verdict, generation, continuedAs }) =>
@@ -191,7 +273,11 @@ function recovered(before: Receipts, fact: FactOf<'supervisor.recovered'>): Rece
 		receipts,
 		fact,
 		lost.map(({ generation }) => generation),
-		() => ({ verdict: 'givenUp', reason: 'the supervisor failed while it was being started' }),
+		() => ({
+			verdict: 'givenUp',
+			reason: 'the supervisor failed while it was being started',
+			code: 'spawn-failed',
+		}),
 	);
 }
 
@@ -253,11 +339,42 @@ function newReceipt(generation: number, asked: Asker, askedAt: number | null): R
 		ready: null,
 		unproven: false,
 		replaced: [],
+		survivors: [],
 		reason: null,
+		code: null,
+		program: null,
+		directory: null,
 		exits: [],
 		lastWords: [],
 		continuedAs: null,
 	};
+}
+
+/** Of a generation that was replaced: known to the rotation that replaced it. */
+function withSurvivors(receipts: Receipts, { child: id, holders = [] }: FactOf<'child.exited'>, before: Roster | null) {
+	const known = before?.children.find(({ child }) => child === id);
+	if (holders.length === 0 || !known || !isLeaving(known)) return receipts;
+	const { generation } = known;
+	const found = receipts.kept.findLast(({ replaced }) => replaced.includes(generation));
+	const added = holders.map((holder) => ({ ...holder, generation }));
+	return withSurvivorsOf(receipts, found, (survivors) => [...survivors, ...added].slice(-mostChildren));
+}
+
+function withoutSurvivors(receipts: Receipts, { child: id }: FactOf<'group.gone'>, before: Roster | null): Receipts {
+	const gone = before?.children.find(({ child }) => child === id)?.left ?? [];
+	const found = receipts.kept.find(({ survivors }) => survivors.some(({ pid }) => gone.includes(pid)));
+	return withSurvivorsOf(receipts, found, (survivors) => survivors.filter(({ pid }) => !gone.includes(pid)));
+}
+
+/** They come and go after the verdict. */
+function withSurvivorsOf(
+	receipts: Receipts,
+	found: Receipt | undefined,
+	changeOf: (survivors: Receipt['survivors']) => Receipt['survivors'],
+): Receipts {
+	if (!found) return receipts;
+	const kept = receipts.kept.map((each) => (each === found ? { ...each, survivors: changeOf(each.survivors) } : each));
+	return { ...receipts, kept };
 }
 
 function withWords(receipts: Receipts, fact: Fact & { child: number; lastWords?: string[] }, before: Roster | null) {
@@ -297,7 +414,8 @@ function change(receipts: Receipts, generation: number, changeOf: (receipt: Rece
 
 function weakestWord(roster: Roster | null, generation: number): Word | null {
 	const words = (roster?.children ?? []).flatMap((each) => (each.generation === generation ? (each.ready ?? []) : []));
-	return words.includes('wait') ? 'wait' : (words.at(-1) ?? null);
+	if (words.includes('wait')) return 'wait';
+	return words.includes('accept') ? 'accept' : (words.at(-1) ?? null);
 }
 
 function pendingIn({ kept }: Receipts): number[] {

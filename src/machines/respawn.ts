@@ -12,6 +12,9 @@ const longest = 30_000;
 /** A wait of nothing doubles from this. */
 const shortest = 100;
 
+/** The first wait for another generation while none serves. */
+const firstRestart = 1000;
+
 /** A wait is longer by up to this part of it, so that those who died together do not all start together. */
 const jitter = 0.2;
 
@@ -28,6 +31,11 @@ export function respawnWait(first: number, attempt: number, seq: number): number
 	const doubled = attempt <= 1 ? first : Math.max(first, shortest) * 2 ** Math.min(attempt - 1, 30);
 	const wait = Math.max(first, Math.min(doubled, longest));
 	return Math.round(wait * (1 + jitter * fractionOf(seq)));
+}
+
+/** How long until another generation is started while none serves, in milliseconds. @param attempt from 1 on */
+export function restartWait(attempt: number): number {
+	return Math.min(firstRestart * 2 ** Math.min(attempt - 1, 30), longest);
 }
 
 /** From 0 to 1, the same for the same number: Knuth's multiplicative hash. */

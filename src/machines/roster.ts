@@ -1,5 +1,6 @@
 /** The roster: who lives, in which phase, since when. A fold over facts that decides nothing. */
-import type { Asker, Fact, Plan, Request, Word } from './facts.ts';
+import type { Asker, Fact, FailureCode, Plan, Request, Word } from './facts.ts';
+import { patienceWith } from './patience.ts';
 import { isHealthy, respawnWait } from './respawn.ts';
 
 export type Phase = 'spawning' | 'booting' | 'proving' | 'serving' | 'draining' | 'killing' | 'lingering';
@@ -18,17 +19,30 @@ export interface RosterChild {
 	since: number;
 	/** When the phase's wait began, or when it was seen to be up, in milliseconds since boot. */
 	clock: number | null;
+	/** When its process began, in milliseconds since boot; null where an earlier program has not told. */
+	born: number | null;
 	/** Until when it has to say that it is up, where that was moved: in milliseconds since boot. */
 	deadline: number | null;
 	/** How it is known to be up, or has said that it is; null before. */
 	ready: Word | null;
-	/** It had not said in time that it is up. */
+	/** Whether it was seen to accept (with -verify=hold: to hold its sockets); null before, false where that can't be seen. */
+	isSeen: boolean | null;
+	/** The real paths of what was started and of where it was started; null where they are not known. */
+	program: string | null;
+	directory: string | null;
+	/** A sentence that says that it does not accept, though it serves or is ready; null where that was not said. */
+	unseen: string | null;
+	/** It was not ready in time. */
 	isRejected: boolean;
+	/** Why; null where it was, or where an earlier program has not told. */
+	rejection: { reason: string; code: FailureCode } | null;
 	/** A signal was passed on to it: it may be ending for that. */
 	wasForwarded: boolean;
 	/** How many have died in its place before, and whether any of them was ever up. */
 	attempt: number;
 	wasUp: boolean;
+	/** Processes that it has left behind, which are waited for. */
+	left: number[];
 }
 
 /** A place of a generation that is to be filled again. */
@@ -63,6 +77,12 @@ export interface Roster {
 	queued: Asker | null;
 	/** A request that no decision has answered yet. */
 	unanswered: Request['type'] | null;
+	/** No generation serves, and another one is started after `millis`: from when, since 1970 and since boot. */
+	restart: { millis: number; at: number; clock: number | null } | null;
+	/** How often that was done since a generation served for long. */
+	restarts: number;
+	/** A SIGQUIT was passed on since the last generation was started: none is started again by itself. */
+	isQuitting: boolean;
 	/** The signal of the last stop that was begun. */
 	stopSignal: string | null;
 	/** What the supervisor would exit with if no stop is asked for. */
@@ -94,15 +114,24 @@ export function evolve(roster: Roster | null, fact: Fact): Roster {
 				lastSize: fact.size,
 				queued: null,
 				asked: fact.asked,
+				restart: null,
+				isQuitting: false,
 			};
 		case 'rotation.queued':
 			return { ...roster, unanswered: null, queued: fact.asked };
 		case 'request.refused':
 			return { ...roster, unanswered: null };
 		case 'signal.forwarded':
-			return { ...roster, unanswered: null, respawns: [] };
+			return { ...roster, unanswered: null, respawns: [], restart: null, isQuitting: true };
 		case 'stop.begun':
-			return { ...hurried(roster, fact), unanswered: null, queued: null, stopSignal: fact.signal, respawns: [] };
+			return {
+				...hurried(roster, fact),
+				unanswered: null,
+				queued: null,
+				stopSignal: fact.signal,
+				respawns: [],
+				restart: null,
+			};
 		case 'generation.promoted':
 			return {
 				...withoutRespawns(roster, fact.replaced),
@@ -139,18 +168,30 @@ export function evolve(roster: Roster | null, fact: Fact): Roster {
 		case 'child.proving':
 			return withChild(roster, fact.child, { phase: 'proving', ready: fact.by, since: fact.at });
 		case 'child.proved':
-		case 'child.unproved':
-			return withChild(roster, fact.child, { clock: fact.clock ?? null });
+			return withChild(verified(roster, fact), fact.child, { isSeen: fact.isSeen, unseen: null });
+		case 'child.unseen':
+			return withChild(roster, fact.child, { unseen: fact.reason });
 		case 'child.rejected':
-			return { ...withChild(roster, fact.child, { isRejected: true }), status: 1 };
+			return { ...withChild(roster, fact.child, rejected(fact)), status: 1 };
 		case 'child.spawned': {
-			const { pid, startTime, pipe, at, clock = null } = fact;
-			return withChild(roster, fact.child, { pid, startTime, pipe, phase: 'booting', since: at, clock });
+			const { pid, startTime, pipe, at, clock = null, program = null, directory = null } = fact;
+			const phase = 'booting';
+			return withChild(roster, fact.child, {
+				pid,
+				startTime,
+				pipe,
+				phase,
+				since: at,
+				clock,
+				born: clock,
+				program,
+				directory,
+			});
 		}
 		case 'child.stopped':
 			return withChild(roster, fact.child, { since: fact.at, clock: fact.clock ?? null, deadline: null });
 		case 'child.ready':
-			return withChild(roster, fact.child, { phase: 'serving', since: fact.at, wasUp: true, deadline: null });
+			return serving(roster, fact);
 		case 'child.signalled':
 			return signalled(roster, fact);
 		case 'child.exited':
@@ -162,6 +203,10 @@ export function evolve(roster: Roster | null, fact: Fact): Roster {
 			return withoutChild(roster, fact.child);
 		case 'stop.undone':
 			return { ...roster, stopSignal: null, serving: 0, isWhole: false, candidate: null, queued: null };
+		case 'restart.scheduled': {
+			const { attempt, millis, at, clock = null } = fact;
+			return { ...roster, restarts: attempt, restart: { millis, at, clock } };
+		}
 		case 'child.lost':
 			return { ...roster, status: fact.status };
 		default:
@@ -174,11 +219,18 @@ export function isLeaving({ phase }: RosterChild): boolean {
 	return phase === 'draining' || phase === 'killing' || phase === 'lingering';
 }
 
+/** One of a generation's children was not seen to accept. */
+export function isUnverified(roster: Roster | null, generation: number): boolean {
+	const own = (roster?.children ?? []).filter((each) => each.generation === generation && !isLeaving(each));
+	return roster?.plan.verify !== 'none' && own.some(({ isSeen }) => isSeen !== true);
+}
+
 /** The supervisor's state, as far as the roster tells. */
 export function stateOf(roster: Roster): string {
 	if (roster.lastGeneration > 0 && roster.children.length === 0 && roster.respawns.length === 0) return 'stopped';
 	if (roster.stopSignal !== null) return 'stopping';
 	if (roster.candidate !== null) return roster.serving === 0 ? 'starting' : 'rotating';
+	if (roster.restart !== null) return 'unserved';
 	return roster.children.some(({ generation }) => generation !== roster.serving) ? 'draining' : 'running';
 }
 
@@ -195,6 +247,9 @@ function freshRoster(plan: Plan): Roster {
 		asked: 'start',
 		queued: null,
 		unanswered: null,
+		restart: null,
+		restarts: 0,
+		isQuitting: false,
 		stopSignal: null,
 		status: 0,
 		children: [],
@@ -216,15 +271,39 @@ function spawning(roster: Roster, { child, generation, index, at }: Extract<Fact
 		phase: 'spawning',
 		since: at,
 		clock: null,
+		born: null,
 		deadline: null,
 		ready: null,
+		isSeen: null,
+		program: null,
+		directory: null,
+		unseen: null,
 		isRejected: false,
+		rejection: null,
 		wasForwarded: false,
 		attempt,
 		wasUp,
+		left: [],
 	};
 	const respawns = roster.respawns.some(isIts) ? roster.respawns.filter((each) => !isIts(each)) : roster.respawns;
 	return { ...roster, lastChild: child, children: [...roster.children, born], respawns };
+}
+
+function rejected({ reason, code = 'deadline' }: Extract<Fact, { type: 'child.rejected' }>): Partial<RosterChild> {
+	return { isRejected: true, rejection: { reason, code } };
+}
+
+/** Up to commit cd933d0 a child is up since it was verified: `child.ready` has no clock of its own. */
+function verified(roster: Roster, { child: id, clock }: Extract<Fact, { type: 'child.proved' }>): Roster {
+	const isVerified = roster.children.some(({ child, phase }) => child === id && phase === 'proving');
+	return isVerified && clock !== undefined ? withChild(roster, id, { clock }) : roster;
+}
+
+/** It is up: since when, an earlier program told with what was seen of it. */
+function serving(roster: Roster, { child: id, at, clock }: Extract<Fact, { type: 'child.ready' }>): Roster {
+	const known = roster.children.find(({ child }) => child === id);
+	const since = clock ?? known?.clock ?? null;
+	return withChild(roster, id, { phase: 'serving', since: at, clock: since, wasUp: true, deadline: null });
 }
 
 /** One that has said that it is up is, also where its supervisor was killed before that was decided. */
@@ -233,13 +312,36 @@ function announced(roster: Roster, { child: id, by }: Extract<Fact, { type: 'chi
 	return isBooting ? withChild(roster, id, { ready: by }) : roster;
 }
 
-/** The place of one that was told to leave is vacant when its group is gone too, where that is waited for. */
+/** The place of one that was told to leave is vacant when those that it has left behind are gone too, where they are waited for. */
 function exited(roster: Roster, fact: Extract<Fact, { type: 'child.exited' }>): Roster {
 	const { child: id, left, at, clock = null } = fact;
 	const known = roster.children.find(({ child }) => child === id);
-	const isWaitedFor = known !== undefined && isLeaving(known) && left.length > 0 && roster.plan.kill > 0;
-	const next = isWaitedFor ? roster : withVacancy(roster, fact);
-	return left.length > 0 ? withChild(next, id, { phase: 'lingering', since: at, clock }) : withoutChild(next, id);
+	const awaited = known !== undefined && isLeaving(known) ? awaitedOf(fact, roster.plan, known.isRejected) : [];
+	const next = awaited.length > 0 ? roster : withVacancy(withHealth(roster, fact), fact);
+	if (left.length === 0) return withoutChild(next, id);
+	return withChild(next, id, { phase: 'lingering', since: at, clock, left: awaited });
+}
+
+/**
+ * Who is waited for of those that a child which was told to leave has left behind: all, where they are killed in the end;
+ * else those that were seen to hold a listener.
+ */
+export function awaitedOf(
+	{ left, holders = [] }: Pick<Extract<Fact, { type: 'child.exited' }>, 'left' | 'holders'>,
+	plan: Plan,
+	isRejected: boolean,
+): number[] {
+	return patienceWith(plan, isRejected) === null
+		? holders.flatMap(({ pid, fds }) => (fds.length > 0 ? pid : []))
+		: left;
+}
+
+/** The last of the generation that serves is gone, and was up for long: the next wait for another one is the first again. */
+function withHealth(roster: Roster, { child: id, clock }: Extract<Fact, { type: 'child.exited' }>): Roster {
+	const lost = roster.children.find(({ child }) => child === id);
+	const isLast = roster.children.every(({ child, generation }) => child === id || generation !== lost?.generation);
+	const wasServing = lost?.phase === 'serving' && lost.generation === roster.serving;
+	return wasServing && isLast && isHealthy(lost.clock, clock ?? 0) ? { ...roster, restarts: 0 } : roster;
 }
 
 /** The place of one that was lost is to be filled again, also where its supervisor was killed before that was decided. */
@@ -296,7 +398,7 @@ function hurried(roster: Roster, fact: Extract<Fact, { type: 'stop.begun' }>): R
 function signalled(roster: Roster, fact: Extract<Fact, { type: 'child.signalled' }>): Roster {
 	const { child: id, reason, at, clock = null } = fact;
 	if (reason === 'forward') return withChild(roster, id, { wasForwarded: true });
-	const phase = reason === 'kill' ? 'killing' : 'draining';
+	const phase = reason === 'kill' || reason === 'crowd' ? 'killing' : 'draining';
 	const known = roster.children.find(({ child }) => child === id);
 	return !known || (phase === 'draining' && isLeaving(known))
 		? roster

@@ -1,7 +1,8 @@
 /** What the log says of a fact: a projection of facts, and of what was known before each. */
-import type { Fact, Request } from './facts.ts';
-import { patienceWith } from './patience.ts';
-import { isLeaving, type Roster, type RosterChild } from './roster.ts';
+import type { Fact, FactOf, Request } from './facts.ts';
+import { longestFarewell, patienceWith } from './patience.ts';
+import { isLeaving, isUnverified, type Roster, type RosterChild } from './roster.ts';
+import { isStoppedTooLong } from './verification.ts';
 
 export interface Sentence {
 	level: 'info' | 'warn' | 'error';
@@ -35,7 +36,9 @@ export function sentenceOf(fact: Fact, before: Roster | null, command: string | 
 			const up = children.filter((child) => child.generation === generation);
 			const old = children.filter((child) => replaced.includes(child.generation) && !isLeaving(child));
 			const farewell = old.length > 0 ? `; sending SIG${before?.plan.drain} to ${pids(old)}` : '';
-			return info(`Generation ${generation} is up (${pids(up)})${farewell}`);
+			const doubt = before && isUnverified(before, generation) && farewell ? ', and was not seen to accept' : '';
+			const text = `Generation ${generation} is up (${pids(up)})${doubt}${farewell}`;
+			return doubt ? warning(text) : info(text);
 		}
 		case 'generation.givenUp': {
 			// The supervisor ends with its last child, whose end is told.
@@ -62,20 +65,25 @@ export function sentenceOf(fact: Fact, before: Roster | null, command: string | 
 		case 'child.rejected':
 			return error(`${fact.reason}; sending SIG${before?.plan.drain}`);
 		case 'child.proved': {
-			if (fact.isSeen) return null;
 			const child = before?.children.find((each) => each.child === fact.child);
-			return warning(`Whether ${child?.pid} holds its sockets can’t be seen: its files in /proc are closed to us`);
+			if (!fact.isSeen) return unseeable(fact, before, child);
+			if (!fact.blocking || isSaidOfOther(child, before)) return null;
+			return warning(`${child?.pid} ${blockingText(fact.blocking)}`);
 		}
-		case 'child.unproved': {
-			const child = before?.children.find((each) => each.child === fact.child);
-			return warning(`${child?.pid} does not hold ${fact.missing.join(', ')}`);
-		}
+		case 'child.unseen':
+			return warning(`${fact.reason}${keepsServing(fact, before)}`);
+		case 'child.spawned':
+			return originText(fact, before);
 		case 'service.lost':
 			return error(`No generation serves any more; waiting for ${everybody()} to leave`);
+		case 'restart.scheduled':
+			return warning(`No generation serves: a new one will be started in ${fact.millis} ms`);
 		case 'stop.undone':
 			return info(`A start ends the stop that an earlier supervisor had begun; ${everybody()} will leave`);
 		case 'child.stopped':
-			return warning(`${fact.pid} is stopped, so it is not up; its wait begins again`);
+			return warning(
+				`${fact.pid} is stopped, so it is not up${before && isStoppedTooLong(before.plan, bornOf(fact, before), fact.clock ?? 0) ? '' : '; its wait begins again'}`,
+			);
 		case 'child.abandoned':
 			return null;
 		case 'stop.begun':
@@ -93,13 +101,28 @@ export function sentenceOf(fact: Fact, before: Roster | null, command: string | 
 		case 'child.spawnFailed':
 			return error(`Could not start process ${fact.reason}`);
 		case 'child.signalled': {
+			if (fact.reason === 'crowd') {
+				const own = before?.children.find(({ child }) => child === fact.child);
+				return warning(
+					`More than ${before?.plan.maxDraining} generations drain (-max-draining): killing ${own?.pid} of generation ${own?.generation}`,
+				);
+			}
 			if (fact.reason !== 'kill') return null;
 			const told = before?.children.find(({ child }) => child === fact.child);
 			const patience = before && patienceWith(before.plan, told?.isRejected ?? false);
-			return warning(`${told?.pid} is still alive ${patience} ms after it was told to leave; killing it`);
+			if (told?.phase !== 'lingering')
+				return warning(`${told?.pid} is still alive ${patience} ms after it was told to leave; killing it`);
+			const [who, it] = told.left.length === 1 ? ['process', 'it'] : ['processes', 'them'];
+			const those = `${who} ${told.left.join(', ')}, left behind by ${told.pid}`;
+			const isInTime = patience === null || (fact.clock ?? 0) - (told.clock ?? 0) < patience;
+			return warning(
+				isInTime
+					? `${those}, which was killed: killing ${it} too`
+					: `${those}, still there ${patience} ms after it had left; killing ${it}`,
+			);
 		}
 		case 'child.exited':
-			return info(`${fact.pid} ${howItEnded(fact)}${whoIsLeft(fact.left)}`);
+			return info(`${fact.pid} ${howItEnded(fact)}${fact.hint ? ` (${fact.hint})` : ''}${whoIsLeft(fact, before)}`);
 		case 'upgrade.begun':
 			return info('Upgrade: checking the new program');
 		case 'upgrade.refused':
@@ -111,17 +134,74 @@ export function sentenceOf(fact: Fact, before: Roster | null, command: string | 
 	}
 }
 
+function bornOf({ child: id }: FactOf<'child.stopped'>, before: Roster): number | null {
+	return before.children.find(({ child }) => child === id)?.born ?? null;
+}
+
+/** Said once: not where another child that lives can't be seen either. */
+function unseeable(
+	{ child: id, reason = 'its files in /proc are closed to us' }: FactOf<'child.proved'>,
+	before: Roster | null,
+	child: RosterChild | undefined,
+): Sentence | null {
+	if (before?.children.some((each) => each.child !== id && each.isSeen === false)) return null;
+	const rest = child?.phase === 'booting' ? 'it counts as up after -start' : 'it counts as up unverified';
+	return warning(`Whether ${child?.pid} accepts can't be seen: ${reason}; ${rest}`);
+}
+
+/** Of several children of a generation the first is spoken of. */
+function isSaidOfOther(child: RosterChild | undefined, before: Roster | null): boolean {
+	return before?.children.some((each) => each.generation === child?.generation && each.isSeen === true) ?? false;
+}
+
+/** What follows the pid of a server that polls a socket which blocks. @param places as `tcp://:80 (its fd 3)` */
+function blockingText(places: string[]): string {
+	return `polls ${places.join(', ')}, and the socket blocks: it may wait in accept(2) and serve nobody; set ?nonblocking in -listen (docs/servers.md)`;
+}
+
+function keepsServing({ child: id }: FactOf<'child.unseen'>, before: Roster | null): string {
+	const child = before?.children.find((each) => each.child === id);
+	const isServed = before?.children.some(({ generation }) => generation === before.serving) ?? false;
+	return child?.generation === before?.candidate && isServed
+		? `; generation ${before?.serving} keeps serving until it does`
+		: '';
+}
+
+/** Where a generation comes from, where that is not where the serving one comes from. */
+function originText(
+	{ child: id, program, directory }: FactOf<'child.spawned'>,
+	before: Roster | null,
+): Sentence | null {
+	const own = before?.children.find((each) => each.child === id);
+	const serving = before?.children.find(({ generation }) => generation === before.serving);
+	if (!own || !serving || serving.generation === own.generation) return null;
+	// Of several workers the first is spoken of.
+	if (before?.children.some((each) => each.generation === own.generation && each.pid !== null)) return null;
+	const [path, other] = directory === serving.directory ? [program, serving.program] : [directory, serving.directory];
+	if (!path || !other || path === other) return null;
+	return info(`Generation ${own.generation} comes from ${path}, generation ${serving.generation} from ${other}`);
+}
+
 /** The way a process ended: `exit status 3`, `signal: killed`. */
 export function howItEnded({ code, signal }: { code: number | null; signal: string | null }): string {
 	if (signal !== null) return `signal: ${signal}`;
 	return code === null ? 'exit status unknown' : `exit status ${code}`;
 }
 
-function whoIsLeft(left: number[]): string {
+/** Of those that it has left behind. */
+function whoIsLeft({ child: id, left, holders = [] }: FactOf<'child.exited'>, before: Roster | null): string {
 	if (left.length === 0) return '';
-	return left.length === 1
-		? `; process ${left[0]} of its group lives on`
-		: `; processes ${left.join(', ')} of its group live on`;
+	const child = before?.children.find((each) => each.child === id);
+	const wasTold = child !== undefined && isLeaving(child);
+	const isOne = left.length === 1;
+	const who = `; ${isOne ? 'process' : 'processes'} ${left.join(', ')} of it ${isOne ? 'lives' : 'live'} on`;
+	if (holders.length === 0) return who;
+	const [it, holds] = holders.length === 1 ? ['it', 'holds'] : ['they', 'hold'];
+	const does = holders.every(({ fds }) => fds.length > 0) ? holds : 'may hold';
+	const those = holders.length === left.length ? it : holders.map(({ pid }) => pid).join(', ');
+	const what = `${who}, and ${those} ${does} its sockets`;
+	if (wasTold) return `${what}: told to leave too; a start script has to exec the server (docs/servers.md)`;
+	return `${what}: sending SIG${before?.plan.drain}, and SIGKILL after ${longestFarewell / 1000} s; a server has to stay in the foreground, and a start script to exec it (docs/servers.md)`;
 }
 
 const askers = { start: 'Start', SIGHUP: 'SIGHUP', rotate: 'A rotation request' };

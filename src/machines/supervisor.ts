@@ -11,7 +11,7 @@ const candidate = {
 		{
 			guard: 'isCandidateBesideServing',
 			target: 'settling',
-			actions: [{ type: 'decide', params: decisions.replacing }, 'dismissServing', 'promote'],
+			actions: [{ type: 'decide', params: decisions.replacing }, 'dismissServing', 'promote', 'crowdOut'],
 		},
 		{
 			guard: 'isCandidate',
@@ -34,6 +34,7 @@ const candidate = {
 				'dismissServing',
 				'keepAsItIs',
 				'carryOn',
+				'crowdOut',
 			],
 			description: 'nobody lives of the one that serves: it is the best there is',
 		},
@@ -74,6 +75,9 @@ export const supervisorMachine = supervisorSetup.createMachine({
 		lastChild: 0,
 		asked: 'start',
 		queued: null,
+		restart: null,
+		restarts: 0,
+		isQuitting: false,
 		stopSignal: null,
 		status: 0,
 		isServed: false,
@@ -111,17 +115,18 @@ export const supervisorMachine = supervisorSetup.createMachine({
 					},
 					{ guard: 'wasStarting', target: 'alive.starting', actions: ['adopt', 'dismissOthers'] },
 					{ guard: 'wasRotating', target: 'alive.rotating', actions: ['adopt', 'dismissOthers'] },
+					{ guard: 'wasUnserved', target: 'alive.unserved', actions: ['adopt', 'dismissOthers'] },
 					{
 						guard: 'wasServiceLost',
-						target: 'alive.rotating',
+						target: 'alive.unserved',
 						actions: [
 							'adopt',
 							'dismissOthers',
 							{ type: 'decide', params: decisions.serviceLost },
-							{ type: 'decide', params: decisions.started },
-							'startGeneration',
+							{ type: 'decide', params: decisions.restart },
+							'keepRestart',
 						],
-						description: 'it was killed before another one was started for the one that served',
+						description: 'it was killed before another one was scheduled for the one that served',
 					},
 					{ target: 'alive.settling', actions: ['adopt', 'dismissOthers'] },
 				],
@@ -143,7 +148,7 @@ export const supervisorMachine = supervisorSetup.createMachine({
 					target: '.stopping',
 					actions: [{ type: 'decide', params: decisions.stop }, 'keepStop', 'stopAll'],
 				},
-				'signal.QUIT': { actions: [{ type: 'decide', params: decisions.forwarded }, 'forwardToAll'] },
+				'signal.QUIT': { actions: [{ type: 'decide', params: decisions.forwarded }, 'keepQuit', 'forwardToAll'] },
 				'signal.USR1': { actions: 'passOnToUpgrade' },
 				'signal.USR2': { actions: 'passOnToUpgrade' },
 				'upgrade.requested': { actions: 'passOnToUpgrade' },
@@ -186,6 +191,12 @@ export const supervisorMachine = supervisorSetup.createMachine({
 							target: 'rotating',
 							actions: [{ type: 'decide', params: decisions.started }, 'startGeneration'],
 						},
+						{
+							guard: 'isUnserved',
+							target: 'unserved',
+							actions: [{ type: 'decide', params: decisions.restart }, 'keepRestart'],
+							description: 'no generation serves, and older ones are leaving',
+						},
 						{ guard: 'isNobodyLeaving', target: 'running' },
 						{ target: 'draining', description: 'others are leaving' },
 					],
@@ -198,7 +209,43 @@ export const supervisorMachine = supervisorSetup.createMachine({
 				rotating: {
 					tags: 'coming',
 					description: 'A new generation comes up beside the one that serves.',
-					on: candidate,
+					on: {
+						...candidate,
+						'xstate.done.actor.*': [
+							candidate['xstate.done.actor.*'],
+							{
+								guard: 'isServingBesideOthers',
+								actions: ['forget', 'ungateCandidate'],
+								description: 'the one that served is gone: the new one serves as soon as it is ready',
+							},
+						],
+					},
+				},
+				unserved: {
+					tags: 'ill',
+					description:
+						'No generation serves, and older ones finish what they have begun: a new one is started when the wait is over, later each time.',
+					invoke: {
+						id: 'restart',
+						src: 'timer',
+						input: ({ context: { restart } }) => ({
+							timer: 'restart',
+							millis: restart?.millis ?? 0,
+							since: restart?.clock ?? null,
+						}),
+					},
+					on: {
+						...rotation,
+						'restart.due': {
+							target: 'rotating',
+							actions: [{ type: 'decide', params: decisions.started }, 'startGeneration'],
+						},
+						'signal.QUIT': {
+							target: 'draining',
+							actions: [{ type: 'decide', params: decisions.forwarded }, 'keepQuit', 'forwardToAll'],
+							description: 'none is started again that got it',
+						},
+					},
 				},
 				draining: {
 					tags: 'leaving',
@@ -207,19 +254,19 @@ export const supervisorMachine = supervisorSetup.createMachine({
 						...rotation,
 						'xstate.done.actor.*': [
 							{
-								guard: 'isServingAndWasAskedFor',
-								target: 'rotating',
+								guard: 'isServingToRestart',
+								target: 'unserved',
 								actions: [
 									'forget',
 									{ type: 'decide', params: decisions.serviceLost },
-									{ type: 'decide', params: decisions.started },
-									'startGeneration',
+									{ type: 'decide', params: decisions.restart },
+									'keepRestart',
 								],
 							},
 							{
 								guard: 'isServingBesideOthers',
 								actions: ['forget', { type: 'decide', params: decisions.serviceLost }],
-								description: 'it was itself started because nobody served: that is tried once',
+								description: 'a SIGQUIT had been passed on to it: none is started again',
 							},
 						],
 					},

@@ -1,8 +1,9 @@
 /** What the supervisor decides, and what it knows and is told for that. */
 import type { ActorRefFrom, DoneActorEvent } from 'xstate';
-import type { Asker, Decision, FactOf, HappeningFact, Request } from './facts.ts';
+import type { Asker, Decision, FactOf, FailureCode, HappeningFact, Request } from './facts.ts';
 import type { generationMachine } from './generation.ts';
 import type { GenerationNews, GenerationOutput } from './generationSetup.ts';
+import { restartWait } from './respawn.ts';
 import type { Roster } from './roster.ts';
 
 export type GenerationRef = ActorRefFrom<typeof generationMachine>;
@@ -40,6 +41,7 @@ export const decisions = {
 		generation: context.candidate ?? 0,
 		replaced: [context.serving],
 		reason: (event as Hurt).reason,
+		code: (event as Hurt).code,
 	}),
 	started: ({ context, event }: Args): Decision => ({
 		type: 'generation.started',
@@ -73,22 +75,31 @@ export const decisions = {
 		type: 'generation.givenUp',
 		generation: candidate ?? 0,
 		serving: serving in generations && isServed ? serving : null,
-		reason: 'output' in event ? event.output.reason : (event as Hurt).reason,
+		...whyOf('output' in event ? event.output : (event as Hurt)),
 	}),
 	/** It was the last, and never served as a whole. */
 	neverServed: ({ context, event }: Args): Decision => {
-		const { generation, reason } = (event as Over).output;
+		const { generation, reason, code } = (event as Over).output;
 		// Why one was kept that lived on was said then.
-		const why = generation === context.candidate ? reason : 'none of its children is left';
-		return { type: 'generation.givenUp', generation, serving: null, reason: why };
+		const why =
+			generation === context.candidate
+				? { reason, code }
+				: { reason: 'none of its children is left', code: isRemembered(code) ? code : ('exited' as const) };
+		return { type: 'generation.givenUp', generation, serving: null, ...why };
 	},
 	kept: ({ context, event }: Args): Decision => ({
 		type: 'generation.kept',
 		generation: context.candidate ?? 0,
 		replaced: [],
 		reason: (event as Hurt).reason,
+		code: (event as Hurt).code,
 	}),
 	serviceLost: (): Decision => ({ type: 'service.lost' }),
+	restart: (args: Args): Decision => ({
+		type: 'restart.scheduled',
+		attempt: nextAttempt(args),
+		millis: restartWait(nextAttempt(args)),
+	}),
 	forwarded: (): Decision => ({ type: 'signal.forwarded', signal: 'QUIT' }),
 	stop: ({ context, event }: Args<FactOf<Request['type']>>): Decision => ({
 		type: 'stop.begun',
@@ -102,6 +113,20 @@ export const decisions = {
 		reason: 'stopping',
 	}),
 } as const;
+
+/** How often another generation was started, this time included, since one served for long. */
+export function nextAttempt({ context }: Pick<Args, 'context'>): number {
+	return context.restarts + 1;
+}
+
+/** Of one that could not be started nobody is left who would tell why, after an upgrade or a crash. */
+function isRemembered(code: FailureCode): boolean {
+	return code !== 'spawn-failed' && code !== 'environment';
+}
+
+function whyOf({ reason, code }: Pick<Hurt, 'reason' | 'code'>): Pick<Hurt, 'reason' | 'code'> {
+	return { reason, code };
+}
 
 /** Whether an event is about that generation. */
 export function isOf(generation: number | null, event: SupervisorEvent): boolean {

@@ -1,14 +1,17 @@
 /** What the statechart in supervisor.ts is made of: its context, its guards and its actions. */
-import { sendTo, setup } from 'xstate';
+import { type EventObject, fromCallback, sendTo, setup } from 'xstate';
+import type { TimerInput } from './childMessages.ts';
 import type { Decision, FactOf } from './facts.ts';
 import { generationMachine } from './generation.ts';
 import type { GenerationNews, GenerationOrder } from './generationSetup.ts';
 import { isCandidateBorn, isServiceLost } from './leftovers.ts';
+import { restartWait } from './respawn.ts';
 import {
 	askerOf,
 	type GenerationRef,
 	type Hurt,
 	isOf,
+	nextAttempt,
 	type Over,
 	patienceOf,
 	type SupervisorContext,
@@ -24,7 +27,13 @@ const base = setup({
 		events: {} as SupervisorEvent,
 		output: {} as SupervisorOutput,
 	},
-	actors: { generation: generationMachine, upgrade: upgradeMachine },
+	actors: {
+		generation: generationMachine,
+		upgrade: upgradeMachine,
+		timer: fromCallback<EventObject, TimerInput>(() => {
+			throw new Error('the timer actor was not provided');
+		}),
+	},
 	actions: {
 		decide: (_, _decision: Decision) => {
 			throw new Error('the decide action was not provided');
@@ -52,8 +61,11 @@ const base = setup({
 			!(event as Over).output.isExhausted &&
 			(isOf(context.candidate, event) || (isOf(context.serving, event) && !context.isWhole)),
 		isServingBesideOthers: ({ context, event }) => isOf(context.serving, event) && hasOthers(context),
-		isServingAndWasAskedFor: ({ context, event }) =>
-			isOf(context.serving, event) && hasOthers(context) && context.asked !== 'start',
+		isServingToRestart: ({ context, event }) =>
+			isOf(context.serving, event) && hasOthers(context) && !context.isQuitting,
+		/** Older generations leave, and none serves or boots. */
+		isUnserved: ({ context: { generations, serving, isQuitting, stopSignal } }) =>
+			!(serving in generations) && Object.keys(generations).length > 0 && !isQuitting && stopSignal === null,
 		/** The last generation is over. */
 		isOver: ({ context }) => !hasOthers(context),
 		isQueued: ({ context }) => context.queued !== null,
@@ -66,7 +78,9 @@ const base = setup({
 		hadBegunToStop: ({ event }) => event.type === 'supervisor.recovered' && event.roster.stopSignal !== null,
 		/** It was killed before each of its candidate's children had a process. */
 		isCandidateUnborn: ({ event }) => event.type === 'supervisor.recovered' && !isCandidateBorn(event.roster),
-		/** It was killed before another one was started for the one that served. */
+		wasUnserved: ({ event }) =>
+			event.type === 'supervisor.recovered' && event.roster.restart !== null && event.roster.candidate === null,
+		/** It was killed before another one was scheduled for the one that served. */
 		wasServiceLost: ({ event }) => event.type === 'supervisor.recovered' && isServiceLost(event.roster),
 		wasStarting: ({ event }) =>
 			event.type === 'supervisor.recovered' && event.roster.serving === 0 && event.roster.candidate !== null,
@@ -86,6 +100,11 @@ export const supervisorSetup = base.extend({
 			queued: null,
 		})),
 		beginAgain: base.assign(({ context: { queued, asked } }) => ({ candidate: null, queued: queued ?? asked })),
+		keepQuit: base.assign({ isQuitting: true, restart: null }),
+		keepRestart: base.assign({
+			restarts: nextAttempt,
+			restart: (args) => ({ millis: restartWait(nextAttempt(args)), at: 0, clock: null }),
+		}),
 		undoStop: base.assign({ stopSignal: null, serving: 0, isWhole: false, candidate: null, queued: null }),
 		keepPlan: base.assign({ plan: ({ event }) => (event as FactOf<'supervisor.started'>).plan }),
 		noteStatus: base.assign({
@@ -94,7 +113,8 @@ export const supervisorSetup = base.extend({
 		startGeneration: base.assign(({ context, event, spawn }) => {
 			const { plan, lastChild } = context;
 			const generation = context.lastGeneration + 1;
-			const input = { generation, plan, firstChild: lastChild + 1 };
+			const isGated = plan.verify !== 'none' && context.serving in context.generations;
+			const input = { generation, plan, firstChild: lastChild + 1, isGated };
 			const ref = spawn('generation', { id: `generation.${generation}`, input });
 			return {
 				candidate: generation,
@@ -103,6 +123,8 @@ export const supervisorSetup = base.extend({
 				lastChild: lastChild + plan.size,
 				asked: askerOf(event) ?? context.queued ?? 'start',
 				queued: null,
+				restart: null,
+				isQuitting: false,
 				generations: { ...context.generations, [generation]: ref },
 			};
 		}),
@@ -136,10 +158,11 @@ export const supervisorSetup = base.extend({
 		giveUp: base.assign({ candidate: null }),
 		/** An actor that is done stays among the machine's children until it is stopped. */
 		forget: base.enqueueActions(({ enqueue, context, event }) => {
-			const { generation, status } = (event as Over).output;
+			const { generation, status, wasHealthy } = (event as Over).output;
 			const { [generation]: gone, ...generations } = context.generations;
 			if (gone) enqueue.stopChild(gone);
-			enqueue.assign({ generations, status: status ?? context.status });
+			const restarts = wasHealthy && generation === context.serving ? 0 : context.restarts;
+			enqueue.assign({ generations, restarts, status: status ?? context.status });
 		}),
 		adopt: base.assign(({ event, spawn }) => {
 			const { children, respawns, unanswered: _, ...rest } = (event as FactOf<'supervisor.recovered'>).roster;
@@ -150,7 +173,9 @@ export const supervisorSetup = base.extend({
 				const as = generation === candidate ? 'starting' : generation === serving ? served : 'leaving';
 				const isOwn = (each: { generation: number }) => each.generation === generation;
 				const adopted = { as, children: children.filter(isOwn), respawns: respawns.filter(isOwn) } as const;
-				const input = { generation, plan, firstChild: 0, adopted };
+				const isThere = [...children, ...respawns].some((each) => each.generation === serving);
+				const isGated = generation === candidate && isThere && plan.verify !== 'none';
+				const input = { generation, plan, firstChild: 0, isGated, adopted };
 				generations[generation] = spawn('generation', { id: `generation.${generation}`, input });
 			}
 			return { ...rest, generations, isServed: children.some(({ generation }) => generation === serving) };
@@ -158,12 +183,27 @@ export const supervisorSetup = base.extend({
 
 		dismissServing: sendTo(({ context }) => context.generations[context.serving] as GenerationRef, drainOrder),
 		dismissCandidate: sendTo(({ context }) => context.generations[context.candidate ?? 0] as GenerationRef, drainOrder),
+		/** Where it is verified it serves at once. */
+		ungateCandidate: sendTo(({ context }) => context.generations[context.candidate ?? 0] as GenerationRef, {
+			type: 'carryOn',
+		}),
 		carryOn: sendTo(({ context, event }) => context.generations[(event as Hurt).generation] as GenerationRef, {
 			type: 'carryOn',
 		}),
 		stopAll: base.enqueueActions(({ enqueue, context, event }) => {
 			const [signal, kill] = [stopSignalOf(context, event), patienceOf(context, event)];
 			sendToAll(enqueue, context, { type: 'stop', signal, kill });
+		}),
+		/** The oldest of those that leave, where there are more than -max-draining allows. */
+		crowdOut: base.enqueueActions(({ enqueue, context: { plan, generations, serving, candidate } }) => {
+			if (plan.maxDraining === 0) return;
+			const leaving = Object.keys(generations)
+				.map(Number)
+				.filter((each) => each !== serving && each !== candidate)
+				.sort((a, b) => a - b);
+			for (const each of leaving.slice(0, Math.max(0, leaving.length - plan.maxDraining))) {
+				enqueue.sendTo(generations[each] as GenerationRef, { type: 'crowdOut' });
+			}
 		}),
 		forwardToAll: base.enqueueActions(({ enqueue, context }) => {
 			sendToAll(enqueue, context, { type: 'forward', signal: 'QUIT' });

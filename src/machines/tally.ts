@@ -6,6 +6,8 @@ import type { Roster } from './roster.ts';
 export interface Tally {
 	/** Rotations by verdict; a start is none. */
 	rotations: Record<Exclude<Verdict, 'pending'>, number>;
+	/** Those that serve, and were not seen to accept. */
+	unverified: number;
 	/** From the first child's birth to the verdict of each generation that came up: those within each bound, and the sum. */
 	ready: { counts: number[]; count: number; seconds: number };
 	/** Children that took the place of one that was lost. */
@@ -24,6 +26,7 @@ export const readyBounds = [0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300];
 
 export const emptyTally: Tally = {
 	rotations: { serving: 0, givenUp: 0, stopped: 0 },
+	unverified: 0,
 	ready: { counts: readyBounds.map(() => 0), count: 0, seconds: 0 },
 	respawns: 0,
 	isUpgrading: false,
@@ -72,17 +75,20 @@ function withFact(tally: Tally, fact: Fact, before: Roster | null): Tally {
 	}
 }
 
-function withVerdict(tally: Tally, { verdict, asked, spawnedAt, verdictAt, continuedAs }: Receipt): Tally {
+function withVerdict(tally: Tally, { verdict, asked, spawnedAt, verdictAt, continuedAs, unproven }: Receipt): Tally {
 	if (verdict === 'pending' || continuedAs !== null) return tally;
 	const { ready, rotations } = tally;
+	const unverified = tally.unverified + (verdict === 'serving' && unproven ? 1 : 0);
 	const counted = asked === 'start' ? rotations : { ...rotations, [verdict]: rotations[verdict] + 1 };
-	if (verdict !== 'serving' || spawnedAt === null || verdictAt === null) return { ...tally, rotations: counted };
+	if (verdict !== 'serving' || spawnedAt === null || verdictAt === null)
+		return { ...tally, rotations: counted, unverified };
 	// The clock of the wall may have been set back.
 	const seconds = Math.max(0, verdictAt - spawnedAt) / 1000;
 	const counts = ready.counts.map((count, index) => count + (seconds <= (readyBounds[index] ?? 0) ? 1 : 0));
 	return {
 		...tally,
 		rotations: counted,
+		unverified,
 		ready: { counts, count: ready.count + 1, seconds: ready.seconds + seconds },
 	};
 }

@@ -25,7 +25,7 @@ export function supervisorIn({ decide, process, timer, proof, preflight, handove
 	const child = childMachine.provide({ actors: { process, timer, proof }, actions });
 	const generation = generationMachine.provide({ actors: { child, timer }, actions });
 	const upgrade = upgradeMachine.provide({ actors: { preflight, handover }, actions });
-	return supervisorMachine.provide({ actors: { generation, upgrade }, actions });
+	return supervisorMachine.provide({ actors: { generation, upgrade, timer }, actions });
 }
 
 /** Sends a happening to the one whose business it is. What comes for a child that is gone is nobody's. */
@@ -50,7 +50,7 @@ export type Command =
 	| { type: 'adopt'; child: number; generation: number; pid: number }
 	| { type: 'signal'; child: number; signal: string }
 	| ({ type: 'wait' } & TimerInput)
-	| { type: 'prove'; child: number }
+	| { type: 'prove'; child: number; purpose: NonNullable<ProofInput['purpose']> }
 	| { type: 'preflight' }
 	| { type: 'handover' };
 
@@ -65,8 +65,8 @@ export function inertWorld(decide: World['decide'], command: (command: Command) 
 		timer: fromCallback<EventObject, TimerInput>(({ input }) => {
 			if (input.millis !== null) command({ type: 'wait', ...input });
 		}),
-		proof: fromCallback<EventObject, ProofInput>(({ input: { child } }) => {
-			command({ type: 'prove', child });
+		proof: fromCallback<EventObject, ProofInput>(({ input: { child, purpose } }) => {
+			if (purpose !== null) command({ type: 'prove', child, purpose });
 		}),
 		preflight: fromCallback<EventObject, void>(() => {
 			command({ type: 'preflight' });
@@ -89,10 +89,16 @@ export function phasesOf(supervisor: Supervisor): Record<number, string> {
 	return Object.fromEntries(children.map(([id, ref]) => [id, leafOf(ref.getSnapshot().value)]));
 }
 
+/** Where the supervisor's own replacement stands: `idle`, `checking`, `handingOver`. */
+export function upgradeStateOf(supervisor: Supervisor): string {
+	const upgrade = supervisor.getSnapshot().children.upgrade as ActorRefFrom<typeof upgradeMachine> | undefined;
+	return leafOf(upgrade?.getSnapshot().value ?? 'idle');
+}
+
 /** The whole state of a supervisor in one line: `rotating 1:serving 2:booting`, and ` upgrade:checking` where so. */
 export function describeState(supervisor: Supervisor): string {
-	const { value, children } = supervisor.getSnapshot();
+	const { value } = supervisor.getSnapshot();
 	const phases = Object.entries(phasesOf(supervisor)).map(([child, phase]) => `${child}:${phase}`);
-	const upgrade = leafOf(children.upgrade?.getSnapshot().value ?? 'idle');
+	const upgrade = upgradeStateOf(supervisor);
 	return [leafOf(value), ...phases, ...(upgrade === 'idle' ? [] : [`upgrade:${upgrade}`])].join(' ');
 }

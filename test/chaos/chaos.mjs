@@ -1,22 +1,28 @@
 /**
  * A server under load, and at random all that can befall its supervisor: deploys, broken ones, upgrades, kill -9 and a
- * start, processes stopped for a while, a log that nobody reads, a disk that is full, fds that are scarce. At the end
- * no request has failed, whoever asked for a rotation was told what became of it, no line is missing but what
- * docs/recovery.md allows, and nothing is left over.
- * Usage: npm run chaos [-- -minutes=N -seed=S]
+ * start, processes stopped for a while, a log that nobody reads, a disk that is full, fds that are scarce, a journal that is
+ * truncated, a command whose file system does not answer, a package that is removed, a terminal that goes away. At the end no
+ * request has failed, whoever asked for a rotation was told what became of it, no line is missing but what docs/recovery.md
+ * allows, and nothing is left over.
+ * Usage: npm run chaos [-- -minutes=N -seed=S -workers=N -ready=WHAT -respawn=MILLIS -user=NAME -capabilities=-sys_ptrace
+ * -hidepid]; the last three take root.
  */
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import {
+	chmodSync,
 	closeSync,
 	constants,
+	cpSync,
 	existsSync,
 	mkdtempSync,
 	openSync,
 	readdirSync,
 	readFileSync,
+	renameSync,
 	rmSync,
 	statSync,
+	truncateSync,
 	writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -27,14 +33,21 @@ import { fileURLToPath } from 'node:url';
 const options = Object.fromEntries(process.argv.slice(2).map((word) => word.replace(/^-+/, '').split('=')));
 const minutes = Number(options.minutes ?? 1);
 const seed = Number(options.seed ?? Date.now() % 1_000_000);
+const workers = Number(options.workers ?? 1);
+const ready = options.ready ?? 'wait';
+// What must say that it is up, or be seen to accept, has time for that.
+const boot = ready === 'wait' ? 150 : 5000;
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const isRoot = process.getuid() === 0;
 
 const folder = mkdtempSync(join(tmpdir(), 'socketmaster-chaos-'));
-const [disk, fifo, log, broken, socket, control] = ['disk', 'fifo', 'log', 'broken', 'app.sock', 'control'].map(
-	(name) => join(folder, name),
-);
+// Another user's children pass through it.
+chmodSync(folder, 0o755);
+const [disk, fifo, log, broken, socket, control, installed] = [
+	...['disk', 'fifo', 'log', 'broken', 'app.sock', 'control', 'package'],
+].map((name) => join(folder, name));
 const journal = join(disk, 'journal');
+const command = join(folder, 'app.sh');
 const env = { ...process.env, NODE_EXTRA_CA_CERTS: undefined, CHATTY: '5', BROKEN: broken };
 
 /** mulberry32 */
@@ -60,6 +73,13 @@ async function until(what, condition, seconds = 20) {
 }
 
 execFileSync('mkdir', [disk]);
+// A file of its own: one that is frozen is so for nobody else.
+const says = `python3 ${join(root, 'test/fixtures/say.py')} READY=1 3>&- &\n`;
+writeFileSync(
+	command,
+	`#!/bin/sh\n[ -e "$BROKEN" ] && exit 3\n${ready === 'notify' ? says : ''}exec ${join(root, 'test/fixtures/server.mjs')}\n`,
+	{ mode: 0o755 },
+);
 if (isRoot) execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=8m', 'none', disk]);
 execFileSync('mkfifo', [fifo]);
 // Held open for both, so that neither a reader nor a writer that is gone ends it.
@@ -67,20 +87,63 @@ const pipe = openSync(fifo, constants.O_RDWR);
 const reader = spawn('sh', ['-c', `exec cat "${fifo}" > "${log}"`], { stdio: 'ignore' });
 const text = () => (existsSync(log) ? readFileSync(log, 'latin1') : '');
 
+// An installation of its own, which can be taken away.
+for (const part of [
+	'bin',
+	'dist',
+	'package.json',
+	...['koffi', '@koromix', 'pino'].map((name) => `node_modules/${name}`),
+])
+	cpSync(join(root, part), join(installed, part), { recursive: true });
+
+/** Puts what follows on a terminal of its own, without rights, and where /proc hides the processes of others. */
+const wrapper = [
+	...[
+		'python3',
+		'-c',
+		'import os, sys; os.setsid(); os.dup2(os.open(sys.argv[1], os.O_RDWR), 0); os.execvp(sys.argv[2], sys.argv[2:])',
+	],
+	'TERMINAL',
+	...('hidepid' in options
+		? ['unshare', '--mount', 'sh', '-c', 'mount -t proc -o hidepid=2 proc /proc && exec "$@"', 'sh']
+		: []),
+	...(options.capabilities
+		? ['setpriv', `--bounding-set=${options.capabilities}`, `--inh-caps=${options.capabilities}`, '--']
+		: []),
+];
+
+/** Holds a terminal until its stdin ends. */
+const terminals =
+	'import os, pty, sys\nkept, given = pty.openpty()\nprint(os.ttyname(given), flush=True)\nos.close(given)\nsys.stdin.read()';
+
 let supervisor;
+let terminal;
 let kills = 0;
 /** Children that a kill left untold. */
 let untold = 0;
+/** Commands that found no supervisor. */
+let unanswered = 0;
+/** From a kill to the recovery after it. */
+const absences = [];
 
-function start() {
+async function start() {
+	terminal?.stdin.end();
+	terminal = spawn('python3', ['-c', terminals], { stdio: ['pipe', 'pipe', 'inherit'] });
+	const [name] = await once(terminal.stdout, 'data');
 	const args = [
 		`-listen=unix://${socket}`,
 		`-journal=${journal}`,
 		`-control=${control}`,
-		'-start=150',
-		`-command=${join(root, 'test/fixtures/app.sh')}`,
+		`-start=${boot}`,
+		`-workers=${workers}`,
+		`-ready=${ready}`,
+		`-respawn=${options.respawn ?? -1}`,
+		...(options.user ? [`-user=${options.user}`] : []),
+		`-command=${command}`,
 	];
-	supervisor = spawn(join(root, 'bin/socketmaster'), args, { stdio: ['ignore', 'ignore', pipe], env });
+	const [program, ...words] = [...wrapper, join(installed, 'bin/socketmaster'), ...args];
+	const put = words.map((word) => (word === 'TERMINAL' ? String(name).trim() : word));
+	supervisor = spawn(program, put, { stdio: ['ignore', 'ignore', pipe], env });
 	supervisor.ended = once(supervisor, 'exit');
 }
 
@@ -105,13 +168,17 @@ function ask() {
 	child.stderr.on('data', (chunk) => {
 		words += chunk;
 	});
-	asked.push(once(child, 'close').then(([status]) => ({ status, receipt, words })));
+	const began = Date.now();
+	asked.push(once(child, 'close').then(([status]) => ({ status, receipt, words, began, ended: Date.now() })));
 }
 
 async function checkAsked() {
-	for (const { status, receipt, words } of await Promise.all(asked)) {
+	for (const { status, receipt, words, began, ended } of await Promise.all(asked)) {
 		const verdict = receipt && JSON.parse(receipt).verdict;
-		if (status === 0 ? verdict !== 'serving' : status !== 1 || verdict !== 'givenUp')
+		// It was run while there was no supervisor, and says that nothing was asked for.
+		const metNobody = absences.some(({ from, to }) => began <= to && ended >= from);
+		if (status === 3 && metNobody && receipt === '' && /^no supervisor answers/.test(words)) unanswered += 1;
+		else if (status === 0 ? verdict !== 'serving' : status !== 1 || verdict !== 'givenUp')
 			problems.push(`rotate ended with ${status}, ${verdict || 'no receipt'}: ${words}`);
 	}
 }
@@ -146,12 +213,14 @@ const actions = {
 	},
 	async kill() {
 		kills += 1;
+		const from = Date.now();
 		supervisor.kill('SIGKILL');
 		await supervisor.ended;
 		await wait(random() * 100);
 		const before = (text().match(/Recovered from/g) ?? []).length;
-		start();
+		await start();
 		await until('a recovery', () => (text().match(/Recovered from/g) ?? []).length > before);
+		absences.push({ from, to: Date.now() });
 	},
 	async stopSupervisor() {
 		supervisor.kill('SIGSTOP');
@@ -184,6 +253,38 @@ const actions = {
 			);
 			return whole >= broken;
 		});
+	},
+	async truncateJournal() {
+		const before = (text().match(/Somebody has truncated/g) ?? []).length;
+		truncateSync(journal, 0);
+		supervisor.kill('SIGHUP');
+		await until('the journal is written anew', () => (text().match(/Somebody has truncated/g) ?? []).length > before);
+	},
+	async freezeCommand() {
+		if (!isRoot) return;
+		const freezer = spawn('python3', [join(root, 'test/fixtures/frozen.py'), command], {
+			stdio: ['pipe', 'pipe', 'ignore'],
+		});
+		const [said] = await once(freezer.stdout, 'data');
+		if (!String(said).startsWith('frozen')) return;
+		supervisor.kill('SIGHUP');
+		await wait(random() * 2000);
+		const began = performance.now();
+		const answered = spawnSync(join(root, 'bin/socketmaster'), ['status', `-control=${control}`, '-json'], { env });
+		if (answered.status !== 0) problems.push(`no status while the command is frozen: ${answered.stderr}`);
+		if (performance.now() - began > 5000) problems.push('a status took over 5 s while the command was frozen');
+		freezer.stdin.end();
+		await once(freezer, 'exit');
+	},
+	async removePackage() {
+		renameSync(installed, `${installed}.gone`);
+		supervisor.kill('SIGHUP');
+		await wait(random() * 800);
+		renameSync(`${installed}.gone`, installed);
+	},
+	async closeTerminal() {
+		terminal.stdin.end();
+		await wait(random() * 500);
 	},
 	async scarceFds() {
 		const used = readdirSync(`/proc/${supervisor.pid}/fd`).length;
@@ -225,7 +326,7 @@ async function rest() {
 		untold += 1;
 		send(pid, 'SIGHUP');
 	}
-	await until('rest', () => childrenOfRun().length === 1 && existsSync(`/proc/${supervisor.pid}/fd`), 60);
+	await until('rest', () => childrenOfRun().length === workers && existsSync(`/proc/${supervisor.pid}/fd`), 60);
 	await wait(300);
 }
 
@@ -243,7 +344,7 @@ function untoldChildren() {
 }
 
 console.log(`chaos: ${minutes} minutes, -seed=${seed}`);
-start();
+await start();
 await until('the first generation', () => promotions() > 0);
 const load = spawn(process.execPath, [join(root, 'test/fixtures/load.mjs'), socket, '4'], {
 	stdio: ['pipe', 'pipe', 'inherit'],
@@ -255,6 +356,8 @@ await serves('at the beginning');
 await rest();
 const first = { fds: openFds(), memory: memory() };
 
+// Whoever may not look at another user's processes can't take them over after a kill, and says so.
+if (options.capabilities && options.user) delete actions.kill;
 const names = Object.keys(actions);
 for (const end = Date.now() + minutes * 60_000; Date.now() < end && problems.length === 0; ) {
 	const name = names[Math.floor(random() * names.length)];
@@ -296,12 +399,15 @@ await wait(300);
 reader.kill('SIGKILL');
 const told = check();
 closeSync(pipe);
+terminal.stdin.end();
 if (problems.length > 0) spawnSync('cp', [journal, join(folder, 'journal')]);
 if (isRoot) spawnSync('umount', ['-l', disk]);
 if (problems.length === 0) rmSync(folder, { recursive: true });
 else console.log(`kept: ${folder}`);
 
-console.log(JSON.stringify({ seed, minutes, requests, kills, untold, asked: asked.length, ...told, actions: counts }));
+console.log(
+	JSON.stringify({ seed, minutes, requests, kills, untold, asked: asked.length, unanswered, ...told, actions: counts }),
+);
 for (const problem of problems) console.log(`PROBLEM: ${problem}`);
 console.log(`${problems.length === 0 ? 1 : 0} passed, ${problems.length === 0 ? 0 : 1} failed`);
 process.exit(problems.length === 0 ? 0 : 1);

@@ -95,7 +95,10 @@ const cases: Case[] = [
 	listening('unix:///nonexistent/x', 'listen unix /nonexistent/x: bind: no such file or directory'),
 	listening('unix:///etc/passwd', 'listen unix /etc/passwd: bind: address already in use'),
 	listening('unix://', 'listen unix: the path is empty'),
-	listening(`unix:///${'x'.repeat(200)}`, `listen unix /${'x'.repeat(200)}: bind: invalid argument`),
+	listening(
+		`unix:///${'x'.repeat(200)}`,
+		`listen unix /${'x'.repeat(200)}: the path has 201 bytes, and that of a socket has 107 at the most`,
+	),
 	listening('fd://9', 'fd 9: bad file descriptor'),
 	listening('fd://0', 'fd 0: not a listening socket'),
 	listening(
@@ -200,6 +203,31 @@ describe('the command line and the start', () => {
 			{ encoding: 'utf8' },
 		);
 		expect(stderr).toBe('Unable to open syslog /dev/log: no such file or directory\n');
+		expect(status).toBe(1);
+	});
+});
+
+describe('a word where the flags end, and no -command', () => {
+	it.each([
+		[['rotat'], 'rotat is no command: is it socketmaster rotate?'],
+		[['stauts', '-json'], 'stauts is no command: is it socketmaster status?'],
+		[['reload'], 'reload is no command: try socketmaster rotate'],
+		[['help'], 'help is no command: try socketmaster -h'],
+		[['logs'], expect.stringMatching(/^logs is no command: try socketmaster replay JOURNAL /)],
+		[['restart'], 'restart is no command: try socketmaster rotate (the new program takes over when it is ready)'],
+		[
+			['sh', 'server.sh', 'a b'],
+			"sh is no command of socketmaster; a program is started so: socketmaster -command=sh -- server.sh 'a b'",
+		],
+		[
+			['./server\n[1] forged'],
+			"./server\u00b7[1] forged is no command of socketmaster; a program is started so: socketmaster -command='./server\u00b7[1] forged'",
+		],
+		[['xyzzy', '-command=true'], expect.stringMatching(/^xyzzy is no command \(rotate, .*-command=PATH/)],
+	])('as in %j is answered before the original’s sentence', (args, says) => {
+		const { status, stderr } = spawnSync(executable, args, { encoding: 'utf8', env: environment() });
+		const lines = stderr.trimEnd().split('\n');
+		expect(lines.map((line) => line.replace(prefix, ''))).toEqual([says, 'Command path is mandatory']);
 		expect(status).toBe(1);
 	});
 });

@@ -18,6 +18,7 @@ async function realJournal(): Promise<string> {
 		'-listen=tcp://127.0.0.1:0',
 		'-start=50',
 		`-journal=${path}`,
+		'-verify=hold',
 		'-command=/bin/sh',
 		'--',
 		'-c',
@@ -43,8 +44,8 @@ describe('replay', () => {
 			' => spawn child 1 of generation 1',
 			' decided generation.started generation=1 asked=start size=1',
 			' decided child.spawning child=1 generation=1 index=0',
+			'timer.elapsed child=1 timer=boot starting -> running 1:serving',
 			' decided child.proving child=1 by=wait',
-			'child.proved child=1 isSeen=true starting -> running 1:serving',
 			' decided child.ready child=1',
 			' decided generation.promoted generation=1',
 			'signal.HUP running -> rotating 1:serving 2:spawning',
@@ -73,14 +74,14 @@ describe('replay', () => {
 			.split('\n')
 			.map((line) => JSON.parse(line));
 		expect(steps.find(({ type }) => type === 'signal.HUP')).toMatchObject({
-			seq: 10,
+			seq: expect.any(Number),
 			at: expect.any(Number),
 			before: 'running 1:serving',
 			after: 'rotating 1:serving 2:spawning',
 			commands: [{ type: 'spawn', child: 2, generation: 2 }],
 		});
 		expect(steps.find(({ type, generation }) => type === 'generation.started' && generation === 2)).toMatchObject({
-			seq: 11,
+			seq: expect.any(Number),
 			says: 'SIGHUP: starting generation 2',
 		});
 	});

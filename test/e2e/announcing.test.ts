@@ -19,7 +19,9 @@ async function told(program: Program, nth = 1): Promise<Told> {
 }
 
 const supervise = (flags: string[], env: Record<string, string | undefined> = {}, args: string[] = []) =>
-	run(['-start=20', ...flags, `-command=${fixture('tell.py')}`, '--', ...args], { env: environment(env) });
+	run(['-start=20', '-verify=hold', ...flags, `-command=${fixture('tell.py')}`, '--', ...args], {
+		env: environment(env),
+	});
 
 const announced = ({ variables }: Told) =>
 	Object.fromEntries(Object.entries(variables).filter(([name]) => /^(EINHORN_|LISTEN_|SERVER_STARTER_)/.test(name)));
@@ -317,7 +319,14 @@ describe('-pidfile', () => {
 
 	it('that can’t be written is told in one sentence, with status 1, and nothing is left behind', () => {
 		const path = join(scratch(), 'a.sock');
-		const flags = [`-listen=unix://${path}`, '-pidfile=/nonexistent/pid', '-command=sleep', '--', '1000'];
+		const flags = [
+			`-listen=unix://${path}`,
+			'-pidfile=/nonexistent/pid',
+			'-verify=hold',
+			'-command=sleep',
+			'--',
+			'1000',
+		];
 		const { status, stderr } = spawnSync(executable, flags, { encoding: 'utf8' });
 		expect(status).toBe(1);
 		expect(stderr).toMatch(/Unable to write pid file \/nonexistent\/pid: no such file or directory\n$/);

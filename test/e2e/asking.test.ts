@@ -35,6 +35,7 @@ function supervised(script = 'exec sleep 1000', flags: string[] = [], start = 50
 		'-signal=TERM',
 		`-control=${control}`,
 		...flags,
+		'-verify=hold',
 		'-command=/bin/sh',
 		'--',
 		path,
@@ -163,6 +164,17 @@ describe('socketmaster rotate', () => {
 		await up(self, 2);
 	});
 
+	it('ends with 3 where a supervisor that does not run is not even asked, and nothing follows', async () => {
+		const self = supervised('exec sleep 1000');
+		await up(self);
+		self.program.signal('SIGSTOP');
+		const { status, stderr } = await command(['rotate', `-control=${self.control}`, '-timeout=300']).done;
+		self.program.signal('SIGCONT');
+		expect(status).toBe(3);
+		expect(stderr).toMatch(/^no supervisor answers at .*: no answer after .*; no rotation was asked for\n$/);
+		expect((await ask(self.control, '/generations')).body).toHaveLength(1);
+	});
+
 	it('ends with 3 where nobody answers, and with 2 where it is wrongly used', async () => {
 		const nowhere = await command(['rotate', '-control=/nonexistent/control']).done;
 		expect(nowhere).toEqual({
@@ -237,6 +249,21 @@ describe('socketmaster rotate', () => {
 			expect(stderr).toBe(`Generation ${generation + 2} did not come up: the supervisor was told to stop\n`);
 		}
 		expect((await self.program.ended).status).toBe(0);
+	});
+
+	it('ends with 1 whenever a stop comes, before it is asked for, while it is, or after', async () => {
+		for (let round = 0; round < 12; round += 1) {
+			const self = supervised('exec sleep 1000');
+			await up(self);
+			const asked = self.rotate();
+			await new Promise((resolve) => setTimeout(resolve, round * 10));
+			self.program.signal('SIGTERM');
+			const { status, stderr } = await asked.done;
+			await self.program.ended;
+			// Nobody was there any more, or it was promoted first.
+			if (!self.program.lines().some((line) => line.startsWith('A rotation request'))) continue;
+			if (status !== 0) expect({ status, stderr }).toEqual({ status: 1, stderr: expect.stringMatching(/stop/) });
+		}
 	});
 
 	it('is refused while stopping', async () => {
@@ -370,7 +397,9 @@ describe('socketmaster rotate', () => {
 		expect(deploy('42').status).toBe(0);
 		const broken = deploy('43');
 		expect(broken.status).toBe(1);
-		expect(broken.stderr).toMatch(/^Generation 3 was given up: \d+ exit status 1; generation 2 goes on serving\n$/);
+		expect(broken.stderr).toMatch(
+			/^Generation 3 was given up: \d+ exit status 1; generation 2 goes on serving\nIt was started from .*\/43\/server, generation 2 from .*\/42\/server\n$/,
+		);
 		expect(deploy('41', careful).status).toBe(0);
 		expect(deploy('43', careful).status).toBe(1);
 		expect(readlinkSync(join(folder, 'current'))).toBe(join(folder, '41'));
@@ -441,7 +470,10 @@ describe('what is no supervisor', () => {
 		const { status, stderr } = await command(['rotate'], { XDG_RUNTIME_DIR: runtime }).done;
 		expect({ status, stderr }).toEqual({
 			status: 3,
-			stderr: `no supervisor answers at /run/*/control or ${runtime}/*/control\n`,
+			// Others that run are named.
+			stderr: expect.stringMatching(
+				new RegExp(`^no supervisor answers at /run/\\*/control or ${runtime}/\\*/control(;.*)?\n$`),
+			),
 		});
 	});
 });
@@ -472,6 +504,7 @@ describe('a supervisor is found', () => {
 			'-listen=tcp://127.0.0.1:0',
 			'-start=50',
 			`-control=${folder}/control`,
+			'-verify=hold',
 			'-command=/bin/sleep',
 			'--',
 			'1000',
@@ -491,6 +524,7 @@ describe('a supervisor is found', () => {
 			'-listen=tcp://127.0.0.1:0',
 			'-start=50',
 			`-control=${runtime}/other/control`,
+			'-verify=hold',
 			'-command=/bin/sleep',
 			'--',
 			'1000',
@@ -505,14 +539,30 @@ describe('a supervisor is found', () => {
 
 	it('where a manager gives it a directory', async () => {
 		const folder = scratch();
-		const program = run(['-listen=tcp://127.0.0.1:0', '-start=50', '-command=/bin/sleep', '--', '1000'], {
-			env: { ...process.env, NODE_EXTRA_CA_CERTS: undefined, RUNTIME_DIRECTORY: folder },
-		});
+		const program = run(
+			['-listen=tcp://127.0.0.1:0', '-start=50', '-verify=hold', '-command=/bin/sleep', '--', '1000'],
+			{
+				env: { ...process.env, NODE_EXTRA_CA_CERTS: undefined, RUNTIME_DIRECTORY: folder },
+			},
+		);
 		await program.logged(/^Generation 1 is up/);
 		expect((await command(['rotate', `-control=${folder}/control`]).done).status).toBe(0);
 		program.signal('SIGTERM');
 		await program.ended;
 		expect(existsSync(join(folder, 'control'))).toBe(false);
+	});
+});
+
+describe('a supervisor without -control', () => {
+	it('is named by who looks for one', async () => {
+		const mute = run(['-listen=tcp://127.0.0.1:0', '-verify=hold', '-start=20', '-command=sleep', '--', '1000']);
+		const named = supervised('exec sleep 1000');
+		await mute.logged(/^Generation 1 is up/);
+		await up(named);
+		const { status, stderr } = await command(['status'], { XDG_RUNTIME_DIR: scratch() }).done;
+		expect(status).toBe(3);
+		expect(stderr).toContain(`; supervisor ${mute.pid} runs without -control=PATH: it takes signals alone`);
+		expect(stderr).toContain(`; supervisor ${named.program.pid} was started with -control=${named.control}`);
 	});
 });
 
@@ -638,7 +688,8 @@ describe('socketmaster status', () => {
 		const table = async () =>
 			execFileSync('script', ['-qec', shown, '/dev/null'], { encoding: 'utf8' }).replaceAll('\r', '');
 		let text = await table();
-		while (!text.includes('日本語')) text = await table();
+		// Both children have said it.
+		while (text.split('日本語').length < 3) text = await table();
 		for (const line of text.split('\n')) {
 			const wide = line.match(/[\u3000-\u9fff\uff00-\uffef]/g)?.length ?? 0;
 			expect(line.length + wide, line).toBeLessThanOrEqual(80);
@@ -903,7 +954,14 @@ except OSError as error:
 	it('that can’t be opened is said in one sentence, and nothing is left behind', async () => {
 		const folder = scratch();
 		const own = join(folder, 'own.sock');
-		const program = run([`-listen=unix://${own}`, '-control=/nonexistent/control', '-command=/bin/sleep', '--', '9']);
+		const program = run([
+			`-listen=unix://${own}`,
+			'-control=/nonexistent/control',
+			'-verify=hold',
+			'-command=/bin/sleep',
+			'--',
+			'9',
+		]);
 		expect((await program.ended).status).toBe(1);
 		expect(program.lines().at(-1)).toBe(
 			'Unable to open control socket /nonexistent/control: no such file or directory',
@@ -914,7 +972,14 @@ except OSError as error:
 	it('of another supervisor is not taken away', async () => {
 		const self = supervised();
 		await up(self);
-		const second = run(['-listen=tcp://127.0.0.1:0', `-control=${self.control}`, '-command=/bin/sleep', '--', '9']);
+		const second = run([
+			'-listen=tcp://127.0.0.1:0',
+			`-control=${self.control}`,
+			'-verify=hold',
+			'-command=/bin/sleep',
+			'--',
+			'9',
+		]);
 		expect((await second.ended).status).toBe(1);
 		expect(second.lines().at(-1)).toMatch(/^Unable to open control socket .*: address already in use$/);
 		expect((await ask(self.control, '/status')).body.pid).toBe(self.program.pid);

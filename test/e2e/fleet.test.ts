@@ -23,7 +23,8 @@ async function fleet() {
 		return { name, own, control: join(own, 'control') };
 	});
 	for (const { own, control } of hosts) {
-		const flags = ['-listen=tcp://127.0.0.1:0', '-start=100', '-signal=TERM', `-control=${control}`];
+		// What accepts nothing is a server here.
+		const flags = ['-listen=tcp://127.0.0.1:0', '-start=100', '-verify=hold', '-signal=TERM', `-control=${control}`];
 		await run([...flags, `-command=${own}/current/server`]).logged(/^Generation 1 is up/);
 	}
 	const lines = hosts.map(

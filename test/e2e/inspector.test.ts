@@ -29,6 +29,7 @@ function supervisor({ hasJournal = true } = {}) {
 				`-control=${control}`,
 				'-start=100',
 				'-signal=TERM',
+				'-verify=hold',
 				'-command=/bin/sh',
 				'--',
 				'-c',
@@ -74,12 +75,12 @@ const rotation = (page: Page, generation: number) =>
 
 async function reads(text: () => Promise<string | null>, wanted: string | RegExp) {
 	let seen = '';
-	for (let tries = 0; tries < 1000; tries += 1) {
+	for (let tries = 0; tries < 2000; tries += 1) {
 		seen = (await text()) ?? '';
 		if (typeof wanted === 'string' ? seen.includes(wanted) : wanted.test(seen)) return;
 		await new Promise((resolve) => setTimeout(resolve, 20));
 	}
-	throw new Error(`it reads "${seen}" instead of ${wanted}`);
+	throw new Error(`it reads "${seen.slice(0, 1000)}" instead of ${wanted}`);
 }
 
 /** It shows the newest fact, of a supervisor that lives or of one that is gone. */
@@ -175,7 +176,7 @@ describe.runIf(hasBrowser)('the inspector’s page', () => {
 			.locator('.way.taken')
 			.evaluateAll((all) => all.map((each) => each.getAttribute('aria-label')));
 		expect(taken.sort()).toEqual([
-			'All children of a generation are up. If it is the candidate, and one serves: promote it, tell the old one to leave. (just taken)',
+			'All children of a generation are up. If it is the candidate, and one serves: promote it, tell the old one to leave, kill the oldest beyond -max-draining. (just taken)',
 			'At once. Others are leaving. (just taken)',
 		]);
 		const possible = await chart.locator('.way.possible').evaluateAll((all) => all.map((each) => each.textContent));
@@ -262,7 +263,7 @@ describe.runIf(hasBrowser)('the inspector’s page', () => {
 		await press('SIGHUP');
 		await press('it gets a process');
 		await press('its wait is over');
-		await press('it is seen to hold the sockets');
+		await press('it is seen to accept');
 		await reads(() => page.getByTestId('imagined-state').textContent(), /^draining 2:draining 4:serving$/);
 		await press('it is killed, and started again');
 		await page

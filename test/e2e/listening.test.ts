@@ -1,15 +1,15 @@
 /** What a listener's URI may ask for, sockets of a manager by name, and a path that somebody removes. */
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
-import { constants, existsSync, readFileSync, readlinkSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { constants, existsSync, mkdirSync, readFileSync, readlinkSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { fdsOf, until } from '../support/proc.ts';
-import { executable, fixture, isRoot, kill, run, scratch } from '../support/program.ts';
+import { executable, fixture, freePort, isRoot, kill, run, scratch } from '../support/program.ts';
 
 const supervise = (flags: string[], script = 'trap "exit 0" HUP TERM; while :; do sleep 0.02; done') =>
-	run(['-start=20', ...flags, '-command=/bin/sh', '--', '-c', script]);
+	run(['-start=20', ...flags, '-verify=hold', '-command=/bin/sh', '--', '-c', script]);
 
 /** TCP_INFO of the listening socket on fd 3: tcpi_sacked is its backlog (tcp(7)). */
 const backlogOf = `python3 -c "import socket; print('backlog', int.from_bytes(socket.socket(fileno=3).getsockopt(6, 11, 104)[28:32], 'little'))"`;
@@ -93,7 +93,15 @@ listener.accept()
 try: listener.accept()
 except BlockingIOError: print('goes on', flush=True)
 `;
-		const program = run(['-listen=tcp://127.0.0.1:0?nonblocking', '-start=20', '-command=python3', '--', '-c', greedy]);
+		const program = run([
+			'-listen=tcp://127.0.0.1:0?nonblocking',
+			'-start=20',
+			'-verify=hold',
+			'-command=python3',
+			'--',
+			'-c',
+			greedy,
+		]);
 		const [, port] = await program.logged(/^Bound to .*:(\d+)$/);
 		connect(Number(port), '127.0.0.1').on('error', () => {});
 		await program.logged(/\] goes on$/);
@@ -161,14 +169,27 @@ while True:
 		expect(existsSync(path)).toBe(false);
 	});
 
+	it('too long for a socket is said with its length', () => {
+		const path = `/tmp/${'x'.repeat(200)}`;
+		const { stderr } = spawnSync(executable, [`-listen=unix://${path}`, '-command=true'], { encoding: 'utf8' });
+		expect(stderr).toMatch(/ the path has 205 bytes, and that of a socket has 107 at the most\n$/);
+		expect(stderr).not.toContain('Listening on');
+	});
+
 	it('keeps the mask’s mode without any', async () => {
 		const path = join(scratch(), 'a.sock');
 		const program = run(
-			['-c', `umask 027; exec ${executable} -start=20 -listen=unix://${path} -command=sleep -- 1000`],
+			['-c', `umask 027; exec ${executable} -start=20 -listen=unix://${path} -verify=hold -command=sleep -- 1000`],
 			{ command: '/bin/sh' },
 		);
 		await program.logged(/^Generation 1 is up/);
 		expect(statSync(path).mode & 0o777).toBe(0o750);
+	});
+
+	it('is named where a word of it means nothing: it may be mistyped', async () => {
+		const program = supervise(['-listen=tcp://127.0.0.1:0?nonblock']);
+		await program.logged(/^tcp:\/\/127\.0\.0\.1:0\?nonblock: nonblock means nothing, and is ignored$/);
+		await program.logged(/^Generation 1 is up/);
 	});
 
 	it.each([
@@ -207,6 +228,42 @@ describe('the path of a UNIX listener that somebody removes', () => {
 		expect(execFileSync('ls', ['-A', join(path, '..')], { encoding: 'utf8' })).toBe('');
 	});
 
+	it.runIf(isRoot)('comes back also where it is another user’s, and our capabilities are few', async () => {
+		const folder = scratch();
+		const path = join(folder, 'a.sock');
+		const journal = join(folder, 'journal');
+		const start = (mode: string) =>
+			run(
+				[
+					'--bounding-set=-all,+chown,+setuid,+setgid,+kill,+sys_ptrace,+net_bind_service',
+					executable,
+					'-start=20',
+					`-listen=unix://${path}?user=nobody&mode=${mode}`,
+					`-journal=${journal}`,
+					'-verify=hold',
+					'-command=sleep',
+					'--',
+					'1000',
+				],
+				{ command: 'setpriv' },
+			);
+		const first = start('0600');
+		await first.logged(/^Generation 1 is up/);
+		for (let times = 1; times <= 2; times += 1) {
+			rmSync(path);
+			await first.logged(/where clients connect; it is back$/, times);
+			expect(statSync(path).uid).toBe(65534);
+		}
+		expect(first.lines().join('\n')).not.toContain('would not come back');
+		kill(first.pid, 'SIGKILL');
+		await first.ended;
+		// Another mode is given to what is another user's already.
+		const second = start('0620');
+		await second.logged(/^Recovered from/);
+		await until('it has the mode', () => (statSync(path).mode & 0o777) === 0o620);
+		expect(statSync(path).uid).toBe(65534);
+	});
+
 	it('comes back when it was removed while there was no supervisor', async () => {
 		const folder = scratch();
 		const path = join(folder, 'a.sock');
@@ -229,6 +286,67 @@ describe('the path of a UNIX listener that somebody removes', () => {
 		await program.logged(/^Upgraded/);
 		rmSync(path);
 		await program.logged(/it is back$/);
+	});
+
+	it('comes back where it leads then when a deploy moves a link in it, and the old release is removed', async () => {
+		const folder = scratch();
+		for (const name of ['one', 'two', 'three']) mkdirSync(join(folder, name));
+		const link = (name: string) => execFileSync('ln', ['-sfn', name, join(folder, 'current')]);
+		link('one');
+		const of = (name: string) => join(folder, 'current', name);
+		const program = run([
+			'-start=300',
+			`-listen=unix://${of('a.sock')}?mode=0660`,
+			`-control=${of('control')}`,
+			`-share=${of('share')}`,
+			`-command=${fixture('server.mjs')}`,
+		]);
+		await program.logged(/\] ready$/);
+		await program.logged(/^Generation 1 is up/);
+		for (const [index, name] of ['two', 'three', 'one'].entries()) {
+			const old = readlinkSync(join(folder, 'current'));
+			link(name);
+			await program.logged(
+				new RegExp(`a\\.sock, where clients connect, leads to ${folder}/${name} now; it is there, too$`),
+			);
+			await until('all are there', () => ['a.sock', 'control', 'share'].every((each) => existsSync(of(each))));
+			expect(execFileSync('curl', ['-s', '--unix-socket', of('a.sock'), 'http://x/'], { encoding: 'utf8' })).toContain(
+				' ',
+			);
+			expect(statSync(of('a.sock')).mode & 0o777).toBe(0o660);
+			const status = spawnSync(executable, ['status', `-control=${of('control')}`], { encoding: 'utf8' });
+			expect(status.status).toBe(0);
+			expect(execFileSync('ls', ['-A', join(folder, old)], { encoding: 'utf8' })).toBe('');
+			if (index === 1) execFileSync('rm', ['-r', join(folder, old)]);
+		}
+		// A link that leads nowhere for a while.
+		execFileSync('ln', ['-sfn', 'nowhere', join(folder, 'current')]);
+		await program.logged(/a\.sock, where clients connect, is gone, and can't come back now: its folder is not there$/);
+		link('three');
+		await until('it is back', () => existsSync(of('a.sock')));
+		program.signal('SIGTERM');
+		expect((await program.ended).status).toBe(0);
+		expect(execFileSync('find', [folder, '-type', 's'], { encoding: 'utf8' })).toBe('');
+	});
+
+	it.runIf(isRoot)('comes back where it leads then also where it can’t be removed from the old release', async () => {
+		const folder = scratch();
+		for (const name of ['one', 'two', 'three']) mkdirSync(join(folder, name));
+		execFileSync('sh', ['-c', `chmod 755 ${folder}; chown nobody ${folder}/*`]);
+		const link = (name: string) => execFileSync('ln', ['-sfn', name, join(folder, 'current')]);
+		link('one');
+		const words = ['--reuid=65534', '--regid=65534', '--clear-groups', executable, '-start=50', '-verify=hold'];
+		const listen = `-listen=unix://${join(folder, 'current/a.sock')}`;
+		const program = run([...words, listen, '-command=sleep', '--', '1000'], { command: 'setpriv' });
+		await program.logged(/^Generation 1 is up/);
+		for (const name of ['two', 'three']) {
+			execFileSync('chmod', ['555', readlinkSync(join(folder, 'current'))], { cwd: folder });
+			link(name);
+			await program.logged(new RegExp(`leads to ${folder}/${name} now; it is there, too$`));
+		}
+		program.signal('SIGTERM');
+		expect((await program.ended).status).toBe(0);
+		expect(program.stderr()).not.toContain('Internal error');
 	});
 
 	it('stays as it is where somebody has put something else there, which is said once and left at the end', async () => {
@@ -257,7 +375,14 @@ os.set_inheritable(3, True)
 os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS='1', LISTEN_FDNAMES='socketmaster-0')
 os.execv(sys.argv[1], sys.argv[1:])
 `;
-		const flags = ['-start=20', `-listen=unix://${path}?mode=0660&backlog=5`, '-command=sleep', '--', '1000'];
+		const flags = [
+			'-start=20',
+			`-listen=unix://${path}?mode=0660&backlog=5`,
+			'-verify=hold',
+			'-command=sleep',
+			'--',
+			'1000',
+		];
 		const program = run(['-c', script, executable, ...flags], { command: 'python3' });
 		await program.logged(/^Generation 1 is up/);
 	});
@@ -327,12 +452,15 @@ describe('fd://NAME', () => {
 	});
 });
 
-/** A port that nobody listens on just now. */
-async function freePort(): Promise<number> {
-	const { createServer } = await import('node:net');
-	const server = createServer();
-	await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-	const { port } = server.address() as { port: number };
-	await new Promise((resolve) => server.close(resolve));
-	return port;
-}
+it.each(['tcp', 'unix'])('an address that is in use is told with who holds it: %s', async (scheme) => {
+	const place = scheme === 'tcp' ? `127.0.0.1:${await freePort()}` : join(scratch(), 'own.sock');
+	const uri = `-listen=${scheme}://${place}`;
+	const first = run([uri, '-start=50', '-verify=hold', '-command=/bin/sleep', '--', '1000']);
+	await first.logged(/^Generation 1 is up/);
+	const second = run([uri, '-start=50', '-command=/bin/sleep', '--', '1000']);
+	const { status } = await second.ended;
+	expect(status).toBe(1);
+	const [holders, why] = second.lines().slice(-2);
+	expect(holders).toMatch(new RegExp(`^${place} is held by .*${first.pid} \\(`));
+	expect(why).toBe(`Unable to open socket listen ${scheme} ${place}: bind: address already in use`);
+});

@@ -12,7 +12,7 @@ const quick = ['-listen=tcp://127.0.0.1:0', '-start=50'];
 
 /** Runs a shell script as the child. */
 function sh(script: string, flags: string[] = [], options = {}): Program {
-	return run([...quick, ...flags, '-command=/bin/sh', '--', '-c', script], options);
+	return run([...quick, ...flags, '-verify=hold', '-command=/bin/sh', '--', '-c', script], options);
 }
 
 const output = (program: Program) => program.lines().flatMap((line) => line.match(/^\[\d+\] ([^\n]*)$/)?.[1] ?? []);
@@ -86,7 +86,7 @@ describe('a start', () => {
 
 	it('in a directory that has been removed is a start, and so are a rotation and an upgrade', async () => {
 		const folder = join(scratch(), 'gone');
-		const script = `mkdir ${folder} && cd ${folder} && rmdir ${folder} && exec ${executable} ${quick.join(' ')} -command=/bin/sh -- -c 'echo up; exec sleep 60'`;
+		const script = `mkdir ${folder} && cd ${folder} && rmdir ${folder} && exec ${executable} ${quick.join(' ')} -verify=hold -command=/bin/sh -- -c 'echo up; exec sleep 60'`;
 		const program = run(['-c', script], { command: '/bin/sh' });
 		await program.logged(/^Generation 1 is up/);
 		program.signal('SIGHUP');
@@ -100,7 +100,10 @@ describe('a start', () => {
 	it('with stdin and stderr closed is a start', async () => {
 		const folder = scratch();
 		const program = run(
-			['-c', `exec ${executable} ${quick.join(' ')} -command=/bin/sh -- -c 'echo up > ${folder}/up' 0<&- 2>&-`],
+			[
+				'-c',
+				`exec ${executable} ${quick.join(' ')} -verify=hold -command=/bin/sh -- -c 'echo up > ${folder}/up' 0<&- 2>&-`,
+			],
 			{ command: '/bin/sh' },
 		);
 		expect((await program.ended).status).toBe(0);
@@ -170,7 +173,7 @@ describe('signals', () => {
 	});
 
 	it('Ctrl-C on a terminal reaches the child once', () => {
-		const script = `${executable} ${quick.join(' ')} -command=/bin/sh -- -c 'trap "echo INT; sleep 0.3; exit 0" INT; echo up; while :; do sleep 0.02; done'`;
+		const script = `${executable} ${quick.join(' ')} -verify=hold -command=/bin/sh -- -c 'trap "echo INT; sleep 0.3; exit 0" INT; echo up; while :; do sleep 0.02; done'`;
 		const { stdout } = spawnSync('python3', [fixture('terminal.py'), script], { encoding: 'utf8', env: environment() });
 		expect(stdout.match(/\] INT/g)).toHaveLength(1);
 		expect(stdout).toMatch(/exit status 0/);
@@ -230,6 +233,16 @@ describe('what children print', () => {
 		expect(pieces.slice(0, -1).join('')).toBe('x'.repeat(200_000));
 		expect(Math.max(...pieces.map((piece) => piece.length))).toBeLessThanOrEqual(2 * 65536);
 		expect(pieces.at(-1)).toBe('next');
+	});
+
+	it.each([[], ['-json']])('is parted between characters, wherever the piece ends, with %j', async (...flags) => {
+		// Characters of three bytes, and one in the line that says what is started.
+		const print = `import sys; [sys.stdout.write("x" * pad + "€" * 300000 + "\\n") for pad in range(3)]`;
+		const program = sh(`PYTHONIOENCODING=utf-8 python3 -c '${print}'`, flags);
+		await program.ended;
+		const text = Buffer.from(program.stderr(), 'latin1').toString('utf8');
+		expect(text).not.toContain('\ufffd');
+		expect(text.match(/€/g)).toHaveLength(900_001);
 	});
 
 	it('of a grandchild that outlives the child arrives too', async () => {
@@ -306,6 +319,23 @@ describe('a log that nobody reads', () => {
 });
 
 describe('when the machine is out of something', () => {
+	it.each([18, 19, 20, 21, 22, 23, 24, 25].flatMap((count) => [`${count}`, `${count} and a journal`]))(
+		'from the start, fds (%s): one sentence, and nothing is left behind',
+		(limit) => {
+			const folder = scratch();
+			const journal = limit.includes('journal') ? [`-journal=${folder}/journal`] : ['-journal='];
+			const words = ['-listen=tcp://127.0.0.1:0', '-start=50', '-verify=hold', ...journal, '-command=/bin/true'];
+			const script = `ulimit -n ${Number.parseInt(limit, 10)}; exec "$@"`;
+			const { status, stderr } = spawnSync('sh', ['-c', script, 'sh', executable, ...words], {
+				encoding: 'utf8',
+				env: environment({ RUNTIME_DIRECTORY: folder }),
+			});
+			expect(stderr).not.toMatch(/Internal error|at .*\.[jt]s:/);
+			if (status !== 0) expect(stderr).toMatch(/too many open files|exit status/);
+			expect(readdirSync(folder).filter((name) => name.startsWith('socketmaster-'))).toEqual([]);
+		},
+	);
+
 	it('fds: the rotation is given up, the old child serves on, the next SIGHUP works, nothing leaks', async () => {
 		const program = sh('trap "exit 0" HUP TERM; echo up; while :; do sleep 0.02; done');
 		await program.logged(/^Generation 1 is up/);
@@ -344,7 +374,7 @@ describe('when the machine is out of something', () => {
 	it('the program is gone: the same', async () => {
 		const path = join(scratch(), 'server');
 		writeFileSync(path, '#!/bin/sh\necho up; exec sleep 60\n', { mode: 0o755 });
-		const program = run([...quick, `-command=${path}`]);
+		const program = run([...quick, '-verify=hold', `-command=${path}`]);
 		await program.logged(/^Generation 1 is up/);
 		execFileSync('mv', [path, `${path}.old`]);
 		program.signal('SIGHUP');
@@ -376,7 +406,7 @@ describe('as PID 1', () => {
 	it.runIf(isRoot)('it reaps orphans without a word and stops on SIGTERM', async () => {
 		const orphan = '(sleep 0.2 & echo orphaned) ; trap "exit 0" TERM; while :; do sleep 0.02; done';
 		const program = run(
-			['--pid', '--fork', '--mount-proc', executable, ...quick, '-command=/bin/sh', '--', '-c', orphan],
+			['--pid', '--fork', '--mount-proc', executable, ...quick, '-verify=hold', '-command=/bin/sh', '--', '-c', orphan],
 			{
 				command: 'unshare',
 			},
@@ -416,6 +446,7 @@ describe('-syslog', () => {
 			const args = [
 				...quick,
 				'-syslog',
+				'-verify=hold',
 				'-command=/bin/sh',
 				'--',
 				'-c',

@@ -3,6 +3,7 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { parseEnvironmentFile } from '../../src/effects/children/environmentFile.ts';
 import { executable, fixture, isRoot, root } from '../support/program.ts';
 
 const canBoot = isRoot && existsSync('/lib/systemd/systemd') && existsSync('/usr/bin/dbus-daemon');
@@ -30,6 +31,94 @@ function runThere(script: string, args: string[], system?: string) {
 const examples = join(root, 'examples/systemd');
 
 describe.runIf(canBoot)('under systemd', () => {
+	it('a file of variables means the same to both, also where its lines are awkward', () => {
+		const texts = [
+			'X_A={"a":1}',
+			"X_A=it's fine\nX_B=2",
+			'X_A=say "hi" twice',
+			'X_A="a"b',
+			'X_A="a"  b  ',
+			'X_A="a""b"',
+			`X_A="a"'b'c"d"`,
+			`X_A='a'"b"`,
+			'X_A=a"b c"d',
+			'X_A= "a"',
+			'X_A=  a  ',
+			'X_A=a   b   ',
+			'X_A="  a  "  ',
+			"X_A='  a  '  ",
+			'X_A=',
+			'X_A=""',
+			"X_A=''",
+			'X_A="a\nb"\nX_B=c',
+			"X_A='a\nb'\nX_B=c",
+			'X_A="a\\\nb"',
+			'X_A=a\\\nb',
+			'X_A=a\\\n  b',
+			'X_A=a \\\n  b',
+			'X_A=a\\\n\nX_B=c',
+			"X_A='a\\\nb'",
+			'X_A=a\\ b',
+			'X_A=a\\ ',
+			'X_A=a\\\\b',
+			'X_A=\\"a\\"',
+			"X_A=\\'a\\'",
+			'X_A="\\"a\\""',
+			'X_A="a\\nb\\tc"',
+			'X_A="\\$a \\`b\\` \\\\ $c"',
+			"X_A='\\$a \\b'",
+			'X_A=$HOME $',
+			'X_A=a # no comment',
+			'X_A="a" # no comment',
+			'X_A=a;b',
+			'# X_A=1\nX_B=2',
+			'; X_A=1\nX_B=2',
+			'  # X_A=1\nX_B=2',
+			'  X_A=1',
+			'X_A =1',
+			'X_A\t =\t1',
+			'X_A=a=b=c',
+			'X_A=1\nX_A=2',
+			'export X_A=1\nX_B=2',
+			'1X=1\nX-Y=2\nX_B=3',
+			'=1\nX_B=2',
+			'X_A\nX_B=2',
+			'X_A=1\r\nX_B=2\r\n',
+			'X_A="1"\r\nX_B=2',
+			'X_A=\\',
+			'X_A="never closed\nX_B=2',
+			"X_A='never closed",
+			'X_A={"url":"http://h/?a=b&c=d","n":[1,2]}',
+			'X_A=-----BEGIN\\nKEY-----',
+			'X_A=p@ss"word',
+			'X_A=p@ss\'word\nX_B="q"',
+			'X_A=größe',
+			'X_A=\tx\ty\t',
+			'\n\nX_A=1\n\n',
+		];
+		const { lines, stderr, status } = runThere(
+			'environmentUnderSystemd.sh',
+			texts.map((text) => Buffer.from(text).toString('base64')),
+		);
+		expect(status, stderr).toBe(0);
+		const theirs = lines.map((line) =>
+			Object.fromEntries(
+				Buffer.from(line, 'base64')
+					.toString()
+					.split('\0')
+					.filter((field) => field.startsWith('X_'))
+					.map((field) => [field.slice(0, field.indexOf('=')), field.slice(field.indexOf('=') + 1)]),
+			),
+		);
+		const ours = texts.map((text) => {
+			const { variables } = parseEnvironmentFile(Buffer.from(text).toString('latin1'));
+			return Object.fromEntries(Object.entries(variables).map(([name, value]) => [name, String(value)]));
+		});
+		expect(ours.map((each, index) => ({ text: texts[index], each }))).toEqual(
+			theirs.map((each, index) => ({ text: texts[index], each })),
+		);
+	}, 160_000);
+
 	it('a service starts, reloads, is recovered when it is killed, restarts on another port, and stops in time', () => {
 		const { lines, stderr, status } = runThere('underSystemd.sh', [executable, process.execPath]);
 		expect(lines, stderr).toEqual([
@@ -63,6 +152,7 @@ describe.runIf(canBoot)('under systemd', () => {
 			'after it: running',
 			'answers: yes',
 			'mended: 0',
+			'silent: 0, answers',
 			'reload after a crash: 0',
 			'load: failed 0, many',
 			'recovered twice: 2, active',

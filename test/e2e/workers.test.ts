@@ -14,6 +14,7 @@ const supervise = (script: string, flags: string[]) =>
 		'-listen=tcp://127.0.0.1:0',
 		'-start=50',
 		...flags,
+		'-verify=hold',
 		'-command=/bin/sh',
 		'--',
 		'-c',
@@ -46,7 +47,7 @@ describe('-workers=4', () => {
 		const { failures, pids } = await finish();
 		expect(failures).toEqual([]);
 		expect(pids.length).toBeGreaterThan(8);
-		expect(childrenOf(program.pid)).toHaveLength(4);
+		await until('nobody else is left', () => childrenOf(program.pid).length === 4);
 	});
 
 	it('is given up as a whole when one candidate is lost, and the old four serve on', async () => {
@@ -56,7 +57,8 @@ describe('-workers=4', () => {
 		const before = childrenOf(program.pid);
 		program.signal('SIGHUP');
 		await program.logged(/^Generation 2 given up: \d+ exit status 7; generation 1 goes on serving$/);
-		await program.logged(/exit status 0$/, 3);
+		// Those that have come so far; one may not know yet what to do about its signal.
+		await until('the old four are left', () => childrenOf(program.pid).length === 4);
 		expect(childrenOf(program.pid)).toEqual(before);
 	});
 });

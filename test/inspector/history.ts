@@ -5,7 +5,7 @@ import { newStory, type Story } from '../../src/inspector/story.ts';
 import type { Fact } from '../../src/machines/facts.ts';
 import { imagined } from '../../src/machines/imagined.ts';
 import { possibleNext } from '../../src/machines/possible.ts';
-import { leafOf } from '../../src/machines/world.ts';
+import { upgradeStateOf } from '../../src/machines/world.ts';
 import { plan } from '../support/simulation.ts';
 
 /**
@@ -18,9 +18,9 @@ export function factsOf(choices: number[], size = 1): Fact[] {
 	world.tell({ type: 'supervisor.started', pid: 1, plan: { ...plan, size, kill: 1000 } });
 	for (const choice of choices) {
 		const roster = world.roster();
-		const { value, children } = world.supervisor().getSnapshot();
+		const { value } = world.supervisor().getSnapshot();
 		if (!roster || value === 'stopped') break;
-		const upgrade = leafOf(children.upgrade?.getSnapshot().value ?? 'idle');
+		const upgrade = upgradeStateOf(world.supervisor());
 		const possible = possibleNext(roster, upgrade, new Set());
 		const next = possible[choice % possible.length];
 		if (!next) break;

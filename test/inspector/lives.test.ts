@@ -106,7 +106,13 @@ describe('lives', () => {
 	});
 
 	it('do not count a rotation that nobody asked for from an old request', () => {
-		const simulation = draining().wait(3_600_000).exited(2, 1).spawned(3).wait(3000).up(3);
+		const simulation = draining()
+			.wait(3_600_000)
+			.exited(2, 1)
+			.tell({ type: 'restart.due' })
+			.spawned(3)
+			.wait(3000)
+			.up(3);
 		const third = storyOf(simulation.history).lives.generations.find(({ generation }) => generation === 3);
 		expect((third?.verdict?.at ?? 0) - (third?.askedAt ?? 0)).toBe(3000);
 	});

@@ -101,7 +101,7 @@ describe('a story', () => {
 				actor: 'supervisor',
 				state: 'alive.draining',
 				isFinal: false,
-				ways: ['alive.rotating|generationUp|0', 'alive.settling||2'],
+				ways: ['alive.rotating|generationUp|0', 'alive.settling||3'],
 			},
 			{ actor: 'generation.1', state: 'alive.leaving', isFinal: false, ways: ['alive|leave|1'] },
 			{ actor: 'child.1', state: 'alive.leaving.draining', isFinal: false, ways: ['alive.staying|leave|0'] },

@@ -22,6 +22,8 @@ function recovered(simulation: Simulation, length: number): Roster | null {
 	if (left.children.length + left.respawns.length === 0) return null;
 	const next = simulate().tell({ type: 'supervisor.recovered', pid: 1, by: 'start', roster: left });
 	if (unanswered === 'signal.HUP' || unanswered === 'signal.QUIT') next.tell({ type: unanswered });
+	// A wait that was over when it was killed is over at once for the next one.
+	if (simulation.history[length - 1]?.type === 'restart.due') next.tell({ type: 'restart.due' });
 	return next.roster();
 }
 
@@ -91,10 +93,16 @@ function walk(plan: Partial<Plan>, choices: number[]): Simulation {
 }
 
 describe('a supervisor that is killed between two facts', () => {
-	it('when the child that serves has ended, and an older one drains, starts another one', () => {
+	it('when the child that serves has ended, and an older one drains, schedules another one', () => {
 		const simulation = draining().exited(2, 1);
 		const cut = simulation.history.findIndex(({ type }) => type === 'child.exited') + 1;
-		expect(recovered(simulation, cut)).toMatchObject({ candidate: 3 });
+		expect(recovered(simulation, cut)?.restart).toMatchObject({ millis: 1000 });
+	});
+
+	it('when the wait for another one is over starts it', () => {
+		const simulation = draining().exited(2, 1).tell({ type: 'restart.due' });
+		const cut = simulation.history.findIndex(({ type }) => type === 'restart.due') + 1;
+		expect(recovered(simulation, cut)).toMatchObject({ candidate: 3, restart: null });
 	});
 
 	it('when a worker has ended fills its place', () => {

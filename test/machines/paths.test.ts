@@ -56,6 +56,7 @@ describe('the shortest way', () => {
 			running: ['supervisor.started', 'generationUp 1'],
 			rotating: ['supervisor.started', 'generationUp 1', 'signal.HUP'],
 			draining: ['supervisor.started', 'generationUp 1', 'signal.HUP', 'generationUp 2'],
+			unserved: ['supervisor.started', 'generationUp 1', 'signal.HUP', 'generationUp 2', 'over: generation.2'],
 			stopping: ['supervisor.started', 'signal.TERM'],
 			stopped: ['supervisor.started', 'over: generation.1'],
 		});
@@ -70,9 +71,11 @@ describe('the shortest way', () => {
 		const failed = fact({ type: 'child.spawnFailed', child: 1, reason: 'no' });
 		const spawn: ChildOrder = { type: 'spawn' };
 		const leave: ChildOrder = { type: 'leave', signal: 'HUP', reason: 'drain' };
-		const alone = childMachine.provide({ actions: { decide: () => {}, tellUp: () => {}, tellDoubted: () => {} } });
+		const alone = childMachine.provide({
+			actions: { decide: () => {}, tellUp: () => {}, tellDoubted: () => {}, tellRejected: () => {} },
+		});
 		const paths = getShortestPaths(alone, {
-			input: { child: 1, generation: 1, index: 0, plan },
+			input: { child: 1, generation: 1, index: 0, plan, isGated: true },
 			events: [spawn, spawned, boot, proved, unproved, kill, leave, failed] as never[],
 			serializeState: ({ value, context }) => JSON.stringify([value, context]),
 		});

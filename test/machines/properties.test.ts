@@ -8,12 +8,14 @@ import { plan } from '../support/simulation.ts';
 
 const plans = fc.record({
 	start: fc.constant(plan.start),
-	ready: fc.constantFrom('wait' as const, 'notify' as const),
+	ready: fc.constantFrom('wait' as const, 'notify' as const, 'accept' as const),
+	verify: fc.constantFrom('accept' as const, 'none' as const),
 	kill: fc.constantFrom(0, 500),
 	drain: fc.constantFrom('HUP', 'TERM'),
 	stop: fc.constantFrom(null, 'QUIT'),
 	size: fc.integer({ min: 1, max: 3 }),
 	respawn: fc.constantFrom(-1, 0, 500),
+	maxDraining: fc.constantFrom(0, 0, 1, 2),
 });
 const choices = fc.array(fc.nat(), { maxLength: 60 });
 const spawnLuck = fc.array(
@@ -162,7 +164,8 @@ describe('in any sequence of facts', () => {
 });
 
 function readRoster(roster: Roster) {
-	const { serving, isWhole, lastGeneration, lastChild, stopSignal, status, candidate, queued } = roster;
+	const { serving, isWhole, lastGeneration, lastChild, stopSignal, status, candidate, queued, restarts, isQuitting } =
+		roster;
 	return {
 		state: stateOf(roster),
 		serving,
@@ -171,6 +174,8 @@ function readRoster(roster: Roster) {
 		lastChild,
 		stopSignal,
 		status,
+		restarts,
+		isQuitting,
 		...(stateOf(roster) === 'stopped' ? {} : { candidate, queued }),
 		children: Object.fromEntries(roster.children.map(({ child, phase }) => [child, phase])),
 	};
@@ -178,7 +183,8 @@ function readRoster(roster: Roster) {
 
 function readCharts({ actor }: ModelWorld) {
 	const { value, context } = actor.getSnapshot();
-	const { serving, isWhole, lastGeneration, lastChild, stopSignal, status, candidate, queued } = context;
+	const { serving, isWhole, lastGeneration, lastChild, stopSignal, status, candidate, queued, restarts, isQuitting } =
+		context;
 	return {
 		state: leafOf(value),
 		serving,
@@ -187,6 +193,8 @@ function readCharts({ actor }: ModelWorld) {
 		lastChild,
 		stopSignal,
 		status,
+		restarts,
+		isQuitting,
 		...(leafOf(value) === 'stopped' ? {} : { candidate, queued }),
 		children: phasesOf(actor),
 	};

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { Happening } from '../../src/machines/facts.ts';
-import { rosterChild, rosterOf, rotating, simulate } from '../support/simulation.ts';
+import { rosterChild, rosterOf, rotating, type Simulation, simulate } from '../support/simulation.ts';
 
 const kill = (child: number) => ({ type: 'timer.elapsed', child, timer: 'kill' }) as const;
 const delayed = (child: number, millis: number) => ({ type: 'child.delayed', child, millis }) as const;
@@ -166,7 +166,6 @@ describe('the proof of adoption', () => {
 	it('gives up a generation that does not hold its sockets', () => {
 		const simulation = rotating().waited(2).tell(unproved(2));
 		expect(simulation.reports()).toEqual([
-			'102 does not hold tcp://:80 (its fd 3)',
 			'Generation 2 given up: 102 does not hold tcp://:80 (its fd 3); generation 1 goes on serving',
 		]);
 		expect(simulation.decided()).toEqual(['HUP to 2']);
@@ -180,14 +179,13 @@ describe('the proof of adoption', () => {
 		);
 	});
 
-	it('keeps one that does not hold its sockets where nobody else serves, and says so', () => {
-		const simulation = simulate().start().spawned(1).waited(1).tell(unproved(1));
-		expect(simulation.reports()).toContain(
-			'Generation 1 is not whole: 101 does not hold tcp://:80 (its fd 3); it goes on, as no other one serves',
-		);
+	it('does not keep a first generation waiting: it serves as soon as it is ready, and is looked at', () => {
+		const simulation = simulate().start().spawned(1).waited(1);
 		expect(simulation.state()).toBe('running');
 		expect(simulation.phases()).toEqual({ 1: 'serving' });
-		expect(simulation.status()).toBeUndefined();
+		expect(simulation.commands).toContainEqual({ type: 'prove', child: 1, purpose: 'notice' });
+		simulation.tell({ type: 'child.unseen', child: 1, reason: '101 does not accept' });
+		expect(simulation.reports()).toContain('101 does not accept');
 	});
 
 	it('goes on where it can’t be seen', () => {
@@ -205,8 +203,131 @@ describe('the proof of adoption', () => {
 		const proving = rosterChild({ child: 2, generation: 2, phase: 'proving', ready: 'notify' });
 		const roster = rosterOf({ candidate: 2, lastGeneration: 2, lastChild: 2, children: [rosterChild(), proving] });
 		const simulation = simulate().recover(roster);
-		expect(simulation.commands).toContainEqual({ type: 'prove', child: 2 });
+		expect(simulation.commands).toContainEqual({ type: 'prove', child: 2, purpose: 'promotion' });
 		expect(simulation.proved(2).state()).toBe('draining');
+	});
+});
+
+describe('-ready=accept', () => {
+	const seen = (child: number) => ({ type: 'child.proved', child, isSeen: true }) as const;
+	const hidden = (child: number) => ({ type: 'child.proved', child, isSeen: false, reason: 'x' }) as const;
+
+	it('waits for no time: a child that is seen to accept is ready, and verified', () => {
+		const simulation = simulate().start({ ready: 'accept' }).spawned(1);
+		expect(simulation.commands).toContainEqual({ type: 'prove', child: 1, purpose: 'readiness' });
+		expect(simulation.commands.filter(({ type }) => type === 'wait')).toEqual([]);
+		expect(simulation.tell(seen(1)).phases()).toEqual({ 1: 'serving' });
+		simulation.signal('HUP').spawned(2).decided();
+		expect(simulation.tell(seen(2)).decided()).toEqual(['HUP to 1']);
+		expect(simulation.roster()?.children.map(({ ready }) => ready)).toEqual(['accept', 'accept']);
+	});
+
+	it('takes its message too, and then still sees whether it accepts', () => {
+		const simulation = simulate().start({ ready: 'accept' }).spawned(1).tell(seen(1)).signal('HUP').spawned(2);
+		expect(simulation.announced(2).phases()).toEqual({ 1: 'serving', 2: 'proving' });
+		expect(simulation.tell(seen(2)).state()).toBe('draining');
+	});
+
+	it('gives a candidate up that is not seen by its deadline, and tells scripts why', () => {
+		const simulation = simulate().start({ ready: 'accept' }).spawned(1).tell(seen(1)).signal('HUP').spawned(2);
+		const reason = '102 does not accept on tcp://:80 (its fd 3)';
+		simulation.tell({ type: 'child.unproved', child: 2, missing: ['tcp://:80 (its fd 3)'], reason });
+		expect(simulation.history).toContainEqual(
+			expect.objectContaining({ type: 'generation.givenUp', generation: 2, serving: 1, code: 'not-accepting' }),
+		);
+		expect(simulation.reports()).toContain(
+			`Generation 2 given up: ${reason} (-start=3000); generation 1 goes on serving`,
+		);
+		expect(simulation.decided()).toContain('HUP to 2');
+	});
+
+	it('and is stopped is waited for ten times -start, and is no good then, also after an upgrade', () => {
+		const stopped = (simulation: Simulation) => simulation.tell({ type: 'child.stopped', child: 2, pid: 102 });
+		const begun = () =>
+			simulate().start({ ready: 'wait', verify: 'none' }).spawned(1).waited(1).signal('HUP').spawned(2);
+		const simulation = stopped(begun().wait(3000));
+		expect(simulation.phases()).toEqual({ 1: 'serving', 2: 'booting' });
+		const roster = simulation.roster();
+		if (!roster) throw new Error('no roster');
+		for (const each of [simulation, simulate().recover(roster)]) {
+			stopped(each.wait(26_000));
+			expect(each.phases()).toEqual({ 1: 'serving', 2: 'booting' });
+			stopped(each.wait(4000));
+			expect(each.history).toContainEqual(
+				expect.objectContaining({
+					type: 'generation.givenUp',
+					generation: 2,
+					code: 'deadline',
+					reason: '102 was still stopped (SIGSTOP) after ten times its wait (-start=3000)',
+				}),
+			);
+			expect(each.phases()).toEqual({ 1: 'serving', 2: 'draining' });
+		}
+	});
+
+	it('keeps the reason of a failure through an upgrade', () => {
+		const simulation = simulate().start({ ready: 'accept' }).spawned(1);
+		simulation.tell({ type: 'child.unproved', child: 1, missing: ['tcp://:80 (its fd 3)'], reason: '101 is not seen' });
+		const roster = simulation.roster();
+		if (!roster) throw new Error('no roster');
+		const next = simulate().recover(roster).exited(1);
+		expect(next.history.at(-1)).toMatchObject({ type: 'generation.givenUp', code: 'not-accepting' });
+	});
+
+	it('goes by -start where it can’t be seen whether it accepts, also after an upgrade', () => {
+		const simulation = simulate().start({ ready: 'accept' }).spawned(1).tell(seen(1)).signal('HUP').spawned(2);
+		simulation.tell(hidden(2));
+		expect(simulation.phases()).toEqual({ 1: 'serving', 2: 'booting' });
+		const wait = simulation.commands.find((command) => command.type === 'wait' && command.timer === 'boot');
+		expect(wait).toMatchObject({ child: 2, millis: 3000 });
+		const roster = simulation.roster();
+		if (!roster) throw new Error('no roster');
+		const next = simulate().recover(roster);
+		expect(next.commands).toContainEqual(
+			expect.objectContaining({ type: 'wait', timer: 'boot', child: 2, millis: 3000 }),
+		);
+		expect(next.waited(2).tell(hidden(2)).state()).toBe('draining');
+	});
+});
+
+describe('a candidate that is verified', () => {
+	it('serves at once when the serving generation ends, and so do its children that are not ready yet', () => {
+		const simulation = simulate().start({ size: 2 }).spawned(1).spawned(2).up(1).up(2);
+		simulation.signal('HUP').spawned(3).spawned(4).waited(3);
+		expect(simulation.phases()).toMatchObject({ 3: 'proving', 4: 'booting' });
+		simulation.exited(1, 1).exited(2, 1);
+		expect(simulation.phases()).toEqual({ 3: 'serving', 4: 'booting' });
+		expect(simulation.waited(4).phases()).toEqual({ 3: 'serving', 4: 'serving' });
+		expect(simulation.state()).toBe('running');
+	});
+
+	it('is not kept waiting for a respawned child once it serves', () => {
+		const simulation = simulate().start({ size: 2, respawn: 0 }).spawned(1).spawned(2).up(1).up(2);
+		simulation.signal('HUP').spawned(3).spawned(4).up(3).up(4).exited(1).exited(2).exited(3, 1);
+		simulation.tell({ type: 'respawn.due', generation: 2, index: 0 }).spawned(5).waited(5);
+		expect(simulation.phases()).toEqual({ 4: 'serving', 5: 'serving' });
+	});
+
+	it('is not looked at with -verify=none', () => {
+		const simulation = rotating({ verify: 'none' }).waited(2);
+		expect(simulation.state()).toBe('draining');
+	});
+
+	it.each([
+		['an exit', (s: ReturnType<typeof rotating>) => s.exited(2, 3), 'exited'],
+		[
+			'a failed spawn',
+			(s: ReturnType<typeof rotating>) => s.tell({ type: 'child.spawnFailed', child: 2, reason: 'no' }),
+			'spawn-failed',
+		],
+		[
+			'variables that can’t be read',
+			(s: ReturnType<typeof rotating>) =>
+				s.tell({ type: 'child.spawnFailed', child: 2, reason: 'no', code: 'environment' }),
+			'environment',
+		],
+	])('that fails by %s has a code for scripts', (_, act, code) => {
+		expect(act(rotating()).history).toContainEqual(expect.objectContaining({ type: 'generation.givenUp', code }));
 	});
 });
 

@@ -39,7 +39,11 @@ describe('a receipt', () => {
 			ready: 'wait',
 			unproven: false,
 			replaced: [1],
+			survivors: [],
 			reason: null,
+			code: null,
+			program: null,
+			directory: null,
 			exits: [],
 			lastWords: [],
 			continuedAs: null,
@@ -377,8 +381,8 @@ it.each([
 	['stopping', draining().signal('TERM'), 'stopping; 2 children are left'],
 	[
 		'nobody',
-		draining().exited(2, 1).spawned(3).exited(3, 1),
-		'generation 3 was given up: 103 exit status 1; no generation serves; 1 older drains',
+		draining().exited(2, 1).signal('HUP').spawned(3).exited(3, 1),
+		'generation 3 was given up: 103 exit status 1; no generation serves, a new one will be started; 1 older drains',
 	],
 ])('a supervisor that is %s is put into one sentence', (_, simulation, words) => {
 	expect(headlineOf(pastOf(simulation))).toBe(words);

@@ -11,6 +11,11 @@ const states = {
 	running,
 	rotating,
 	draining,
+	unserved: () => {
+		const simulation = draining().exited(2, 1);
+		simulation.decided();
+		return simulation;
+	},
 	stopping: () => {
 		const simulation = running().signal('TERM');
 		simulation.decided();
@@ -32,6 +37,7 @@ const stopRequest = (s: Simulation) => s.tell({ type: 'stop.requested' });
 const term = (s: Simulation) => s.signal('TERM');
 const int = (s: Simulation) => s.signal('INT');
 const quit = (s: Simulation) => s.signal('QUIT');
+const restartDue = (s: Simulation) => s.tell({ type: 'restart.due' });
 const upgrade = (s: Simulation) => s.tell({ type: 'signal.USR2' });
 const unspawned = (child: number) => (s: Simulation) =>
 	s.tell({ type: 'child.spawnFailed', child, reason: 'out of memory' });
@@ -79,9 +85,20 @@ const table: Cell[] = [
 	{ in: 'draining', when: 'SIGQUIT', act: quit, to: 'draining', decided: ['QUIT to 1', 'QUIT to 2'] },
 	{ in: 'draining', when: 'a late timer', act: (s) => s.up(2), to: 'draining', decided: [] },
 	{ in: 'draining', when: 'the drained child exits', act: (s) => s.exited(1), to: 'running', decided: [] },
-	{ in: 'draining', when: 'the serving child exits', act: (s) => s.exited(2, 1), to: 'rotating', decided: ['spawn 3'] },
+	{ in: 'draining', when: 'the serving child exits', act: (s) => s.exited(2, 1), to: 'unserved', decided: [] },
 	{ in: 'draining', when: 'SIGUSR2', act: upgrade, to: 'draining', decided: ['preflight'] },
 	{ in: 'draining', when: 'a failed spawn of nobody', act: unspawned(9), to: 'draining', decided: [] },
+
+	{ in: 'unserved', when: 'the wait is over', act: restartDue, to: 'rotating', decided: ['spawn 3'] },
+	{ in: 'unserved', when: 'SIGHUP', act: hup, to: 'rotating', decided: ['spawn 3'] },
+	{ in: 'unserved', when: 'a rotation request', act: rotateRequest, to: 'rotating', decided: ['spawn 3'] },
+	{ in: 'unserved', when: 'SIGTERM', act: term, to: 'stopping', decided: ['TERM to 1'] },
+	{ in: 'unserved', when: 'SIGINT', act: int, to: 'stopping', decided: ['INT to 1'] },
+	{ in: 'unserved', when: 'a stop request', act: stopRequest, to: 'stopping', decided: ['TERM to 1'] },
+	{ in: 'unserved', when: 'SIGQUIT', act: quit, to: 'draining', decided: ['QUIT to 1'] },
+	{ in: 'unserved', when: 'the last drained child exits', act: (s) => s.exited(1), to: 'stopped', decided: [] },
+	{ in: 'unserved', when: 'SIGUSR2', act: upgrade, to: 'unserved', decided: ['preflight'] },
+	{ in: 'unserved', when: 'a failed spawn of nobody', act: unspawned(9), to: 'unserved', decided: [] },
 
 	{ in: 'stopping', when: 'SIGHUP', act: hup, to: 'stopping', decided: [] },
 	{ in: 'stopping', when: 'a rotation request', act: rotateRequest, to: 'stopping', decided: [] },
@@ -198,32 +215,78 @@ describe('a rotation', () => {
 		expect(simulation.state()).toBe('running');
 	});
 
-	it('follows at once when the serving child dies and only draining ones are left', () => {
+	it('follows after a second when the serving child dies and only draining ones are left', () => {
 		const simulation = draining().exited(2, 1);
 		expect(simulation.reports()).toEqual([
 			'No generation serves any more; waiting for 101 to leave',
-			'Starting generation 3',
+			'No generation serves: a new one will be started in 1000 ms',
 		]);
+		expect(simulation.decided()).toEqual([]);
+		expect(simulation.commands).toEqual([]);
+		restartDue(simulation);
 		expect(simulation.decided()).toEqual(['spawn 3']);
-		expect(simulation.spawned(3).up(3).state()).toBe('draining');
+		expect(simulation.spawned(3).waited(3).state()).toBe('draining');
 		expect(simulation.exited(1).state()).toBe('running');
 	});
 
-	it('that follows the death of the serving child, and is given up too, is the last: the rest may leave', () => {
-		const simulation = draining().exited(2, 4).spawned(3).exited(3, 5);
-		expect(simulation.state()).toBe('draining');
+	it('is tried again and again, ever later up to 30 s, while older generations drain and none serves', () => {
+		const simulation = draining().exited(2, 4);
+		for (let child = 3; child <= 9; child += 1) {
+			restartDue(simulation);
+			simulation.spawned(child).exited(child, 5);
+		}
+		const waits = simulation.history.flatMap((fact) => (fact.type === 'restart.scheduled' ? fact.millis : []));
+		expect(waits).toEqual([1000, 2000, 4000, 8000, 16_000, 30_000, 30_000, 30_000]);
+		expect(simulation.state()).toBe('unserved');
 		expect(simulation.exited(1).status()).toBe(5);
 	});
 
-	it('that follows the death of the serving child, and dies when it serves, is the last too', () => {
-		const simulation = draining().exited(2, 1).spawned(3).up(3);
-		simulation.decided();
-		simulation.exited(3, 1);
-		expect(simulation.reports()).toEqual(['No generation serves any more; waiting for 101 to leave']);
-		expect(simulation.decided()).toEqual([]);
-		simulation.exited(1);
-		expect(simulation.state()).toBe('stopped');
-		expect(simulation.status()).toBe(1);
+	it.each([
+		['a second', 1000, 3],
+		['a minute', 60_000, 1],
+	])('that had served for %s is followed by another after a wait that fits', (_, millis, attempt) => {
+		const simulation = draining().exited(2, 1);
+		restartDue(simulation);
+		simulation.spawned(3).exited(3, 1);
+		restartDue(simulation);
+		simulation.spawned(4).waited(4).wait(millis);
+		expect(simulation.state()).toBe('draining');
+		simulation.exited(4, 1);
+		expect(simulation.history.at(-1)).toMatchObject({ type: 'restart.scheduled', attempt });
+		expect(simulation.context().restarts).toBe(simulation.roster()?.restarts);
+	});
+
+	it('counts anew also where the generation that had served for long died while another one booted', () => {
+		const simulation = draining().exited(2, 1);
+		restartDue(simulation);
+		simulation.spawned(3).exited(3, 1);
+		restartDue(simulation);
+		simulation.spawned(4).waited(4).wait(60_000);
+		simulation.signal('HUP').spawned(5).exited(4, 1).exited(5, 1);
+		expect(simulation.history.at(-1)).toMatchObject({ type: 'restart.scheduled', attempt: 1, millis: 1000 });
+		expect(simulation.context().restarts).toBe(simulation.roster()?.restarts);
+	});
+
+	it('asked for while none serves begins at once, and its candidate serves as soon as it is ready', () => {
+		const simulation = draining().exited(2, 1).signal('HUP').spawned(3).waited(3);
+		expect(simulation.phases()).toEqual({ 1: 'draining', 3: 'serving' });
+		expect(simulation.state()).toBe('draining');
+	});
+
+	it('does not follow a SIGQUIT that was passed on to the serving child', () => {
+		const simulation = draining().signal('QUIT').killed(2, 3);
+		expect(simulation.state()).toBe('draining');
+		expect(simulation.exited(1).status()).toBe(131);
+	});
+
+	it('that is scheduled is scheduled after an upgrade too', () => {
+		const roster = draining().exited(2, 1).roster();
+		if (!roster) throw new Error('no roster');
+		const simulation = simulate().recover(roster);
+		expect(simulation.state()).toBe('unserved');
+		const wait = simulation.commands.find((command) => command.type === 'wait' && command.timer === 'restart');
+		expect(wait).toMatchObject({ millis: 1000, since: roster.restart?.clock });
+		expect(wait).not.toMatchObject({ since: null });
 	});
 });
 
@@ -341,6 +404,40 @@ describe('-kill', () => {
 	});
 });
 
+describe('-max-draining', () => {
+	it('has the oldest killed of those that drain beyond it, and says so', () => {
+		const simulation = running({ maxDraining: 2 });
+		for (let child = 2; child <= 3; child += 1) simulation.signal('HUP').spawned(child).up(child);
+		simulation.decided();
+		simulation.reports();
+		simulation.signal('HUP').spawned(4).up(4);
+		expect(simulation.reports()).toContain(
+			'More than 2 generations drain (-max-draining): killing 101 of generation 1',
+		);
+		expect(simulation.decided()).toEqual(['spawn 4', 'HUP to 3', 'KILL to 1']);
+		expect(simulation.phases()).toEqual({ 1: 'killing', 2: 'draining', 3: 'draining', 4: 'serving' });
+		expect(simulation.killed(1, 9).state()).toBe('draining');
+	});
+
+	it('counts what the first process of a child has left behind', () => {
+		const simulation = running({ maxDraining: 1 }).signal('HUP').spawned(2).up(2);
+		const holders = [{ pid: 900, fds: [3] }];
+		simulation.tell({
+			type: 'child.exited',
+			child: 1,
+			pid: 101,
+			code: 0,
+			signal: null,
+			status: 0,
+			left: [900],
+			holders,
+		});
+		simulation.decided();
+		simulation.signal('HUP').spawned(3).up(3);
+		expect(simulation.decided()).toEqual(['spawn 3', 'HUP to 2', 'KILL to 1']);
+	});
+});
+
 describe('a process group', () => {
 	const leaves = (simulation: Simulation, child: number, left: number[]) =>
 		simulation.tell({ type: 'child.exited', child, pid: 100 + child, code: 0, signal: null, status: 0, left });
@@ -350,7 +447,8 @@ describe('a process group', () => {
 		expect(simulation.reports()).toEqual([]);
 		expect(simulation.phases()).toEqual({ 1: 'lingering', 2: 'serving' });
 		expect(simulation.state()).toBe('draining');
-		simulation.decided();
+		// They are told what it was told.
+		expect(simulation.decided()).toEqual(['HUP to 1']);
 		simulation.tell({ type: 'timer.elapsed', child: 1, timer: 'kill' });
 		expect(simulation.decided()).toEqual(['KILL to 1']);
 		simulation.tell({ type: 'group.gone', child: 1 });
@@ -359,8 +457,39 @@ describe('a process group', () => {
 
 	it('that leaves in time is not killed', () => {
 		const simulation = leaves(draining({ kill: 500 }), 1, [900]).tell({ type: 'group.gone', child: 1 });
-		expect(simulation.decided()).toEqual([]);
+		expect(simulation.decided()).toEqual(['HUP to 1']);
 		expect(simulation.state()).toBe('running');
+	});
+
+	it('of which somebody holds a listener is told what its leader was told, and waited for also without -kill', () => {
+		const holders = [{ pid: 900, fds: [3] }];
+		const outlived = (simulation: Simulation, child: number) =>
+			simulation.tell({
+				type: 'child.exited',
+				child,
+				pid: 100 + child,
+				code: 0,
+				signal: null,
+				status: 0,
+				left: [900, 901],
+				holders,
+			});
+		const simulation = outlived(draining(), 1);
+		expect(simulation.decided()).toEqual(['HUP to 1']);
+		expect(simulation.state()).toBe('draining');
+		expect(simulation.roster()?.children[0]).toMatchObject({ phase: 'lingering', left: [900] });
+		const roster = simulation.roster();
+		if (!roster) throw new Error('no roster');
+		// The next supervisor waits for them too.
+		expect(simulate().recover(roster).state()).toBe('draining');
+		expect(simulation.tell({ type: 'group.gone', child: 1 }).state()).toBe('running');
+
+		const stopping = outlived(running().signal('TERM'), 1);
+		expect(stopping.state()).toBe('stopping');
+		expect(stopping.decided()).toEqual(['TERM to 1', 'TERM to 1']);
+		expect(stopping.tell({ type: 'group.gone', child: 1 }).status()).toBe(0);
+		// One that was not told to leave is lost, and they are nobody's.
+		expect(outlived(running(), 1).decisions().slice(-2)).toEqual(['child.lost', 'child.abandoned']);
 	});
 
 	it('is not waited for without -kill, nor when its leader was lost', () => {
@@ -408,7 +537,7 @@ describe('the exit status', () => {
 		],
 		[
 			'that of the child that crashed, not of the one that drained',
-			draining().exited(2, 4).spawned(3).exited(3, 5).exited(1, 0),
+			draining().exited(2, 4).signal('HUP').spawned(3).exited(3, 5).exited(1, 0),
 			5,
 		],
 		['128 plus 3 when SIGQUIT ended the child', running().signal('QUIT').killed(1, 3), 131],
@@ -478,7 +607,6 @@ describe('what is decided', () => {
 			'child.spawned',
 			'timer.elapsed',
 			'child.proving',
-			'child.proved',
 			'child.ready',
 			'generation.promoted',
 			'signal.HUP',

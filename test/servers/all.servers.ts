@@ -1,21 +1,15 @@
 /** Every server, unchanged, replaced again and again under load. */
-import { spawn, spawnSync } from 'node:child_process';
-import { existsSync, readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
-import { createServer } from 'node:net';
+import { existsSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
-import { describe, expect, it, onTestFinished } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { filesOf, until } from '../support/proc.ts';
-import { environment, kill, type Program, root, run, scratch } from '../support/program.ts';
+import { environment, kill, root, run, scratch } from '../support/program.ts';
 import { type Kind, lineAt, type Place, type Recipe, recipes } from './recipes.ts';
+import { freePort, isInstalled, path, processesIn, seen, startLoad } from './running.ts';
 
 const rotations = 10;
 /** Before the rotation of this number a version that can't serve is tried. */
 const spoiled = 6;
-
-const path = `${join(root, 'bin')}:${process.env.PATH}:/usr/sbin`;
-const isInstalled = ({ needs }: Recipe) =>
-	spawnSync('sh', ['-c', needs.command], { env: environment({ PATH: path }) }).status === 0;
 
 describe.each(recipes)('$name', (recipe) => {
 	const kinds = Object.keys(recipe.lines) as Kind[];
@@ -30,8 +24,8 @@ describe.each(recipes)('$name', (recipe) => {
 
 describe('docs/servers.md', () => {
 	const page = readFileSync(join(root, 'docs/servers.md'), 'utf8');
-	it.each(recipes)('has the lines of $name, as they are run here', ({ lines }) => {
-		for (const line of Object.values(lines)) expect(page).toContain(line);
+	it.each(recipes)('has the lines of $name, as they are run here', ({ lines, accepting }) => {
+		for (const line of [...Object.values(lines), accepting]) expect(page).toContain(line);
 	});
 });
 
@@ -95,72 +89,4 @@ async function rotate(recipe: Recipe, kind: Kind) {
 	expect((await program.ended).status).toBe(0);
 	await until('no process left', () => processesIn(folder, program).length === 0);
 	expect(existsSync(address)).toBe(false);
-}
-
-/** Awaits a line of the log, and says what the log says where it does not come. */
-function seen(program: Program, pattern: RegExp): Promise<RegExpMatchArray> {
-	return new Promise((resolve, reject) => {
-		const timer = setTimeout(() => {
-			const end = program
-				.lines()
-				.filter((line) => !line.includes('"GET /'))
-				.slice(-60);
-			reject(new Error(`no line ${pattern} within 20 s; the log ends with:\n${end.join('\n')}`));
-		}, 20_000);
-		program
-			.logged(pattern)
-			.then(resolve, reject)
-			.finally(() => clearTimeout(timer));
-	});
-}
-
-interface Result {
-	requests: number;
-	failures: string[];
-	/** Requests on connections that were closed before an answer began, and that were made once more. */
-	closed: { kept: number; new: number };
-}
-
-function startLoad(address: string) {
-	const child = spawn(process.execPath, [join(import.meta.dirname, 'load.mjs'), address], {
-		stdio: ['pipe', 'pipe', 'inherit'],
-	});
-	onTestFinished(() => void child.kill());
-	const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
-	const next = async () => (await lines.next()).value ?? '';
-	return {
-		/** Resolves when a version has answered; each of them is to be awaited, in their order. */
-		async answered(word: string): Promise<void> {
-			expect(await next()).toBe(word);
-		},
-		async finish(): Promise<Result> {
-			child.stdin.end();
-			return JSON.parse(await next());
-		},
-	};
-}
-
-/** Whoever works in a folder: a server and all that it has started, also what has left its family. */
-function processesIn(folder: string, supervisor: Program): number[] {
-	const pids = readdirSync('/proc').map(Number).filter(Boolean);
-	return pids.filter((pid) => pid !== supervisor.pid && folderOf(pid) === folder);
-}
-
-function folderOf(pid: number): string {
-	try {
-		return readlinkSync(`/proc/${pid}/cwd`);
-	} catch {
-		return '';
-	}
-}
-
-/** A port that was free a moment ago: some servers have theirs in their configuration. */
-function freePort(): Promise<number> {
-	return new Promise((resolve, reject) => {
-		const server = createServer().on('error', reject);
-		server.listen(0, '127.0.0.1', () => {
-			const address = server.address();
-			server.close(() => resolve(typeof address === 'object' && address ? address.port : 0));
-		});
-	});
 }

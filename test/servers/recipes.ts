@@ -13,12 +13,24 @@ export interface Place {
 	address: string;
 }
 
-export interface Recipe {
+/** What is needed to see that a server is seen to accept. */
+export interface AcceptingRecipe {
 	name: string;
 	/** A command that succeeds where it is installed, and the Debian packages that have it. */
 	needs: { command: string; packages: string };
 	/** What is to be done once, with a folder that is there as long as the test. */
 	prepare?: (folder: string) => void;
+	/** What to type on tcp, where the server need not say anything. */
+	accepting: string;
+	/** It loads no application: a program before it waits instead. */
+	isConfigured?: true;
+	/** Puts a version in place. */
+	deploy: (place: Place, version: string) => void;
+	/** Puts one in place that can't serve. */
+	spoil: (place: Place) => void;
+}
+
+export interface Recipe extends AcceptingRecipe {
 	/** What to type. */
 	lines: Partial<Record<Kind, string>>;
 	/** What tells the old one to leave. */
@@ -27,10 +39,6 @@ export interface Recipe {
 	leaves?: RegExp;
 	/** Its own way of leaving closes connections between two answers, or ones that it has accepted and not read. */
 	closes?: 'kept' | 'kept and new';
-	/** Puts a version in place. */
-	deploy: (place: Place, version: string) => void;
-	/** Puts one in place that can't serve. */
-	spoil: (place: Place) => void;
 }
 
 /** The addresses in the lines; a test has its own instead. */
@@ -38,6 +46,11 @@ export const documented = { tcp: '127.0.0.1:8080', unix: '/run/app.sock' };
 
 export function lineAt(line: string, { kind, address }: Place): string {
 	return line.replaceAll(documented[kind], address);
+}
+
+/** The line on tcp of such a server. */
+function onTcp(rest: string): string {
+	return `socketmaster -listen=tcp://${documented.tcp} ${rest}`;
 }
 
 /** Both lines of a server that needs to know nothing of its address. */
@@ -48,10 +61,10 @@ function anywhere(rest: string): Record<Kind, string> {
 	};
 }
 
-const app = (name: string) => readFileSync(join(import.meta.dirname, 'apps', name), 'utf8');
+export const app = (name: string) => readFileSync(join(import.meta.dirname, 'apps', name), 'utf8');
 
 /** An application is one file; a version of it that fails is that file with another line. */
-function file(name: string, failing: string, more: Record<string, string> = {}) {
+export function file(name: string, failing: string, more: Record<string, string> = {}) {
 	return {
 		deploy({ folder }: Place, version: string) {
 			writeFileSync(join(folder, name), app(name).replaceAll('@VERSION@', version));
@@ -64,7 +77,7 @@ function file(name: string, failing: string, more: Record<string, string> = {}) 
 }
 
 /** A server of files: a version is a file of its own, and what names it in the configuration. */
-function configuration(name: string, text: (place: Place, page: string) => string) {
+export function configuration(name: string, text: (place: Place, page: string) => string) {
 	return {
 		deploy(place: Place, version: string) {
 			const page = join(place.folder, `${version}.txt`);
@@ -88,6 +101,7 @@ export const recipes: Recipe[] = [
 	{
 		name: 'gunicorn with sync workers',
 		needs: { command: 'gunicorn --version', packages: 'gunicorn' },
+		accepting: onTcp('-ready=accept -start=30000 -signal=TERM -command=gunicorn -- --workers 4 --bind fd://3 app:app'),
 		lines: {
 			tcp: 'socketmaster -listen=tcp://127.0.0.1:8080 -ready=notify -start=30000 -signal=TERM -command=gunicorn -- --preload --workers 4 --bind fd://3 app:app',
 			unix: 'socketmaster -listen=unix:///run/app.sock -systemd -ready=notify -start=30000 -signal=TERM -command=gunicorn -- --preload --workers 4 app:app',
@@ -98,6 +112,7 @@ export const recipes: Recipe[] = [
 	{
 		name: 'gunicorn with threads',
 		needs: { command: 'gunicorn --version', packages: 'gunicorn' },
+		accepting: onTcp('-ready=accept -start=30000 -signal=TERM -command=gunicorn -- --threads 16 --bind fd://3 app:app'),
 		lines: {
 			tcp: 'socketmaster -listen=tcp://127.0.0.1:8080 -ready=notify -start=30000 -signal=TERM -command=gunicorn -- --preload --threads 16 --bind fd://3 app:app',
 			unix: 'socketmaster -listen=unix:///run/app.sock -systemd -ready=notify -start=30000 -signal=TERM -command=gunicorn -- --preload --threads 16 app:app',
@@ -109,6 +124,7 @@ export const recipes: Recipe[] = [
 	{
 		name: 'uvicorn',
 		needs: { command: 'uvicorn --version', packages: 'uvicorn' },
+		accepting: onTcp('-ready=accept -start=30000 -signal=TERM -kill=5000 -command=uvicorn -- --fd 3 asgi:app'),
 		lines: anywhere('-start=5000 -signal=TERM -kill=5000 -command=uvicorn -- --fd 3 asgi:app'),
 		signal: 'TERM',
 		// One that holds a connection which it has forgotten to tell is killed.
@@ -119,6 +135,9 @@ export const recipes: Recipe[] = [
 	{
 		name: 'uvicorn, two of it',
 		needs: { command: 'uvicorn --version', packages: 'uvicorn' },
+		accepting: onTcp(
+			'-ready=accept -workers=2 -start=30000 -signal=TERM -kill=5000 -command=uvicorn -- --fd 3 asgi:app',
+		),
 		lines: anywhere('-workers=2 -start=5000 -signal=TERM -kill=5000 -command=uvicorn -- --fd 3 asgi:app'),
 		signal: 'TERM',
 		// One that holds a connection which it has forgotten to tell is killed.
@@ -129,6 +148,7 @@ export const recipes: Recipe[] = [
 	{
 		name: 'uvicorn in a program of its own',
 		needs: { command: '/usr/bin/python3 -m uvicorn --version', packages: 'uvicorn' },
+		accepting: onTcp('-ready=accept -start=30000 -signal=TERM -command=/usr/bin/python3 -- polite.py'),
 		lines: anywhere('-ready=notify -start=30000 -signal=TERM -command=/usr/bin/python3 -- polite.py'),
 		signal: 'TERM',
 		...file('asgi.py', python, { 'polite.py': app('polite.py') }),
@@ -136,6 +156,9 @@ export const recipes: Recipe[] = [
 	{
 		name: 'puma',
 		needs: { command: `puma --version && ruby -e "require 'sd_notify'"`, packages: 'puma ruby-sd-notify' },
+		accepting: onTcp(
+			'-systemd -ready=accept -start=30000 -signal=TERM -command=puma -- --threads 16:16 --bind tcp://127.0.0.1:8080',
+		),
 		lines: {
 			tcp: 'socketmaster -listen=tcp://127.0.0.1:8080 -systemd -ready=notify -start=30000 -signal=TERM -command=puma -- --threads 16:16 --bind tcp://127.0.0.1:8080',
 			unix: 'socketmaster -listen=unix:///run/app.sock -systemd -ready=notify -start=30000 -signal=TERM -command=puma -- --threads 16:16 --bind unix:///run/app.sock',
@@ -148,6 +171,9 @@ export const recipes: Recipe[] = [
 	{
 		name: 'unicorn',
 		needs: { command: 'unicorn --version', packages: 'unicorn' },
+		accepting: onTcp(
+			'-ready=accept -start=30000 -signal=QUIT -stop=QUIT -command=env -- UNICORN_FD=3 unicorn --config-file unicorn.rb',
+		),
 		lines: anywhere(
 			'-start=4000 -signal=QUIT -stop=QUIT -command=env -- UNICORN_FD=3 unicorn --config-file unicorn.rb',
 		),
@@ -157,6 +183,9 @@ export const recipes: Recipe[] = [
 	{
 		name: 'nginx',
 		needs: { command: 'nginx -v', packages: 'nginx-light' },
+		accepting:
+			"NGINX='3;' socketmaster '-listen=tcp4://127.0.0.1:8080?nonblocking' -ready=accept -start=30000 -signal=QUIT -stop=QUIT -command=nginx -- -p . -c nginx.conf",
+		isConfigured: true,
 		lines: {
 			tcp: "NGINX='3;' socketmaster '-listen=tcp4://127.0.0.1:8080?nonblocking' -start=5000 -signal=QUIT -stop=QUIT -command=nginx -- -p . -c nginx.conf",
 			unix: "NGINX='3;' socketmaster '-listen=unix:///run/app.sock?nonblocking' -start=5000 -signal=QUIT -stop=QUIT -command=nginx -- -p . -c nginx.conf",
@@ -191,6 +220,8 @@ http {
 	{
 		name: 'haproxy',
 		needs: { command: 'haproxy -v', packages: 'haproxy' },
+		accepting: onTcp('-ready=accept -start=30000 -signal=USR1 -stop=USR1 -command=haproxy -- -W -f haproxy.cfg'),
+		isConfigured: true,
 		lines: anywhere('-ready=notify -start=30000 -signal=USR1 -stop=USR1 -command=haproxy -- -Ws -f haproxy.cfg'),
 		signal: 'USR1',
 		...configuration(
@@ -213,6 +244,9 @@ frontend web
 	{
 		name: 'Starman',
 		needs: { command: 'perl -MStarman -MNet::Server::SS::PreFork -e 1', packages: 'starman' },
+		accepting: onTcp(
+			'-ready=accept -start=30000 -signal=QUIT -stop=QUIT -command=starman -- --preload-app --disable-keepalive --workers 8 app.psgi',
+		),
 		// On a unix socket it dies of each connection.
 		lines: {
 			tcp: 'socketmaster -listen=tcp://127.0.0.1:8080 -start=4000 -signal=QUIT -stop=QUIT -command=starman -- --preload-app --disable-keepalive --workers 8 app.psgi',
@@ -224,6 +258,8 @@ frontend web
 	{
 		name: 'Starlet',
 		needs: { command: 'plackup --version && perl -MStarlet -e 1', packages: 'starlet' },
+		accepting:
+			'socketmaster -listen=tcp4://127.0.0.1:8080 -ready=accept -start=30000 -signal=TERM -command=plackup -- -s Starlet --max-workers=4 app.psgi',
 		lines: {
 			tcp: 'socketmaster -listen=tcp4://127.0.0.1:8080 -start=4000 -signal=TERM -command=plackup -- -s Starlet --max-workers=4 app.psgi',
 			unix: 'socketmaster -listen=unix:///run/app.sock -start=4000 -signal=TERM -command=plackup -- -s Starlet --max-workers=4 app.psgi',
@@ -234,6 +270,9 @@ frontend web
 	{
 		name: 'lighttpd',
 		needs: { command: 'lighttpd -v', packages: 'lighttpd' },
+		accepting:
+			'socketmaster -listen=tcp4://127.0.0.1:8080 -systemd -ready=accept -start=30000 -signal=INT -stop=INT -command=lighttpd -- -D -f lighttpd.conf',
+		isConfigured: true,
 		lines: {
 			tcp: 'socketmaster -listen=tcp4://127.0.0.1:8080 -systemd -start=3000 -signal=INT -stop=INT -command=lighttpd -- -D -f lighttpd.conf',
 			unix: 'socketmaster -listen=unix:///run/app.sock -systemd -start=3000 -signal=INT -stop=INT -command=lighttpd -- -D -f lighttpd.conf',
@@ -255,6 +294,7 @@ url.rewrite-once = ( ".*" => "/${basename(page)}" )
 	{
 		name: "Python's http.server",
 		needs: { command: 'python3 -V', packages: 'python3' },
+		accepting: onTcp('-ready=accept -start=30000 -signal=TERM -command=python3 -- serve.py'),
 		lines: anywhere('-ready=notify -start=30000 -signal=TERM -command=python3 -- serve.py'),
 		signal: 'TERM',
 		...file('serve.py', python),
@@ -262,6 +302,7 @@ url.rewrite-once = ( ".*" => "/${basename(page)}" )
 	{
 		name: "Go's net/http",
 		needs: { command: 'go version', packages: 'golang-go' },
+		accepting: onTcp('-ready=accept -start=30000 -signal=TERM -command=./server'),
 		lines: anywhere('-ready=notify -start=30000 -signal=TERM -command=./server'),
 		signal: 'TERM',
 		prepare: buildGo,
@@ -278,6 +319,7 @@ url.rewrite-once = ( ".*" => "/${basename(page)}" )
 	{
 		name: "Node's http",
 		needs: { command: 'node -v', packages: 'nodejs' },
+		accepting: onTcp('-ready=accept -start=30000 -signal=TERM -command=node -- server.mjs'),
 		lines: anywhere('-ready=notify -start=30000 -signal=TERM -command=node -- server.mjs'),
 		signal: 'TERM',
 		...file('server.mjs', "import 'nothing-of-that-name';"),
@@ -285,6 +327,7 @@ url.rewrite-once = ( ".*" => "/${basename(page)}" )
 	{
 		name: "Node's cluster",
 		needs: { command: 'node -v', packages: 'nodejs' },
+		accepting: onTcp('-ready=accept -start=30000 -signal=TERM -command=node -- cluster.mjs'),
 		lines: anywhere('-ready=notify -start=30000 -signal=TERM -command=node -- cluster.mjs'),
 		signal: 'TERM',
 		...file('cluster.mjs', "import 'nothing-of-that-name';"),

@@ -25,6 +25,7 @@ export interface Told {
 /** A supervisor whose processes are rows in a table. Its door is the real one. */
 export function modelWorld(plan: Plan, canSpawn: () => boolean, lacksSockets: () => boolean = () => false) {
 	const respawns = new Map<string, () => void>();
+	const restarts = new Set<TimerInput>();
 	const processes = new Map<number, ModelProcess>();
 	const history: Fact[] = [];
 	let now = 1_000_000;
@@ -70,12 +71,18 @@ export function modelWorld(plan: Plan, canSpawn: () => boolean, lacksSockets: ()
 					respawns.set(`${generation}.${index}`, () => door.admit({ type: 'respawn.due', generation, index }));
 					return () => respawns.delete(`${generation}.${index}`);
 				}
+				if (input.timer === 'restart') {
+					restarts.add(input);
+					return () => restarts.delete(input);
+				}
 				const { waits } = processes.get(input.child) ?? { waits: new Set() };
 				waits.add(input.timer);
 				return () => waits.delete(input.timer as 'boot' | 'kill');
 			}),
-			proof: fromCallback<EventObject, ProofInput>(({ input: { child } }) => {
+			proof: fromCallback<EventObject, ProofInput>(({ input: { child, purpose } }) => {
 				const own = processes.get(child);
+				if (purpose === null || purpose === 'notice') return;
+				if (own && purpose === 'readiness') own.isUp = own.holdsSockets;
 				if (own?.holdsSockets) door.admit({ type: 'child.proved', child, isSeen: true });
 				else door.admit({ type: 'child.unproved', child, missing: ['tcp://:80 (its fd 3)'] });
 			}),
@@ -128,7 +135,17 @@ export function modelWorld(plan: Plan, canSpawn: () => boolean, lacksSockets: ()
 			(name) => () => admit({ type: `signal.${name}` }),
 		);
 		// Waits end more often than processes or the supervisor do.
-		return [...timers, ...timers, ...words, ...exits, ...respawns.values(), ...respawns.values(), ...signals];
+		const dueRestarts = [...restarts].map(() => () => admit({ type: 'restart.due' }));
+		return [
+			...timers,
+			...timers,
+			...words,
+			...exits,
+			...respawns.values(),
+			...respawns.values(),
+			...dueRestarts,
+			...signals,
+		];
 	}
 
 	admit({ type: 'supervisor.started', pid: 1, plan });

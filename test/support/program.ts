@@ -1,10 +1,11 @@
 /** The real program, run as a user runs it. */
 import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { onTestFinished } from 'vitest';
+import { onTestFailed, onTestFinished } from 'vitest';
 
 export const root = fileURLToPath(new URL('../..', import.meta.url));
 export const executable = join(root, 'bin/socketmaster');
@@ -57,20 +58,24 @@ export function run(args: string[], options: SpawnOptions & { command?: string }
 			.split('\n')
 			.slice(0, -1)
 			.map((line) => line.replace(prefix, ''));
+	onTestFailed(() => console.error(`${command} ${args.join(' ')}\n${text.stderr}`));
 	onTestFinished(async () => {
 		// Those that have printed something, and those that the supervisor has named.
 		const children = [...text.stderr.matchAll(/^(?:.*? )?\[(\d+)\] |(?:is up \(|took over )([\d, ]+)/gm)].flatMap(
 			([, pid, pids = '']) => [pid ?? '', ...pids.split(', ')].filter(Boolean).map(Number),
 		);
 		if (child.exitCode === null && child.signalCode === null) child.kill('SIGTERM');
+		const killChildren = () => {
+			for (const pid of new Set(children)) if (isChild(pid)) for (const each of [-pid, pid]) kill(each, 'SIGKILL');
+		};
 		const late = setTimeout(() => {
-			for (const pid of new Set(children)) kill(pid, 'SIGKILL');
+			killChildren();
 			child.kill('SIGKILL');
 		}, 3000);
 		await ended.catch(() => {});
 		clearTimeout(late);
 		// A supervisor that was killed leaves its children, and some tests kill it.
-		for (const pid of new Set(children)) if (isChild(pid)) kill(pid, 'SIGKILL');
+		killChildren();
 	});
 	return {
 		pid: child.pid ?? 0,
@@ -123,4 +128,13 @@ export function scratch(): string {
 	const folder = mkdtempSync(join(tmpdir(), 'socketmaster-test-'));
 	onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
 	return folder;
+}
+
+/** A TCP port of the loopback that nobody has now. */
+export async function freePort(): Promise<number> {
+	const server = createServer();
+	await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+	const { port } = server.address() as { port: number };
+	await new Promise((resolve) => server.close(resolve));
+	return port;
 }

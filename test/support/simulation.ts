@@ -19,12 +19,19 @@ export const rosterChild = (changes: Partial<RosterChild> = {}): RosterChild => 
 	phase: 'serving',
 	since: 900_000,
 	clock: null,
+	born: null,
 	deadline: null,
 	ready: null,
+	isSeen: null,
+	program: null,
+	directory: null,
+	unseen: null,
 	isRejected: false,
+	rejection: null,
 	wasForwarded: false,
 	attempt: 0,
 	wasUp: false,
+	left: [],
 	...changes,
 });
 
@@ -40,6 +47,9 @@ export const rosterOf = (changes: Partial<Roster> = {}): Roster => ({
 	asked: 'start',
 	queued: null,
 	unanswered: null,
+	restart: null,
+	restarts: 0,
+	isQuitting: false,
 	stopSignal: null,
 	status: 0,
 	children: [rosterChild()],
@@ -92,10 +102,13 @@ export function simulate() {
 		waited: (child: number) => simulation.tell({ type: 'timer.elapsed', child, timer: 'boot' }),
 		/** It says that it is up. */
 		announced: (child: number) => simulation.tell({ type: 'child.announced', child, by: 'notify' }),
-		/** It is seen to hold its sockets. */
+		/** It is seen to accept. */
 		proved: (child: number) => simulation.tell({ type: 'child.proved', child, isSeen: true }),
-		/** Its first wait is over, and it holds its sockets. */
-		up: (child: number) => simulation.waited(child).proved(child),
+		/** Its first wait is over, and it is seen to accept where another generation serves. */
+		up(child: number) {
+			simulation.waited(child);
+			return simulation.phases()[child] === 'proving' ? simulation.proved(child) : simulation;
+		},
 		exited: (child: number, code = 0) => simulation.tell(endOf({ child, pid: null }, { code })),
 		killed: (child: number, number: number) =>
 			simulation.tell(endOf({ child, pid: null }, { signal: `signal ${number}`, number })),

@@ -4,10 +4,10 @@ import { bootClock } from '../os/clock.ts';
 import { drain, receiveFrom } from '../os/datagram.ts';
 import { closeAll } from '../os/descriptors.ts';
 import { dispose } from '../os/disposal.ts';
-import { kinOf } from '../os/family.ts';
 import { newSecret } from '../os/identity.ts';
 import { call, constants, poll } from '../os/libc.ts';
 import { isReadable } from '../os/poll.ts';
+import { ancestorsOf } from '../os/processTree.ts';
 import type { User } from '../os/user.ts';
 import { accept, peerOf } from '../sockets/accept.ts';
 import { boundAddress } from '../sockets/address.ts';
@@ -32,7 +32,7 @@ export interface AckDoorOptions {
 	/** The socket of an earlier program. */
 	known: number | null;
 	/** Who is said to be up, who says so, and to whom that one belongs. */
-	said: (pid: number, sender: number, kin: Set<number>) => void;
+	said: (pid: number, sender: number, ancestors: Set<number>) => void;
 }
 
 export interface AckDoor {
@@ -106,7 +106,7 @@ export function openAckDoor({ folder, user, known, said }: AckDoorOptions): AckD
 	/** Who has connected is known for sure; it may be gone before its line is read. */
 	function serve(client: number) {
 		const { pid: sender } = peerOf(client);
-		const kin = kinOf(sender);
+		const ancestors = ancestorsOf(sender) ?? new Set([sender]);
 		let line = '';
 		if (read()) return;
 		const limit = setTimeout(done, patience);
@@ -128,7 +128,7 @@ export function openAckDoor({ folder, user, known, said }: AckDoorOptions): AckD
 			const pid = readAck(line);
 			if (clients.has(client)) done();
 			else end();
-			if (pid !== null) said(pid, sender, kin);
+			if (pid !== null) said(pid, sender, ancestors);
 			return true;
 		}
 
@@ -164,7 +164,8 @@ export function openAckDoor({ folder, user, known, said }: AckDoorOptions): AckD
  * own client writes it; null in anything else.
  */
 export function readAck(line: string): number | null {
-	const text = line.replaceAll('%0A', '\n').replaceAll('%25', '%').trim();
+	// C's sizeof counts the NUL that ends it.
+	const text = line.replace(/\0$/, '').replaceAll('%0A', '\n').replaceAll('%25', '%').trim();
 	try {
 		const { command, pid } = JSON.parse(text);
 		return command === 'worker:ack' && Number.isSafeInteger(pid) ? pid : null;

@@ -1,24 +1,31 @@
 /** A child's process begins: with its pipe, its sockets and its variables, as our own program or as another user's. */
-import { accessSync, constants, fchownSync, fstatSync, openSync } from 'node:fs';
+import { constants, fchownSync, fstatSync, openSync } from 'node:fs';
 import { isatty } from 'node:tty';
 import type { ProcessInput } from '../../machines/childMessages.ts';
 import type { Happening } from '../../machines/facts.ts';
 import { mayFail } from '../fault.ts';
 import type { Log } from '../log/log.ts';
-import { type Birth, spawnAsUser } from '../os/asUser.ts';
+import { spawnAsUser } from '../os/asUser.ts';
+import type { Birth } from '../os/birth.ts';
 import { closeAll, makePipe } from '../os/descriptors.ts';
 import { signalGroup, signalProcess } from '../os/kill.ts';
 import { SyscallError } from '../os/libc.ts';
-import { type SpawnSpec, spawnProcess, type Variables } from '../os/spawn.ts';
+import type { SpawnSpec, Variables } from '../os/spawn.ts';
+import { startProcess } from '../os/starter.ts';
+import { oneAtATime } from '../os/turns.ts';
 import type { User } from '../os/user.ts';
 import { wordsOf } from '../os/words.ts';
 import type { Listener } from '../sockets/listener.ts';
 import { socketVariables } from './announcement.ts';
 import type { Output, Outputs } from './output.ts';
+import { type StartedFrom, startedFrom } from './startedFrom.ts';
 import type { Words } from './words.ts';
 
-/** How long a process may take to become another user's program, in milliseconds; 22 are usual. */
+/** How long a process may take to become its program, in milliseconds; one is usual, and 22 where it is another user's. */
 const longestBirth = 5000;
+
+/** The variables of -env can't be read. */
+class EnvironmentError extends Error {}
 
 /** A child whose process is not its program yet. */
 interface Expected {
@@ -27,6 +34,19 @@ interface Expected {
 	/** The end of its pipe that we read, and the inode. */
 	read: number;
 	inode: number;
+	/** The real paths of what is started, and where. */
+	program: string | null;
+	directory: string | null;
+}
+
+/** A process whose output can't be read. */
+interface Undone {
+	pid: number;
+	child: number;
+	read: number;
+	error: unknown;
+	/** It has ended, and nobody will tell of it again. */
+	isReaped: boolean;
 }
 
 /** A process that is the child's program. */
@@ -36,6 +56,8 @@ export interface Born {
 	output: Output;
 	/** Of its pipe. */
 	inode: number;
+	program: string | null;
+	directory: string | null;
 }
 
 export interface BirthsOptions {
@@ -43,10 +65,13 @@ export interface BirthsOptions {
 	log: Pick<Log, 'say'>;
 	outputs: Outputs;
 	/** How to start a child. */
-	spec: Omit<SpawnSpec, 'fds' | 'env'> & {
+	spec: Omit<SpawnSpec, 'fds' | 'env' | 'directory'> & {
+		/** The directory to start in, by its logical path, and whether it was asked for (-chdir). */
+		directory: string;
+		isDirectoryAsked: boolean;
 		run: string;
 		/** The variables of a generation's children. @throws {Error} where they can't be read */
-		env: (generation: number) => Variables;
+		env: (generation: number) => Promise<Variables>;
 		/** They get LISTEN_PID, too. */
 		isSystemd: boolean;
 	};
@@ -76,59 +101,83 @@ export function birthsOf({
 	revive,
 	born,
 }: BirthsOptions) {
-	/** Processes that are about to become another user's, and what is to be done when they have, or can't. */
-	const births = new Map<number, () => void>();
+	/** Processes that are about to become their programs, and what is to be done when they have, or can't. */
+	const births = new Map<number, (isReaped: boolean) => void>();
 
 	// Who has a terminal can type into it (TIOCSTI, ioctl_tty(2)): another user's child, which leads a session of its own,
 	// does not get ours.
 	const stdin = user && isatty(0) ? openSync('/dev/null', constants.O_RDONLY) : 0;
 
+	/** One after the other: what a file system holds up holds up no more than one thread of the pool. */
+	const inLine = oneAtATime();
+
 	function spawn(input: ProcessInput) {
+		void inLine(() => begin(input));
+	}
+
+	async function begin(input: ProcessInput) {
 		const { child, generation } = input;
 		let pipe: ReturnType<typeof childPipe> | undefined;
-		let birth: Birth | null = null;
-		let pid: number;
+		let birth: Birth | number;
+		let from: StartedFrom | undefined;
 		const mark = { SOCKETMASTER_CHILD: String(child), SOCKETMASTER_RUN: spec.run };
 		try {
+			const variables = await environmentOf(generation);
+			from = await startedFrom({ ...spec, isByShell: spec.isSystemd });
+			if (from.isGone && input.index === 0) log.say('warn', goneText(generation, spec.directory));
 			pipe = childPipe(isDurable, user);
 			revive();
 			const word = words.prepare(child);
 			const fds = [stdin, pipe.output, pipe.output, ...listeners.map(({ fd }) => fd), ...word.fds];
-			const env = { ...spec.env(generation), ...socketVariables(listeners, input), ...word.variables, ...mark };
+			// Where it is now: a program that goes by its name (gunicorn) would load the next version when the link has moved.
+			const place = spec.isDirectoryAsked && from.directory !== null ? { PWD: from.directory } : {};
+			const env = { ...variables, ...place, ...socketVariables(listeners, input), ...word.variables, ...mark };
 			const program = spec.isSystemd ? withListenPid(spec.path, spec.args) : {};
-			const whole = { ...spec, ...program, env, fds };
-			birth = user ? spawnAsUser(whole, user, mark) : null;
-			pid = birth?.pid ?? spawnProcess(whole);
+			const whole = { ...spec, ...program, env, fds, directory: from.fd };
+			birth = user ? spawnAsUser(whole, user, mark) : startProcess(whole);
 		} catch (error) {
 			if (pipe) closeAll([pipe.read, pipe.output]);
 			return failed(child, error);
+		} finally {
+			from?.close();
 		}
 		closeAll([pipe.output]);
-		const expected = { child, generation, read: pipe.read, inode: pipe.inode };
-		if (birth) awaitBirth(birth, expected);
-		else spawned(pid, expected);
+		const { program, directory } = from;
+		const expected = { child, generation, read: pipe.read, inode: pipe.inode, program, directory };
+		if (typeof birth === 'number') spawned(birth, expected, false);
+		else awaitBirth(birth, expected);
 	}
 
 	function failed(child: number, error: unknown) {
 		words.forget(child);
-		admit({ type: 'child.spawnFailed', child, reason: whyNot(spec.path, error) });
+		const code = error instanceof EnvironmentError ? ({ code: 'environment' } as const) : {};
+		admit({ type: 'child.spawnFailed', child, reason: whyNot(spec.path, error), ...code });
+	}
+
+	async function environmentOf(generation: number): Promise<Variables> {
+		try {
+			return await spec.env(generation);
+		} catch (error) {
+			throw new EnvironmentError((error as Error).message, { cause: error });
+		}
 	}
 
 	/** The process is the child's program. */
-	function spawned(pid: number, { child, generation, read, inode }: Expected) {
+	function spawned(pid: number, { child, generation, read, ...rest }: Expected, isReaped: boolean) {
 		let output: Output;
 		try {
 			mayFail('outputs.open');
 			output = outputs.open({ fd: read, child, pid, generation, unfinished: '' });
 		} catch (error) {
-			return undo(pid, child, read, error);
+			return undo({ pid, child, read, error, isReaped });
 		}
-		born({ child, pid, output, inode });
+		born({ child, pid, output, ...rest });
 	}
 
 	/** A process that can't be read from is none: it is told of as failed when it is gone. */
-	function undo(pid: number, child: number, read: number, error: unknown) {
+	function undo({ pid, child, read, error, isReaped }: Undone) {
 		closeAll([read]);
+		if (isReaped) return failed(child, error);
 		births.set(pid, () => {
 			births.delete(pid);
 			failed(child, error);
@@ -136,7 +185,7 @@ export function birthsOf({
 		signalGroup(pid, 'KILL');
 	}
 
-	/** Another user's process is the child's program only when it has changed its credentials and become it. */
+	/** A process is the child's program only when it has become it: its file system may take long, and another user's has to become that. */
 	function awaitBirth(birth: Birth, expected: Expected) {
 		const { pid } = birth;
 		// Another process of that user may stop it meanwhile.
@@ -144,21 +193,23 @@ export function birthsOf({
 			log.say('error', `${pid} has not become ${spec.path} within ${longestBirth / 1000} s; killing it`);
 			signalProcess(pid, 'KILL');
 		}, longestBirth);
-		births.set(pid, () => {
+		births.set(pid, (isReaped) => {
 			births.delete(pid);
 			clearTimeout(limit);
 			const error = birth.outcome();
-			if (error === null) return spawned(pid, expected);
+			if (error === null) return spawned(pid, expected, isReaped);
 			closeAll([expected.read]);
 			failed(expected.child, error);
 		});
-		birth.onKnown(() => births.get(pid)?.());
+		birth.onKnown(() => births.get(pid)?.(false));
 	}
 
 	return {
 		spawn,
 		/** A process was reaped, which may have been one that is not its program yet. */
-		ended: (pid: number) => births.get(pid)?.(),
+		ended: (pid: number) => births.get(pid)?.(true),
+		pids: () => [...births.keys()],
+		/** What has no process yet is begun anew by the next program. */
 		isSettled: () => births.size === 0,
 	};
 }
@@ -184,8 +235,12 @@ function childPipe(isDurable: boolean, user: User | null) {
 
 /** A shell that puts its pid into LISTEN_PID and becomes the program: the pid is known only after the fork. */
 function withListenPid(path: string | Buffer, args: (string | Buffer)[]): Pick<SpawnSpec, 'path' | 'args'> {
-	accessSync(path, constants.X_OK);
 	return { path: '/bin/sh', args: ['-c', 'LISTEN_PID=$$ exec "$0" "$@"', path, ...args] };
+}
+
+/** The directory that the supervisor was started in has been removed. */
+function goneText(generation: number, directory: string): string {
+	return `The directory ${directory}, where socketmaster was started, is gone: generation ${generation} starts in / (-chdir=PATH names another)`;
 }
 
 function whyNot(path: string | Buffer, error: unknown): string {

@@ -1,40 +1,59 @@
 /** Child processes as actors: each one spawned or adopted, signalled and missed. */
-import { array, boolean, nullable, number, object, tuple } from 'valibot';
+import { array, boolean, nullable, number, object, optional, string, tuple } from 'valibot';
 import { fromCallback } from 'xstate';
 import type { ProcessCommand, ProcessInput } from '../../machines/childMessages.ts';
-import { isGroup } from '../os/kill.ts';
+import type { Holder, Plan } from '../../machines/facts.ts';
+import { longestFarewell } from '../../machines/patience.ts';
+import { awaitedOf, isLeaving, type RosterChild } from '../../machines/roster.ts';
+import { bootClock } from '../os/clock.ts';
+import { closeAll } from '../os/descriptors.ts';
 import { onEnd, openPidfd } from '../os/pidfd.ts';
-import { environmentOf, lookUp, othersInGroup } from '../os/proc.ts';
+import { lookAt, lookUp } from '../os/proc.ts';
 import type { Exit } from '../os/wait.ts';
 import { revivalOf } from '../sockets/revival.ts';
 import { type Inheritance, part } from '../upgrade/inheritance.ts';
+import { addressInUseHint } from './addressInUse.ts';
 import { type BirthsOptions, type Born, birthsOf } from './birth.ts';
 import type { LastWords } from './lastWords.ts';
+import { descendantsOf, membersOf } from './leftBehind.ts';
 import type { Output } from './output.ts';
 import { send } from './send.ts';
+import { type Left, leftFinder } from './whoIsLeft.ts';
+
+/** How long a process that was killed may take to be gone, in milliseconds: one may hang in the kernel. */
+const longestDeath = 2000;
 
 interface Living {
 	child: number;
 	pid: number;
 	/** Null for our own child; a stranger is watched and signalled by it. */
 	pidfd: number | null;
-	/** Our own child: until it is reaped, and looked after at once, its number and its group's are nobody else's. */
+	/** Our own child: its orphans are given to us, and until it is reaped its number and its group's are nobody else's. */
 	isOwn: boolean;
 	/** Null for a process whose output could not be taken over. */
 	output: Output | null;
-	/** Others of its process group that outlive it, held by pidfd; null while it lives itself. */
+	/** Those that it has left behind and that are waited for, held by pidfd; null while it lives itself. */
 	group: Map<number, number> | null;
-	/** So was its group: who is in it still is just ending. */
+	/** So were its group, or those that it has left behind: who is found of them from then on is killed too. */
 	wasKilled: boolean;
+	/** The signal that it was told to leave by; null before. */
+	told: string | null;
+	/** Processes that are its for certain, by their start times: they say so no more when it has ended. */
+	its: Map<number, number>;
+	/** Nobody waits for those that it has left behind: until when they may live, in milliseconds since boot; null otherwise. */
+	abandonedUntil: number | null;
 }
 
+/** What nothing is known of yet. */
+const newcomer = () => ({ group: null, told: null, abandonedUntil: null, its: new Map() }) satisfies Partial<Living>;
+
 /** A process that an earlier program started. */
-export interface Survivor extends Omit<Living, 'output' | 'group'> {
+export interface Survivor extends Omit<Living, 'output' | 'group' | 'its'> {
 	/** Pid and pidfd of each. */
 	group: [number, number][] | null;
 }
 
-const childrenPart = part('children', () =>
+export const childrenPart = part('children', () =>
 	array(
 		object({
 			child: number(),
@@ -43,6 +62,8 @@ const childrenPart = part('children', () =>
 			isOwn: boolean(),
 			wasKilled: boolean(),
 			group: nullable(array(tuple([number(), number()]))),
+			told: optional(nullable(string()), null),
+			abandonedUntil: optional(nullable(number()), null),
 		}),
 	),
 );
@@ -52,17 +73,27 @@ export interface ChildrenOptions extends Omit<BirthsOptions, 'revive' | 'born'> 
 	lastWords: LastWords;
 	/** Children of a supervisor that was killed. Whoever is neither among them nor inherited is gone. */
 	recovered: Survivor[];
+	/** A child as it is known; null when it is gone. */
+	known: (child: number) => RosterChild | null;
+	plan: () => Plan;
+	/** Every signal goes to all of a child's process group. */
+	isGroup: boolean;
 }
 
 /** The children of one supervisor: the actor that makes them, and what becomes of them when they end. */
-export function childrenOf({ inheritance, recovered, lastWords, ...birth }: ChildrenOptions) {
+export function childrenOf({ inheritance, recovered, lastWords, known, plan, isGroup, ...birth }: ChildrenOptions) {
 	const { admit, log, outputs, spec, words, listeners } = birth;
 	const survivors = inheritance.take(childrenPart) ?? recovered;
 	const living = new Map<number, Living>();
+	const find = leftFinder({ run: spec.run, listeners: new Set(listeners.map(({ inode }) => inode)), log });
+	/** Those whose first process has ended, while it is looked for who lives on. */
+	const ending = new Map<Living, Promise<void>>();
+	/** Told when nobody is left of those that nobody waits for. */
+	let allGone = () => {};
 	const revival = revivalOf(listeners, log);
 	const births = birthsOf({ ...birth, revive: revival.revive, born });
 	inheritance.leave(childrenPart, () => {
-		const state: Survivor[] = [...living.values()].map(({ output, group, pidfd, ...rest }) => ({
+		const state: Survivor[] = [...living.values()].map(({ output: _, its: __, group, pidfd, ...rest }) => ({
 			...rest,
 			// That of a leader who has left is closed.
 			pidfd: group ? null : pidfd,
@@ -76,21 +107,15 @@ export function childrenOf({ inheritance, recovered, lastWords, ...birth }: Chil
 		if (input.adopted) adopt(input, input.adopted);
 		else births.spawn(input);
 		receive(({ signal }) => {
-			for (const alive of living.values()) {
-				if (alive.child !== input.child) continue;
-				try {
-					send(alive, signal);
-				} catch (error) {
-					log.say('error', `Could not send SIG${signal} to ${alive.pid}: ${(error as Error).message}`);
-				}
-			}
+			for (const alive of living.values()) if (alive.child === input.child) tell(alive, signal);
 		});
 	});
 
 	/** Known before it is told: what follows may be a signal to it. */
-	function born({ child, pid, output, inode }: Born) {
-		keep({ child, pid, pidfd: null, isOwn: true, output, group: null, wasKilled: false });
-		admit({ type: 'child.spawned', child, pid, startTime: lookUp(pid)?.startTime ?? 0, pipe: inode });
+	function born({ child, pid, output, inode, program, directory }: Born) {
+		keep({ ...newcomer(), child, pid, pidfd: null, isOwn: true, output, wasKilled: false });
+		const { startTime = 0 } = lookUp(pid) ?? {};
+		admit({ type: 'child.spawned', child, pid, startTime, pipe: inode, program, directory });
 		words.hear(child, pid);
 	}
 
@@ -98,70 +123,196 @@ export function childrenOf({ inheritance, recovered, lastWords, ...birth }: Chil
 		const output = outputs.of(child);
 		const survivor = survivors.find((each) => each.child === child) ?? whoIsGone(child, pid);
 		const isOwn = survivor.isOwn && (isLingering || !isReaped(survivor));
-		const alive = keep({ ...survivor, isOwn, output, group: null });
-		if (isLingering) words.forget(child);
-		else words.hear(child, pid);
-		if (isLingering) watchGroup(alive, new Map(survivor.group));
-		else if (!isOwn && survivor.pidfd === null) ended(unknownEnd(pid));
+		const group = isLingering ? new Map(survivor.group) : null;
+		const alive = keep({ ...newcomer(), ...survivor, isOwn, output, group });
+		if (group) {
+			words.forget(child);
+			watch(alive, group, group);
+			void follow(alive, group);
+			return alive;
+		}
+		words.hear(child, pid);
+		if (!isOwn && survivor.pidfd === null) ended(unknownEnd(pid));
 		else if (survivor.pidfd !== null) onEnd(survivor.pidfd, () => ended(unknownEnd(pid)));
 		return alive;
 	}
 
 	function keep(alive: Living): Living {
-		living.set(alive.pid, alive);
+		living.set(keyOf(alive), alive);
 		return alive;
 	}
 
-	/** Logs a child's last words and tells its end. Orphans that were given to us as PID 1 are nobody's business. */
+	/** Logs a child's last words and tells its end. Orphans that were given to us are nobody's business. */
 	function ended(exit: Exit) {
 		births.ended(exit.pid);
 		const gone = living.get(exit.pid);
 		if (!gone) return;
 		revival.tryToRevive();
-		const left = !gone.wasKilled && isGroup(exit.pid) ? membersOf(gone) : [];
-		gone.output?.finish(left.length > 0);
 		words.forget(gone.child);
-		if (left.length === 0) living.delete(exit.pid);
+		// Its number may be another one's from now on; that of its group is its own as long as somebody is in it.
+		living.delete(exit.pid);
+		if (gone.isOwn && !gone.wasKilled) for (const [pid, startTime] of membersOf(gone.pid)) gone.its.set(pid, startTime);
+		const told = leftOf(gone)
+			.finally(() => ending.delete(gone))
+			.then((others) => tellEnd(exit, gone, others));
+		ending.set(gone, told);
+	}
+
+	function tellEnd(exit: Exit, gone: Living, others: Left) {
+		const { left, holders } = others;
+		gone.output?.finish(left.length > 0);
+		// Held before it is told: what follows may be a signal to them.
+		const group = new Map<number, number>();
+		if (left.length > 0) {
+			gone.group = group;
+			keep(gone);
+			hold(group, awaitedFor(gone, others));
+		}
+		const printed = lastWords.of(gone.child, outputs.unfinishedOf(gone.child));
+		const hint = exit.status === 0 ? null : addressInUseHint(printed.lastWords ?? [], listeners);
 		admit({
 			type: 'child.exited',
 			child: gone.child,
 			...exit,
 			left,
-			...lastWords.of(gone.child, outputs.unfinishedOf(gone.child)),
+			...(holders.length > 0 ? { holders } : {}),
+			...printed,
+			...(hint === null ? {} : { hint }),
 		});
 		lastWords.forget(gone.child);
-		if (left.length > 0) watchGroup(gone);
+		if (left.length === 0) return;
+		tellDoubtful(gone, group, holders);
+		watch(gone, group, group);
+		// They may have ended meanwhile, and left others behind.
+		if (group.size === 0) void follow(gone, group);
 	}
 
-	/** Waits until nobody is left of a group whose leader has left. Some are held already. */
-	function watchGroup(gone: Living, group = new Map<number, number>()) {
-		gone.group = group;
-		for (const pid of membersOf(gone)) {
+	/** Who lives on of a child whose first process has ended. */
+	async function leftOf(gone: Living): Promise<Left> {
+		const { child, pid, isOwn, its, wasKilled, group } = gone;
+		const leader = { child, pid, startTime: known(child)?.startTime ?? null };
+		for (const member of group?.keys() ?? []) its.set(member, lookUp(member)?.startTime ?? 0);
+		const all = [...living.values(), ...ending.keys()].filter((each) => each !== gone);
+		const others = new Set([
+			...births.pids(),
+			...all.flatMap((each) => (each.group ? [...each.group.keys()] : each.pid)),
+		]);
+		const othersBegan = all.flatMap((each) => known(each.child)?.startTime ?? []);
+		return find(leader, { its, others, othersBegan, wasKilled, hasOurOrphans: isOwn });
+	}
+
+	/** Of one that was not told to leave those that hold a listener are told now, and not waited for. */
+	function awaitedFor({ child }: Living, others: Left): number[] {
+		const before = known(child);
+		const wasTold = before !== null && isLeaving(before);
+		const seen = others.holders.flatMap(({ pid, fds }) => (fds.length > 0 ? pid : []));
+		return wasTold ? awaitedOf(others, plan(), before.isRejected) : seen;
+	}
+
+	/** @returns those of them that were not held, and live */
+	function hold(group: Map<number, number>, pids: number[]): Map<number, number> {
+		const added = new Map<number, number>();
+		for (const pid of pids) {
 			if (group.has(pid)) continue;
-			const pidfd = openPidfd(pid, lookUp(pid)?.startTime ?? 0);
-			if (pidfd !== null) group.set(pid, pidfd);
+			const pidfd = heldBy(pid);
+			if (pidfd === null) continue;
+			group.set(pid, pidfd);
+			added.set(pid, pidfd);
 		}
-		if (group.size === 0) {
-			revival.tryToRevive();
-			living.delete(gone.pid);
-			admit({ type: 'group.gone', child: gone.child });
+		return added;
+	}
+
+	/** Those of which can't be seen what they hold are told, once, and not waited for: they may be no servers. */
+	function tellDoubtful(gone: Living, group: ReadonlyMap<number, number>, holders: Holder[]) {
+		const pids = holders.flatMap(({ pid, fds }) => (fds.length === 0 && !group.has(pid) ? pid : []));
+		const doubtful = hold(new Map(), pids);
+		if (doubtful.size > 0) tell({ ...gone, group: doubtful }, gone.told ?? plan().drain);
+		closeAll([...doubtful.values()]);
+	}
+
+	function heldBy(pid: number): number | null {
+		try {
+			return openPidfd(pid, lookUp(pid)?.startTime ?? 0);
+		} catch (error) {
+			log.say('error', `${pid}, left behind by a child, can't be waited for: ${(error as Error).message}`);
+			return null;
 		}
-		for (const [pid, pidfd] of group) {
+	}
+
+	/** Waits until nobody is left of those that one has left behind. */
+	function watch(gone: Living, group: Map<number, number>, watched: ReadonlyMap<number, number>) {
+		for (const [pid, pidfd] of watched) {
 			onEnd(pidfd, () => {
 				group.delete(pid);
-				// Others may have been started meanwhile.
-				if (group.size === 0) watchGroup(gone);
+				void follow(gone, group);
 			});
 		}
 	}
 
-	/**
-	 * Who lives in a child's group, besides itself. The number of another one's that has ended may be a stranger's by now:
-	 * its members have to say whose they are.
-	 */
-	function membersOf({ pid, isOwn }: Living): number[] {
-		const word = `SOCKETMASTER_RUN=${spec.run}`;
-		return othersInGroup(pid).filter((other) => isOwn || environmentOf(other).includes(word));
+	/** Others may have been started meanwhile, and are told what those before them were told. */
+	async function follow(gone: Living, group: Map<number, number>) {
+		const others = await leftOf(gone);
+		// Somebody else has found that nobody is left.
+		if (living.get(keyOf(gone)) !== gone) return;
+		const added = hold(group, awaitedFor(gone, others));
+		if (added.size > 0) tell({ ...gone, group: added }, gone.wasKilled ? 'KILL' : (gone.told ?? plan().drain));
+		watch(gone, group, added);
+		if (group.size === 0) over(gone);
+	}
+
+	function over(gone: Living) {
+		revival.tryToRevive();
+		living.delete(keyOf(gone));
+		if (known(gone.child)) admit({ type: 'group.gone', child: gone.child });
+		if (!isAnyAbandoned()) allGone();
+	}
+
+	/** Nobody waits for those that a child has left behind; where they hold a listener they are told, and killed when that is in vain. */
+	function abandon(child: number) {
+		const gone = [...living.values()].find((each) => each.child === child && each.group !== null);
+		if (!gone) return;
+		const isKnown = gone.abandonedUntil !== null;
+		gone.abandonedUntil ??= bootClock() + longestFarewell;
+		if (!isKnown) tell(gone, plan().drain);
+		setTimeout(
+			() => {
+				if (!gone.group || gone.group.size === 0) return;
+				log.say('warn', `${[...gone.group.keys()].join(', ')}, left behind by ${gone.pid}, still there; killing`);
+				tell(gone, 'KILL');
+			},
+			Math.max(0, gone.abandonedUntil - bootClock()),
+		).unref();
+	}
+
+	function tell(alive: Living, signal: string) {
+		if (signal !== 'KILL') alive.told = signal;
+		// When it has ended, some of them may not say any more whose they are.
+		if (alive.group === null) for (const [pid, startTime] of descendantsOf(alive.pid)) alive.its.set(pid, startTime);
+		try {
+			send(alive, signal, isGroup);
+		} catch (error) {
+			log.say('error', `Could not send SIG${signal} to ${alive.pid}: ${(error as Error).message}`);
+		}
+	}
+
+	function isAnyAbandoned(): boolean {
+		return [...living.values()].some(({ abandonedUntil }) => abandonedUntil !== null);
+	}
+
+	/** At the end of the supervisor: nothing of its children is left on its sockets. @returns when that is so, or was waited for long enough */
+	function abandonedGone(): Promise<void> {
+		if (!isAnyAbandoned()) return Promise.resolve();
+		const ends = [...living.values()].map(({ abandonedUntil }) => abandonedUntil ?? 0);
+		return new Promise((resolve) => {
+			allGone = resolve;
+			setTimeout(resolve, Math.max(...ends) - bootClock() + longestDeath);
+		});
+	}
+
+	/** Of a child whose first process has ended, and whose end is not told yet: when it is; else null. */
+	function endOf(child: number): Promise<void> | null {
+		for (const [gone, told] of ending) if (gone.child === child) return told;
+		return null;
 	}
 
 	/** Null of a child that is gone. */
@@ -176,17 +327,42 @@ export function childrenOf({ inheritance, recovered, lastWords, ...birth }: Chil
 		return pid !== null && lookUp(pid)?.isStopped ? pid : null;
 	}
 
-	return { actor, ended, pidOf, stoppedPid, isSettled: births.isSettled };
+	// Those of an earlier program of whom nobody knows any more.
+	for (const survivor of survivors) {
+		if (!survivor.group || known(survivor.child)) continue;
+		const group = new Map(survivor.group);
+		const gone = keep({ ...newcomer(), ...survivor, output: null, group });
+		watch(gone, group, group);
+		abandon(survivor.child);
+	}
+
+	return {
+		actor,
+		ended,
+		abandon,
+		abandonedGone,
+		endOf,
+		pidOf,
+		stoppedPid,
+		isSettled: () => births.isSettled() && ending.size === 0,
+	};
+}
+
+/** Its pid; of one that has left others behind, whose number may be another one's by now, its own number below zero. */
+function keyOf({ child, pid, group }: Pick<Living, 'child' | 'pid' | 'group'>): number {
+	return group === null ? pid : -child;
 }
 
 /** A child that has ended while there was no supervisor. */
 function whoIsGone(child: number, pid: number): Survivor {
-	return { child, pid, pidfd: null, isOwn: false, wasKilled: false, group: null };
+	return { child, pid, pidfd: null, isOwn: false, wasKilled: false, group: null, told: null, abandonedUntil: null };
 }
 
 /** A child of ours that an earlier program has reaped, and not told of. */
 function isReaped({ pid, pidfd }: Survivor): boolean {
-	return pidfd === null && lookUp(pid)?.parent !== process.pid;
+	if (pidfd !== null) return false;
+	const found = lookAt(pid);
+	return found === 'gone' || (typeof found === 'object' && found.parent !== process.pid);
 }
 
 /** Only a parent learns how a process ended. */

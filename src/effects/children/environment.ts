@@ -1,5 +1,7 @@
 /** The variables of -env, for each generation. */
 import { array, nullable, number, object, record, string } from 'valibot';
+import type { Log } from '../log/log.ts';
+import { inTime, isLate, lateText, start } from '../os/inTime.ts';
 import type { Variables } from '../os/spawn.ts';
 import { type Inheritance, part } from '../upgrade/inheritance.ts';
 import { bytesOf, readEnvironment } from './environmentFile.ts';
@@ -14,13 +16,14 @@ export interface EnvironmentOptions {
 	inheritance: Inheritance;
 	/** Whether a generation has children, or is to have some. */
 	isThere: (generation: number) => boolean;
+	log: Pick<Log, 'say'>;
 }
 
 /**
  * The variables of -env for each generation: read anew for it, and the same for all of its children. After a crash, what
  * is started again in an old generation gets them as they are then.
  */
-export function generationEnvironments({ path, inheritance, isThere }: EnvironmentOptions) {
+export function generationEnvironments({ path, inheritance, isThere, log }: EnvironmentOptions) {
 	const kept = new Map<number, Variables>();
 	for (const { generation, variables } of inheritance.take(environmentPart) ?? []) {
 		kept.set(
@@ -39,14 +42,16 @@ export function generationEnvironments({ path, inheritance, isThere }: Environme
 	}));
 
 	/** @throws {Error} where they can't be read */
-	return (generation: number): Variables => {
+	return async (generation: number): Promise<Variables> => {
 		if (path === '') return {};
 		const known = kept.get(generation);
 		if (known) return known;
 		for (const each of kept.keys()) if (!isThere(each)) kept.delete(each);
-		const variables = readEnvironment(path);
-		kept.set(generation, variables);
-		return variables;
+		const read = await inTime(`-env ${path}`, start, () => readEnvironment(path));
+		if (isLate(read)) throw new Error(lateText(`-env ${path}`, read));
+		for (const remark of read.remarks) log.say('warn', `-env ${path}: ${remark}`);
+		kept.set(generation, read.variables);
+		return read.variables;
 	};
 }
 

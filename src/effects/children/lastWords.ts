@@ -35,6 +35,8 @@ export function lastWordsOf(inheritance: Inheritance, isPending: (generation: nu
 		of: (child: number, unfinished: string): { lastWords?: string[] } => {
 			const own = words.get(child);
 			const lastWords = own ? linesIn(`${own.text}${unfinished}`.slice(-mostBytes)) : [];
+			// They are not told again with its end.
+			if (own) own.text = '';
 			return lastWords.length > 0 ? { lastWords } : {};
 		},
 		/** It is gone. */

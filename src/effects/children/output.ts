@@ -5,10 +5,9 @@ import type { OnReadOpts, Socket, SocketConstructorOpts } from 'node:net';
 import { array, number, object, string } from 'valibot';
 import type { Log } from '../log/log.ts';
 import type { Sink } from '../log/sink.ts';
-import { findCommand } from '../os/command.ts';
 import { closeAll, reopenBlocking } from '../os/descriptors.ts';
+import { startDiscarder } from '../os/discarder.ts';
 import { call, constants } from '../os/libc.ts';
-import { spawnProcess } from '../os/spawn.ts';
 import { type Inheritance, part } from '../upgrade/inheritance.ts';
 import type { LastWords } from './lastWords.ts';
 
@@ -159,13 +158,7 @@ export function outputsOf({ sink, log, inheritance, lastWords }: OutputsOptions)
 				if (process.geteuid?.() === 0) fchownSync(fd, 0, 0);
 				fds.push(reopenBlocking(fd), openSync('/dev/null', fs.O_WRONLY));
 				const [pipe = 0, nowhere = 0] = fds;
-				spawnProcess({
-					path: findCommand('cat', process.env.PATH ?? '/bin:/usr/bin'),
-					args: [],
-					env: {},
-					fds: [pipe, nowhere, nowhere],
-					directory: '/',
-				});
+				startDiscarder([pipe, nowhere, nowhere]);
 			} catch {
 				// Nothing can be said any more, and nothing is served any more.
 			} finally {
@@ -229,8 +222,8 @@ function newLines(log: (lines: string) => void, begun: string) {
 		const end = chunk.lastIndexOf(10, length - 1);
 		if (end < 0) {
 			rest += chunk.toString('latin1', 0, length);
-			wasCut = rest.length >= longestLine;
-			if (wasCut) flush();
+			wasCut ||= rest.length >= longestLine;
+			if (rest.length >= longestLine) cut();
 			return;
 		}
 		const whole = rest + chunk.toString('latin1', 0, end);
@@ -241,10 +234,29 @@ function newLines(log: (lines: string) => void, begun: string) {
 		rest = chunk.toString('latin1', end + 1, length);
 	}
 
+	/** A character of UTF-8 is not parted. */
+	function cut() {
+		const end = rest.length - unfinishedCharacter(rest);
+		log(rest.slice(0, end));
+		rest = rest.slice(end);
+	}
+
 	function flush() {
 		if (rest !== '') log(rest);
 		rest = '';
 	}
 
 	return { add, end: flush, unfinished: () => rest };
+}
+
+/** How many bytes at the end begin a character of UTF-8 whose end has not come yet: 0 to 3. */
+function unfinishedCharacter(bytes: string): number {
+	for (let count = 1; count <= 3 && count <= bytes.length; count += 1) {
+		const byte = bytes.charCodeAt(bytes.length - count);
+		if (byte < 0x80) return 0;
+		if (byte < 0xc0) continue;
+		const length = byte >= 0xf0 ? 4 : byte >= 0xe0 ? 3 : 2;
+		return length > count ? count : 0;
+	}
+	return 0;
 }

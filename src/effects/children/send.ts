@@ -6,16 +6,17 @@ export interface Recipient {
 	pid: number;
 	/** Null for our own child; a stranger is watched and signalled by it. */
 	pidfd: number | null;
-	/** Others of its process group that outlive it, held by pidfd; null while it lives itself. */
+	/** Those that it has left behind, held by pidfd; null while it lives itself. */
 	group: ReadonlyMap<number, number> | null;
 	wasKilled: boolean;
 }
 
 /**
- * To a child; to all of its process group where it is to be killed, or has left it behind. A process that is stopped
- * does not see a signal that shall end it before it is told to continue.
+ * To a child; to all of its process group where it is to be killed, or where that is asked for; to those that it has left
+ * behind. A process that is stopped does not see a signal that shall end it before it is told to continue.
+ * @param toGroup -group
  */
-export function send(alive: Recipient, signal: string): void {
+export function send(alive: Recipient, signal: string, toGroup: boolean): void {
 	const { pid, pidfd, group } = alive;
 	alive.wasKilled ||= signal === 'KILL';
 	const toLeader = (name: string) => (pidfd === null ? signalProcess(pid, name) : signalPidfd(pidfd, name));
@@ -25,7 +26,7 @@ export function send(alive: Recipient, signal: string): void {
 		else {
 			ways.push(() => toLeader(name));
 			// The leader may have left the group that it was to lead.
-			if (name === 'KILL') ways.push(() => signalGroup(pid, name));
+			if (name === 'KILL' || toGroup) ways.push(() => signalGroup(pid, name));
 		}
 	}
 	allOf(ways);

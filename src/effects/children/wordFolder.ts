@@ -4,13 +4,14 @@ import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import type { Log } from '../log/log.ts';
 import type { User } from '../os/user.ts';
+import { longestUnixPath } from '../sockets/address.ts';
 import { StartError } from '../startError.ts';
 
 /** Others may pass through it, and not look around in it. */
 const mode = 0o711;
 
-/** A socket's path takes so many bytes at the most (unix(7)), its name in the folder so many. */
-const [longestPath, longestName] = [107, 32];
+/** A socket's name in the folder takes so many bytes at the most. */
+const longestName = 32;
 
 export interface WordFolderOptions {
 	run: string;
@@ -41,7 +42,13 @@ export function wordFolderFor({ run, user, known, isNeeded, log }: WordFolderOpt
 function makeWordFolder(run: string, user: User | null, known: string | null): string {
 	let problem: unknown = new Error('there is no place for it');
 	for (const path of [...(known ? [known] : []), ...placesFor(user).map((place) => join(place, nameOf(run)))]) {
-		if (Buffer.byteLength(path) + 1 + longestName > longestPath) continue;
+		const length = Buffer.byteLength(path) + 1 + longestName;
+		if (length > longestUnixPath) {
+			problem = new Error(
+				`a socket in ${path} would have a path of ${length} bytes, and ${longestUnixPath} is the most`,
+			);
+			continue;
+		}
 		try {
 			if (isOwn(path)) return path;
 			makeFolder(path);
@@ -57,10 +64,21 @@ function makeWordFolder(run: string, user: User | null, known: string | null): s
 export function removeWordFolder(path: string, run: string): void {
 	try {
 		if (basename(path) !== nameOf(run) || !isOwn(path)) return;
+		// Without an fd, where it is empty.
+		if (isRemoved(path)) return;
 		for (const name of readdirSync(path)) if (lstatSync(join(path, name)).isSocket()) unlinkSync(join(path, name));
 		rmdirSync(path);
 	} catch {
 		// Somebody else has put something into it, or has removed it.
+	}
+}
+
+function isRemoved(path: string): boolean {
+	try {
+		rmdirSync(path);
+		return true;
+	} catch {
+		return false;
 	}
 }
 
@@ -79,8 +97,8 @@ function placesFor(user: User | null): string[] {
 	const { RUNTIME_DIRECTORY = '', XDG_RUNTIME_DIR = '', SOCKETMASTER_RUN } = process.env;
 	const [own = ''] = SOCKETMASTER_RUN ? [] : RUNTIME_DIRECTORY.split(':');
 	const isRoot = process.geteuid?.() === 0;
-	const places = [own, isRoot ? '/run' : XDG_RUNTIME_DIR, tmpdir()];
-	return places.filter((place) => place.startsWith('/') && isReachable(place, user));
+	const places = [own, isRoot ? '/run' : XDG_RUNTIME_DIR, tmpdir(), '/tmp'];
+	return [...new Set(places)].filter((place) => place.startsWith('/') && isReachable(place, user));
 }
 
 function isReachable(path: string, user: User | null): boolean {

@@ -9,9 +9,9 @@ import { bootClock } from '../os/clock.ts';
 import { drain, receiveFrom } from '../os/datagram.ts';
 import { closeAll } from '../os/descriptors.ts';
 import { dispose, isDisposing } from '../os/disposal.ts';
-import { kinOf } from '../os/family.ts';
 import { newSecret } from '../os/identity.ts';
 import { constants, errno, poll, SyscallError } from '../os/libc.ts';
+import { ancestorsOf } from '../os/processTree.ts';
 import type { User } from '../os/user.ts';
 import { wordsOf } from '../os/words.ts';
 import { boundAddress } from '../sockets/address.ts';
@@ -88,7 +88,7 @@ export function childWords({
 	const notes = childNotes(kept.notes ?? []);
 	const ears = new Map<number, Ear>();
 	const extended = new Map<number, number>();
-	const doubted = new Set<number>();
+	const doubted = new Map<number, string>();
 	const { folder } = kept;
 	/** The user that children run as, where we can give a file to him. */
 	const owner = process.geteuid?.() === 0 ? user : null;
@@ -108,9 +108,13 @@ export function childWords({
 	/** What a supervisor that was killed has left of children that are gone. */
 	function sweep(folder: string) {
 		const own = new Set([ack?.path, ...[...ears.values()].map(({ path }) => path)]);
-		for (const name of readdirSync(folder)) {
-			const path = join(folder, name);
-			if (!own.has(path) && lstatSync(path, { throwIfNoEntry: false })?.isSocket()) rmSync(path, { force: true });
+		try {
+			for (const name of readdirSync(folder)) {
+				const path = join(folder, name);
+				if (!own.has(path) && lstatSync(path, { throwIfNoEntry: false })?.isSocket()) rmSync(path, { force: true });
+			}
+		} catch {
+			// They go with the folder.
 		}
 	}
 
@@ -209,14 +213,16 @@ export function childWords({
 
 	/** Only what changes something becomes a fact: so nothing grows with what a child says. */
 	function take(child: number, pid: number, text: string, sender: number | null) {
-		const lines = text.split('\n');
+		// One NUL may end it, as C's sizeof counts it (sd_notify(3) takes it too); with another one it is no text.
+		const lines = text.replace(/\0$/, '').split('\n');
+		if (lines.some((line) => line.includes('\0'))) return;
 		const note = notes.changeBy(child, lines);
 		const isBooting = phaseOf(child) === 'booting';
 		const asked = lines.find((line) => line.startsWith('EXTEND_TIMEOUT_USEC='))?.split('=')[1] ?? '';
 		const isReady = isBooting && lines.includes('READY=1');
 		const isDelayed = isBooting && /^\d+$/.test(asked);
 		if (!isReady && !isDelayed && note === null) return;
-		if (sender === null || !kinOf(sender).has(pid)) {
+		if (sender === null || !isFrom(sender, pid)) {
 			if (isReady || isDelayed) doubt(child, pid, sender, 'READY=1');
 			return;
 		}
@@ -231,6 +237,11 @@ export function childWords({
 		admit({ type: 'child.delayed', child, millis });
 	}
 
+	/** Where /proc hides the sender, the name of the socket, which the child alone knows, has to do. */
+	function isFrom(sender: number, pid: number): boolean {
+		return ancestorsOf(sender)?.has(pid) ?? true;
+	}
+
 	/** Takes what was said in time, before it is decided that it came too late. */
 	function hearNow(child: number) {
 		ears.get(child)?.hearNow();
@@ -240,17 +251,16 @@ export function childWords({
 	/** Said once of a child: it may be somebody else's doing. */
 	function doubt(child: number, pid: number, sender: number | null, what: string) {
 		if (doubted.has(child)) return;
-		doubted.add(child);
-		log.say(
-			'warn',
-			`${what} for ${pid} came from ${sender ?? 'somebody'}, which is no living process of its own: ignored`,
-		);
+		const from = `came from ${sender ?? 'somebody'}, which is no living process of its own`;
+		doubted.set(child, `its ${what} ${from}`);
+		log.say('warn', `${what === 'ack' ? 'An ack' : what} for ${pid} ${from}: ignored`);
 	}
 
-	function acknowledged(pid: number, sender: number, kin: Set<number>) {
+	/** Its socket is shared: a sender that /proc hides is not believed, unless it is the child itself. */
+	function acknowledged(pid: number, sender: number, ancestors: Set<number>) {
 		const child = childOf(pid);
 		if (child === null || phaseOf(child) !== 'booting') return;
-		if (!kin.has(pid)) return doubt(child, pid, sender, 'An ack');
+		if (!ancestors.has(pid)) return doubt(child, pid, sender, 'ack');
 		admit({ type: 'child.announced', child, by: 'ack' });
 	}
 
@@ -276,7 +286,13 @@ export function childWords({
 		if (folder !== null) removeWordFolder(folder, run);
 	}
 
-	return { prepare, hear, hearNow, forget, close, notesOf: notes.of };
+	/** What it has said, and was not believed: a sentence's end, for why it is late. */
+	function ignoredOf(child: number): { ignored?: string } {
+		const ignored = doubted.get(child);
+		return ignored === undefined ? {} : { ignored };
+	}
+
+	return { prepare, hear, hearNow, forget, close, ignoredOf, notesOf: notes.of };
 }
 
 /** One that does not hear yet: its child has no pid. */

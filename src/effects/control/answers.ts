@@ -1,5 +1,16 @@
 /** What a control socket answers, decoded: whoever listens there may be anybody. */
-import { array, boolean, type GenericSchema, nullable, number, object, picklist, safeParse, string } from 'valibot';
+import {
+	array,
+	boolean,
+	type GenericSchema,
+	nullable,
+	number,
+	object,
+	optional,
+	picklist,
+	safeParse,
+	string,
+} from 'valibot';
 import type { Receipt } from '../../machines/receipts.ts';
 import { receiptSchema } from '../journal/shapes.ts';
 import { type Answer, type AskOptions, ask, askUntilAnswered, type Lost, NoAnswer } from './client.ts';
@@ -13,11 +24,15 @@ const childSchema = () =>
 		phase: picklist(['spawning', 'booting', 'proving', 'serving', 'draining', 'killing', 'lingering']),
 		since: number(),
 		deadline: nullable(number()),
-		ready: nullable(picklist(['notify', 'ack', 'wait'])),
+		ready: nullable(picklist(['notify', 'ack', 'accept', 'wait'])),
 		status: nullable(string()),
 		stopping: boolean(),
 		mainPid: nullable(number()),
 		watchdog: boolean(),
+		accepting: optional(nullable(boolean()), null),
+		seen: optional(nullable(boolean()), null),
+		unseen: optional(nullable(string()), null),
+		left: optional(array(number()), []),
 		connections: nullable(number()),
 		peers: array(object({ address: nullable(string()), silent: nullable(number()) })),
 	});
@@ -44,10 +59,13 @@ const statusSchema = (): GenericSchema<unknown, Status> =>
 			object({
 				generation: number(),
 				state: picklist(['starting', 'serving', 'draining']),
+				program: optional(nullable(string()), null),
+				directory: optional(nullable(string()), null),
 				children: array(childSchema()),
 			}),
 		),
 		respawns: array(object({ generation: number(), index: number(), at: number(), attempt: number() })),
+		restart: optional(nullable(number()), null),
 		last: nullable(receiptSchema()),
 		journal: nullable(object({ path: string(), size: number(), seq: number() })),
 		upgrades: object({ done: number(), failed: number(), failure: nullable(string()) }),

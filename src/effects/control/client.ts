@@ -29,6 +29,9 @@ export class NoAnswer extends Error {
 	}
 }
 
+/** The same of one that was there when it was asked first. */
+export class Ended extends NoAnswer {}
+
 export interface Answer {
 	status: number;
 	/** As JSON, or as text where it is none. */
@@ -103,6 +106,7 @@ export interface Lost {
 export async function askUntilAnswered(path: string, url: string, options: AskOptions & Lost = {}): Promise<Answer> {
 	const { signal, answerOf } = options;
 	let since: number | null = null;
+	let wasThere = false;
 	for (;;) {
 		try {
 			const answer = (since !== null && (await answerOf?.())) || (await ask(path, url, options));
@@ -110,6 +114,9 @@ export async function askUntilAnswered(path: string, url: string, options: AskOp
 			return answer;
 		} catch (error) {
 			if (!(error instanceof NoAnswer) || (options.isLast && error.isGone)) throw error;
+			// It has taken the connection, and its socket is gone now: it has ended meanwhile.
+			if (error.isGone && wasThere && options.isFirst) throw new Ended(error.message, { cause: error.cause });
+			wasThere ||= !['ENOENT', 'ECONNREFUSED'].includes(error.code);
 			// One that was waited with may have been there for long: it is counted from now.
 			since ??= performance.now();
 			const longest = options.isFirst ? firstPatienceFor(error.code) : error.isGone ? shortPatience : patience;

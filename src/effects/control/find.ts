@@ -1,6 +1,9 @@
 /** Which supervisor is meant. */
 import { existsSync, readdirSync, statSync } from 'node:fs';
-import { join } from 'node:path';
+import { readFile } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import { inTime, isLate, look } from '../os/inTime.ts';
+import { allPids } from '../os/proc.ts';
 import { harmless } from '../terminal/words.ts';
 import { askStatus } from './answers.ts';
 import { NoAnswer } from './client.ts';
@@ -35,7 +38,59 @@ export async function findControl(named: string | undefined, env: NodeJS.Process
 	if (others.length > 0) throw new Several(found);
 	if (only) return only.path;
 	const places = folders(env).map((each) => `${each}/*/control`);
-	throw new NoAnswer(`no supervisor answers at ${places.join(' or ')}`);
+	throw new NoAnswer(`no supervisor answers at ${places.join(' or ')}${await supervisorsText()}`);
+}
+
+/** So many supervisors are named. */
+const mostNamed = 5;
+
+/** Those of ours that run all the same: where they can be asked, or that they can't. Empty where there is none. */
+async function supervisorsText(): Promise<string> {
+	const own = process.geteuid?.();
+	const found: { pid: number; words: string[] }[] = [];
+	for (const pid of allPids()) {
+		const words = isOf(pid, own) ? await supervisorWords(pid) : null;
+		if (words !== null) found.push({ pid, words });
+	}
+	const sentences = found.slice(0, mostNamed).map(({ pid, words }) => {
+		const control = flagIn(words, 'control');
+		if (control === null) return `supervisor ${pid} runs without -control=PATH: it takes signals alone`;
+		return `supervisor ${pid} was started with -control=${harmless(control)}`;
+	});
+	const more = found.length > mostNamed ? [`${found.length - mostNamed} more run`] : [];
+	return [...sentences, ...more].map((text) => `; ${text}`).join('');
+}
+
+/** Root may ask all. */
+function isOf(pid: number, user: number | undefined): boolean {
+	if (user === 0) return true;
+	try {
+		return statSync(`/proc/${pid}`).uid === user;
+	} catch {
+		return false;
+	}
+}
+
+/** What follows the program's name in its command line, where that is a supervisor's. */
+async function supervisorWords(pid: number): Promise<string[] | null> {
+	try {
+		const text = await inTime(String(pid), look, () => readFile(`/proc/${pid}/cmdline`, 'utf8'));
+		if (isLate(text)) return null;
+		const words = text.split('\0');
+		const at = words.findIndex((word) => basename(word) === 'socketmaster');
+		// The shell's own, or Node and its flags, stand before it.
+		const isProgram = at === 0 || (at > 0 && words.slice(1, at).every((word) => word.startsWith('-')));
+		return isProgram && words[at + 1]?.startsWith('-') ? words.slice(at + 1) : null;
+	} catch {
+		return null;
+	}
+}
+
+function flagIn(words: string[], name: string): string | null {
+	const at = words.findIndex((word) => new RegExp(`^--?${name}(=|$)`).test(word));
+	const word = words[at];
+	if (word === undefined) return null;
+	return word.includes('=') ? word.slice(word.indexOf('=') + 1) : (words[at + 1] ?? null);
 }
 
 function pathOf(given: string, env: NodeJS.ProcessEnv): string {

@@ -9,7 +9,7 @@ export interface MetricsOptions {
 	log: LogCounts;
 }
 
-const states = ['starting', 'running', 'rotating', 'draining', 'stopping', 'stopped'];
+const states = ['starting', 'running', 'rotating', 'draining', 'unserved', 'stopping', 'stopped'];
 
 type Sample = [labels: Record<string, string | number>, value: number];
 
@@ -55,6 +55,16 @@ export function metricsText({ status, tally, log }: MetricsOptions): string {
 				return isKnown ? [[{ generation }, counts.reduce((sum, count) => sum + count, 0)]] : [];
 			}),
 		),
+		metric(
+			'draining_accepting_children',
+			'gauge',
+			'Children of a generation that were told to leave and accept new connections all the same.',
+			generations.flatMap(({ generation, state, children }): Sample[] => {
+				const isKnown = children.every(({ phase, accepting }) => phase !== 'draining' || accepting !== null);
+				if (state !== 'draining' || !isKnown) return [];
+				return [[{ generation }, children.filter(({ accepting }) => accepting === true).length]];
+			}),
+		),
 		metric('accept_queue_connections', 'gauge', 'Connections that wait to be accepted.', queues('queue')),
 		metric('accept_backlog_connections', 'gauge', 'Connections that may wait to be accepted.', queues('backlog')),
 		metric('rotation_queued', 'gauge', '1 where a further rotation is asked for.', [[{}, status.queued ? 1 : 0]]),
@@ -64,6 +74,9 @@ export function metricsText({ status, tally, log }: MetricsOptions): string {
 			'Rotations by what became of them.',
 			Object.entries(tally.rotations).map(([verdict, count]) => [{ verdict }, count]),
 		),
+		metric('rotations_unverified_total', 'counter', 'Rotations onto a generation that was not seen to accept.', [
+			[{}, tally.unverified],
+		]),
 		readyHistogram(tally),
 		metric('respawns_total', 'counter', 'Children that took the place of one that was lost.', [[{}, tally.respawns]]),
 		metric('upgrades_total', 'counter', 'Upgrades of the supervisor.', [

@@ -5,14 +5,16 @@ import type { Fact, Happening, Request } from '../../machines/facts.ts';
 import type { Receipt } from '../../machines/receipts.ts';
 import type { LogCounts } from '../log/sink.ts';
 import { wordsOf } from '../os/words.ts';
-import { connectionsOf, type Held } from './connections.ts';
 import { factStream } from './facts.ts';
+import { connectionsOf } from './heldConnections.ts';
 import { metricsText } from './metrics.ts';
 import { refuse, say, send } from './reply.ts';
-import { type Subject, statusOf } from './status.ts';
+import { type Looked, type Subject, statusOf } from './status.ts';
 
 export interface RequestsOptions extends Subject {
 	admit: (happening: Happening) => void;
+	/** Whether a child accepts new connections; null where that can't be seen. */
+	accepts: (pid: number) => Promise<boolean | null>;
 	/** What the log has taken so far. */
 	logCounts: () => LogCounts;
 	/** The last facts before this one. */
@@ -20,6 +22,9 @@ export interface RequestsOptions extends Subject {
 	/** The charts have failed, and another program is about to take over. */
 	isFaulty: () => boolean;
 }
+
+/** So many children are looked at for a status: others are not spoken of. */
+const mostLooked = 200;
 
 const stopSchema = () => strictObject({ kill: optional(pipe(number(), safeInteger(), minValue(0))) });
 const nothingSchema = () => strictObject({});
@@ -32,7 +37,7 @@ export function requestsOf(options: RequestsOptions) {
 	const waiting = new Map<ServerResponse, number>();
 	const upgrading = new Set<ServerResponse>();
 	const facts = factStream({ run: options.run, seq: options.seq, roster: () => past().roster, recent: options.recent });
-	let counting: Promise<Held | null> | null = null;
+	let looking: Promise<Looked> | null = null;
 
 	const routes: Record<string, Record<string, Act>> = {
 		'/status': { GET: (request, response) => orRefuse(response, tellStatus(request, response)) },
@@ -77,12 +82,11 @@ export function requestsOf(options: RequestsOptions) {
 
 	async function tellStatus({ url = '' }: IncomingMessage, response: ServerResponse) {
 		const isBrief = new URLSearchParams(url.split('?')[1]).has('brief');
-		const held = isBrief ? null : await countConnections();
-		say(response, 200, statusOf(options, held));
+		say(response, 200, statusOf(options, isBrief ? null : await look()));
 	}
 
 	async function tellMetrics(response: ServerResponse) {
-		const status = statusOf(options, await countConnections());
+		const status = statusOf(options, await look());
 		const text = metricsText({ status, tally: past().tally, log: options.logCounts() });
 		send(response, 200, 'text/plain; version=0.0.4; charset=utf-8', text);
 	}
@@ -92,14 +96,26 @@ export function requestsOf(options: RequestsOptions) {
 	}
 
 	/** Who asks while it is done shares what comes of it. */
-	function countConnections(): Promise<Held | null> {
-		counting ??= connectionsOf(
-			options.listeners,
-			(past().roster?.children ?? []).flatMap(({ pid }) => pid ?? []),
-		).finally(() => {
-			counting = null;
+	function look(): Promise<Looked> {
+		looking ??= lookAtChildren().finally(() => {
+			looking = null;
 		});
-		return counting;
+		return looking;
+	}
+
+	async function lookAtChildren(): Promise<Looked> {
+		const children = past().roster?.children ?? [];
+		const held = await connectionsOf(
+			options.listeners,
+			children.flatMap(({ pid }) => pid ?? []),
+		);
+		const accepting = new Map<number, boolean | null>();
+		// Those that should accept no more, and those that did not accept when they were looked at last.
+		const wanted = children.flatMap(({ pid, phase, unseen }) =>
+			pid !== null && (phase === 'draining' || (phase === 'serving' && unseen !== null)) ? pid : [],
+		);
+		for (const pid of wanted.slice(0, mostLooked)) accepting.set(pid, await options.accepts(pid));
+		return { held, accepting };
 	}
 
 	/** The number is known when the charts have decided. */

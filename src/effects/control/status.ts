@@ -3,12 +3,13 @@ import type { Past } from '../../machines/past.ts';
 import { patienceWith } from '../../machines/patience.ts';
 import type { Receipt } from '../../machines/receipts.ts';
 import { type Phase, type Roster, type RosterChild, stateOf } from '../../machines/roster.ts';
+import { verificationDeadline } from '../../machines/verification.ts';
 import type { ChildNotes } from '../children/notes.ts';
 import { bootClock } from '../os/clock.ts';
 import { unixQueue } from '../sockets/diag.ts';
 import type { Listener } from '../sockets/listener.ts';
 import { tcpQueue } from '../sockets/socket.ts';
-import type { Held } from './connections.ts';
+import type { Held } from './heldConnections.ts';
 
 export interface ChildStatus {
 	child: number;
@@ -24,6 +25,14 @@ export interface ChildStatus {
 	stopping: boolean;
 	mainPid: number | null;
 	watchdog: boolean;
+	/** Of one that was told to leave: whether it accepts new connections all the same; null of others, and where that can't be seen. */
+	accepting: boolean | null;
+	/** Whether it was seen to accept; null before, false where that can't be seen. */
+	seen: boolean | null;
+	/** A sentence that says that it does not accept, and where it listens instead; null where that was not seen. */
+	/** Processes that it has left behind, which are waited for. */
+	left: number[];
+	unseen: string | null;
 	/** Established ones that it holds of the listeners; null where they can't be counted, or were not asked for. */
 	connections: number | null;
 	/** Who is at their other ends, the longest silent first; at most 1,000 in a status. */
@@ -41,7 +50,16 @@ export interface Status {
 	state: string;
 	queued: boolean;
 	listeners: { uri: string; address: string; fd: number; queue: number | null; backlog: number | null }[];
-	generations: { generation: number; state: 'starting' | 'serving' | 'draining'; children: ChildStatus[] }[];
+	generations: {
+		generation: number;
+		state: 'starting' | 'serving' | 'draining';
+		/** The real paths of what was started and of where it was started; null where they are not known. */
+		program: string | null;
+		directory: string | null;
+		children: ChildStatus[];
+	}[];
+	/** When another generation is started while none serves, in milliseconds since 1970; null where none is to. */
+	restart: number | null;
 	respawns: { generation: number; index: number; at: number; attempt: number }[];
 	last: Receipt | null;
 	journal: { path: string; size: number; seq: number } | null;
@@ -64,8 +82,16 @@ export interface Subject {
 
 const [firstFd, mostPeers] = [3, 1000];
 
-/** @param held by pid; null where connections were not asked for, or can't be counted */
-export function statusOf(subject: Subject, held: Held | null): Status {
+/** What was looked for. */
+export interface Looked {
+	/** By pid; null where connections can't be counted. */
+	held: Held | null;
+	/** The same, of those that were told to leave. */
+	accepting: ReadonlyMap<number, boolean | null>;
+}
+
+/** @param looked null where it was not asked for */
+export function statusOf(subject: Subject, looked: Looked | null): Status {
 	const { receipts, roster, tally } = subject.past();
 	const { run, version, since, listeners, journal } = subject;
 	const size = journal?.size() ?? null;
@@ -83,13 +109,14 @@ export function statusOf(subject: Subject, held: Held | null): Status {
 			fd: firstFd + place,
 			...(queueOf(listener) ?? { queue: null, backlog: null }),
 		})),
-		generations: roster ? generationsOf(roster, subject, held) : [],
+		generations: roster ? generationsOf(roster, subject, looked) : [],
 		respawns: (roster?.respawns ?? []).map(({ generation, index, at, millis, attempt }) => ({
 			generation,
 			index,
 			at: at + millis,
 			attempt,
 		})),
+		restart: roster?.restart ? roster.restart.at + roster.restart.millis : null,
 		last: receipts.kept.findLast(({ verdict }) => verdict !== 'pending') ?? null,
 		journal: journal && size !== null ? { path: journal.path, size, seq: subject.seq() } : null,
 		upgrades: { done: tally.upgrades, failed: tally.upgradesFailed, failure: tally.upgradeFailure },
@@ -102,14 +129,17 @@ export function queueOf({ fd, inode }: Listener): { queue: number; backlog: numb
 	return tcpQueue(fd) ?? unixQueue(inode);
 }
 
-function generationsOf(roster: Roster, { notesOf }: Subject, held: Held | null): Status['generations'] {
+function generationsOf(roster: Roster, { notesOf }: Subject, looked: Looked | null): Status['generations'] {
 	const { children, respawns } = roster;
 	const numbers = [...new Set([...children, ...respawns].map(({ generation }) => generation))].sort((a, b) => a - b);
 	const sinceBoot = Date.now() - bootClock();
+	const held = looked?.held ?? null;
 	let left = mostPeers;
 	return numbers.map((generation) => ({
 		generation,
 		state: stateIn(roster, generation),
+		program: firstIn(children, generation)?.program ?? null,
+		directory: firstIn(children, generation)?.directory ?? null,
 		children: children
 			.filter((child) => child.generation === generation)
 			.map((child) => {
@@ -130,11 +160,19 @@ function generationsOf(roster: Roster, { notesOf }: Subject, held: Held | null):
 					deadline: deadline === null ? null : deadline + sinceBoot,
 					ready,
 					...notesOf(child.child),
+					accepting: looked?.accepting.get(pid ?? 0) ?? null,
+					seen: child.isSeen,
+					left: child.left,
+					unseen: looked?.accepting.get(pid ?? 0) === true ? null : child.unseen,
 					connections: held === null ? null : (own?.length ?? null),
 					peers,
 				};
 			}),
 	}));
+}
+
+function firstIn(children: RosterChild[], generation: number): RosterChild | undefined {
+	return children.find((child) => child.generation === generation);
 }
 
 /** One that goes on though it is not whole serves when somebody of it is up. */
@@ -146,8 +184,10 @@ function stateIn({ candidate, serving, isWhole, children }: Roster, generation: 
 }
 
 /** When a child is to be up, or gone: in milliseconds since boot; null where nobody waits. */
-function deadlineOf({ phase, clock, deadline, isRejected }: RosterChild, { plan }: Roster): number | null {
+function deadlineOf(child: RosterChild, { plan }: Roster): number | null {
+	const { phase, clock, deadline, isRejected, isSeen } = child;
 	if (clock === null) return null;
+	if (phase === 'proving') return verificationDeadline({ plan, deadline, born: clock, isHidden: isSeen === false });
 	if (phase === 'booting') return deadline ?? clock + plan.start;
 	if (phase !== 'draining' && phase !== 'lingering') return null;
 	const patience = patienceWith(plan, isRejected);

@@ -2,8 +2,8 @@
 import { statSync } from 'node:fs';
 import { setImmediate } from 'node:timers/promises';
 import type { Line, Source } from '../../machines/wire.ts';
+import type { Header } from '../journal/lineShapes.ts';
 import { lineReader } from '../journal/lines.ts';
-import type { Header } from '../journal/shapes.ts';
 import { linesOf } from '../journal/tail.ts';
 import { bootId } from '../os/identity.ts';
 import { onEnd, openPidfd } from '../os/pidfd.ts';

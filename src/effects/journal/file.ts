@@ -11,7 +11,7 @@ import {
 	writeSync,
 } from 'node:fs';
 import { call, errno, SyscallError } from '../os/libc.ts';
-import { allPids, environmentOf } from '../os/proc.ts';
+import { environments } from '../os/proc.ts';
 import { wordsOf } from '../os/words.ts';
 import { type JournalContent, OlderJournal, readJournal } from './lines.ts';
 
@@ -43,8 +43,8 @@ export function openJournal(path: string): { fd: number; bytes: Buffer } {
  * Reads a journal, and cuts it to what was understood; what was not is kept in PATH.bad unless it is just a torn line.
  * @throws {Error} when it is no journal, or of another format; then it is left as it is
  */
-export function readSound(fd: number, path: string, bytes: Buffer): JournalContent {
-	const content = readUnderstood(bytes);
+export async function readSound(fd: number, path: string, bytes: Buffer): Promise<JournalContent> {
+	const content = await readUnderstood(bytes);
 	const { soundLength } = content;
 	if (soundLength === bytes.length) return content;
 	if (bytes.includes(10, soundLength)) {
@@ -56,17 +56,19 @@ export function readSound(fd: number, path: string, bytes: Buffer): JournalConte
 }
 
 /** An older program's journal holds nobody up where nobody of its supervisor lives: then there is nothing to go on with. */
-function readUnderstood(bytes: Buffer): JournalContent {
+async function readUnderstood(bytes: Buffer): Promise<JournalContent> {
 	try {
 		return readJournal(bytes);
 	} catch (error) {
-		if (!(error instanceof OlderJournal) || isAnybodyOf(error.run)) throw error;
+		if (!(error instanceof OlderJournal) || (await isAnybodyOf(error.run))) throw error;
 		return { header: null, lines: [], soundLength: 0, problems: [`${error.message}; a new one begins`] };
 	}
 }
 
-function isAnybodyOf(run: string): boolean {
-	return allPids().some((pid) => environmentOf(pid).includes(`SOCKETMASTER_RUN=${run}`));
+async function isAnybodyOf(run: string): Promise<boolean> {
+	const { variables, late } = await environments();
+	// One that does not answer may be one of them.
+	return late.length > 0 || [...variables.values()].some((own) => own.includes(`SOCKETMASTER_RUN=${run}`));
 }
 
 /** Why not all of it could be kept, and so nothing is; null where it was. To serve matters more. */

@@ -1,5 +1,15 @@
 /** The journal: every fact as one JSON line, appended in one write before anybody acts on it. */
-import { closeSync, fstatSync, ftruncateSync, lstatSync, renameSync, unlinkSync, writeSync } from 'node:fs';
+import {
+	closeSync,
+	type FSWatcher,
+	fstatSync,
+	ftruncateSync,
+	lstatSync,
+	renameSync,
+	unlinkSync,
+	watch,
+	writeSync,
+} from 'node:fs';
 import { nullable, number } from 'valibot';
 import type { Fact } from '../../machines/facts.ts';
 import { evolvePast, type Past } from '../../machines/past.ts';
@@ -7,7 +17,7 @@ import { stateOf } from '../../machines/roster.ts';
 import { wordsOf } from '../os/words.ts';
 import { type Inheritance, part } from '../upgrade/inheritance.ts';
 import { createPrivate, lock } from './file.ts';
-import type { Header, JournalLine } from './shapes.ts';
+import type { Header, JournalLine } from './lineShapes.ts';
 
 export interface Journal {
 	/** Appends a fact. Never throws: a disk that fails is reported once, and supervision goes on. */
@@ -66,7 +76,8 @@ export function fileJournal({ path, fd: opened, header, start, report, inheritan
 	let last: Fact | null = null;
 	let isBroken = false;
 	let hasHeader = false;
-	let place: 'there' | 'removed' | 'taken' | 'hidden' = 'there';
+	let place: 'there' | 'removed' | 'changed' | 'taken' | 'hidden' = 'there';
+	let watcher: FSWatcher | null = null;
 	/** A checkpoint knows nothing of it. */
 	let isUpgrading = false;
 	inheritance.leave(journalPart, () => ({ state: fd, fds: [fd] }));
@@ -74,13 +85,15 @@ export function fileJournal({ path, fd: opened, header, start, report, inheritan
 		append(header);
 		hasHeader = true;
 	});
+	watchFile();
 
 	/** All of the line, or nothing of it. */
 	function append(line: JournalLine) {
 		const bytes = Buffer.from(`${JSON.stringify(line)}\n`);
 		const written = writeSync(fd, bytes);
 		if (written < bytes.length) {
-			ftruncateSync(fd, size);
+			// Somebody may have shortened it meanwhile.
+			ftruncateSync(fd, Math.max(0, fstatSync(fd).size - written));
 			throw new Error('no space left on device');
 		}
 		size += bytes.length;
@@ -122,26 +135,54 @@ export function fileJournal({ path, fd: opened, header, start, report, inheritan
 		if (isQuiet && place === 'there' && size > nextCompaction) compact(last);
 	}
 
-	/** A start after a crash would find nothing where somebody has removed the file. Tried with each fact, and said once. */
+	/**
+	 * A start after a crash would find nothing where somebody has removed the file, or emptied it (logrotate's copytruncate).
+	 * Tried with each fact, and said once.
+	 */
 	function keep(fact: Fact) {
 		const before = place;
-		let why = '';
+		let [what, why] = ['', ''];
 		try {
-			const { dev, ino } = fstatSync(fd);
+			const { dev, ino, size: length } = fstatSync(fd);
 			const found = lstatSync(path, { throwIfNoEntry: false });
-			place = found === undefined ? 'removed' : found.dev === dev && found.ino === ino ? 'there' : 'taken';
-			if (place === 'removed') {
+			const isOther = found !== undefined && (found.dev !== dev || found.ino !== ino);
+			const isOurs = length === size || isBroken;
+			place = found === undefined ? 'removed' : isOther ? 'taken' : isOurs ? 'there' : 'changed';
+			if (place === 'removed' || place === 'changed') {
+				what = place === 'removed' ? 'removed' : length < size ? 'truncated' : 'written to';
 				replace(fact);
 				place = 'there';
-				return report(`Somebody has removed the journal ${path}; it is written anew`);
+				return report(`Somebody has ${what} the journal ${path}; it is written anew`);
 			}
 		} catch (error) {
 			why = wordsOf(error);
-			if (place !== 'removed') place = 'hidden';
+			if (what === '') place = 'hidden';
 		}
 		if (place === before || place === 'there') return;
 		if (place === 'taken') report(`Somebody has put another file at ${path}: a start after a crash goes by that one`);
-		else report(`The journal is not at ${path} any more, and can't be written anew: ${why}`);
+		else if (place === 'hidden') report(`The journal ${path} can't be looked at: ${why}`);
+		else report(`Somebody has ${what} the journal ${path}, and it can't be written anew: ${why}`);
+	}
+
+	/** What is truncated or removed is noticed at once: the next fact may be long in coming, and a crash comes first. */
+	function watchFile() {
+		watcher?.close();
+		try {
+			watcher = watch(path, { persistent: false }, () => {
+				if (isChanged()) rest();
+			}).on('error', () => watcher?.close());
+		} catch {
+			// Where it can't be watched it is noticed with the next fact.
+			watcher = null;
+		}
+	}
+
+	function isChanged(): boolean {
+		try {
+			return fstatSync(fd).size !== size || lstatSync(path, { throwIfNoEntry: false }) === undefined;
+		} catch {
+			return false;
+		}
 	}
 
 	function attempt(work: () => void) {
@@ -180,6 +221,7 @@ export function fileJournal({ path, fd: opened, header, start, report, inheritan
 			closeSync(fd);
 			fd = nextFd;
 			size = bytes.length;
+			watchFile();
 		} catch (error) {
 			closeSync(nextFd);
 			unlinkSync(next);

@@ -2,7 +2,7 @@
 import { type GenericSchema, safeParse } from 'valibot';
 import type { Fact, FactType } from '../../machines/facts.ts';
 import { journalFormat } from '../../machines/wire.ts';
-import { type Checkpoint, type Header, type JournalLine, newSchemas } from './shapes.ts';
+import { type Checkpoint, type Header, type JournalLine, newSchemas } from './lineShapes.ts';
 
 /** What a journal holds, in order, and what of it could not be read. */
 export interface JournalContent {
@@ -57,7 +57,7 @@ export function lineReader() {
 	const schemas = newSchemas();
 	let hasStarted = false;
 	let last = 0;
-	const factSchema = (type: unknown) =>
+	const factSchema = (type: unknown): GenericSchema<unknown, Fact> | undefined =>
 		typeof type === 'string' && Object.hasOwn(schemas.facts, type) ? schemas.facts[type as FactType] : undefined;
 
 	return (raw: string, number: number): JournalLine | string => {
@@ -73,9 +73,10 @@ export function lineReader() {
 		if (!line || header) return `line ${number} is no fact`;
 		hasStarted ||= 'checkpoint' in line || line.type === 'supervisor.started' || line.type === 'supervisor.recovered';
 		if (!hasStarted) return `line ${number} is a fact before the start`;
-		const schema = 'checkpoint' in line ? schemas.checkpoint : factSchema(line.type);
+		const schema: GenericSchema<unknown, Checkpoint | Fact> | undefined =
+			'checkpoint' in line ? schemas.checkpoint : factSchema(line.type);
 		if (!schema) return `line ${number} is no fact`;
-		const { success, output } = safeParse(schema as GenericSchema<unknown, Checkpoint | Fact>, line);
+		const { success, output } = safeParse(schema, line);
 		if (!success) return `line ${number} is no fact of a known shape`;
 		// A checkpoint may stand for no more than what is there.
 		if (output.seq < last || (output.seq === last && !('checkpoint' in output)))

@@ -9,13 +9,14 @@ import type { KeptWords } from '../children/words.ts';
 import { bootClock } from '../os/clock.ts';
 import { bootId } from '../os/identity.ts';
 import { errno, SyscallError } from '../os/libc.ts';
-import { openPidfd, takeFdIfOpen } from '../os/pidfd.ts';
-import { allPids, environmentOf, fileOf, lookUp, mayLookAt, tick } from '../os/proc.ts';
+import { findProcess, takeFdIfOpen } from '../os/pidfd.ts';
+import { allPids, environments, fdsAmong, fileOf, lookUp, mayLookAt, tick } from '../os/proc.ts';
 import type { User } from '../os/user.ts';
+import { listOf } from '../os/words.ts';
 import type { Listener } from '../sockets/listener.ts';
+import { type Header, pastOf } from './lineShapes.ts';
 import type { JournalContent } from './lines.ts';
 import { nobody, type Relative, relativesOf, takeListening, takePipes, takeWords } from './relatives.ts';
-import { type Header, pastOf } from './shapes.ts';
 
 /** What the journal's facts amount to, and the number of the last one. */
 export function foldJournal({ lines }: JournalContent): { past: Past; seq: number } {
@@ -45,11 +46,13 @@ export interface Recovered {
 export interface Denied {
 	denied: number[];
 	why: string;
+	/** They are children; else a process of such a number lives, which may be another one by now. */
+	isCertain: boolean;
 }
 
 /** Only what children of children have kept. */
 export interface Orphaned {
-	orphaned: { pipes: OpenPipe[]; listeners: Listener[] };
+	orphaned: { pipes: OpenPipe[]; listeners: Listener[]; orphans: number[] };
 	/** Who they are. */
 	pids: number[];
 }
@@ -57,24 +60,45 @@ export interface Orphaned {
 /**
  * Takes over what the last supervisor has left.
  * @param user whose processes its children are; null is ours
+ * @param say is told what can't be seen
  * @returns null when there is nothing
  * @throws {Error} when the last supervisor is still alive
  */
-export function recover(header: Header, folded: Roster, user: User | null): Recovered | Denied | Orphaned | null {
+export async function recover(
+	header: Header,
+	folded: Roster,
+	user: User | null,
+	say: (text: string) => void,
+): Promise<Recovered | Denied | Orphaned | null> {
 	if (header.boot === '' || header.boot !== bootId()) return null;
 	const last = lookUp(header.pid);
 	if (header.pid !== process.pid && last?.isAlive && last.startTime === header.startTime) {
 		throw new Error(`its supervisor ${header.pid} is still alive`);
 	}
-	const roster = withUnrecorded(folded, header.run);
+	const { variables, late } = await environments();
+	if (late.length > 0) say(lateText(late));
+	const roster = withUnrecorded(folded, header.run, variables);
+	const hidden: number[] = [];
 	const held: (RosterChild & { pid: number; pidfd: number })[] = [];
 	for (const child of roster.children) {
 		const { pid, startTime } = child;
-		const pidfd = pid !== null && startTime !== null ? openPidfd(pid, startTime) : null;
-		if (pidfd !== null) held.push({ ...child, pid: pid ?? 0, pidfd });
+		if (pid === null || startTime === null) continue;
+		const pidfd = findProcess(pid, startTime);
+		if (pidfd === 'hidden') hidden.push(pid);
+		else if (pidfd !== 'gone') held.push({ ...child, pid, pidfd });
 	}
-	const relatives = relativesOf(header.run, held);
-	if (held.length === 0) return takeOrphaned(header, relatives);
+	if (hidden.length > 0) {
+		for (const { pidfd } of held) closeSync(pidfd);
+		const why = '/proc hides them (hidepid=, ProtectProc=): it takes CAP_SYS_PTRACE';
+		return { denied: [...hidden, ...held.map(({ pid }) => pid)], why, isCertain: held.length > 0 };
+	}
+	const inodes = new Set(header.listeners.map(({ inode }) => inode));
+	const gone = new Set(
+		roster.children.flatMap(({ pid }) => (pid !== null && !held.some((each) => each.pid === pid) ? pid : [])),
+	);
+	const kin = { run: header.run, survivors: held, gone, listeners: inodes, environments: variables };
+	const relatives = relativesOf(kin);
+	if (held.length === 0) return takeOrphaned(header, relatives, inodes);
 	let pipes: OpenPipe[] = [];
 	try {
 		for (const each of held) requireRight(each);
@@ -93,6 +117,8 @@ export function recover(header: Header, folded: Roster, user: User | null): Reco
 			isOwn: false,
 			wasKilled: false,
 			group: null,
+			told: null,
+			abandonedUntil: null,
 		}));
 		const listeners = header.listeners.flatMap((listener) => takeListening(listener, relatives) ?? []);
 		const words = { folder: header.words, ...takeWords(header.words, relatives, user) };
@@ -102,8 +128,12 @@ export function recover(header: Header, folded: Roster, user: User | null): Reco
 		for (const { pidfd } of held) closeSync(pidfd);
 		for (const { fd } of pipes) closeSync(fd);
 		const why = `${error.message} (it takes CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH, or the same user and ptrace allowed)`;
-		return { denied: held.map(({ pid }) => pid), why };
+		return { denied: held.map(({ pid }) => pid), why, isCertain: true };
 	}
+}
+
+function lateText(pids: number[]): string {
+	return `Whose ${listOf(pids)} are can't be seen, as they do not answer: what they may hold of an earlier supervisor is not taken over`;
 }
 
 /** What was spawned while the journal could not be written. */
@@ -112,13 +142,13 @@ export function unknownText(pids: number[]): string {
 }
 
 /** Children that were about to be spawned are looked for among all processes; whoever is not found never was. */
-function withUnrecorded(roster: Roster, run: string): Roster {
+function withUnrecorded(roster: Roster, run: string, variables: ReadonlyMap<number, string[]>): Roster {
 	const pipes = new Set(roster.children.map(({ pipe }) => pipe));
 	let rest = roster;
 	const born: RosterChild[] = [];
 	for (const child of roster.children) {
 		if (child.pid !== null) continue;
-		const found = findSpawned(run, child, pipes);
+		const found = findSpawned(run, child, pipes, variables);
 		rest = withoutChildThatNeverWas(rest, child);
 		if (found) born.push({ ...child, ...found, phase: 'booting' });
 	}
@@ -131,16 +161,21 @@ function withUnrecorded(roster: Roster, run: string): Roster {
 const slack = 2000;
 
 /** A child leads its process group, its own children do not: their environment alone would not tell them apart. */
-function findSpawned(run: string, { child, since }: RosterChild, known: Set<number | null>) {
+function findSpawned(
+	run: string,
+	{ child, since }: RosterChild,
+	known: Set<number | null>,
+	variables: ReadonlyMap<number, string[]>,
+) {
 	const wanted = [`SOCKETMASTER_RUN=${run}`, `SOCKETMASTER_CHILD=${child}`];
 	const earliest = bootClock() - (Date.now() - since) - slack;
 	for (const pid of allPids()) {
 		const stat = lookUp(pid);
 		if (stat?.group !== pid) continue;
-		const environment = environmentOf(pid);
+		const environment = variables.get(pid) ?? [];
 		if (!wanted.every((entry) => environment.includes(entry))) continue;
 		// A child of the child may lead a group too.
-		if (environmentOf(stat.parent).includes(`SOCKETMASTER_RUN=${run}`)) continue;
+		if (variables.get(stat.parent)?.includes(`SOCKETMASTER_RUN=${run}`)) continue;
 		const pipe = Number(fileOf(pid, 1)?.match(/^pipe:\[(\d+)\]$/)?.[1] ?? 0);
 		// Another child may have left one that says it is this child: before its time, or with that one's pipe.
 		if (known.has(pipe) || stat.startTime * tick < earliest) continue;
@@ -157,14 +192,16 @@ function requireRight({ pid, pidfd }: { pid: number; pidfd: number }) {
 }
 
 /** With no child left to go on with, what theirs print is read all the same, and the sockets they hold are ours. */
-function takeOrphaned({ listeners }: Header, relatives: Relative[]): Orphaned | null {
+function takeOrphaned({ listeners }: Header, relatives: Relative[], inodes: ReadonlySet<number>): Orphaned | null {
 	if (relatives.length === 0) return null;
 	const pids = relatives.map(({ pid }) => pid);
+	const holders = pids.filter((pid) => (fdsAmong(pid, inodes) ?? []).length > 0);
 	try {
 		// Their children's numbers are used again.
 		const pipes = takePipes(relatives, []).map((pipe) => ({ ...pipe, child: nobody }));
-		return { orphaned: { pipes, listeners: listeners.flatMap((each) => takeListening(each, relatives) ?? []) }, pids };
+		const taken = listeners.flatMap((each) => takeListening(each, relatives) ?? []);
+		return { orphaned: { pipes, listeners: taken, orphans: holders }, pids };
 	} catch {
-		return { orphaned: { pipes: [], listeners: [] }, pids };
+		return { orphaned: { pipes: [], listeners: [], orphans: holders }, pids };
 	}
 }

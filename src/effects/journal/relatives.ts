@@ -6,11 +6,11 @@ import type { KeptWords } from '../children/words.ts';
 import { moveUp, reopenForReading } from '../os/descriptors.ts';
 import { constants } from '../os/libc.ts';
 import { takeFrom } from '../os/pidfd.ts';
-import { allPids, environmentOf, filesOf, lookUp } from '../os/proc.ts';
+import { allPids, fdsAmong, filesOf, lookUp } from '../os/proc.ts';
 import type { User } from '../os/user.ts';
 import { type Listener, takeListener } from '../sockets/listener.ts';
 import { isListening, typeOf } from '../sockets/socket.ts';
-import type { Header } from './shapes.ts';
+import type { Header } from './lineShapes.ts';
 
 /** The number of no child. */
 export const nobody = 0;
@@ -22,19 +22,34 @@ export interface Relative {
 	child: number;
 }
 
+export interface Kin {
+	run: string;
+	/** The children that live. */
+	survivors: Relative[];
+	/** The numbers of those that have ended, and of the groups that they led. */
+	gone: ReadonlySet<number>;
+	/** Inodes: of such a group only who holds one is believed to be of it, as the number may be a stranger's by now. */
+	listeners: ReadonlySet<number>;
+	/** The variables of all processes. */
+	environments: ReadonlyMap<number, string[]>;
+}
+
 /**
  * All of them that we may look at: the survivors and who is in their process groups, and others by their environment,
  * which a server that sets its process title may have written over.
  */
-export function relativesOf(run: string, survivors: Relative[]): Relative[] {
+export function relativesOf({ run, survivors, gone, listeners, environments }: Kin): Relative[] {
 	const leaders = new Map(survivors.map(({ pid, child }) => [pid, child]));
 	return allPids().flatMap((pid) => {
-		const led = leaders.get(lookUp(pid)?.group ?? 0);
+		const { group = 0 } = lookUp(pid) ?? {};
+		const led = leaders.get(group);
 		if (led !== undefined) return [{ pid, child: led }];
-		const environment = environmentOf(pid);
-		if (!environment.includes(`SOCKETMASTER_RUN=${run}`)) return [];
-		const child = environment.find((entry) => entry.startsWith('SOCKETMASTER_CHILD='))?.split('=')[1];
-		return [{ pid, child: /^\d+$/.test(child ?? '') ? Number(child) : nobody }];
+		const environment = environments.get(pid) ?? [];
+		if (environment.includes(`SOCKETMASTER_RUN=${run}`)) {
+			const child = environment.find((entry) => entry.startsWith('SOCKETMASTER_CHILD='))?.split('=')[1];
+			return [{ pid, child: /^\d+$/.test(child ?? '') ? Number(child) : nobody }];
+		}
+		return gone.has(group) && (fdsAmong(pid, listeners) ?? []).length > 0 ? [{ pid, child: nobody }] : [];
 	});
 }
 

@@ -1,7 +1,7 @@
 /** The story that a journal tells, line by line. */
 import type { Fact } from '../../machines/facts.ts';
+import type { Checkpoint } from './lineShapes.ts';
 import { lineReader } from './lines.ts';
-import type { Checkpoint } from './shapes.ts';
 import { linesOf } from './tail.ts';
 
 /**

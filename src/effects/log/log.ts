@@ -19,7 +19,7 @@ export function textLog(sink: Sink, prefix: Prefix): Log {
 	const stamp = prefix === 'stamp' ? newStamp() : () => (prefix === 'level' ? syslogLevels.info : '');
 	const head = (level: Sentence['level']) => (prefix === 'level' ? syslogLevels[level] : stamp());
 	return {
-		say: (level, text) => sink.write(`${head(level)}${toBytes(text)}\n`),
+		say: (level, text) => sink.write(`${head(level)}${toBytes(onOneLine(text))}\n`),
 		child: (pid) => {
 			const mark = `[${pid}] `;
 			return (lines) => {
@@ -46,6 +46,15 @@ export function jsonLog(sink: Pick<Sink, 'write'>): Log {
 			};
 		},
 	};
+}
+
+/** Arguments, paths and what children say come from outside: none of them makes a line of its own, or moves a cursor. */
+function onOneLine(text: string): string {
+	return text.replace(
+		// biome-ignore lint/suspicious/noControlCharactersInRegex: those are what is looked for
+		/[\u0000-\u0008\u000a-\u001f\u007f-\u009f\u2028\u2029]/g,
+		(each) => (each === '\n' ? '\\n' : `\\x${each.charCodeAt(0).toString(16).padStart(2, '0')}`),
+	);
 }
 
 /** The original's prefix, made once a second. */

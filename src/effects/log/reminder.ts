@@ -6,8 +6,15 @@ import type { Log } from './log.ts';
 
 const [second, minute, hour] = [1000, 60_000, 3_600_000];
 
+export interface DrainReminderOptions {
+	log: Pick<Log, 'say'>;
+	roster: () => Roster | null;
+	/** Whether a child accepts new connections; null where that can't be seen. */
+	accepts: (pid: number) => Promise<boolean | null>;
+}
+
 /** Says, 10 s, a minute, and then every hour after a child was told to leave, that it has not. */
-export function drainReminder(log: Pick<Log, 'say'>, roster: () => Roster | null) {
+export function drainReminder({ log, roster, accepts }: DrainReminderOptions) {
 	let pending: NodeJS.Timeout | null = null;
 	let seen = bootClock();
 
@@ -31,11 +38,26 @@ export function drainReminder(log: Pick<Log, 'say'>, roster: () => Roster | null
 		const now = bootClock();
 		const due = draining().filter(({ clock }) => dueAfter(seen - clock) <= now - clock);
 		seen = now;
-		if (due.length > 0) {
-			const names = due.map(({ pid, clock }) => `${pid} (told ${duration(now - clock)} ago)`);
-			log.say('warn', `Still draining: ${names.join(', ')}`);
-		}
+		void say(due, now);
 		wait();
+	}
+
+	async function say(due: { pid: number | null; clock: number }[], now: number) {
+		const looked: { pid: number | null; clock: number; isAccepting: boolean }[] = [];
+		for (const each of due) {
+			looked.push({ ...each, isAccepting: each.pid !== null && (await accepts(each.pid)) === true });
+		}
+		const left = looked.filter((each) => draining().some(({ pid }) => pid === each.pid));
+		if (left.length === 0) return;
+		const names = left.map(
+			({ pid, clock, isAccepting }) =>
+				`${pid} (told ${duration(now - clock)} ago${isAccepting ? ', still accepts' : ''})`,
+		);
+		const signal = roster()?.plan.drain ?? '';
+		const hint = left.some(({ isAccepting }) => isAccepting)
+			? `; a server that leaves stops accepting: does this one leave on SIG${signal} (-signal)?`
+			: '';
+		log.say('warn', `Still draining: ${names.join(', ')}${hint}`);
 	}
 
 	function draining() {

@@ -3,14 +3,17 @@
  * spawned is Node with this program's smallest part (src/cli/asUser.ts), which changes its own credentials and becomes
  * the program.
  */
-import { closeSync, existsSync, readSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { append, newMemory } from '../upgrade/memory.ts';
 import { orderFormat } from './becomeUser.ts';
+import { type Birth, birthOf } from './birth.ts';
 import { debuggerFlag } from './debugger.ts';
-import { closeAll, makePipe } from './descriptors.ts';
-import { onceReadable, SyscallError } from './libc.ts';
+import { closeAll, makePipe, moveUp } from './descriptors.ts';
+import { nativeFile } from './libc.ts';
+import { startLimit } from './openFiles.ts';
+import { ownNode } from './ownNode.ts';
 import { type SpawnSpec, spawnProcess, variablesOf } from './spawn.ts';
 import type { User } from './user.ts';
 
@@ -25,8 +28,24 @@ const dist = typeof SOCKETMASTER_DIST === 'undefined' ? dirname(import.meta.url)
  */
 const birthFlags = debuggerFlag === '--disable-sigusr1' ? [debuggerFlag] : [];
 
-/** The Node that runs, also where another one has been installed in its place. */
-const ownProgram = '/proc/self/exe';
+/** The program and the native half of koffi, in memory: what is installed may be removed or replaced at any time. */
+let inMemory: { code: number; native: number } | null = null;
+
+/** Runs it from there: its own arguments are ORDER ANSWER CODE NATIVE, each an fd. */
+const loader = `const [, , , code, native] = process.argv; const file = (fd) => '/proc/self/fd/' + fd; const koffi = { exports: {} };
+process.dlopen(koffi, file(native)); globalThis.socketmasterKoffi = koffi.exports; process.argv.splice(1, 0, 'as-user');
+new Function('require', '__filename', require('node:fs').readFileSync(file(code), 'utf8'))(require, '/as-user.cjs');`;
+
+/** Keeps what is needed for it: to be called at the start. @throws {Error} */
+export function keepAsUser(): void {
+	if (inMemory !== null || nativeFile === null || !existsSync('/proc/self/fd')) return;
+	const keep = (path: string) => {
+		const fd = newMemory('');
+		append(fd, readFileSync(path));
+		return moveUp(fd);
+	};
+	inMemory = { code: keep(join(dist, 'as-user.cjs')), native: keep(nativeFile) };
+}
 
 /** Whether what is needed for it is installed, and speaks as we do. @throws {Error} */
 export function checkAsUser(): void {
@@ -34,18 +53,6 @@ export function checkAsUser(): void {
 	const words = [debuggerFlag, join(dist, 'as-user.cjs')];
 	const said = execFileSync(process.execPath, words, { encoding: 'utf8', stdio: 'pipe', env: {} });
 	if (said !== orderFormat) throw new Error('as-user.cjs is not sound');
-}
-
-/** How it went: null where it became the program. */
-export type Outcome = SyscallError | null;
-
-export interface Birth {
-	/** Of the process, which is to become the program. */
-	pid: number;
-	/** How it went: to be asked only when it is known, or when the process has ended. */
-	outcome: () => Outcome;
-	/** Told once, when it is known how it went. */
-	onKnown: (known: () => void) => void;
 }
 
 /**
@@ -63,46 +70,37 @@ export function spawnAsUser(spec: SpawnSpec, user: User, mark: Record<string, st
 		fds.push(...ends);
 		const [read, write] = ends;
 		const first = spec.fds.length;
+		const kept = inMemory === null ? [] : [inMemory.code, inMemory.native];
+		const program = inMemory === null ? [join(dist, 'as-user.cjs')] : ['-e', loader];
+		const numbers = [order, write, ...kept].map((_, index) => String(first + index));
 		const pid = spawnProcess({
-			path: existsSync(ownProgram) ? ownProgram : process.execPath,
-			args: [...birthFlags, join(dist, 'as-user.cjs'), String(first), String(first + 1)],
+			path: ownNode(),
+			args: [...birthFlags, ...program, ...numbers],
 			env: mark,
-			fds: [...spec.fds, order, write],
+			fds: [...spec.fds, order, write, ...kept],
 			directory: spec.directory,
 			isSession: true,
 		});
 		closeAll([order, write]);
-		return birthOf(pid, read);
+		return birthOf(pid, read, (said) => Number(said.toString('latin1')));
 	} catch (error) {
 		closeAll(fds);
 		throw error;
 	}
 }
 
-/** The pipe ends without a word at execve(2), and with the number of the error where that fails. */
-function birthOf(pid: number, answer: number): Birth {
-	let known: Outcome | undefined;
-	let cancel = () => {};
-
-	function outcome(): Outcome {
-		if (known !== undefined) return known;
-		cancel();
-		const said = Buffer.alloc(16);
-		const errno = Number(said.toString('latin1', 0, readSync(answer, said)));
-		closeSync(answer);
-		known = errno === 0 ? null : new SyscallError('execve', errno);
-		return known;
-	}
-
-	function onKnown(told: () => void) {
-		cancel = onceReadable(answer, told);
-	}
-
-	return { pid, outcome, onKnown };
-}
-
 /** Everything the process needs, parted by NUL, which no argument and no variable can hold. */
 function orderOf({ path, args, env }: SpawnSpec, { uid, gid, groups }: User): Buffer {
-	const fields = [orderFormat, `${uid}`, `${gid}`, groups.join(), path, `${args.length}`, ...args, ...variablesOf(env)];
+	const fields = [
+		orderFormat,
+		`${uid}`,
+		`${gid}`,
+		groups.join(),
+		`${startLimit() ?? ''}`,
+		path,
+		`${args.length}`,
+		...args,
+		...variablesOf(env),
+	];
 	return Buffer.concat(fields.flatMap((field) => [Buffer.from(field as string), Buffer.from([0])]));
 }

@@ -3,6 +3,7 @@ import { closeSync, writeSync } from 'node:fs';
 import { readWhole } from '../upgrade/memory.ts';
 import { setKept } from './descriptors.ts';
 import { call, constants, cString, errno, libc, SyscallError, stringArray } from './libc.ts';
+import { setLimit } from './openFiles.ts';
 
 /** System call numbers: these three differ by architecture. */
 const numbers =
@@ -14,12 +15,12 @@ const [PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL] = [47, 4];
 const [SIG_DFL, SIG_SETMASK] = [0, 2];
 
 /** Counted up when another version of this file could misread what it is told. */
-export const orderFormat = '1';
+export const orderFormat = '2';
 
 /** Does not return. @param order a file with everything, parted by NUL; the program's own fds lie below it. @param answer a pipe for what goes wrong */
 export function becomeUser(order: number, answer: number): never {
 	try {
-		const [format, uid, gid, groups, path, count, ...rest] = fieldsOf(readWhole(order));
+		const [format, uid, gid, groups, limit, path, count, ...rest] = fieldsOf(readWhole(order));
 		closeSync(order);
 		if (format?.toString() !== orderFormat) throw new SyscallError('execve', errno('EPROTO'));
 		setKept(answer, false);
@@ -30,6 +31,7 @@ export function becomeUser(order: number, answer: number): never {
 		const envp = stringArray(rest.slice(number(count)));
 		// Node has its own ways with both.
 		for (const signal of ['SIGPIPE', 'SIGXFSZ', 'SIGUSR1'] as const) libc('signal')(signalNumbers[signal], SIG_DFL);
+		if (limit && limit.length > 0) setLimit(number(limit));
 		setGroups(groups?.toString('latin1').split(',').filter(Boolean).map(Number) ?? []);
 		call('prctl', PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
 		call('syscall', numbers.setresgid, number(gid), number(gid), number(gid), null);

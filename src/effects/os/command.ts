@@ -1,11 +1,18 @@
 /** Finds the program to run, as Go's exec.LookPath does, with its words for what is wrong. */
 import { accessSync, constants, statSync } from 'node:fs';
 
-/** @returns the path as given when it has a slash, else the first match in $PATH. @throws {Error} with the words for the operator */
-export function findCommand(command: string | Buffer, searchPath: string | Buffer): string | Buffer {
+/**
+ * @param directory that a relative path is meant from; empty is ours
+ * @returns the path as given when it has a slash, else the first match in $PATH
+ * @throws {Error} with the words for the operator
+ */
+export function findCommand(command: string | Buffer, searchPath: string | Buffer, directory = ''): string | Buffer {
 	const refuse = (why: string) => new Error(`exec: "${command}": ${why}`);
 	if (command.includes('/')) {
-		const problem = whyNotExecutable(command);
+		const isRelative = directory !== '' && !command.toString().startsWith('/');
+		const problem = whyNotExecutable(
+			isRelative ? Buffer.concat([Buffer.from(`${directory}/`), Buffer.from(command)]) : command,
+		);
 		if (problem) throw refuse(problem);
 		return command;
 	}

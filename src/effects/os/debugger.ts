@@ -11,8 +11,14 @@ const nowhere = '--inspect-port=240.0.0.1:1024';
 /** The flag that keeps a Node from it. */
 export const debuggerFlag = process.allowedNodeEnvironmentFlags.has(never) ? never : nowhere;
 
-/** The same for a program that goes on with the flags of this one, unless they have it already or want a debugger. */
-export function missingDebuggerFlag(): string[] {
-	const isThere = process.execArgv.some((word) => word === debuggerFlag || /^--inspect(?!-port|-publish)/.test(word));
-	return isThere ? [] : [debuggerFlag];
+/**
+ * The words of a command line that starts another program as this one was started, after its name. An older Node ends where
+ * it meets a flag that it does not know: unless it is the very Node that runs here, it is told in the way that all know.
+ * @param isSame whether it is that Node
+ */
+export function withDebuggerFlag(words: (string | Buffer)[], isSame: boolean): (string | Buffer)[] {
+	const wantsDebugger = process.execArgv.some((word) => /^--inspect(?!-port|-publish)/.test(word));
+	const flag = isSame ? debuggerFlag : nowhere;
+	const own = words.slice(0, process.execArgv.length).filter((word) => word !== never && word !== flag);
+	return [...(wantsDebugger ? [] : [flag]), ...own, ...words.slice(process.execArgv.length)];
 }

@@ -64,6 +64,11 @@ export function setNonBlocking(fd: number): void {
 	call('fcntl', fd, constants.F_SETFL, call('fcntl', fd, constants.F_GETFL, 0) | constants.O_NONBLOCK);
 }
 
+/** Whether O_NONBLOCK is set on the description. @throws {SyscallError} */
+export function isNonBlocking(fd: number): boolean {
+	return (call('fcntl', fd, constants.F_GETFL, 0) & constants.O_NONBLOCK) !== 0;
+}
+
 /** Closes fds, also some that are closed already. */
 export function closeAll(fds: number[]): void {
 	for (const fd of fds) {

@@ -3,10 +3,9 @@
  * a file in user space for as long as its server likes (FUSE_FLUSH); nobody waits here.
  */
 import { close, openSync } from 'node:fs';
-import { findCommand } from './command.ts';
 import { closeAll, makePipe } from './descriptors.ts';
+import { startDiscarder } from './discarder.ts';
 import { fileOf } from './proc.ts';
-import { spawnProcess } from './spawn.ts';
 
 const waiting: number[] = [];
 let isBusy = false;
@@ -33,13 +32,7 @@ function leaveToAnother(sockets: number[]) {
 	try {
 		own.push(...makePipe(), openSync('/dev/null', 'r+'));
 		const [read = 0, , nowhere = 0] = own;
-		spawnProcess({
-			path: findCommand('cat', process.env.PATH ?? '/bin:/usr/bin'),
-			args: [],
-			env: {},
-			fds: [read, nowhere, nowhere, ...sockets],
-			directory: '/',
-		});
+		startDiscarder([read, nowhere, nowhere, ...sockets]);
 		closeAll(sockets);
 	} catch {
 		closeLate(sockets);

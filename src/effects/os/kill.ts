@@ -1,6 +1,6 @@
 /** Signals sent to processes. */
 import { constants } from 'node:os';
-import { call, errno, SyscallError } from './libc.ts';
+import { call, errno, libc, SyscallError } from './libc.ts';
 
 /** 15 for `TERM`; null for what is no signal. */
 export function signalNumber(name: string): number | null {
@@ -34,13 +34,23 @@ export function signalGroup(group: number, signal: string): boolean {
 
 /** Whether anybody is in a process group. */
 export function isGroup(group: number): boolean {
+	return exists(-group);
+}
+
+/** Whether there is a process of that number, ours to signal or not; one that has ended and is not reaped counts. */
+export function exists(pid: number): boolean {
 	try {
-		return isThere(() => call('kill', -group, 0));
+		return isThere(() => call('kill', pid, 0));
 	} catch (error) {
-		// Somebody is there, and is another user's.
 		if (error instanceof SyscallError && error.code === 'EPERM') return true;
 		throw error;
 	}
+}
+
+/** Orphans among the descendants of this process become its children, and not those of PID 1 (prctl(2)). */
+export function adoptOrphans(): void {
+	const PR_SET_CHILD_SUBREAPER = 36;
+	libc('prctl')(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
 }
 
 /** Runs a system call on a process; false when it says that there is none. @throws {SyscallError} */

@@ -8,15 +8,24 @@ type Koffi = typeof import('koffi');
 
 const require = createRequire(import.meta.url);
 
+/** Where the native half of koffi was found; null where it is elsewhere than expected. */
+export let nativeFile: string | null = null;
+
 /**
  * The native half of koffi is the whole of what is used here. It is loaded by its own name, glibc's
  * before musl's: the general entry point takes ten times as long to find it (docs/decisions.md).
  */
 function loadKoffi(): Koffi {
+	// A process that is about to become another user's has it from memory (asUser.ts).
+	const { socketmasterKoffi } = globalThis as { socketmasterKoffi?: Koffi };
+	if (socketmasterKoffi) return socketmasterKoffi;
 	const target = `${process.platform}-${process.arch}`;
 	for (const build of [`linux_${process.arch}`, `musl_${process.arch}`]) {
 		try {
-			return require(`@koromix/koffi-${target}/${build}/koffi.node`);
+			const name = `@koromix/koffi-${target}/${build}/koffi.node`;
+			const loaded = require(name);
+			nativeFile = require.resolve(name);
+			return loaded;
 		} catch {
 			// Not this libc, or not laid out like that.
 		}
@@ -52,6 +61,7 @@ const signatures = {
 	posix_spawn_file_actions_destroy: 'int posix_spawn_file_actions_destroy(void *actions)',
 	posix_spawn_file_actions_adddup2: 'int posix_spawn_file_actions_adddup2(void *actions, int from, int to)',
 	posix_spawn_file_actions_addchdir_np: 'int posix_spawn_file_actions_addchdir_np(void *actions, const char *path)',
+	posix_spawn_file_actions_addfchdir_np: 'int posix_spawn_file_actions_addfchdir_np(void *actions, int fd)',
 	posix_spawnattr_init: 'int posix_spawnattr_init(void *attributes)',
 	posix_spawnattr_destroy: 'int posix_spawnattr_destroy(void *attributes)',
 	posix_spawnattr_setflags: 'int posix_spawnattr_setflags(void *attributes, short flags)',
@@ -65,6 +75,8 @@ const signatures = {
 	syscall: 'long syscall(long number, long a, long b, long c, void *d)',
 	syscallWithPointer: 'long syscall(long number, long a, void *b, long c, long d)',
 	prctl: 'int prctl(int option, ulong a, ulong b, ulong c, ulong d)',
+	prlimit: 'int prlimit(int pid, int resource, void *next, void *before)',
+	getpwuid_r: 'int getpwuid_r(uint32_t uid, void *passwd, void *buffer, size_t size, void *result)',
 	execve: 'int execve(void *path, void *argv, void *envp)',
 	poll: 'int poll(void *fds, ulong count, int timeout)',
 	memfd_create: 'int memfd_create(const char *name, uint flags)',

@@ -2,23 +2,35 @@
 import { closeSync } from 'node:fs';
 import { isThere, requireSignal } from './kill.ts';
 import { call, poll, SyscallError } from './libc.ts';
-import { lookUp } from './proc.ts';
+import { isReadable } from './poll.ts';
+import { lookAt, lookUp } from './proc.ts';
 
 /** The same on every architecture. */
 const numbers = { pidfdSendSignal: 424, pidfdOpen: 434, pidfdGetfd: 438 };
 
-/** Opens a process that is alive and began when it should have; null when there is no such one. @throws {SyscallError} */
-export function openPidfd(pid: number, startTime: number): number | null {
+/**
+ * Opens a process that is alive and began when it should have. `hidden`: a process of that number lives, and /proc does not
+ * show when it began. @throws {SyscallError}
+ */
+export function findProcess(pid: number, startTime: number): number | 'gone' | 'hidden' {
 	let pidfd = -1;
 	const isOpen = isThere(() => {
 		pidfd = call('syscall', numbers.pidfdOpen, pid, 0, 0, null);
 	});
-	if (!isOpen) return null;
-	// Looked up after it was opened: what is found now is what the pidfd holds, or that one is gone.
-	const found = lookUp(pid);
-	if (found?.isAlive && found.startTime === startTime) return pidfd;
+	if (!isOpen) return 'gone';
+	// Looked at after it was opened: what is found now is what the pidfd holds, or that one is gone.
+	const found = lookAt(pid);
+	if (typeof found === 'object' && found.isAlive && found.startTime === startTime) return pidfd;
+	// The pidfd of a process that has ended has something to read (pidfd_open(2)).
+	const isHidden = (found === 'hidden' || found === 'unknown') && !isReadable(pidfd);
 	closeSync(pidfd);
-	return null;
+	return isHidden ? 'hidden' : 'gone';
+}
+
+/** The same; null where it is gone or hidden. @throws {SyscallError} */
+export function openPidfd(pid: number, startTime: number): number | null {
+	const found = findProcess(pid, startTime);
+	return typeof found === 'number' ? found : null;
 }
 
 /** A duplicate of another process's fd, close-on-exec. @throws {SyscallError} EPERM without the right to trace it */

@@ -1,6 +1,10 @@
 /** What /proc tells of processes. */
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { setTimeout } from 'node:timers/promises';
 import { bootClock } from './clock.ts';
+import { inTime, isLate, type Late, look } from './inTime.ts';
+import { exists } from './kill.ts';
 
 export interface ProcessStat {
 	/** In clock ticks since boot: with it a pid is unique. */
@@ -10,25 +14,79 @@ export interface ProcessStat {
 	parent: number;
 	/** It still runs, as a zombie does not. */
 	isAlive: boolean;
+	/** It waits for something in the kernel that lets no signal through: a disk, a lock. */
+	isBlocked: boolean;
 	/** It was stopped by a signal and does not run. */
 	isStopped: boolean;
 }
 
-/** From /proc/PID/stat, fields 3, 4, 5, 20 and 22 (proc(5)); null when there is no such process. */
-export function lookUp(pid: number): ProcessStat | null {
+/**
+ * From /proc/PID/stat, fields 3, 4, 5, 20 and 22 (proc(5)). `gone`: there is no such process; `hidden`: there is one, and
+ * /proc does not show it (hidepid=, another pid namespace's /proc); `unknown`: there was no fd, or no memory, to look with.
+ */
+export function lookAt(pid: number): ProcessStat | 'gone' | 'hidden' | 'unknown' {
+	if (!isOwnProc()) return exists(pid) ? 'hidden' : 'gone';
 	try {
-		const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
-		const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-		return {
-			startTime: Number(fields[19]),
-			group: Number(fields[2]),
-			parent: Number(fields[1]),
-			// One whose main thread has ended lives on in its others.
-			isAlive: !['Z', 'X'].includes(fields[0] ?? '') || Number(fields[17]) > 1,
-			isStopped: fields[0] === 'T',
-		};
+		return readStat(String(pid));
+	} catch (error) {
+		if (!exists(pid)) return 'gone';
+		return isDenial(error) || isMissing(error) ? 'hidden' : 'unknown';
+	}
+}
+
+/** Whether a process is gone, or has ended and is not reaped: either holds nothing any more. */
+export function hasEnded(pid: number): boolean {
+	const found = lookAt(pid);
+	return found === 'gone' || (typeof found === 'object' && !found.isAlive);
+}
+
+let isOwn: boolean | null = null;
+
+/** Whether /proc shows the processes by the numbers that they have for us: it may belong to another pid namespace, or be missing. */
+export function isOwnProc(): boolean {
+	isOwn ??= fileNamed('/proc/self') === String(process.pid);
+	return isOwn;
+}
+
+/** The same; null for a process that is gone or hidden. */
+export function lookUp(pid: number): ProcessStat | null {
+	return isOwnProc() ? statOf(String(pid)) : null;
+}
+
+/** This process itself; null where there is no /proc. */
+export function lookUpSelf(): ProcessStat | null {
+	return statOf('self');
+}
+
+function statOf(name: string): ProcessStat | null {
+	try {
+		return readStat(name);
 	} catch {
 		return null;
+	}
+}
+
+/** @throws {Error} */
+function readStat(name: string): ProcessStat {
+	const stat = readFileSync(`/proc/${name}/stat`, 'latin1');
+	const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+	return {
+		startTime: Number(fields[19]),
+		group: Number(fields[2]),
+		parent: Number(fields[1]),
+		// One whose main thread has ended lives on in its others.
+		isAlive: !['Z', 'X'].includes(fields[0] ?? '') || Number(fields[17]) > 1,
+		isBlocked: fields[0] === 'D',
+		isStopped: fields[0] === 'T' || fields[0] === 't',
+	};
+}
+
+/** Whether a process has given its memory back: it is just ending, and its files are root's for that moment. */
+export function isEnding(pid: number): boolean {
+	try {
+		return readFileSync(`/proc/${pid}/statm`, 'latin1').startsWith('0 ');
+	} catch {
+		return true;
 	}
 }
 
@@ -37,7 +95,7 @@ export const tick = 10;
 
 /** When this process began, through all programs that it was, in milliseconds since 1970. */
 export function processStart(): number {
-	const { startTime } = lookUp(process.pid) ?? {};
+	const { startTime } = lookUpSelf() ?? {};
 	return startTime === undefined ? Date.now() : Date.now() - (bootClock() - startTime * tick);
 }
 
@@ -50,8 +108,31 @@ export function othersInGroup(group: number): number[] {
 	});
 }
 
-/** All processes there are; none where there is no /proc. */
+/** Processes whose parent one is: its children, and orphans that were given to it. Empty where the kernel does not tell. */
+export function childrenOf(pid: number | 'self'): number[] {
+	try {
+		return readdirSync(`/proc/${pid}/task`).flatMap((thread) =>
+			readFileSync(`/proc/${pid}/task/${thread}/children`, 'latin1').split(' ').filter(Boolean).map(Number),
+		);
+	} catch {
+		return [];
+	}
+}
+
+/** The fds of a process that are sockets of these inodes; null where they may not be looked at, empty when it is gone. */
+export function fdsAmong(pid: number, inodes: ReadonlySet<number>): number[] | null {
+	try {
+		return readdirSync(`/proc/${pid}/fd`)
+			.filter((fd) => inodes.has(Number(linkAt(`/proc/${pid}/fd/${fd}`).slice('socket:['.length, -1))))
+			.map(Number);
+	} catch (error) {
+		return isMissing(error) || isEnding(pid) ? [] : null;
+	}
+}
+
+/** All processes that /proc shows; none where it is not ours. */
 export function allPids(): number[] {
+	if (!isOwnProc()) return [];
 	try {
 		return readdirSync('/proc').flatMap((name) => (/^\d+$/.test(name) ? Number(name) : []));
 	} catch {
@@ -59,17 +140,77 @@ export function allPids(): number[] {
 	}
 }
 
-/** Its variables, as `NAME=value`; characters are bytes. Empty when it is gone or not ours to look at. */
-export function environmentOf(pid: number): string[] {
+/** How long a process may take from one program to the next, or be blocked, in milliseconds: until then it shows no variables. */
+const longestExec = 50;
+
+/** How long until it is looked at again, in milliseconds. */
+const execPause = 2;
+
+/** Its variables, as `NAME=value`; characters are bytes. Empty when it is gone; null where they may not, or can't, be looked at. */
+export async function environmentOf(pid: number): Promise<string[] | null> {
+	const found = await lookAtEnvironment(pid);
+	return found === 'denied' || isLate(found) ? null : found;
+}
+
+/**
+ * The same, by a thread of the pool: a process whose memory is being changed by something that hangs (a page of a dead file
+ * system) lets nobody read them.
+ */
+async function lookAtEnvironment(pid: number): Promise<string[] | 'denied' | Late> {
+	if (!isOwnProc()) return 'denied';
 	try {
-		return readFileSync(`/proc/${pid}/environ`, 'latin1').split('\0');
-	} catch {
-		return [];
+		for (const end = bootClock() + longestExec; bootClock() < end; await setTimeout(execPause)) {
+			// One that hangs would keep a thread of the pool.
+			if (lookUp(pid)?.isBlocked) continue;
+			const text = await inTime(String(pid), look, () => readFile(`/proc/${pid}/environ`, 'latin1'));
+			if (isLate(text)) return text;
+			if (text !== '' || hasNoVariables(pid)) return text.split('\0');
+		}
+		return 'stuck';
+	} catch (error) {
+		return isMissing(error) || isEnding(pid) ? [] : 'denied';
 	}
 }
 
+/** So many that are blocked are waited for at the same time. */
+const readersAtOnce = 16;
+
+export interface Environments {
+	/** Of the processes that show them. */
+	variables: ReadonlyMap<number, string[]>;
+	/** Those that do not answer. */
+	late: number[];
+}
+
+/** The variables of all processes. */
+export async function environments(): Promise<Environments> {
+	const variables = new Map<number, string[]>();
+	const late: number[] = [];
+	const pids = allPids();
+	const readers = Array.from({ length: readersAtOnce }, async () => {
+		for (let pid = pids.pop(); pid !== undefined; pid = pids.pop()) {
+			const found = await lookAtEnvironment(pid);
+			if (isLate(found)) late.push(pid);
+			else if (found !== 'denied') variables.set(pid, found);
+		}
+	});
+	await Promise.all(readers);
+	return { variables, late };
+}
+
+/** Whether it has none at all: in the middle of an execve they are not in their place yet (proc(5), stat, fields 50 and 51). */
+function hasNoVariables(pid: number): boolean {
+	const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
+	const [start, end] = stat
+		.slice(stat.lastIndexOf(')') + 2)
+		.split(' ')
+		.slice(47, 49);
+	return (start !== '0' && start === end) || isEnding(pid);
+}
+
 /** What each of its fds is, as `socket:[123]`. It may be opening and closing others meanwhile. */
-export function filesOf(pid: number): { fd: number; file: string }[] {
+export function filesOf(pid: number | 'self'): { fd: number; file: string }[] {
+	if (pid !== 'self' && !isOwnProc()) return [];
 	try {
 		return readdirSync(`/proc/${pid}/fd`).flatMap((fd) => {
 			const file = fileOf(pid, Number(fd));
@@ -80,20 +221,47 @@ export function filesOf(pid: number): { fd: number; file: string }[] {
 	}
 }
 
-/** Whether its files are ours to look at, also of one that is just ending: another user's take CAP_DAC_READ_SEARCH besides CAP_SYS_PTRACE. */
+/**
+ * Whether its files are ours to look at, also of one that is just ending: another user's take CAP_DAC_READ_SEARCH to list
+ * and CAP_SYS_PTRACE to read.
+ */
 export function mayLookAt(pid: number): boolean {
 	try {
-		readdirSync(`/proc/${pid}/fd`);
+		const [first] = readdirSync(`/proc/${pid}/fd`);
+		if (first !== undefined) readlinkSync(`/proc/${pid}/fd/${first}`);
 		return true;
 	} catch (error) {
-		return (error as NodeJS.ErrnoException).code !== 'EACCES' || lookUp(pid)?.isAlive !== true;
+		return !isDenial(error) || lookUp(pid)?.isAlive !== true;
+	}
+}
+
+/** Whether /proc refused a look, and did not say that there is nothing. */
+export function isDenial(error: unknown): boolean {
+	return ['EACCES', 'EPERM'].includes((error as NodeJS.ErrnoException).code ?? '');
+}
+
+function isMissing(error: unknown): boolean {
+	return ['ENOENT', 'ESRCH'].includes((error as NodeJS.ErrnoException).code ?? '');
+}
+
+/** What a link in /proc leads to; empty for one that is gone. @throws {Error} where it may not, or can't, be looked at */
+export function linkAt(path: string): string {
+	try {
+		return readlinkSync(path);
+	} catch (error) {
+		if (isMissing(error)) return '';
+		throw error;
 	}
 }
 
 /** What one fd is, or null. */
 export function fileOf(pid: number | 'self', fd: number): string | null {
+	return fileNamed(`/proc/${pid}/fd/${fd}`);
+}
+
+function fileNamed(path: string): string | null {
 	try {
-		return readlinkSync(`/proc/${pid}/fd/${fd}`);
+		return readlinkSync(path);
 	} catch {
 		return null;
 	}

@@ -110,7 +110,7 @@ const obeyed = ['HUP', 'TERM', 'INT', 'QUIT'] as const;
  * that blocks is libuv's lock around its handlers.
  */
 export function loopPipes(): number[] {
-	const pipes = filesOf(process.pid).filter(({ file }) => file.startsWith('pipe:'));
+	const pipes = filesOf('self').filter(({ file }) => file.startsWith('pipe:'));
 	const own = pipes.filter(({ file }) => pipes.filter((other) => other.file === file).length === 2);
 	return own.filter(({ fd }) => isReadWithoutBlocking(fd)).map(({ fd }) => fd);
 }

@@ -6,13 +6,15 @@ import { call, callReturningError, cString, errno, libc, SyscallError, stringArr
 export interface SpawnSpec {
 	/** The executable's path, as it was resolved. */
 	path: string | Buffer;
+	/** The file to execute, where it is another one. */
+	file?: string;
 	/** argv from 1 on; argv[0] is the path. */
 	args: (string | Buffer)[];
 	env: Variables;
 	/** What the child gets as its fds 0, 1, 2, 3, ... */
 	fds: number[];
-	/** The directory to start in, by its logical path. */
-	directory: string;
+	/** The directory to start in, by its logical path, or open; null is ours. */
+	directory: string | number | null;
 	/** It leads a session of its own, too: then it has no terminal. */
 	isSession?: boolean;
 }
@@ -32,6 +34,7 @@ export function spawnProcess(spec: SpawnSpec): number {
 	const actions = Buffer.alloc(256);
 	const attributes = Buffer.alloc(512);
 	const pid = Buffer.alloc(4);
+	const file = cString(spec.file ?? spec.path);
 	const argv = stringArray([spec.path, ...spec.args]);
 	const envp = stringArray(variablesOf(spec.env));
 	const copies: number[] = [];
@@ -43,14 +46,16 @@ export function spawnProcess(spec: SpawnSpec): number {
 	callReturningError('posix_spawn_file_actions_init', actions);
 	callReturningError('posix_spawnattr_init', attributes);
 	try {
-		if (!isCurrentDirectory(spec.directory)) {
+		if (typeof spec.directory === 'number') {
+			callReturningError('posix_spawn_file_actions_addfchdir_np', actions, spec.directory);
+		} else if (spec.directory !== null && !isCurrentDirectory(spec.directory)) {
 			callReturningError('posix_spawn_file_actions_addchdir_np', actions, spec.directory);
 		}
 		spec.fds.forEach((from, to) => {
 			addDup(actions, Number(sourceOf(from, to)), to);
 		});
 		setAttributes(attributes, spec.isSession ?? false);
-		callReturningError('posix_spawn', pid, cString(spec.path), actions, attributes, argv.pointers, envp.pointers);
+		callReturningError('posix_spawn', pid, file, actions, attributes, argv.pointers, envp.pointers);
 		return pid.readInt32LE();
 	} finally {
 		closeAll(copies);

@@ -9,12 +9,14 @@ const longest = 2 ** 31 - 1;
 
 export interface TimerOptions {
 	admit: (happening: Happening) => void;
+	/** Of a child whose process has ended, and whose end is not told yet: when it is. */
+	endOf: (child: number) => Promise<void> | null;
 	/** Of a child that was to come up: its pid, if it is stopped. */
 	stoppedPid: (child: number) => number | null;
 	/** Takes what a child has said in time and we, who were away or stopped, have not heard. */
 	hearNow: (child: number) => void;
-	/** What a child that is late has printed last. */
-	wordsOf: (child: number) => { lastWords?: string[] };
+	/** What a child that is late has printed last, and said in vain. */
+	wordsOf: (child: number) => { lastWords?: string[]; ignored?: string };
 }
 
 /**
@@ -22,7 +24,7 @@ export interface TimerOptions {
  * already, never when it is for ever. It is counted on a clock that is never set, so that it goes on where it was after an
  * upgrade or a crash.
  */
-export function timerActor({ admit, stoppedPid, hearNow, wordsOf }: TimerOptions) {
+export function timerActor({ admit, endOf, stoppedPid, hearNow, wordsOf }: TimerOptions) {
 	return fromCallback<EventObject, TimerInput>(({ input }) => {
 		const { millis, since } = input;
 		if (millis === null) return;
@@ -36,16 +38,24 @@ export function timerActor({ admit, stoppedPid, hearNow, wordsOf }: TimerOptions
 			pending = setTimeout(left > 0 ? wait : elapsed, turn);
 		};
 		const elapsed = () => {
+			if (isOver) return;
 			if (input.timer === 'respawn') {
 				return admit({ type: 'respawn.due', generation: input.generation, index: input.index });
 			}
+			if (input.timer === 'restart') return admit({ type: 'restart.due' });
 			const { child, timer } = input;
+			const end = endOf(child);
+			// It came first.
+			if (end) return void end.then(elapsed);
 			if (timer === 'boot') hearNow(child);
 			if (isOver) return;
 			const pid = timer === 'boot' ? stoppedPid(child) : null;
 			const words = timer === 'boot' ? wordsOf(child) : {};
 			if (pid === null) admit({ type: 'timer.elapsed', child, timer, ...words });
-			else admit({ type: 'child.stopped', child, pid, ...words });
+			else {
+				const { ignored: _, ...printed } = words;
+				admit({ type: 'child.stopped', child, pid, ...printed });
+			}
 		};
 		wait();
 		return () => {

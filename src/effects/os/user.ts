@@ -1,5 +1,5 @@
 /** The user that -user names. */
-import { callReturningError, libc } from './libc.ts';
+import { addressOf, callReturningError, libc } from './libc.ts';
 
 export interface User {
 	name: string;
@@ -7,28 +7,60 @@ export interface User {
 	gid: number;
 	/** The groups of the user, the supplementary ones included. */
 	groups: number[];
+	home: string;
+	shell: string;
 }
 
-/** Looks a login name up, a number is not one. @throws {Error} with the words for the operator */
-export function findUser(name: string): User {
+/**
+ * `LOGIN`, `LOGIN:GROUP`, and the same by numbers: a name is looked for first. A number that has no entry takes a group.
+ * @throws {Error} with the words for the operator
+ */
+export function findUser(text: string): User {
+	const [login = '', group] = text.split(':', 2);
+	const found = passwdOf(login);
+	if (!found && !isNumber(login)) throw new Error(`unknown user ${login}`);
+	const gid = group === undefined ? found?.gid : findGroup(group);
+	// A number that has no entry takes a group.
+	if (gid === undefined) throw new Error(`unknown user ${login}`);
+	if (!found) return { name: login, uid: Number(login), gid, groups: [gid], home: '/', shell: '/bin/sh' };
+	return { ...found, gid, groups: groupsOf(found.name, gid) };
+}
+
+/** Largest uid or gid; the one above it means "as it is" (chown(2)). */
+const largest = 2 ** 32 - 2;
+
+function isNumber(text: string): boolean {
+	return /^\d{1,10}$/.test(text) && Number(text) <= largest;
+}
+
+/** struct passwd: name, password, uid, gid, gecos, home and shell. */
+function passwdOf(login: string): Omit<User, 'groups'> | null {
 	const passwd = Buffer.alloc(48);
 	const result = Buffer.alloc(8);
 	const strings = Buffer.alloc(65536);
-	callReturningError('getpwnam_r', name, passwd, strings, strings.length, result);
-	const found = result.readBigUInt64LE();
-	if (found === 0n) throw new Error(`unknown user ${name}`);
-	// struct passwd: two pointers, then uid and gid.
+	const find = (name: 'getpwnam_r' | 'getpwuid_r', key: string | number) => {
+		callReturningError(name, key, passwd, strings, strings.length, result);
+		return result.readBigUInt64LE() !== 0n;
+	};
+	if (!find('getpwnam_r', login) && !(isNumber(login) && find('getpwuid_r', Number(login)))) return null;
+	const textAt = (offset: number) => {
+		const start = Number(passwd.readBigUInt64LE(offset) - addressOf(strings));
+		return strings.toString('utf8', start, strings.indexOf(0, start));
+	};
 	const [uid, gid] = [passwd.readUInt32LE(16), passwd.readUInt32LE(20)];
-	return { name, uid, gid, groups: groupsOf(name, gid) };
+	return { name: textAt(0), uid, gid, home: textAt(32) || '/', shell: textAt(40) || '/bin/sh' };
 }
 
-/** The gid of a group by its name. @throws {Error} with the words for the operator */
+/** The gid of a group by its name, or by its number. @throws {Error} with the words for the operator */
 export function findGroup(name: string): number {
 	const group = Buffer.alloc(32);
 	const result = Buffer.alloc(8);
 	const strings = Buffer.alloc(65536);
 	callReturningError('getgrnam_r', name, group, strings, strings.length, result);
-	if (result.readBigUInt64LE() === 0n) throw new Error(`unknown group ${name}`);
+	if (result.readBigUInt64LE() === 0n) {
+		if (isNumber(name)) return Number(name);
+		throw new Error(`unknown group ${name}`);
+	}
 	// struct group: two pointers, then gid.
 	return group.readUInt32LE(16);
 }

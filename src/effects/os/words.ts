@@ -6,3 +6,12 @@ export function wordsOf(error: unknown): string {
 	const [, words] = /^E[A-Z0-9]+: (.*?), \w+( '.*')?$/s.exec(message) ?? [];
 	return words ?? message;
 }
+
+/** So many are named in a sentence. */
+const mostNamed = 5;
+
+/** `1, 2, 3`; of many the first, and how many more there are. */
+export function listOf(names: (string | number)[]): string {
+	const more = names.length > mostNamed ? ` and ${names.length - mostNamed} more` : '';
+	return `${names.slice(0, mostNamed).join(', ')}${more}`;
+}

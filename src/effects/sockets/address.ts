@@ -79,11 +79,18 @@ function getAddresses(host: string, service: string, family: number) {
 	return addresses.filter((each) => each.family === constants.AF_INET || each.family === constants.AF_INET6);
 }
 
+/** Of a UNIX socket, in bytes (unix(7)). */
+export const longestUnixPath = 107;
+
 /** struct sockaddr_un. @throws {Error} when the path is empty or does not fit. */
 export function unixAddress(path: string): Buffer {
 	const bytes = Buffer.from(path);
 	if (bytes.length === 0) throw new Error('listen unix: the path is empty');
-	if (bytes.length > 107 || bytes.includes(0)) throw new Error(`listen unix ${path}: bind: invalid argument`);
+	if (bytes.includes(0)) throw new Error(`listen unix ${path}: bind: invalid argument`);
+	if (bytes.length > longestUnixPath)
+		throw new Error(
+			`listen unix ${path}: the path has ${bytes.length} bytes, and that of a socket has ${longestUnixPath} at the most`,
+		);
 	const address = Buffer.alloc(2 + bytes.length + 1);
 	address.writeUInt16LE(constants.AF_UNIX);
 	bytes.copy(address, 2);

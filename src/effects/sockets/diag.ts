@@ -6,7 +6,7 @@ import { v6Text } from './address.ts';
 
 const [AF_NETLINK, SOCK_RAW, NETLINK_SOCK_DIAG] = [16, 3, 4];
 const [SOCK_DIAG_BY_FAMILY, NLM_F_REQUEST, NLM_F_DUMP, NLMSG_ERROR, NLMSG_DONE] = [20, 1, 0x300, 2, 3];
-const [TCP_ESTABLISHED, TCP_CLOSE_WAIT] = [1, 8];
+const [TCP_ESTABLISHED, TCP_CLOSE_WAIT, TCP_LISTEN] = [1, 8, 10];
 const IPPROTO_TCP = 6;
 const [INET_DIAG_INFO, UNIX_DIAG_NAME, UNIX_DIAG_RQLEN] = [2, 0, 4];
 const [UDIAG_SHOW_NAME, UDIAG_SHOW_RQLEN] = [1, 0x10];
@@ -15,6 +15,8 @@ const [UDIAG_SHOW_NAME, UDIAG_SHOW_RQLEN] = [1, 0x10];
 export interface Connection {
 	/** Of its socket. */
 	inode: number;
+	/** The address of its own end, as `10.1.2.3` or `[::1]`; null where it has none. */
+	local: string | null;
 	/** `10.1.2.3:4711`; null where the other end has no name. */
 	peer: string | null;
 	/** Milliseconds since either side has sent anything; null where that is not known. */
@@ -24,15 +26,43 @@ export interface Connection {
 /** The connections to a TCP port, on every address, in parts. @throws {SyscallError} where nobody tells */
 export async function* tcpConnections(port: number): AsyncGenerator<Connection[]> {
 	for (const family of [constants.AF_INET, constants.AF_INET6]) {
-		// struct inet_diag_req_v2: family, protocol, extensions, padding, states, and an id of which the port is looked at.
-		const request = Buffer.alloc(56);
-		request.writeUInt8(family, 0);
-		request.writeUInt8(IPPROTO_TCP, 1);
-		request.writeUInt8(1 << (INET_DIAG_INFO - 1), 2);
-		request.writeUInt32LE((1 << TCP_ESTABLISHED) | (1 << TCP_CLOSE_WAIT), 4);
-		request.writeUInt16BE(port, 8);
+		const request = tcpRequest(family, (1 << TCP_ESTABLISHED) | (1 << TCP_CLOSE_WAIT), port);
 		for await (const messages of dump(request)) yield messages.map(readTcp);
 	}
+}
+
+/** A socket that listens, and where, as `127.0.0.1:80` or a path. */
+export interface Listening {
+	inode: number;
+	address: string;
+}
+
+/** All of TCP, in parts. @throws {SyscallError} where nobody tells */
+export async function* listeningTcp(): AsyncGenerator<Listening[]> {
+	for (const family of [constants.AF_INET, constants.AF_INET6]) {
+		for await (const messages of dump(tcpRequest(family, 1 << TCP_LISTEN, 0))) yield messages.map(readListeningTcp);
+	}
+}
+
+/** All of UNIX, in parts. @throws {SyscallError} where nobody tells */
+export async function* listeningUnix(): AsyncGenerator<Listening[]> {
+	for await (const messages of dump(unixRequest(0, UDIAG_SHOW_NAME, 1 << TCP_LISTEN))) {
+		yield messages.map((message) => ({
+			inode: message.readUInt32LE(4),
+			address: (attribute(message, 16, UNIX_DIAG_NAME)?.toString() ?? '').replace(/^\0/, '@').replace(/\0$/, ''),
+		}));
+	}
+}
+
+/** struct inet_diag_req_v2: family, protocol, extensions, padding, states, and an id of which the port is looked at. */
+function tcpRequest(family: number, states: number, port: number): Buffer {
+	const request = Buffer.alloc(56);
+	request.writeUInt8(family, 0);
+	request.writeUInt8(IPPROTO_TCP, 1);
+	request.writeUInt8(1 << (INET_DIAG_INFO - 1), 2);
+	request.writeUInt32LE(states, 4);
+	request.writeUInt16BE(port, 8);
+	return request;
 }
 
 /** The connections to a path, in parts. @throws {SyscallError} where nobody tells */
@@ -41,7 +71,7 @@ export async function* unixConnections(path: string): AsyncGenerator<Connection[
 	for await (const messages of dump(request)) {
 		yield messages.flatMap((message) => {
 			const own = attribute(message, 16, UNIX_DIAG_NAME)?.toString().replace(/\0$/, '');
-			return own === path ? { inode: message.readUInt32LE(4), peer: null, silent: null } : [];
+			return own === path ? { inode: message.readUInt32LE(4), local: null, peer: null, silent: null } : [];
 		});
 	}
 }
@@ -137,7 +167,15 @@ function readTcp(message: Buffer): Connection {
 	const info = attribute(message, 72, INET_DIAG_INFO);
 	// tcpi_last_data_sent and tcpi_last_data_recv, in milliseconds.
 	const silent = info ? Math.min(info.readUInt32LE(44), info.readUInt32LE(52)) : null;
-	return { inode: message.readUInt32LE(68), peer: `${addressText(address)}:${port}`, silent };
+	const local = addressText(message.subarray(8, isV6 ? 24 : 12));
+	return { inode: message.readUInt32LE(68), local, peer: `${addressText(address)}:${port}`, silent };
+}
+
+/** The id begins with the port and the address that it is bound to. */
+function readListeningTcp(message: Buffer): Listening {
+	const isV6 = message.readUInt8(0) === constants.AF_INET6;
+	const address = addressText(message.subarray(8, isV6 ? 24 : 12));
+	return { inode: message.readUInt32LE(68), address: `${address}:${message.readUInt16BE(4)}` };
 }
 
 /** `10.1.2.3`, also for one that comes by way of IPv6; `[2001:db8::1]`. */

@@ -1,18 +1,23 @@
 /**
  * The paths of UNIX listeners: one that somebody removes comes back. Some servers unlink the path of a socket that they
- * were given when they leave (gunicorn does, for fd://3), and nobody could connect any more.
+ * were given when they leave (gunicorn does, for fd://3), and nobody could connect any more. One that leads through a link that
+ * a deploy moves is made anew where it leads then.
  */
-import { type FSWatcher, linkSync, lstatSync, unlinkSync, watch } from 'node:fs';
-import { basename, dirname } from 'node:path';
+import { type FSWatcher, lstatSync, realpathSync, unlinkSync, watch } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
 import type { Log } from '../log/log.ts';
 import { bootClock } from '../os/clock.ts';
 import { wordsOf } from '../os/words.ts';
 import type { Listener } from './listener.ts';
 import type { MadeFile } from './madeFile.ts';
-import { isFile, secondLink } from './unix.ts';
+import { stepsOf } from './namedPath.ts';
+import { isFile, linkOwn, removeFile, secondLink } from './unix.ts';
 
 /** A path that is removed again and again comes back this often at the most, in milliseconds. */
 const shortest = 1000;
+
+/** A path that leads elsewhere again and again while it is looked at is looked at so often. */
+const mostMoves = 5;
 
 /** Keeps them from now on. @returns how to stop */
 export function keepPaths(listeners: Pick<Listener, 'file'>[], log: Pick<Log, 'say'>): () => void {
@@ -24,80 +29,134 @@ export function keepPaths(listeners: Pick<Listener, 'file'>[], log: Pick<Log, 's
 
 function keep(file: MadeFile, log: Pick<Log, 'say'>): () => void {
 	const { path } = file;
-	const second = secondLink(path);
-	let watcher: FSWatcher | null = null;
+	/** Where the second name is: in the folder that the path led to last. */
+	let second = secondIn(path) ?? secondLink(path);
+	let watchers: FSWatcher[] = [];
+	let watched = '';
 	let last = Number.NEGATIVE_INFINITY;
 	let later: NodeJS.Timeout | null = null;
 	let isForeign = false;
+	let isLost = false;
 	let wasTold = false;
-	check();
-	try {
-		// inotify(7): nothing is asked again and again. What changes in between is seen by the look after it.
-		watcher = watch(dirname(path), { persistent: false }, (_, name) => {
-			if (name === basename(path)) check();
-		});
-		watcher.on('error', () => {});
+	let isUnwatched = false;
+	look();
+
+	/** inotify(7): nothing is asked again and again. What changes in between is seen by the look after it. */
+	function look() {
+		for (let tries = 0; tries < mostMoves && !isWatched(); tries += 1) watchAnew();
 		check();
-	} catch (error) {
-		log.say('warn', `${path} is not watched: if somebody removes it, it does not come back: ${wordsOf(error)}`);
+	}
+
+	function isWatched(): boolean {
+		return watched === JSON.stringify(stepsOf(path));
+	}
+
+	function watchAnew() {
+		stopWatching();
+		const steps = stepsOf(path);
+		watched = JSON.stringify(steps);
+		try {
+			for (const { folder, name } of steps) {
+				const watcher = watch(folder, { persistent: false }, (_, changed) => {
+					// Without its own name a folder tells of itself.
+					if (changed === name || changed === basename(folder)) look();
+				});
+				watcher.on('error', () => {});
+				watchers.push(watcher);
+			}
+			isUnwatched = false;
+		} catch (error) {
+			if (!isUnwatched)
+				log.say('warn', `${path} is not watched: if somebody removes it, it does not come back: ${wordsOf(error)}`);
+			isUnwatched = true;
+		}
 	}
 
 	function check() {
 		if (isFile(path, file)) {
 			isForeign = false;
-			return link(path, second);
+			isLost = false;
+			return void keepSecond();
 		}
 		if (isThere(path)) {
 			if (!isForeign) log.say('error', `Somebody has put something else at ${path}: nobody can connect there any more`);
 			isForeign = true;
 			return;
 		}
-		const wait = last + shortest - bootClock();
-		if (wait <= 0) return restore();
+		const here = secondIn(path);
+		if (here === null) return lose('its folder is not there');
+		const isMoved = here !== second;
+		const wait = isMoved ? 0 : last + shortest - bootClock();
+		if (wait <= 0) return restore(isMoved);
 		later ??= setTimeout(
 			() => {
 				later = null;
-				check();
+				look();
 			},
 			Math.min(wait, shortest),
 		).unref();
 	}
 
-	function restore() {
+	function restore(isMoved: boolean) {
 		last = bootClock();
-		if (isFile(second, file) && link(second, path)) {
-			log.say('warn', `Somebody has removed ${path}, where clients connect; it is back`);
-			return;
-		}
-		log.say(
-			'error',
-			`Somebody has removed ${path}, and it can't come back: nobody can connect before a stop and a start`,
-		);
-		stop();
+		const why = linkTo(second, path);
+		if (why !== null) return lose(why);
+		isLost = false;
+		const from = second;
+		keepSecond();
+		if (!isMoved) return log.say('warn', `Somebody has removed ${path}, where clients connect; it is back`);
+		log.say('warn', `${path}, where clients connect, leads to ${dirname(second)} now; it is there, too`);
+		// Nobody is to find it where the path led before.
+		if (from !== second) removeFile({ ...file, path: join(dirname(from), basename(path)) });
 	}
 
-	/** A second name for the same socket. @returns whether it is there now */
-	function link(from: string, to: string): boolean {
+	function lose(why: string) {
+		if (!isLost) log.say('error', `${path}, where clients connect, is gone, and can't come back now: ${why}`);
+		isLost = true;
+	}
+
+	/** Beside the path, wherever that leads. */
+	function keepSecond() {
+		const here = secondIn(path);
+		if (here === null) return;
+		const why = linkTo(path, here);
+		if (why === null) second = here;
+		else if (!wasTold) log.say('warn', `${path} would not come back if somebody removed it: ${why}`);
+		wasTold ||= why !== null;
+	}
+
+	/** A second name for the same socket. @returns why there is none, or null */
+	function linkTo(from: string, to: string): string | null {
 		try {
-			if (isFile(to, file)) return true;
+			if (isFile(to, file)) return null;
+			if (!isFile(from, file)) return 'its second name is gone, too; a stop and a start bring it back';
 			// One of an earlier supervisor that was killed.
-			if (to === second && lstatSync(to, { throwIfNoEntry: false })?.isSocket()) unlinkSync(to);
-			linkSync(from, to);
-			return true;
+			if (to !== path && lstatSync(to, { throwIfNoEntry: false })?.isSocket()) unlinkSync(to);
+			linkOwn(from, to);
+			return null;
 		} catch (error) {
-			if (to === second && !wasTold)
-				log.say('warn', `${path} would not come back if somebody removed it: ${wordsOf(error)}`);
-			wasTold = true;
-			return false;
+			return wordsOf(error);
 		}
 	}
 
-	function stop() {
-		watcher?.close();
-		if (later) clearTimeout(later);
+	function stopWatching() {
+		for (const watcher of watchers) watcher.close();
+		watchers = [];
 	}
 
-	return stop;
+	return () => {
+		stopWatching();
+		if (later) clearTimeout(later);
+	};
+}
+
+/** The second name of a path where that leads now; null where its folder is not there. */
+function secondIn(path: string): string | null {
+	try {
+		return secondLink(join(realpathSync(dirname(path)), basename(path)));
+	} catch {
+		return null;
+	}
 }
 
 function isThere(path: string): boolean {

@@ -79,8 +79,8 @@ function optionsOf(uri: string): ListenOptions {
 	return listenOptions(query, scheme === 'unix');
 }
 
-/** Null for one that somebody else has opened, and that is to be left as it is. */
-function backlogOf(uri: string): number | null {
+/** What its URI asks for; null for one that somebody else has opened, and that is to be left as it is. @throws {Error} */
+export function backlogOf(uri: string): number | null {
 	return optionsOf(uri).backlog ?? (splitUri(uri).scheme === 'fd' ? null : backlog());
 }
 
@@ -103,10 +103,22 @@ function openTcp(uri: string, scheme: 'tcp' | 'tcp4' | 'tcp6', authority: string
 	}
 }
 
+/** A socket could not be opened, or not listen. */
+export class ListenError extends Error {
+	readonly network: string;
+	/** As `127.0.0.1:80`, or a path. */
+	readonly address: string;
+	constructor(network: string, address: string, cause: unknown) {
+		super(`listen ${network} ${address}: ${(cause as NodeJS.ErrnoException).syscall}: ${wordsOf(cause)}`, { cause });
+		this.network = network;
+		this.address = address;
+	}
+}
+
 function listenError(network: string, address: string, error: unknown): Error {
 	const { syscall } = error as NodeJS.ErrnoException;
 	if (syscall === undefined) return error as Error;
-	return new Error(`listen ${network} ${address}: ${syscall}: ${wordsOf(error)}`, { cause: error });
+	return new ListenError(network, address, error);
 }
 
 function listenOn(uri: string, address: SocketAddress, isDualStack: boolean): Listener {

@@ -3,9 +3,10 @@ import { array, number, object, string } from 'valibot';
 import { StartError } from '../startError.ts';
 import { type Inheritance, part } from '../upgrade/inheritance.ts';
 import { withoutName } from './activation.ts';
+import { splitUri } from './address.ts';
 import { closeListener, type Listener, openListener, takeListener, withOptions } from './listener.ts';
 import { fileSchema } from './madeFile.ts';
-import { withoutOptions } from './options.ts';
+import { unknownWords, withoutOptions } from './options.ts';
 import { storedListeners, storeListeners } from './store.ts';
 
 const listenersPart = part('listeners', () => array(object({ uri: string(), fd: number(), file: fileSchema() })));
@@ -60,7 +61,6 @@ function openAll({ uris, recovered, orphaned, deniedPids, say }: Omit<ListenersO
 	delete process.env.SOCKETMASTER_FD;
 	try {
 		for (const [index, uri] of uris.entries()) {
-			say(`Listening on ${uri}`);
 			const isSame = (listener: Listener) => withoutOptions(listener.uri) === withoutOptions(uri);
 			const known = [...spare].find(isSame) ?? stored.take(uri, index);
 			if (known) spare.delete(known);
@@ -68,6 +68,9 @@ function openAll({ uris, recovered, orphaned, deniedPids, say }: Omit<ListenersO
 			if (listeners.some(({ fd }) => withoutOptions(uri) === `fd://${fd}`))
 				throw new StartError(`Unable to open socket ${uri.replace('://', ' ')}: bad file descriptor`);
 			const listener = kept ?? openOrInherit(uri, index === 0 ? SOCKETMASTER_FD : undefined, deniedPids);
+			say(`Listening on ${uri}`);
+			const unknown = unknownWords(splitUri(uri).query);
+			if (unknown.length > 0) say(`${uri}: ${unknown.join(', ')} means nothing, and is ignored`);
 			if (/:0*$/.test(withoutOptions(uri))) say(`Bound to ${listener.address}`);
 			listeners.push(listener);
 			if (!kept) opened.push(listener);

@@ -44,6 +44,13 @@ export function listenOptions(query: string, isPath: boolean): ListenOptions {
 	return options;
 }
 
+/** Words after the ? that mean nothing to us: the original ignores all of them, and one may be mistyped. */
+export function unknownWords(query: string): string[] {
+	return [...new URLSearchParams(query)]
+		.filter(([name, value]) => value === '' && !query.includes(`${name}=`) && name !== 'nonblocking')
+		.map(([name]) => name);
+}
+
 /** The URI without them: what it listens on. */
 export function withoutOptions(uri: string): string {
 	return uri.replace(/[?#].*$/s, '');

@@ -5,6 +5,7 @@ import {
 	closeSync,
 	constants as fs,
 	fstatSync,
+	linkSync,
 	lstatSync,
 	openSync,
 	readFileSync,
@@ -37,6 +38,8 @@ export function listenAt(path: string, options: FileOptions): { fd: number; file
 			bind();
 		}
 		isMade = true;
+		// Now, as it is ours still: a link to another user's file takes CAP_FOWNER (fs.protected_hardlinks).
+		linkSecond(path);
 		// Nobody can connect before listen(2).
 		setOwner(path, options, null);
 		call('listen', fd, backlog());
@@ -44,7 +47,7 @@ export function listenAt(path: string, options: FileOptions): { fd: number; file
 		return { fd, file: { path, dev, ino } };
 	} catch (error) {
 		closeSync(fd);
-		if (isMade) rmSync(path, { force: true });
+		if (isMade) for (const name of [path, secondLink(path)]) rmSync(name, { force: true });
 		throw error;
 	} finally {
 		release();
@@ -54,6 +57,36 @@ export function listenAt(path: string, options: FileOptions): { fd: number; file
 /** A second name of a UNIX listener's file, from which the first comes back where somebody removes it. */
 export function secondLink(path: string): string {
 	return join(dirname(path), `.${basename(path)}.socketmaster`);
+}
+
+/** One of an earlier supervisor that was killed gives way. */
+function linkSecond(path: string): void {
+	const second = secondLink(path);
+	try {
+		if (lstatSync(second, { throwIfNoEntry: false })?.isSocket()) unlinkSync(second);
+		linkSync(path, second);
+	} catch {
+		// Whoever keeps the path says so.
+	}
+}
+
+/**
+ * A second name of a file that we have made, and may have given to another user since: without CAP_FOWNER it is ours for
+ * that moment. @throws {Error}
+ */
+export function linkOwn(from: string, to: string): void {
+	try {
+		linkSync(from, to);
+	} catch (error) {
+		if ((error as NodeJS.ErrnoException).code !== 'EPERM') throw error;
+		const { uid, gid } = lstatSync(from);
+		setOwner(from, { uid: process.geteuid?.() ?? uid, gid: -1 }, null);
+		try {
+			linkSync(from, to);
+		} finally {
+			setOwner(from, { uid, gid }, null);
+		}
+	}
 }
 
 /** Whether a path is the file that a UNIX listener has made. */
@@ -77,16 +110,27 @@ export function removeFile(file: MadeFile): void {
 	}
 }
 
-/** By the inode that is there now, whatever its path becomes meanwhile. @throws {Error} */
-export function setOwner(path: string, { uid, gid }: FileOptions, mode: number | null) {
+/**
+ * By the inode that is there now, whatever its path becomes meanwhile. The mode of another user's file takes CAP_FOWNER: it
+ * is ours for that moment. @throws {Error}
+ */
+export function setOwner(path: string, { uid, gid }: Pick<FileOptions, 'uid' | 'gid'>, mode: number | null) {
 	if (uid < 0 && gid < 0 && mode === null) return;
 	const O_PATH = 0o10000000;
 	const fd = openSync(path, O_PATH | constants.O_CLOEXEC | fs.O_NOFOLLOW);
 	try {
-		if (!fstatSync(fd).isSocket()) throw new Error('it is no socket any more');
+		const stat = fstatSync(fd);
+		if (!stat.isSocket()) throw new Error('it is no socket any more');
 		const name = `/proc/self/fd/${fd}`;
-		if (uid >= 0 || gid >= 0) chownSync(name, uid, gid);
-		if (mode !== null) chmodSync(name, mode);
+		const isToChange = mode !== null && (stat.mode & 0o7777) !== mode;
+		const own = process.geteuid?.() ?? stat.uid;
+		const isLent = isToChange && stat.uid !== own;
+		if (isLent) chownSync(name, own, -1);
+		try {
+			if (isToChange) chmodSync(name, mode);
+		} finally {
+			if (isLent || uid >= 0 || gid >= 0) chownSync(name, uid < 0 ? stat.uid : uid, gid);
+		}
 	} finally {
 		closeSync(fd);
 	}

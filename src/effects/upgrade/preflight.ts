@@ -85,7 +85,9 @@ export function preflightActor({ admit, exits, inheritance, program }: Preflight
  * @param check what else can be wrong with it; throws
  * @returns what it answers, and whether it is sound; null when nobody asks
  */
-export function answerPreflight(check: () => void): { answer: string; isSound: boolean } | null {
+export async function answerPreflight(
+	check: () => Promise<void>,
+): Promise<{ answer: string; isSound: boolean } | null> {
 	const text = takeMemory(variable);
 	if (text === null) return null;
 	try {
@@ -95,7 +97,7 @@ export function answerPreflight(check: () => void): { answer: string; isSound: b
 			const { format } = JSON.parse(text);
 			throw new Error(`it takes over format ${handoverFormat}, and would be given format ${format}`);
 		}
-		check();
+		await check();
 		checkParts(output.states);
 		return { answer: output.token, isSound: true };
 	} catch (error) {

@@ -1,4 +1,5 @@
 /** How this program makes room for the next. */
+import { statSync } from 'node:fs';
 import { setImmediate, setTimeout } from 'node:timers/promises';
 import { type EventObject, fromCallback } from 'xstate';
 import type { Happening } from '../../machines/facts.ts';
@@ -6,7 +7,7 @@ import type { Outputs } from '../children/output.ts';
 import type { Sink } from '../log/sink.ts';
 import { commandLine } from '../os/bytes.ts';
 import { findCommand } from '../os/command.ts';
-import { missingDebuggerFlag } from '../os/debugger.ts';
+import { withDebuggerFlag } from '../os/debugger.ts';
 import type { SpawnSpec } from '../os/spawn.ts';
 import { becomeProgram } from './handover.ts';
 import type { Inheritance } from './inheritance.ts';
@@ -14,8 +15,8 @@ import type { Inheritance } from './inheritance.ts';
 /** How long until it is asked again whether all children have their processes, in milliseconds. */
 const settling = 5;
 
-/** How long a log that nobody reads may hold it up, in milliseconds. */
-const patience = 5000;
+/** How long a log that nobody reads may hold it up, and a process that is about to become its program, which has 5 s; in milliseconds. */
+const [patience, longestSettling] = [5000, 6000];
 
 export interface ReplacementOptions {
 	inheritance: Inheritance;
@@ -43,7 +44,7 @@ export async function replaceProgram({
 			outputs.hold();
 			if (!(await sink.flush(patience))) throw new Error('nobody reads the log');
 			for (let waited = 0; !isSettled(); waited += settling) {
-				if (waited >= patience) throw new Error('a child has not become its program');
+				if (waited >= longestSettling) throw new Error('a child has not become its program');
 				await setTimeout(settling);
 			}
 			// libuv reads several signals at a time and tells of them one by one: what it still has in its hands is lost with
@@ -70,12 +71,19 @@ export function handoverActor(admit: (happening: Happening) => void, options: Re
 
 /** The program that this one was started as, found anew, with its arguments. @throws {Error} */
 export function nextProgram(directory: string): Pick<SpawnSpec, 'path' | 'args' | 'directory'> {
-	const [name = '', ...args] = commandLine();
-	return {
-		path: findCommand(name, process.env.PATH ?? ''),
-		args: [...missingDebuggerFlag(), ...args],
-		directory,
-	};
+	const [name = '', ...words] = commandLine();
+	const path = findCommand(name, process.env.PATH ?? '');
+	return { path, args: withDebuggerFlag(words, isOwnProgram(path)), directory };
+}
+
+/** Whether a path leads to the file that this process runs. */
+function isOwnProgram(path: string | Buffer): boolean {
+	try {
+		const [there, here] = [statSync(path), statSync('/proc/self/exe')];
+		return there.dev === here.dev && there.ino === here.ino;
+	} catch {
+		return false;
+	}
 }
 
 /** Where the directory is gone we stay: the program is looked for there. */

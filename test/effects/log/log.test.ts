@@ -126,3 +126,11 @@ describe('a log', () => {
 		]);
 	});
 });
+
+describe('what comes from outside', () => {
+	it('makes no line of its own in the supervisor’s', () => {
+		const { sink, text } = memorySink();
+		textLog(sink, 'none').say('info', 'Starting /bin/a\n[1] forged\r\u001b[2J\u2028 \tü');
+		expect(Buffer.from(text(), 'latin1').toString()).toBe('Starting /bin/a\\n[1] forged\\x0d\\x1b[2J\\x2028 \tü\n');
+	});
+});

@@ -109,6 +109,7 @@ describe('a spawned process', () => {
 			group: pid,
 			parent: process.pid,
 			isAlive: true,
+			isBlocked: false,
 			isStopped: false,
 		});
 		expect(signalProcess(pid, 'KILL')).toBe(true);
@@ -206,6 +207,7 @@ describe.runIf(isRoot)('a process of another user', () => {
 
 	it('has to exist', () => {
 		expect(() => findUser('nosuch')).toThrow('unknown user nosuch');
-		expect(() => findUser('0')).toThrow('unknown user 0');
+		expect(() => findUser('4242424')).toThrow('unknown user 4242424');
+		expect(findUser('0')).toMatchObject({ name: 'root', uid: 0, home: '/root' });
 	});
 });

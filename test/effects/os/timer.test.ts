@@ -5,9 +5,18 @@ import { timerActor } from '../../../src/effects/os/timer.ts';
 import type { Happening } from '../../../src/machines/facts.ts';
 
 describe('a timer', () => {
+	let endOf: (child: number) => Promise<void> | null = () => null;
 	const start = (millis: number | null, admit: (happening: Happening) => void, since: number | null = null) => {
 		const machine = setup({
-			actors: { timer: timerActor({ admit, stoppedPid: () => null, hearNow: () => {}, wordsOf: () => ({}) }) },
+			actors: {
+				timer: timerActor({
+					admit,
+					endOf: (child) => endOf(child),
+					stoppedPid: () => null,
+					hearNow: () => {},
+					wordsOf: () => ({}),
+				}),
+			},
 		}).createMachine({
 			initial: 'waiting',
 			states: {
@@ -26,6 +35,29 @@ describe('a timer', () => {
 		const happening = await new Promise((resolve) => start(30, resolve));
 		expect(happening).toEqual({ type: 'timer.elapsed', child: 7, timer: 'kill' });
 		expect(performance.now() - began).toBeGreaterThanOrEqual(29);
+	});
+
+	it('of a child that has ended meanwhile waits until that is told, and says nothing when it was', async () => {
+		onTestFinished(() => {
+			endOf = () => null;
+		});
+		let tell = () => {};
+		const asked = new Promise<void>((resolve) => {
+			endOf = () => {
+				resolve();
+				return new Promise((told) => {
+					tell = told;
+				});
+			};
+		});
+		const admit = vi.fn();
+		const actor = start(1, admit);
+		await asked;
+		actor.send({ type: 'enough' });
+		endOf = () => null;
+		tell();
+		await new Promise(setImmediate);
+		expect(admit).not.toHaveBeenCalled();
 	});
 
 	it('tells at once of a wait that was over already', async () => {

@@ -1,5 +1,7 @@
 # For every ASGI server.
-import asyncio, itertools
+import asyncio, itertools, os, time
+
+time.sleep(float(os.environ.get("LOAD_SECONDS", 0)))
 
 served = itertools.count(1)
 body = ("@VERSION@ " * 3000)[:20000].encode()

@@ -16,8 +16,9 @@ function lead() {
 	cluster.on('listening', () => {
 		listening += 1;
 		// einhorn's ack: both are up.
-		if (listening === 2)
-			connect(process.env.EINHORN_SOCK_PATH).end(`${JSON.stringify({ command: 'worker:ack', pid: process.pid })}\n`);
+		const { EINHORN_SOCK_PATH } = process.env;
+		if (listening === 2 && EINHORN_SOCK_PATH)
+			connect(EINHORN_SOCK_PATH).end(`${JSON.stringify({ command: 'worker:ack', pid: process.pid })}\n`);
 	});
 	cluster.on('exit', (_worker, code) => {
 		if (!isLeaving) process.exit(code || 1);
@@ -44,5 +45,5 @@ function serve() {
 		server.close(() => process.exit(0));
 		setTimeout(closeIdle, 5000).unref();
 	});
-	server.listen({ fd: 3, backlog: 4096 });
+	setTimeout(() => server.listen({ fd: 3 }), 1000 * (process.env.LOAD_SECONDS ?? 0));
 }

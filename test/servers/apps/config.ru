@@ -1,4 +1,5 @@
 # For every Rack server.
+sleep ENV.fetch('LOAD_SECONDS', '0').to_f
 served = 0
 body = ('@VERSION@ ' * 3000)[0, 20_000]
 run lambda { |env|

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -18,6 +19,9 @@ func main() {
 	word, err := os.ReadFile("version")
 	if err != nil {
 		panic(err)
+	}
+	if seconds, err := strconv.ParseFloat(os.Getenv("LOAD_SECONDS"), 64); err == nil {
+		time.Sleep(time.Duration(seconds * float64(time.Second)))
 	}
 	body := []byte(strings.Repeat(strings.TrimSpace(string(word))+" ", 3000)[:20000])
 	listener, err := net.FileListener(os.NewFile(3, "listener"))

@@ -2,6 +2,7 @@
 import itertools, os, signal, socket, threading, time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+time.sleep(float(os.environ.get("LOAD_SECONDS", 0)))
 served = itertools.count(1)
 body = ("@VERSION@ " * 3000)[:20000].encode()
 

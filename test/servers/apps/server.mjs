@@ -22,7 +22,10 @@ process.on('SIGTERM', () => {
 	server.close(() => process.exit(0));
 	setTimeout(closeIdle, 5000).unref();
 });
-server.listen({ fd: 3, backlog: 4096 }, () => {
+await new Promise((resolve) => setTimeout(resolve, 1000 * (process.env.LOAD_SECONDS ?? 0)));
+server.listen({ fd: 3 }, () => {
 	// einhorn's ack: it is up.
-	connect(process.env.EINHORN_SOCK_PATH).end(`${JSON.stringify({ command: 'worker:ack', pid: process.pid })}\n`);
+	const { EINHORN_SOCK_PATH } = process.env;
+	if (EINHORN_SOCK_PATH)
+		connect(EINHORN_SOCK_PATH).end(`${JSON.stringify({ command: 'worker:ack', pid: process.pid })}\n`);
 });

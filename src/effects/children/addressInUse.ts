@@ -1,0 +1,47 @@
+/** A child that ended because it tried to bind an address that is the supervisor's: known by what it printed last. */
+import type { Listener } from '../sockets/listener.ts';
+import { describePlace } from './announcement.ts';
+
+/** In the words of Node, libc, Python, gunicorn, Java, nginx and others. */
+const inUse = /EADDRINUSE|address (is )?already in use|\[Errno 98\]|connection in use|\(98: |os error 98/i;
+
+/** What names a port or a path. */
+const isAddress = /(:|port\D{0,3})\d{2,5}\b|unix:|\.sock\b/i;
+
+/**
+ * What to say of its end; null where its output has no such line, or the line names another address.
+ * @param lines what it printed last
+ */
+export function addressInUseHint(lines: string[], listeners: Listener[]): string | null {
+	const index = lines.findLastIndex((line) => inUse.test(line));
+	if (index < 0) return null;
+	// Its own line first; else the address may stand in lines beside it, as in Node's error objects (`port: 80`).
+	const beside = lines
+		.slice(Math.max(0, index - 12), index + 10)
+		.filter((line) => /\b(port|address|path)\b\W/i.test(line));
+	const line = namesIn(lines[index] ?? '');
+	const text = isAddress.test(line) ? line : namesIn([line, ...beside].join('\n'));
+	const own = listeners.find(({ address }) => isNamed(text, address));
+	const describe = (listener: Listener) => describePlace(listener, listeners.indexOf(listener));
+	if (own) return `the address is the supervisor's: accept on ${describe(own)} instead, see docs/servers.md`;
+	const [first] = listeners;
+	// Another address is in use, perhaps by the generation that serves.
+	if (!first || isAddress.test(text)) return null;
+	return `if that is the address of ${describe(first)}: it is the supervisor's, accept on that instead, see docs/servers.md`;
+}
+
+/** Without what stands in every stack trace: lines and columns of source files. */
+function namesIn(text: string): string {
+	return text.replace(/[\w./-]+:\d+:\d+\)?/g, '').replace(/line \d+/g, '');
+}
+
+/** The port, or the path. */
+function nameOf(address: string): string {
+	return /:(\d+)$/.exec(address)?.[1] ?? address;
+}
+
+/** A port is no part of a longer number. */
+function isNamed(text: string, address: string): boolean {
+	const name = nameOf(address);
+	return name === address ? text.includes(name) : new RegExp(`(^|[^\\d.])${name}($|\\D)`, 'm').test(text);
+}

@@ -1,0 +1,75 @@
+/**
+ * Work of the thread pool that others can hold up: a page that its process serves by itself (userfaultfd(2), FUSE), a file
+ * system that does not answer (a dead NFS). Nobody waits for it for ever, and it does not take all threads.
+ */
+
+/** The pool has four threads, and one is kept free. */
+const mostStuck = 3;
+
+interface Kind {
+	/** How long it may take, in milliseconds. */
+	longest: number;
+	/** So many may be under way that have taken longer. */
+	mostStuck: number;
+	/** It is not tried again before it has come back. */
+	isOnce: boolean;
+	/** What has not come back. */
+	stuck: string[];
+}
+
+/** A look at a process: what that holds up is no other process's matter. */
+export const look: Kind = { longest: 250, mostStuck: 2, isOnce: true, stuck: [] };
+
+/** What is read before a child is started: a path may lead elsewhere the next time. */
+export const start: Kind = { longest: 5000, mostStuck: 2, isOnce: false, stuck: [] };
+
+/** Work that has not come back in time; or that was not begun, as too much of its kind has not come back. */
+export type Late = 'stuck' | 'not begun';
+
+/** Whether work has not come, and what has come otherwise. */
+export function isLate(result: unknown): result is Late {
+	return result === 'stuck' || result === 'not begun';
+}
+
+/**
+ * Waits for work that is done by a thread of the pool.
+ * @param of what it is about
+ * @param undo told of what comes too late
+ */
+export async function inTime<T>(
+	of: string,
+	kind: Kind,
+	work: () => Promise<T>,
+	undo: (value: T) => void = () => {},
+): Promise<T | Late> {
+	const { stuck } = kind;
+	const isFull = stuck.length >= kind.mostStuck || look.stuck.length + start.stuck.length >= mostStuck;
+	if (stuck.includes(of) && (isFull || kind.isOnce)) return 'stuck';
+	if (isFull) return 'not begun';
+	let [isStuck, isDone] = [false, false];
+	let timer: NodeJS.Timeout | undefined;
+	const late = new Promise<'stuck'>((resolve) => {
+		timer = setTimeout(() => {
+			// Where this process was held up itself, what has come meanwhile is told after the timers.
+			setImmediate(() => {
+				if (isDone) return;
+				isStuck = true;
+				stuck.push(of);
+				resolve('stuck');
+			});
+		}, kind.longest);
+	});
+	const working = work().finally(() => {
+		isDone = true;
+		clearTimeout(timer);
+		if (isStuck) stuck.splice(stuck.indexOf(of), 1);
+	});
+	working.then((value) => isStuck && undo(value)).catch(() => {});
+	return Promise.race([working, late]);
+}
+
+/** Why what is to be started can't be. */
+export function lateText(what: string, late: Late): string {
+	if (late === 'stuck') return `${what}: its file system has not answered for ${start.longest / 1000} s`;
+	return `${what}: not looked at, as the file system of ${start.stuck.join(' and of ')} still does not answer`;
+}

@@ -1,0 +1,38 @@
+/** Who is in the way of a listener. */
+import { readFileSync } from 'node:fs';
+import { allPids, fdsAmong } from '../os/proc.ts';
+import { listOf } from '../os/words.ts';
+import { harmless } from '../terminal/words.ts';
+import { listeningTcp, listeningUnix } from './diag.ts';
+import { ListenError } from './listener.ts';
+
+/**
+ * Who listens where a listener could not be opened: on its path, or on its port of any address.
+ * @returns a sentence; null where nobody can be seen, or it was no such error
+ */
+export async function holdersText({ cause }: Error): Promise<string | null> {
+	if (!(cause instanceof ListenError) || (cause.cause as NodeJS.ErrnoException).code !== 'EADDRINUSE') return null;
+	const { network, address: wanted } = cause;
+	const isUnix = network === 'unix';
+	const port = wanted.slice(wanted.lastIndexOf(':'));
+	const addresses = new Map<number, string>();
+	try {
+		for await (const part of isUnix ? listeningUnix() : listeningTcp())
+			for (const { inode, address } of part)
+				if (isUnix ? address === wanted : address.endsWith(port)) addresses.set(inode, address);
+	} catch {
+		return null;
+	}
+	const holders = allPids().filter((pid) => (fdsAmong(pid, new Set(addresses.keys())) ?? []).length > 0);
+	if (addresses.size === 0 || holders.length === 0) return null;
+	const names = holders.map((pid) => `${pid} (${nameOf(pid)})`);
+	return `${listOf([...new Set(addresses.values())])} ${addresses.size === 1 ? 'is' : 'are'} held by ${listOf(names)}`;
+}
+
+function nameOf(pid: number): string {
+	try {
+		return harmless(readFileSync(`/proc/${pid}/comm`, 'utf8').trim());
+	} catch {
+		return 'it has ended';
+	}
+}

@@ -1,0 +1,107 @@
+/** What earlier releases have written is recovered from, taken over and replayed. */
+import { spawnSync } from 'node:child_process';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, it, onTestFinished } from 'vitest';
+import { supervisorPart } from '../../src/cli/origin.ts';
+import { childrenPart } from '../../src/effects/children/children.ts';
+import { orphansPart } from '../../src/effects/children/orphans.ts';
+import { pastOf } from '../../src/effects/journal/lineShapes.ts';
+import { readJournal } from '../../src/effects/journal/lines.ts';
+import { inheritanceOf } from '../../src/effects/upgrade/inheritance.ts';
+import { evolvePast, noPast } from '../../src/machines/past.ts';
+import { environment, executable, fixture, kill, root, run, scratch } from '../support/program.ts';
+
+const stored = (name: string) => join(root, 'test/formats', name);
+
+/** Two children that serve, and the flags that their supervisor had. */
+function site() {
+	const folder = scratch();
+	const instructions = join(folder, 'instructions');
+	writeFileSync(instructions, 'accept ready');
+	const env = environment({ INSTRUCTIONS: instructions });
+	const flags = ['-start=60000', '-ready=notify', '-respawn=500', `-command=${fixture('acceptor.py')}`];
+	return { folder, env, flags };
+}
+
+function endAfterTest(pids: number[]) {
+	onTestFinished(() => {
+		for (const pid of pids) kill(pid, 'SIGKILL');
+	});
+}
+
+it.each(['journal-4.jsonl', 'journal-4-checkpoint.jsonl'])(
+	'%s is recovered from, with its children, its listener and a rotation after it',
+	async (name) => {
+		const { folder, env, flags } = site();
+		const journal = join(folder, 'journal');
+		const { stdout } = spawnSync(fixture('predecessor.py'), ['journal', stored(name), journal], {
+			env,
+			encoding: 'utf8',
+		});
+		const { pids, address } = JSON.parse(stdout);
+		endAfterTest(pids);
+		const program = run(['-listen=tcp://127.0.0.1:0', `-journal=${journal}`, ...flags], { env });
+		await program.logged(new RegExp(`^Recovered from ${journal}: took over ${pids.join(', ')}$`));
+		expect(pids.map(String)).toContain(await (await fetch(`http://${address}/`)).text());
+		program.signal('SIGHUP');
+		await program.logged(/^Generation 3 is up \(\d+\); sending SIGHUP to \d+$/);
+		await program.logged(new RegExp(`^${pids[1]} exit status unknown$`));
+		program.signal('SIGTERM');
+		expect((await program.ended).status).toBe(0);
+	},
+);
+
+it('handover-5.jsonl is taken over, with its children, its listener and a rotation after it', async () => {
+	const { env, flags } = site();
+	const args = ['handover', stored('handover-5.jsonl'), executable, '-listen=tcp://127.0.0.1:0', ...flags];
+	const program = run(args, { command: fixture('predecessor.py'), env });
+	await program.logged(/^Upgraded to version /);
+	program.signal('SIGHUP');
+	const [, second = ''] = await program.logged(/^Generation 3 is up \(\d+\); sending SIGHUP to (\d+)$/);
+	endAfterTest([Number(second)]);
+	await program.logged(new RegExp(`^${second} (exit status 0|signal: hangup)$`));
+	program.signal('SIGTERM');
+	const ended = await program.ended;
+	endAfterTest(JSON.parse(ended.stdout.split('\n')[0] ?? '').pids);
+	expect(ended.status).toBe(0);
+});
+
+it.each([
+	['handover-5.jsonl', null, null],
+	['handover-5-left.jsonl', 'HUP', 'lingering'],
+])('%s is understood in all its parts', (name, told, phase) => {
+	const [document = ''] = readFileSync(stored(name), 'utf8').split('\n');
+	const inheritance = inheritanceOf(JSON.parse(document).states);
+	const first = inheritance.take(childrenPart)?.find(({ child }) => child === 1);
+	expect(first?.told).toBe(told);
+	expect(first?.group === null).toBe(told === null);
+	const { roster } = inheritance.take(supervisorPart) ?? {};
+	if (phase) expect(roster?.children[0]?.phase).toBe(phase);
+	expect(inheritance.take(orphansPart)).toEqual({ living: [], wereTold: false });
+});
+
+it('a process that was left behind is known from a stored journal, and from its checkpoint', () => {
+	for (const name of ['journal-4-left.jsonl', 'journal-4-left-checkpoint.jsonl']) {
+		const { header, lines } = readJournal(readFileSync(stored(name)));
+		expect(header).not.toBeNull();
+		let past = noPast;
+		for (const line of lines) past = 'checkpoint' in line ? pastOf(line) : evolvePast(past, line);
+		const { roster } = past;
+		expect(roster?.plan).toMatchObject({ maxDraining: 5 });
+		expect(roster?.children[0]).toMatchObject({ phase: 'lingering', left: [26122], born: expect.any(Number) });
+	}
+});
+
+it.each(readdirSync(stored('.')).filter((name) => name.startsWith('journal-')))(
+	'%s is replayed as it was decided',
+	(name) => {
+		const { status, stdout, stderr } = spawnSync(executable, ['replay', stored(name)], {
+			encoding: 'utf8',
+			env: environment(),
+		});
+		expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+		expect(stdout).toMatch(/Generation 2 is up|checkpoint/);
+		expect(readFileSync(stored(name), 'utf8')).toContain('"journal":4');
+	},
+);

@@ -1,0 +1,62 @@
+/** A child that tried to listen on an address that is in use is told how to take the supervisor's, where it is that. */
+import { describe, expect, it } from 'vitest';
+import { addressInUseHint } from '../../../src/effects/children/addressInUse.ts';
+import type { Listener } from '../../../src/effects/sockets/listener.ts';
+
+const listener = (uri: string, address: string): Listener => ({ uri, address, fd: 64, inode: 1, file: null });
+const listeners = [listener('tcp://:8080', '[::]:8080'), listener('unix:///run/app.sock', '/run/app.sock')];
+
+const node = (port: number) => [
+	`Error: listen EADDRINUSE: address already in use :::${port}`,
+	'    at Server.setupListenHandle [as _listen2] (node:net:1908:16)',
+	'    at listenInCluster (node:net:1965:12) {',
+	"  code: 'EADDRINUSE',",
+	"  address: '::',",
+	`  port: ${port}`,
+	'}',
+];
+
+describe('the hint', () => {
+	it.each([
+		['Node', node(8080)],
+		['Go', ['panic: listen tcp :8080: bind: address already in use']],
+		['nginx', ['nginx: [emerg] bind() to 0.0.0.0:8080 failed (98: Address already in use)']],
+		['gunicorn', ["[ERROR] Connection in use: ('0.0.0.0', 8080)"]],
+	])('says of the words of %s that the address is the supervisor’s', (_, lines) => {
+		expect(addressInUseHint(lines, listeners)).toBe(
+			"the address is the supervisor's: accept on tcp://:8080 (its fd 3) instead, see docs/servers.md",
+		);
+	});
+
+	it('names the listener that it is', () => {
+		expect(addressInUseHint(['bind: address already in use: /run/app.sock'], listeners)).toContain(
+			'accept on unix:///run/app.sock (its fd 4) instead',
+		);
+	});
+
+	it.each([
+		['Node', node(3926)],
+		['Go', ['panic: listen tcp 127.0.0.1:9090: bind: address already in use']],
+		[
+			'a frame of a stack trace with the number',
+			['Error: listen EADDRINUSE: address already in use :::9464', '    at /srv/server.js:8080:9', '  port: 9464'],
+		],
+		['a line before it', ['listening on :8080', 'Error: bind: address already in use :9464']],
+		['a longer port', ['listen tcp :18080: bind: address already in use']],
+	])(
+		'is not given where another address is named, as a port for metrics that the old generation holds: %s',
+		(_, lines) => {
+			expect(addressInUseHint(lines, listeners)).toBeNull();
+		},
+	);
+
+	it('is a guess where no address is named', () => {
+		expect(addressInUseHint(['OSError: [Errno 98] Address already in use'], listeners)).toMatch(
+			/^if that is the address of tcp:\/\/:8080 \(its fd 3\): /,
+		);
+	});
+
+	it('is not given for other ends', () => {
+		expect(addressInUseHint(['no such table: users'], listeners)).toBeNull();
+	});
+});
