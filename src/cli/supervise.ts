@@ -66,8 +66,8 @@ export function supervise({ options, plan, origin, inheritance, path, user, log,
 
 	/** What was asked for when the statecharts had failed: that is not what they failed on. */
 	const late: Request[] = [];
-	const accepts = stillAccepting(listeners.all);
-	const reminder = drainReminder({ log, roster: () => journal.past().roster, accepts });
+	const accepting = stillAccepting(listeners.all);
+	const reminder = drainReminder({ log, roster: () => journal.past().roster, accepting });
 	const backlogs = backlogKeeper(listeners.all);
 	const orphans = orphanKeeper({ pids: origin.orphans, inheritance, log, drain: plan.drain });
 
@@ -125,7 +125,7 @@ export function supervise({ options, plan, origin, inheritance, path, user, log,
 			past: journal.past,
 			journal: file === null ? null : { path: file, size: journal.size },
 			notesOf: words.notesOf,
-			accepts,
+			accepting,
 		},
 	});
 	const manager = managerOf({ env: process.env, past: journal.past, inheritance });

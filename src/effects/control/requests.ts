@@ -3,6 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { minValue, number, optional, pipe, safeInteger, safeParse, strictObject } from 'valibot';
 import type { Fact, Happening, Request } from '../../machines/facts.ts';
 import type { Receipt } from '../../machines/receipts.ts';
+import type { StillAccepting } from '../children/stillAccepting.ts';
 import type { LogCounts } from '../log/sink.ts';
 import { wordsOf } from '../os/words.ts';
 import { factStream } from './facts.ts';
@@ -13,8 +14,7 @@ import { type Looked, type Subject, statusOf } from './status.ts';
 
 export interface RequestsOptions extends Subject {
 	admit: (happening: Happening) => void;
-	/** Whether a child accepts new connections; null where that can't be seen. */
-	accepts: (pid: number) => Promise<boolean | null>;
+	accepting: StillAccepting;
 	/** What the log has taken so far. */
 	logCounts: () => LogCounts;
 	/** The last facts before this one. */
@@ -109,13 +109,11 @@ export function requestsOf(options: RequestsOptions) {
 			options.listeners,
 			children.flatMap(({ pid }) => pid ?? []),
 		);
-		const accepting = new Map<number, boolean | null>();
 		// Those that should accept no more, and those that did not accept when they were looked at last.
 		const wanted = children.flatMap(({ pid, phase, unseen }) =>
 			pid !== null && (phase === 'draining' || (phase === 'serving' && unseen !== null)) ? pid : [],
 		);
-		for (const pid of wanted.slice(0, mostLooked)) accepting.set(pid, await options.accepts(pid));
-		return { held, accepting };
+		return { held, accepting: await options.accepting(wanted.slice(0, mostLooked)) };
 	}
 
 	/** The number is known when the charts have decided. */

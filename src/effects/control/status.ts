@@ -29,9 +29,9 @@ export interface ChildStatus {
 	accepting: boolean | null;
 	/** Whether it was seen to accept; null before, false where that can't be seen. */
 	seen: boolean | null;
-	/** A sentence that says that it does not accept, and where it listens instead; null where that was not seen. */
 	/** Processes that it has left behind, which are waited for. */
 	left: number[];
+	/** A sentence that says that it does not accept, and where it listens instead; null where that was not seen. */
 	unseen: string | null;
 	/** Established ones that it holds of the listeners; null where they can't be counted, or were not asked for. */
 	connections: number | null;

@@ -9,12 +9,12 @@ const [second, minute, hour] = [1000, 60_000, 3_600_000];
 export interface DrainReminderOptions {
 	log: Pick<Log, 'say'>;
 	roster: () => Roster | null;
-	/** Whether a child accepts new connections; null where that can't be seen. */
-	accepts: (pid: number) => Promise<boolean | null>;
+	/** Whether each child accepts new connections, by pid; null where that can't be seen. */
+	accepting: (pids: number[]) => Promise<ReadonlyMap<number, boolean | null>>;
 }
 
 /** Says, 10 s, a minute, and then every hour after a child was told to leave, that it has not. */
-export function drainReminder({ log, roster, accepts }: DrainReminderOptions) {
+export function drainReminder({ log, roster, accepting }: DrainReminderOptions) {
 	let pending: NodeJS.Timeout | null = null;
 	let seen = bootClock();
 
@@ -43,11 +43,10 @@ export function drainReminder({ log, roster, accepts }: DrainReminderOptions) {
 	}
 
 	async function say(due: { pid: number | null; clock: number }[], now: number) {
-		const looked: { pid: number | null; clock: number; isAccepting: boolean }[] = [];
-		for (const each of due) {
-			looked.push({ ...each, isAccepting: each.pid !== null && (await accepts(each.pid)) === true });
-		}
-		const left = looked.filter((each) => draining().some(({ pid }) => pid === each.pid));
+		const looked = await accepting(due.flatMap(({ pid }) => pid ?? []));
+		const left = due
+			.filter((each) => draining().some(({ pid }) => pid === each.pid))
+			.map((each) => ({ ...each, isAccepting: looked.get(each.pid ?? 0) === true }));
 		if (left.length === 0) return;
 		const names = left.map(
 			({ pid, clock, isAccepting }) =>

@@ -23,7 +23,7 @@ it('a child that is told to leave is spoken of after 10 s, also where another on
 	const reminder = drainReminder({
 		log: { say: (_, text) => void said.push(text) },
 		roster: () => rosterOf({ children }),
-		accepts: async (pid) => pid === 3,
+		accepting: async () => new Map([[3, true]]),
 	});
 	reminder.note(told(1));
 	children.push(draining(2, 9_900));
@@ -37,7 +37,7 @@ it('a child that was told to leave and accepts all the same is named with the si
 	const reminder = drainReminder({
 		log: { say: (_, text) => void said.push(text) },
 		roster: () => rosterOf({ children }),
-		accepts: async (pid) => pid === 3,
+		accepting: async () => new Map([[3, true]]),
 	});
 	reminder.note(told(3));
 	await expect
@@ -53,9 +53,9 @@ it('a child that leaves while it is looked at is not spoken of any more', async 
 	const reminder = drainReminder({
 		log: { say: (_, text) => void said.push(text) },
 		roster: () => rosterOf({ children }),
-		accepts: async (pid) => {
-			if (pid === 4) children.shift();
-			return false;
+		accepting: async () => {
+			children.shift();
+			return new Map();
 		},
 	});
 	reminder.note(told(4));
