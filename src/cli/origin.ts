@@ -4,9 +4,11 @@ import type { Survivor } from '../effects/children/children.ts';
 import type { OpenPipe } from '../effects/children/output.ts';
 import { removeWordFolder, type WordFolderOptions, wordFolderFor } from '../effects/children/wordFolder.ts';
 import { type KeptWords, wordsPart } from '../effects/children/words.ts';
-import { openJournal, readSound } from '../effects/journal/file.ts';
+import { findByMarks, type Marked } from '../effects/journal/byMarks.ts';
+import { openJournal, readSound, setAside } from '../effects/journal/file.ts';
 import { fileJournal, type Journal, journalPart, memoryJournal } from '../effects/journal/journal.ts';
 import type { Header } from '../effects/journal/lineShapes.ts';
+import { type JournalContent, UnreadableJournal } from '../effects/journal/lines.ts';
 import { foldJournal, recover, unknownText } from '../effects/journal/recovery.ts';
 import { receiptsSchema, requestSchema, rosterSchema, tallySchema } from '../effects/journal/shapes.ts';
 import type { Log } from '../effects/log/log.ts';
@@ -38,6 +40,8 @@ export interface Origin {
 	/** Signals that came too late for the program before. */
 	signals: Request[];
 	listeners: Listeners;
+	/** Why the children that go on are replaced at once; null where they are not. */
+	replacedFor: string | null;
 	/** What was found of a supervisor that was killed. */
 	survivors: Survivor[];
 	pipes: OpenPipe[];
@@ -72,7 +76,8 @@ export async function originOf({ options, plan, user, inheritance, signals, log 
 	const path = journalPath(options);
 	const inherited = inheritance.take(supervisorPart);
 	if (inherited) log.say('info', `Upgraded to version ${version}`);
-	const found = inherited || path === null ? nothing : await findPrevious(path, user, log);
+	const found =
+		inherited || path === null ? nothing : await findPrevious({ path, uris: options.listen, plan, user, log });
 	const listeners = openListeners({
 		uris: options.listen,
 		inheritance,
@@ -115,12 +120,20 @@ export async function originOf({ options, plan, user, inheritance, signals, log 
 		roster,
 		signals: [...(inherited?.late ?? []), ...signals],
 		listeners,
+		replacedFor: replacedFor(roster, listeners, found),
 		survivors: found.survivors,
 		pipes: found.pipes,
 		orphans: found.orphans,
 		words,
 		journal,
 	};
+}
+
+function replacedFor(roster: Roster | null, { haveChanged }: Listeners, { isMarked }: Found): string | null {
+	if (roster === null || roster.stopSignal !== null) return null;
+	// Whoever runs already has other sockets: nobody would accept on the new ones.
+	if (haveChanged) return 'The listeners have changed';
+	return isMarked ? 'What the children are is not known' : null;
 }
 
 /** @throws {StartError} with nothing left behind */
@@ -162,6 +175,8 @@ interface Found {
 	/** Processes of children that are gone, which hold the listeners. */
 	orphans: number[];
 	words: KeptWords;
+	/** They were found by their marks, as the journal could not tell of them. */
+	isMarked: boolean;
 	/** Who lives and can't be taken over, and whether they are children for certain. */
 	denied: number[];
 	isDenialCertain: boolean;
@@ -178,30 +193,60 @@ const nothing: Found = {
 	listeners: [],
 	orphans: [],
 	words: { folder: null, ack: null, sockets: [] },
+	isMarked: false,
 	denied: [],
 	isDenialCertain: false,
 };
 
+interface Previous {
+	path: string;
+	uris: string[];
+	plan: Plan;
+	user: User | null;
+	log: Log;
+}
+
 /** @throws {StartError} */
-async function findPrevious(path: string, user: User | null, log: Log): Promise<Found> {
+async function findPrevious({ path, uris, plan, user, log }: Previous): Promise<Found> {
 	const { fd, bytes } = StartError.unless(`Unable to open journal ${path}:`, () => openJournal(path));
+	const find = () => findByMarks({ bytes, uris, plan, user });
 	try {
-		const content = await readSound(fd, path, bytes);
+		const { content, marked } = await readOrFind();
 		for (const problem of content.problems) log.say('warn', `Journal ${path}: ${problem}`);
 		const { past, seq } = foldJournal(content);
-		const { roster } = past;
-		return { ...nothing, fd, seq, past, ...(await recoverFrom(path, { header: content.header, roster, user }, log)) };
+		const known = marked ?? { header: content.header, roster: past.roster };
+		const isMarked = marked !== null;
+		return { ...nothing, fd, seq, past, isMarked, ...(await recoverFrom(path, { ...known, isMarked, user }, log)) };
 	} catch (error) {
 		closeAll([fd]);
 		throw new StartError(`Unable to use journal ${path}: ${wordsOf(error)}`, { cause: error });
 	}
+
+	/** @throws {Error} where it is no journal, and there are no children that serve */
+	async function readOrFind(): Promise<{ content: JournalContent; marked: Marked | null }> {
+		try {
+			const content = readSound(fd, path, bytes);
+			const { header, lines } = content;
+			const isLost = lines.length === 0 && (header === null || header.boot === bootId());
+			return { content, marked: isLost ? await find() : null };
+		} catch (error) {
+			const marked = error instanceof UnreadableJournal ? await find() : null;
+			if (marked === null) throw error;
+			const problems = [wordsOf(error), ...setAside(fd, path, bytes, 0)];
+			return { content: { header: null, lines: [], soundLength: 0, problems }, marked };
+		}
+	}
 }
 
-async function recoverFrom(
-	path: string,
-	{ header, roster, user }: { header: Header | null; roster: Roster | null; user: User | null },
-	log: Log,
-): Promise<Partial<Found>> {
+interface Known {
+	header: Header | null;
+	roster: Roster | null;
+	/** The journal could not tell of them. */
+	isMarked: boolean;
+	user: User | null;
+}
+
+async function recoverFrom(path: string, { header, roster, isMarked, user }: Known, log: Log): Promise<Partial<Found>> {
 	if (!header || !roster) return {};
 	const found = await recover(header, roster, user, (text) => log.say('warn', text));
 	if ((found === null || 'orphaned' in found) && header.words) removeWordFolder(header.words, header.run);
@@ -215,7 +260,10 @@ async function recoverFrom(
 		return { denied: found.denied, isDenialCertain: found.isCertain };
 	}
 	const { remarks, ...rest } = found;
-	log.say('info', `Recovered from ${path}: took over ${rest.survivors.map(({ pid }) => pid).join(', ')}`);
+	const pids = rest.survivors.map(({ pid }) => pid).join(', ');
+	if (isMarked)
+		log.say('warn', `Recovered without what ${path} should tell: took over ${pids}, found by their environment`);
+	else log.say('info', `Recovered from ${path}: took over ${pids}`);
 	for (const remark of remarks) log.say('warn', remark);
 	return { run: header.run, ...rest };
 }

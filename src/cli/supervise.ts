@@ -240,14 +240,13 @@ export function supervise({ options, plan, origin, inheritance, path, user, log,
 }
 
 /** The first facts of a life: it starts, or goes on with what an earlier one had not answered yet. */
-function begin({ by, roster, signals, listeners }: Origin, plan: Plan, log: Log, { admit }: Door) {
+function begin({ by, roster, signals, replacedFor }: Origin, plan: Plan, log: Log, { admit }: Door) {
 	const { pid } = process;
 	if (roster === null) admit({ type: 'supervisor.started', pid, plan });
 	else admit({ type: 'supervisor.recovered', pid, by, roster: { ...roster, unanswered: null } });
 	if (roster?.unanswered && !isStop(roster.unanswered, by)) admit({ type: roster.unanswered });
-	// Whoever runs already has other sockets: nobody would accept on the new ones.
-	if (roster?.stopSignal === null && listeners.haveChanged) {
-		log.say('info', 'The listeners have changed: the children are replaced at once');
+	if (replacedFor !== null) {
+		log.say('info', `${replacedFor}: the children are replaced at once`);
 		admit({ type: 'rotate.requested' });
 	}
 	for (const signal of signals) admit(signal);

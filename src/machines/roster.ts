@@ -1,5 +1,5 @@
 /** The roster: who lives, in which phase, since when. A fold over facts that decides nothing. */
-import type { Asker, Fact, FailureCode, Plan, Request, Word } from './facts.ts';
+import type { Asker, Fact, FactOf, FailureCode, Plan, Request, Word } from './facts.ts';
 import { patienceWith } from './patience.ts';
 import { isHealthy, respawnWait } from './respawn.ts';
 
@@ -235,7 +235,7 @@ export function stateOf(roster: Roster): string {
 }
 
 /** A supervisor that has just been started. */
-function freshRoster(plan: Plan): Roster {
+export function freshRoster(plan: Plan): Roster {
 	return {
 		plan,
 		serving: 0,
@@ -261,7 +261,19 @@ function freshRoster(plan: Plan): Roster {
 function spawning(roster: Roster, { child, generation, index, at }: Extract<Fact, { type: 'child.spawning' }>): Roster {
 	const isIts = (each: Respawn) => isOfPlace(each, { generation, index });
 	const { attempt, wasUp } = roster.respawns.find(isIts) ?? { attempt: 0, wasUp: false };
-	const born: RosterChild = {
+	const born = { ...newChild({ child, generation, index, at }), attempt, wasUp };
+	const respawns = roster.respawns.some(isIts) ? roster.respawns.filter((each) => !isIts(each)) : roster.respawns;
+	return { ...roster, lastChild: child, children: [...roster.children, born], respawns };
+}
+
+/** One that has no process yet. */
+export function newChild({
+	child,
+	generation,
+	index,
+	at,
+}: Omit<FactOf<'child.spawning'>, 'seq' | 'type'>): RosterChild {
+	return {
 		child,
 		generation,
 		index,
@@ -281,12 +293,10 @@ function spawning(roster: Roster, { child, generation, index, at }: Extract<Fact
 		isRejected: false,
 		rejection: null,
 		wasForwarded: false,
-		attempt,
-		wasUp,
+		attempt: 0,
+		wasUp: false,
 		left: [],
 	};
-	const respawns = roster.respawns.some(isIts) ? roster.respawns.filter((each) => !isIts(each)) : roster.respawns;
-	return { ...roster, lastChild: child, children: [...roster.children, born], respawns };
 }
 
 function rejected({ reason, code = 'deadline' }: Extract<Fact, { type: 'child.rejected' }>): Partial<RosterChild> {

@@ -11,9 +11,8 @@ import {
 	writeSync,
 } from 'node:fs';
 import { call, errno, SyscallError } from '../os/libc.ts';
-import { environments } from '../os/proc.ts';
 import { wordsOf } from '../os/words.ts';
-import { type JournalContent, OlderJournal, readJournal } from './lines.ts';
+import { type JournalContent, readJournal, UnreadableJournal } from './lines.ts';
 
 const { O_RDWR, O_APPEND, O_CREAT, O_EXCL, O_NOFOLLOW } = constants;
 const [LOCK_EX, LOCK_NB] = [2, 4];
@@ -41,34 +40,37 @@ export function openJournal(path: string): { fd: number; bytes: Buffer } {
 
 /**
  * Reads a journal, and cuts it to what was understood; what was not is kept in PATH.bad unless it is just a torn line.
- * @throws {Error} when it is no journal, or of another format; then it is left as it is
+ * @throws {UnreadableJournal} where nothing in it looks like a journal; then it is left as it is
  */
-export async function readSound(fd: number, path: string, bytes: Buffer): Promise<JournalContent> {
-	const content = await readUnderstood(bytes);
-	const { soundLength } = content;
-	if (soundLength === bytes.length) return content;
-	if (bytes.includes(10, soundLength)) {
-		const why = keepBad(path, bytes.subarray(soundLength));
-		if (why !== null) content.problems.push(`the rest could not be kept in ${path}.bad, and is lost: ${why}`);
-	}
-	ftruncateSync(fd, soundLength);
-	return content;
-}
-
-/** An older program's journal holds nobody up where nobody of its supervisor lives: then there is nothing to go on with. */
-async function readUnderstood(bytes: Buffer): Promise<JournalContent> {
+export function readSound(fd: number, path: string, bytes: Buffer): JournalContent {
 	try {
-		return readJournal(bytes);
+		const content = readJournal(bytes);
+		const { soundLength } = content;
+		if (bytes.includes(10, soundLength)) content.problems.push(...setAside(fd, path, bytes, soundLength));
+		else if (soundLength < bytes.length) ftruncateSync(fd, soundLength);
+		return content;
 	} catch (error) {
-		if (!(error instanceof OlderJournal) || (await isAnybodyOf(error.run))) throw error;
-		return { header: null, lines: [], soundLength: 0, problems: [`${error.message}; a new one begins`] };
+		if (!(error instanceof UnreadableJournal) || !isOfAJournal(bytes)) throw error;
+		const problems = [error.message, ...setAside(fd, path, bytes, 0)];
+		return { header: null, lines: [], soundLength: 0, problems };
 	}
 }
 
-async function isAnybodyOf(run: string): Promise<boolean> {
-	const { variables, late } = await environments();
-	// One that does not answer may be one of them.
-	return late.length > 0 || [...variables.values()].some((own) => own.includes(`SOCKETMASTER_RUN=${run}`));
+/** Keeps what follows the first bytes in PATH.bad, and takes it out of the journal. @returns sentences about it */
+export function setAside(fd: number, path: string, bytes: Buffer, length: number): string[] {
+	const why = keepBad(path, bytes.subarray(length));
+	ftruncateSync(fd, length);
+	if (why !== null) return [`the rest could not be kept in ${path}.bad, and is lost: ${why}`];
+	return length === 0 ? [`it is kept in ${path}.bad, and a new one begins`] : [];
+}
+
+/** Whether a journal is what it was: it may have lost its first lines, or all but its length. */
+function isOfAJournal(bytes: Buffer): boolean {
+	return bytes.every((byte) => byte === 0) || bytes.toString('utf8').split('\n').some(isLine);
+}
+
+function isLine(line: string): boolean {
+	return /^\0*\{"(journal|checkpoint|seq)":/.test(line) || /^\0*\{.*"seq":\d+.*"at":\d+/.test(line);
 }
 
 /** Why not all of it could be kept, and so nothing is; null where it was. To serve matters more. */

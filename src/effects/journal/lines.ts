@@ -15,17 +15,10 @@ export interface JournalContent {
 	problems: string[];
 }
 
-/** A journal that an older program has left; what it says can't be understood any more. */
-export class OlderJournal extends Error {
-	/** What the children of its supervisor carry. */
-	readonly run: string;
-	constructor(words: string, run: string) {
-		super(words);
-		this.run = run;
-	}
-}
+/** What is in the file can't be understood from its first line on. */
+export class UnreadableJournal extends Error {}
 
-/** Reads a whole journal. @throws {Error} when it is none, or of another format */
+/** Reads a whole journal. @throws {UnreadableJournal} when it is none, or of another format */
 export function readJournal(bytes: Buffer): JournalContent {
 	const content: JournalContent = { header: null, lines: [], soundLength: 0, problems: [] };
 	const readLine = lineReader();
@@ -43,7 +36,7 @@ export function readJournal(bytes: Buffer): JournalContent {
 	}
 	const torn = bytes.toString('utf8', content.soundLength);
 	const isBegun = torn.startsWith('{"journal"'.slice(0, torn.length));
-	if (number === 0 && !isBegun) throw new Error('line 1 is no journal header');
+	if (number === 0 && !isBegun) throw new UnreadableJournal('line 1 is no journal header');
 	if (torn !== '') content.problems.push(`line ${number + 1} is torn off; it was left out`);
 	return content;
 }
@@ -64,12 +57,14 @@ export function lineReader() {
 		const line = parse(raw);
 		if (typeof line?.journal === 'number' && line.journal !== journalFormat) {
 			const age = line.journal > journalFormat ? 'newer' : 'older';
-			const words = `its format ${line.journal} is ${age} than this program, which knows ${journalFormat}`;
-			throw age === 'older' ? new OlderJournal(words, String(line.run)) : new Error(words);
+			const writer = typeof line.program === 'string' ? `; version ${line.program}, which wrote it, reads it` : '';
+			throw new UnreadableJournal(
+				`its format ${line.journal} is ${age} than this program, which knows ${journalFormat}${writer}`,
+			);
 		}
 		const header = line && 'journal' in line ? safeParse(schemas.header, line) : null;
 		if (header?.success) return header.output;
-		if (number === 1) throw new Error('line 1 is no journal header');
+		if (number === 1) throw new UnreadableJournal('line 1 is no journal header');
 		if (!line || header) return `line ${number} is no fact`;
 		hasStarted ||= 'checkpoint' in line || line.type === 'supervisor.started' || line.type === 'supervisor.recovered';
 		if (!hasStarted) return `line ${number} is a fact before the start`;

@@ -95,7 +95,9 @@ export async function answerPreflight(
 		const { success, output } = safeParse(schema, JSON.parse(text));
 		if (!success || output.format !== handoverFormat) {
 			const { format } = JSON.parse(text);
-			throw new Error(`it takes over format ${handoverFormat}, and would be given format ${format}`);
+			throw new Error(
+				`it takes over format ${handoverFormat}, and would be given format ${format}: to change to it, stop and start`,
+			);
 		}
 		await check();
 		checkParts(output.states);
