@@ -152,7 +152,7 @@ function localTime(at: number): string {
 	return new Date(at + minutes * 60_000).toISOString().replace('Z', zone);
 }
 
-function factText({ type, seq: _seq, at: _at, clock: _clock, ...fields }: Fact): string {
+function factText({ type, seq: _seq, at: _at, clock: _clock, cause: _cause, ...fields }: Fact): string {
 	const plain = Object.entries(fields).filter(
 		([, value]) => value !== null && (typeof value !== 'object' || (Array.isArray(value) && value.length > 0)),
 	);

@@ -32,23 +32,26 @@ export interface DoorOptions {
 export function openDoor({ record, deliver, rest = () => {}, after = 0, now = Date.now }: DoorOptions): Door {
 	const waiting: HappeningFact[] = [];
 	let seq = after;
-	let isDelivering = false;
+	/** The happening that the charts live through; null while they wait. */
+	let cause: number | null = null;
 
 	function number<T extends Happening | Decision>(what: T) {
 		seq += 1;
-		const fact = stamped(what, seq, now(), bootClock);
+		const fact = stamped(what, { seq, at: now(), clock: bootClock, cause });
 		record(fact);
 		return fact;
 	}
 
 	function admit(happening: Happening) {
 		waiting.push(number(happening) as HappeningFact);
-		if (isDelivering) return;
-		isDelivering = true;
+		if (cause !== null) return;
 		try {
-			for (let fact = waiting.shift(); fact; fact = waiting.shift()) deliver(fact);
+			for (let fact = waiting.shift(); fact; fact = waiting.shift()) {
+				cause = fact.seq;
+				deliver(fact);
+			}
 		} finally {
-			isDelivering = false;
+			cause = null;
 		}
 		rest();
 	}

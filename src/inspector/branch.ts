@@ -68,9 +68,14 @@ export function branchFrom(story: Story, index: number): Branch {
  * beginning of that life.
  */
 export function beginningBefore(story: Story, index: number): number {
+	/** Of all that follows: the happening upon which the earliest of it was decided. */
+	let earliest = Number.POSITIVE_INFINITY;
 	for (let at = index; at > 0; at -= 1) {
-		if (story.entries[at]?.isLife) return at;
-		if (story.endOfStep(at) !== at || isInStep(story, at, index)) continue;
+		earliest = Math.min(earliest, story.entries[at + 1]?.upon ?? earliest);
+		const { fact, isLife } = story.entries[at] as Entry;
+		if (isLife) return at;
+		// Happenings may come in the middle of a step.
+		if (story.endOfStep(at) !== at || earliest <= fact.seq) continue;
 		const roster = story.rosterAt(at);
 		if (!roster || roster.unanswered !== null || stateOf(roster) === 'stopped') continue;
 		// A roster knows nothing of an upgrade that is under way.
@@ -78,12 +83,6 @@ export function beginningBefore(story: Story, index: number): number {
 		if (roster.children.every(({ pid }) => pid !== null)) return at;
 	}
 	return 0;
-}
-
-/** Whether something that follows was decided upon what is there already: happenings may come in the middle of a step. */
-function isInStep({ entries }: Story, at: number, index: number): boolean {
-	const seq = entries[at]?.fact.seq ?? 0;
-	return entries.slice(at + 1, Math.min(index + 1, at + 64)).some(({ upon }) => upon !== null && upon <= seq);
 }
 
 function beginningOf(fact: Entry['fact']): Happening {

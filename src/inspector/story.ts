@@ -29,6 +29,10 @@ export function newStory() {
 	const lives = newLives();
 	/** The last fact of each number, as a place among the entries. */
 	const places = new Map<number, number>();
+	/** The decisions upon a happening, all as places among the entries. */
+	const decided = new Map<number, number[]>();
+	/** Each type of a fact that there is. */
+	const types = new Set<string>();
 	let standings = new Map<string, Standing>();
 	let roster: Roster | null = null;
 	/** Of each entry, never less than before: the clock of the wall may be set back. */
@@ -38,11 +42,18 @@ export function newStory() {
 		const index = entries.length;
 		entries.push(entry);
 		places.set(entry.fact.seq, index);
+		types.add(entry.fact.type);
+		noteDecision(entry, index);
 		standings = step(standings, entry);
 		roster = rosterAfter(roster, entry);
 		times.push(Math.max(times.at(-1) ?? entry.fact.at, entry.fact.at));
 		lives.add(entry, index, times[index] ?? 0, roster);
 		if (index % distance === 0) kept.push({ standings: new Map(standings), roster });
+	}
+
+	function noteDecision({ kind, upon }: Entry, index: number) {
+		const place = kind === 'decision' && upon !== null ? places.get(upon) : undefined;
+		if (place !== undefined) decided.set(place, [...(decided.get(place) ?? []), index]);
 	}
 
 	/** Where each chart stood after an entry; nowhere before the first one. */
@@ -87,15 +98,7 @@ export function newStory() {
 
 	/** What was decided upon a happening. */
 	function decidedUpon(index: number): number[] {
-		const found: number[] = [];
-		const { seq } = entries[index]?.fact ?? { seq: -1 };
-		// Another happening may have been recorded in the middle of a step, a few at the most.
-		for (let at = index + 1; at < entries.length && at < index + 1000; at += 1) {
-			const { kind, upon, isLife } = entries[at] as Entry;
-			if (isLife || (kind === 'happening' && found.length > 0 && at > (found.at(-1) ?? 0) + 200)) break;
-			if (kind === 'decision' && upon === seq) found.push(at);
-		}
-		return found;
+		return decided.get(index) ?? [];
 	}
 
 	/** The last entry that is not after a time. */
@@ -118,6 +121,7 @@ export function newStory() {
 		endOfStep,
 		stepOf,
 		decidedUpon,
+		types,
 		indexAt,
 		/** When an entry was, in milliseconds since 1970, never less than the one before. */
 		timeAt: (index: number) => times[index] ?? 0,

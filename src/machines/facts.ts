@@ -210,7 +210,13 @@ export type Decision =
  * A fact as it leaves the door: `seq` counts from 1 without gaps, `at` is milliseconds since 1970. Facts that
  * a wait is counted from have a `clock` too: milliseconds since boot, on a clock that is never set.
  */
-export type Fact = (Happening | Decision) & { seq: number; at: number; clock?: number };
+export type Fact = (Happening | Decision) & {
+	seq: number;
+	at: number;
+	clock?: number;
+	/** Of a decision: the number of the happening that it was made upon. Up to commit cd933d0 it was not recorded. */
+	cause?: number;
+};
 
 export type HappeningFact = Extract<Fact, Happening>;
 
@@ -240,9 +246,23 @@ export type TimedType = (typeof timed)[number];
 
 const isTimed = new Set<FactType>(timed);
 
+export interface Stamp {
+	seq: number;
+	at: number;
+	clock: () => number;
+	/** The number of the happening that the charts live through; null where they wait for one. */
+	cause: number | null;
+}
+
 /** Numbers and times what was admitted. */
-export function stamped(what: Happening | Decision, seq: number, at: number, clock: () => number): Fact {
-	return isTimed.has(what.type) ? { seq, at, ...what, clock: clock() } : { seq, at, ...what };
+export function stamped(what: Happening | Decision, { seq, at, clock, cause }: Stamp): Fact {
+	return {
+		seq,
+		at,
+		...what,
+		...(isTimed.has(what.type) ? { clock: clock() } : {}),
+		...(cause !== null && decisions.has(what.type) ? { cause } : {}),
+	};
 }
 
 const decisions = new Set<string>([

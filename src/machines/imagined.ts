@@ -19,6 +19,8 @@ export interface ImaginedOptions {
 /** A supervisor that has not been told anything yet. */
 export function imagined({ seq, at, told, command = () => {} }: ImaginedOptions) {
 	let roster: Roster | null = null;
+	/** The number of the happening that was told last. */
+	let cause = 0;
 	let supervisor = newLife();
 
 	function newLife(): Supervisor {
@@ -28,7 +30,7 @@ export function imagined({ seq, at, told, command = () => {} }: ImaginedOptions)
 	/** Numbers and times what happened or was decided, as the door does. */
 	function admit<T extends Happening | Decision>(what: T): Fact {
 		seq += 1;
-		const fact = stamped(what, seq, at, () => at);
+		const fact = stamped(what, { seq, at, clock: () => at, cause });
 		const before = roster;
 		roster = evolve(roster, fact);
 		told(fact, before);
@@ -41,7 +43,9 @@ export function imagined({ seq, at, told, command = () => {} }: ImaginedOptions)
 			supervisor.stop();
 			supervisor = newLife();
 		}
-		deliver(supervisor, admit(happening) as HappeningFact);
+		const fact = admit(happening) as HappeningFact;
+		cause = fact.seq;
+		deliver(supervisor, fact);
 	}
 
 	/** Lets time pass, in milliseconds. */

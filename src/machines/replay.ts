@@ -52,11 +52,14 @@ export function createReplay(inspect?: (event: InspectionEvent) => void) {
 		return { before, after: now, commands, upon: null, difference: null };
 	}
 
-	function compare({ seq, at: _, clock: __, ...recorded }: Fact & Decision): Pick<Step, 'upon' | 'difference'> {
+	function compare({ seq, at: _, clock: __, cause, ...recorded }: Fact & Decision): Pick<Step, 'upon' | 'difference'> {
 		const own = decided.shift();
-		if (own && isSame(withoutTime(own.decision, recorded), recorded)) return { upon: own.upon, difference: null };
-		const instead = own ? JSON.stringify(own.decision) : 'nothing';
-		const difference = `fact ${seq} is ${JSON.stringify(recorded)}, the statecharts decide ${instead}`;
+		const isUponOther = own !== undefined && cause !== undefined && cause !== own.upon;
+		if (own && !isUponOther && isSame(withoutTime(own.decision, recorded), recorded))
+			return { upon: own.upon, difference: null };
+		const upon = (seq: number) => (isUponOther ? ` upon ${seq}` : '');
+		const instead = own ? `${JSON.stringify(own.decision)}${upon(own.upon)}` : 'nothing';
+		const difference = `fact ${seq} is ${JSON.stringify(recorded)}${upon(cause ?? 0)}, the statecharts decide ${instead}`;
 		return { upon: own?.upon ?? null, difference };
 	}
 
@@ -79,9 +82,13 @@ function withoutTime({ clock: _, ...own }: Decision & { clock?: number }, record
 	return rest;
 }
 
-/** Decisions are flat, but for lists of numbers. */
-function isSame(one: object, other: object): boolean {
-	const fields = Object.entries(one);
-	const others = new Map(Object.entries(other));
-	return fields.length === others.size && fields.every(([key, value]) => String(value) === String(others.get(key)));
+/** Deep equality of what JSON can hold; a field that is undefined is none. */
+function isSame(one: unknown, other: unknown): boolean {
+	if (typeof one !== 'object' || typeof other !== 'object' || one === null || other === null) return one === other;
+	if (Array.isArray(one) !== Array.isArray(other)) return false;
+	const fields = Object.entries(one).filter(([, value]) => value !== undefined);
+	const others = new Map(Object.entries(other).filter(([, value]) => value !== undefined));
+	return (
+		fields.length === others.size && fields.every(([key, value]) => others.has(key) && isSame(value, others.get(key)))
+	);
 }

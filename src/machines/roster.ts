@@ -151,8 +151,8 @@ export function evolve(roster: Roster | null, fact: Fact): Roster {
 		case 'generation.exhausted':
 			return { ...withoutRespawns(roster, [fact.generation]), status: fact.status };
 		case 'respawn.scheduled': {
-			const { seq: _, type: __, clock = null, ...respawn } = fact;
-			return withRespawn(roster, { ...respawn, clock, isDue: false });
+			const { generation, index, attempt, wasUp, millis, at, clock = null } = fact;
+			return withRespawn(roster, { generation, index, attempt, wasUp, millis, at, clock, isDue: false });
 		}
 		case 'respawn.due':
 			return {
@@ -209,8 +209,21 @@ export function evolve(roster: Roster | null, fact: Fact): Roster {
 		}
 		case 'child.lost':
 			return { ...roster, status: fact.status };
-		default:
+		case 'signal.USR1':
+		case 'signal.USR2':
+		case 'upgrade.requested':
+		case 'upgrade.begun':
+		case 'upgrade.verified':
+		case 'upgrade.refused':
+		case 'upgrade.failed':
+		case 'child.delayed':
+		case 'child.unproved':
+		case 'timer.elapsed':
+		case 'restart.due':
+		case 'service.lost':
 			return roster;
+		default:
+			return fact satisfies never;
 	}
 }
 

@@ -120,6 +120,16 @@ describe('replay', () => {
 		expect(stderr).toMatch(/: fact \d+ is \{.*"replaced":\[\]\}, the statecharts decide \{.*"replaced":\[1\]\}\n$/);
 	});
 
+	it('names the decision that was made upon another happening', async () => {
+		const path = await realJournal();
+		const text = readFileSync(path, 'utf8');
+		const [, cause = ''] = /"type":"generation.promoted","generation":2,.*?"cause":(\d+)/.exec(text) ?? [];
+		writeFileSync(path, text.replace(new RegExp(`("generation.promoted","generation":2,.*?"cause":)${cause}`), '$11'));
+		const { stderr, status } = replay(path);
+		expect(status).toBe(1);
+		expect(stderr).toMatch(new RegExp(`fact \\d+ is .* upon 1, the statecharts decide .* upon ${cause}\n$`));
+	});
+
 	it('leaves a torn last line out', async () => {
 		const path = await realJournal();
 		appendFileSync(path, '{"seq":99,"at":1,"type":"sig');

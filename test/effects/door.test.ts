@@ -41,6 +41,22 @@ describe('the door', () => {
 		expect(seen).toEqual([1, 2, 3]);
 	});
 
+	it('a decision carries the number of the happening that it was made upon, also when another one was recorded since', () => {
+		const recorded: [string, number | undefined][] = [];
+		const deliver = ({ seq }: HappeningFact) => {
+			if (seq === 1) door.admit({ type: 'signal.TERM' });
+			door.decide({ type: 'service.lost' });
+		};
+		const door: Door = openDoor({ record: ({ type, cause }) => recorded.push([type, cause]), deliver });
+		door.admit({ type: 'signal.HUP' });
+		expect(recorded).toEqual([
+			['signal.HUP', undefined],
+			['signal.TERM', undefined],
+			['service.lost', 1],
+			['service.lost', 2],
+		]);
+	});
+
 	it('gives a clock to the facts that a wait is counted from, and to no other', () => {
 		const clocks: unknown[] = [];
 		const door = openDoor({ record: ({ clock }) => clocks.push(typeof clock), deliver: () => {} });

@@ -67,13 +67,19 @@ export function pastOf({ checkpoint, receipts, tally }: Checkpoint): Past {
 export type JournalLine = Header | Checkpoint | Fact;
 
 /** A schema for each field of a fact; those that a wait is counted from have a clock, which an earlier program may not have written. */
-type FactFields<T extends FactType> = Fields<Omit<FactOf<T>, 'seq' | 'at' | 'type' | 'clock'>> &
+type FactFields<T extends FactType> = Fields<Omit<FactOf<T>, 'seq' | 'at' | 'type' | 'clock' | 'cause'>> &
 	(T extends TimedType | 'child.ready' ? { clock: GenericSchema<unknown, number | undefined> } : object);
 
 /** Made when something is read, not at every start. */
 export function newSchemas() {
 	const fact = <T extends FactType>(type: T, fields: FactFields<T>) =>
-		shape<FactOf<T>>({ seq: count(), at: time(), type: literal(type), ...fields } as unknown as Fields<FactOf<T>>);
+		shape<FactOf<T>>({
+			seq: count(),
+			at: time(),
+			type: literal(type),
+			cause: optional(count()),
+			...fields,
+		} as unknown as Fields<FactOf<T>>);
 	const roster = rosterSchema();
 	const lastWords = optional(array(string()));
 	const facts: { [T in FactType]: GenericSchema<unknown, FactOf<T>> } = {
