@@ -4,7 +4,8 @@ import { ask, askUntilAnswered, Ended, NoAnswer } from '../effects/control/clien
 import type { Status } from '../effects/control/status.ts';
 import { realPath } from '../effects/os/realPath.ts';
 import { screen } from '../effects/terminal/screen.ts';
-import { duration, harmless } from '../effects/terminal/words.ts';
+import { harmless } from '../effects/terminal/words.ts';
+import { duration } from '../machines/duration.ts';
 import type { Receipt } from '../machines/receipts.ts';
 import { askingCommand, CommandError, controlOf, errorOf, exits, limitOf, millisOf } from './supervisorAsked.ts';
 

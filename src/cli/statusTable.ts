@@ -2,7 +2,8 @@
 import type { ChildStatus, Status } from '../effects/control/status.ts';
 import type { Colour } from '../effects/terminal/screen.ts';
 import { column, cut } from '../effects/terminal/text.ts';
-import { clockTime, duration, harmless } from '../effects/terminal/words.ts';
+import { clockTime, harmless } from '../effects/terminal/words.ts';
+import { duration } from '../machines/duration.ts';
 import type { Receipt } from '../machines/receipts.ts';
 
 interface Paper {

@@ -3,7 +3,7 @@ import { askStatus, askStatusUntilAnswered } from '../effects/control/answers.ts
 import { askUntilAnswered, NoAnswer, open } from '../effects/control/client.ts';
 import type { Status } from '../effects/control/status.ts';
 import { screen } from '../effects/terminal/screen.ts';
-import { duration } from '../effects/terminal/words.ts';
+import { duration } from '../machines/duration.ts';
 import { askingCommand, CommandError, controlOf, errorOf, exits, millisOf } from './supervisorAsked.ts';
 
 interface Asked {

@@ -3,7 +3,8 @@ import { askStatusUntilAnswered } from '../effects/control/answers.ts';
 import { ask, NoAnswer } from '../effects/control/client.ts';
 import type { Status } from '../effects/control/status.ts';
 import { screen } from '../effects/terminal/screen.ts';
-import { duration, harmless } from '../effects/terminal/words.ts';
+import { harmless } from '../effects/terminal/words.ts';
+import { duration } from '../machines/duration.ts';
 import { askingCommand, CommandError, controlOf, errorOf, exits, limitOf, millisOf } from './supervisorAsked.ts';
 
 interface Asked {

@@ -4,6 +4,7 @@ import type { Fact } from '../machines/facts.ts';
 import { headlineOf } from '../machines/headline.ts';
 import type { Past } from '../machines/past.ts';
 import type { Roster } from '../machines/roster.ts';
+import { bootDeadline } from '../machines/verification.ts';
 import { bootClock, monotonicMicros } from './os/clock.ts';
 import { sendDatagram } from './os/message.ts';
 import { type Inheritance, part } from './upgrade/inheritance.ts';
@@ -124,7 +125,7 @@ function reloading(): string[] {
 /** Until the last child that boots, or is to be started again, has to be up. */
 function extension({ children, respawns, plan }: Roster): string[] {
 	const booting = children.flatMap(({ phase, deadline, clock }) =>
-		phase === 'booting' && clock !== null ? (deadline ?? clock + plan.start) : [],
+		phase === 'booting' && clock !== null ? bootDeadline(plan, deadline, clock) : [],
 	);
 	const due = respawns.map(({ clock, millis }) => (clock ?? bootClock()) + millis + plan.start);
 	const deadlines = [...booting, ...due];

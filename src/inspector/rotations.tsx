@@ -1,9 +1,9 @@
 /** What became of each rotation. */
 import { useVirtualizer } from '@tanstack/react-virtual';
 import { useRef } from 'preact/hooks';
+import { duration } from '../machines/duration.ts';
 import { type GenerationLife, nameAt, phaseAt, verdictAt } from './lives.ts';
 import { goTo, index, story, total } from './store.ts';
-import { duration } from './times.ts';
 
 const rowHeight = 44;
 

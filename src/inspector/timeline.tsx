@@ -1,9 +1,10 @@
 /** Who lived when: a bar for each child, a band for each rotation, the supervisor above them. */
 import { useEffect, useRef, useState } from 'preact/hooks';
+import { duration } from '../machines/duration.ts';
 import { Band, Bar, lane, type Span, Supervisor } from './lanes.tsx';
 import type { ChildLife, GenerationLife } from './lives.ts';
 import { chosen, goTo, index, isFollowing, story, timeShown, total, zoomed } from './store.ts';
-import { clockTime, duration } from './times.ts';
+import { clockTime } from './times.ts';
 
 const top = 64;
 /** So many generations are shown at first. */

@@ -15,7 +15,7 @@ import type {
 import type { Decision, FactOf, FailureCode, SignalReason, Word } from './facts.ts';
 import { awaitedOf, type Phase, type RosterChild } from './roster.ts';
 import { howItEnded } from './sentences.ts';
-import { isReadyByTime, isStoppedTooLong, mostWaits, verificationDeadline } from './verification.ts';
+import { bootDeadline, isReadyByTime, isStoppedTooLong, mostWaits, verificationDeadline } from './verification.ts';
 
 type Adoption = Extract<ChildOrder, { type: 'adopt' }>;
 type Forward = Extract<ChildOrder, { type: 'forward' }>;
@@ -109,7 +109,7 @@ const base = setup({
 			isReadyByTime(context.plan, context.isHidden) && event.type === 'timer.elapsed' && event.timer === 'boot',
 		movesDeadline: ({ context, event }) => {
 			const { born, deadline, plan } = context;
-			return event.type === 'child.delayed' && deadlineBy(context, event) > (deadline ?? (born ?? 0) + plan.start);
+			return event.type === 'child.delayed' && deadlineBy(context, event) > bootDeadline(plan, deadline, born ?? 0);
 		},
 		isBootTimer: ({ event }) => event.type === 'timer.elapsed' && event.timer === 'boot',
 		/** It may live for another time now. */

@@ -3,7 +3,9 @@ import type { Asker, Fact, FactOf, FailureCode, Plan, Request, Word } from './fa
 import { patienceWith } from './patience.ts';
 import { isHealthy, respawnWait } from './respawn.ts';
 
-export type Phase = 'spawning' | 'booting' | 'proving' | 'serving' | 'draining' | 'killing' | 'lingering';
+export const phases = ['spawning', 'booting', 'proving', 'serving', 'draining', 'killing', 'lingering'] as const;
+
+export type Phase = (typeof phases)[number];
 
 export interface RosterChild {
 	child: number;

@@ -12,6 +12,11 @@ export function isReadyByTime({ ready }: Pick<Plan, 'ready'>, isHidden: boolean)
 	return ready === 'wait' || (ready === 'accept' && isHidden);
 }
 
+/** When a child that boots has to be ready. @param deadline where that was moved, @param began its wait, in milliseconds since boot */
+export function bootDeadline({ start }: Pick<Plan, 'start'>, deadline: number | null, began: number): number {
+	return deadline ?? began + start;
+}
+
 /** @param deadline until when it has to be ready, where that was moved. @param born when its process began */
 export function verificationDeadline({
 	plan,
@@ -25,7 +30,7 @@ export function verificationDeadline({
 	isHidden: boolean;
 }): number {
 	if (isReadyByTime(plan, isHidden)) return born + Math.max(mostWaits * plan.start, shortestVerification);
-	return deadline ?? born + plan.start;
+	return bootDeadline(plan, deadline, born);
 }
 
 /** A child that is stopped when it is to be up is looked at again after a second at the earliest, and so often at the most. */

@@ -152,6 +152,14 @@ describe('variables set from outside', () => {
 		expect(program.lines().filter((line) => /^\[\d+\] /.test(line))).toEqual([expect.stringMatching(/\] done$/)]);
 	});
 
+	it.runIf(isRoot)('a program that was asked to check itself, and can’t see for what, starts nothing', async () => {
+		const script = `mount -t tmpfs none /proc && exec ${executable} -listen=tcp://127.0.0.1:0 -command=/bin/true`;
+		const env = environment({ SOCKETMASTER_PREFLIGHT: '0' });
+		const program = run(['--mount', 'sh', '-c', script], { command: 'unshare', env });
+		expect((await program.ended).status).toBe(1);
+		expect(program.lines()).toEqual(['SOCKETMASTER_PREFLIGHT is set, and /proc does not tell what fd 0 is']);
+	});
+
 	it('SOCKETMASTER_FD names a socket, or is an error in words; it never reaches a child', async () => {
 		const program = sh('true', [], { env: environment({ SOCKETMASTER_FD: '99' }) });
 		expect((await program.ended).status).toBe(1);

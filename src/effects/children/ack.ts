@@ -105,7 +105,8 @@ export function openAckDoor({ folder, user, known, said }: AckDoorOptions): AckD
 
 	/** Who has connected is known for sure; it may be gone before its line is read. */
 	function serve(client: number) {
-		const { pid: sender } = peerOf(client);
+		const sender = senderOf(client) ?? 0;
+		if (sender === 0) return end();
 		const ancestors = ancestorsOf(sender) ?? new Set([sender]);
 		let line = '';
 		if (read()) return;
@@ -140,7 +141,7 @@ export function openAckDoor({ folder, user, known, said }: AckDoorOptions): AckD
 		}
 
 		/** It may hold unread what lingers. */
-		function end() {
+		function end(): void {
 			drain(client);
 			closeAll([client]);
 		}
@@ -157,6 +158,15 @@ export function openAckDoor({ folder, user, known, said }: AckDoorOptions): AckD
 	}
 
 	return { fd: () => fd, path, takeNow, close };
+}
+
+/** The pid at the other end; null where the kernel does not tell. */
+function senderOf(client: number): number | null {
+	try {
+		return peerOf(client).pid;
+	} catch {
+		return null;
+	}
 }
 
 /**

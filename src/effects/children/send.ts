@@ -1,6 +1,7 @@
 /** How a signal reaches a child, and its process group. */
 import { signalGroup, signalProcess } from '../os/kill.ts';
-import { signalPidfd } from '../os/pidfd.ts';
+import { isHeld, signalPidfd } from '../os/pidfd.ts';
+import { lookUp } from '../os/proc.ts';
 
 export interface Recipient {
 	pid: number;
@@ -19,17 +20,26 @@ export interface Recipient {
 export function send(alive: Recipient, signal: string, toGroup: boolean): void {
 	const { pid, pidfd, group } = alive;
 	alive.wasKilled ||= signal === 'KILL';
-	const toLeader = (name: string) => (pidfd === null ? signalProcess(pid, name) : signalPidfd(pidfd, name));
 	const ways: (() => void)[] = [];
 	for (const name of signal === 'KILL' ? ['KILL'] : [signal, 'CONT']) {
 		if (group) for (const other of group.values()) ways.push(() => signalPidfd(other, name));
 		else {
-			ways.push(() => toLeader(name));
-			// The leader may have left the group that it was to lead.
-			if (name === 'KILL' || toGroup) ways.push(() => signalGroup(pid, name));
+			const isToGroup = name === 'KILL' || toGroup;
+			if (isToGroup) ways.push(() => sendToGroup(alive, name));
+			// The leader may have left the group that it was to lead; else the signal would come twice.
+			if (!isToGroup || lookUp(pid)?.group !== pid)
+				ways.push(() => (pidfd === null ? signalProcess(pid, name) : signalPidfd(pidfd, name)));
 		}
 	}
 	allOf(ways);
+}
+
+/**
+ * The number of the group is the leader's: nobody else has it until our own child is reaped, or, of a process that is no
+ * child of ours, as long as it is there.
+ */
+function sendToGroup({ pid, pidfd }: Recipient, name: string) {
+	if (pidfd === null || isHeld(pidfd)) signalGroup(pid, name);
 }
 
 /** Does each, and then throws the first error: one that can't be signalled spares none of the others. */

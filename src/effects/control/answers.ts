@@ -12,6 +12,7 @@ import {
 	string,
 } from 'valibot';
 import type { Receipt } from '../../machines/receipts.ts';
+import { phases } from '../../machines/roster.ts';
 import { receiptSchema } from '../journal/shapes.ts';
 import { type Answer, type AskOptions, ask, askUntilAnswered, type Lost, NoAnswer } from './client.ts';
 import type { Status } from './status.ts';
@@ -21,7 +22,7 @@ const childSchema = () =>
 		child: number(),
 		index: number(),
 		pid: nullable(number()),
-		phase: picklist(['spawning', 'booting', 'proving', 'serving', 'draining', 'killing', 'lingering']),
+		phase: picklist(phases),
 		since: number(),
 		deadline: nullable(number()),
 		ready: nullable(picklist(['notify', 'ack', 'accept', 'wait'])),

@@ -3,7 +3,7 @@ import type { Past } from '../../machines/past.ts';
 import { patienceWith } from '../../machines/patience.ts';
 import type { Receipt } from '../../machines/receipts.ts';
 import { type Phase, type Roster, type RosterChild, stateOf } from '../../machines/roster.ts';
-import { verificationDeadline } from '../../machines/verification.ts';
+import { bootDeadline, verificationDeadline } from '../../machines/verification.ts';
 import type { ChildNotes } from '../children/notes.ts';
 import { bootClock } from '../os/clock.ts';
 import { unixQueue } from '../sockets/diag.ts';
@@ -188,7 +188,7 @@ function deadlineOf(child: RosterChild, { plan }: Roster): number | null {
 	const { phase, clock, deadline, isRejected, isSeen } = child;
 	if (clock === null) return null;
 	if (phase === 'proving') return verificationDeadline({ plan, deadline, born: clock, isHidden: isSeen === false });
-	if (phase === 'booting') return deadline ?? clock + plan.start;
+	if (phase === 'booting') return bootDeadline(plan, deadline, clock);
 	if (phase !== 'draining' && phase !== 'lingering') return null;
 	const patience = patienceWith(plan, isRejected);
 	return patience === null ? null : clock + patience;

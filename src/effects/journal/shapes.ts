@@ -21,7 +21,7 @@ import {
 } from 'valibot';
 import { type Request, usualVerify } from '../../machines/facts.ts';
 import type { Receipt, Receipts } from '../../machines/receipts.ts';
-import type { Respawn, Roster, RosterChild } from '../../machines/roster.ts';
+import { phases, type Respawn, type Roster, type RosterChild } from '../../machines/roster.ts';
 import type { Tally } from '../../machines/tally.ts';
 
 /** A schema for each field, also of those that may be missing: one that is forgotten does not compile. */
@@ -92,7 +92,7 @@ export const rosterSchema = () =>
 					pid: nullable(number()),
 					startTime: nullable(number()),
 					pipe: nullable(number()),
-					phase: picklist(['spawning', 'booting', 'proving', 'serving', 'draining', 'killing', 'lingering']),
+					phase: picklist(phases),
 					since: number(),
 					clock: nullable(number()),
 					born: optional(nullable(number()), null),

@@ -1,4 +1,6 @@
 /** Who still drains: old generations must not pile up in silence. */
+
+import { duration } from '../../machines/duration.ts';
 import type { Fact } from '../../machines/facts.ts';
 import type { Roster } from '../../machines/roster.ts';
 import { bootClock } from '../os/clock.ts';
@@ -73,9 +75,4 @@ function dueAfter(passed: number): number {
 	if (passed < 10 * second) return 10 * second;
 	if (passed < minute) return minute;
 	return (Math.floor(passed / hour) + 1) * hour;
-}
-
-function duration(millis: number): string {
-	if (millis < minute) return `${Math.round(millis / second)} s`;
-	return millis < hour ? `${Math.round(millis / minute)} min` : `${Math.round(millis / hour)} h`;
 }

@@ -64,6 +64,16 @@ export function signalPidfd(pidfd: number, signal: string): void {
 	isThere(() => call('syscall', numbers.pidfdSendSignal, pidfd, requireSignal(signal), 0, null));
 }
 
+/** Whether the number of the process is its own still: it lives, or has ended and was not reaped. @throws {SyscallError} */
+export function isHeld(pidfd: number): boolean {
+	try {
+		return isThere(() => call('syscall', numbers.pidfdSendSignal, pidfd, 0, 0, null));
+	} catch (error) {
+		if (error instanceof SyscallError && error.code === 'EPERM') return true;
+		throw error;
+	}
+}
+
 /** Waits for the process to end, in the event loop; closes the pidfd then. @returns how to wait no longer */
 export function onEnd(pidfd: number, ended: () => void): () => void {
 	let isOver = false;

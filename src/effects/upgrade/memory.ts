@@ -28,12 +28,25 @@ export function readWhole(fd: number): Buffer {
 /**
  * The text in the file that an environment variable names by its fd, once: file and variable are gone then. Null
  * where the variable is not set, or names no such file: then somebody else has set it.
+ * @throws {Error} where it can't be seen what the fd is: a program that was asked to check itself must not go on as a supervisor
  */
 export function takeMemory(variable: string): string | null {
 	const fd = Number(process.env[variable]);
 	delete process.env[variable];
-	if (!Number.isInteger(fd) || fileOf('self', fd) !== `/memfd:${name} (deleted)`) return null;
+	if (!Number.isInteger(fd) || !isOpen(fd)) return null;
+	const file = fileOf('self', fd);
+	if (file === null) throw new Error(`${variable} is set, and /proc does not tell what fd ${fd} is`);
+	if (file !== `/memfd:${name} (deleted)`) return null;
 	const text = readWhole(fd).toString();
 	closeSync(fd);
 	return text;
+}
+
+function isOpen(fd: number): boolean {
+	try {
+		fstatSync(fd);
+		return true;
+	} catch {
+		return false;
+	}
 }

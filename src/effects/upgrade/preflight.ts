@@ -88,9 +88,9 @@ export function preflightActor({ admit, exits, inheritance, program }: Preflight
 export async function answerPreflight(
 	check: () => Promise<void>,
 ): Promise<{ answer: string; isSound: boolean } | null> {
-	const text = takeMemory(variable);
-	if (text === null) return null;
 	try {
+		const text = takeMemory(variable);
+		if (text === null) return null;
 		const schema = object({ format: number(), token: string(), states: record(string(), unknown()) });
 		const { success, output } = safeParse(schema, JSON.parse(text));
 		if (!success || output.format !== handoverFormat) {
