@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import type { Plan } from '../../src/machines/facts.ts';
 import { evolve, type Roster, stateOf } from '../../src/machines/roster.ts';
 import { leafOf, phasesOf } from '../../src/machines/world.ts';
@@ -25,27 +25,6 @@ const spawnLuck = fc.array(
 
 type ModelWorld = ReturnType<typeof modelWorld>;
 
-/** Runs a random history to its end and calls `check` after every step. */
-function run(
-	plan: Plan,
-	choices: number[],
-	luck: (boolean | undefined)[],
-	check: (world: ModelWorld, before: Before) => void,
-) {
-	// The first generation starts; later spawns fail where the luck is false.
-	const rolls = [true, true, true, ...luck.map((each) => each ?? false)];
-	const world = modelWorld(plan, () => rolls.shift() ?? true);
-	check(world, snapshot(null));
-	for (const choice of choices) {
-		if (world.actor.getSnapshot().status !== 'active') break;
-		const before = snapshot(world);
-		const possible = world.possibilities();
-		possible[choice % possible.length]?.();
-		check(world, before);
-	}
-	return world;
-}
-
 interface Before {
 	stopSignal: string | null;
 	serving: number;
@@ -64,102 +43,130 @@ function snapshot(world: ModelWorld | null): Before {
 	};
 }
 
-const runs = { numRuns: 1500 };
+/** A moment of a history: before a step, what the step did, and how all stands after it. */
+interface Moment {
+	world: ModelWorld;
+	before: Before;
+	effects: ReturnType<ModelWorld['takeEffects']>;
+}
+
+/** Each holds after every step of every history. */
+const rules: Record<string, () => (moment: Moment) => void> = {
+	'no child is told to drain before its successor is ready and alive':
+		() =>
+		({ world, effects }) => {
+			for (const { child, reason } of effects.told) {
+				if (reason !== 'drain') continue;
+				const generation = world.processes.get(child)?.generation ?? 0;
+				const { serving } = world.actor.getSnapshot().context;
+				const successors = world.living().filter((own) => own.generation === serving && serving > generation);
+				const isReady = successors.length > 0 && successors.every((own) => own.isUp);
+				const isOf = (id: number) => world.processes.get(id)?.generation === generation;
+				const lost =
+					[...world.processes.values()].some((own) => own.generation === generation && !own.isAlive) ||
+					world.history.some((fact) => fact.type === 'child.rejected' && isOf(fact.child));
+				const wasAlone = world.history.some(
+					(fact) =>
+						(fact.type === 'child.rejected' && fact.child === child) ||
+						(fact.type === 'generation.exhausted' && fact.generation === generation),
+				);
+				if (wasAlone) continue;
+				expect(isReady || (lost && serving < generation)).toBe(true);
+			}
+		},
+
+	'a rotation that is given up leaves the serving generation untouched':
+		() =>
+		({ world, before, effects }) => {
+			const { context } = world.actor.getSnapshot();
+			const wasGivenUp =
+				before.candidate !== null && context.candidate !== before.candidate && context.serving === before.serving;
+			if (!wasGivenUp || context.stopSignal !== null) return;
+			expect(effects.told.filter(({ child }) => before.servingAlive.includes(child))).toEqual([]);
+		},
+
+	'after a stop no child is ever spawned':
+		() =>
+		({ before, effects }) => {
+			if (before.stopSignal !== null) expect(effects.spawned).toBe(0);
+		},
+
+	'every spawned child is told to drain at most once':
+		() =>
+		({ world }) => {
+			for (const { signals } of world.processes.values())
+				expect(signals.filter(({ reason }) => reason === 'drain').length).toBeLessThanOrEqual(1);
+		},
+
+	'the supervisor ends exactly when the last child is gone and none is to follow':
+		() =>
+		({ world }) => {
+			const hasEnded = world.actor.getSnapshot().status === 'done';
+			expect(hasEnded).toBe(world.living().length === 0 && !world.isRespawning());
+		},
+
+	'the roster folded from the facts tells the same as the statecharts': () => {
+		let roster: Roster | null = null;
+		let folded = 0;
+		return ({ world }) => {
+			for (const fact of world.history.slice(folded)) roster = evolve(roster, fact);
+			folded = world.history.length;
+			expect(readRoster(roster as unknown as Roster)).toEqual(readCharts(world));
+		};
+	},
+};
+
+/** Runs a random history to its end. @throws {BrokenRule} by the first step after which one does not hold */
+function run(plan: Plan, choices: number[], luck: (boolean | undefined)[]) {
+	// The first generation starts; later spawns fail where the luck is false.
+	const rolls = [true, true, true, ...luck.map((each) => each ?? false)];
+	const world = modelWorld(plan, () => rolls.shift() ?? true);
+	const checks = Object.entries(rules).map(([name, begin]) => [name, begin()] as const);
+	check(snapshot(null));
+	for (const choice of choices) {
+		if (world.actor.getSnapshot().status !== 'active') break;
+		const before = snapshot(world);
+		const possible = world.possibilities();
+		possible[choice % possible.length]?.();
+		check(before);
+	}
+
+	function check(before: Before) {
+		const effects = world.takeEffects();
+		for (const [name, holds] of checks) {
+			try {
+				holds({ world, before, effects });
+			} catch (error) {
+				throw new BrokenRule(name, error);
+			}
+		}
+	}
+}
+
+class BrokenRule extends Error {
+	readonly rule: string;
+	constructor(rule: string, cause: unknown) {
+		super((cause as Error).message, { cause });
+		this.rule = rule;
+	}
+}
+
+const numRuns = 3000;
 
 describe('in any sequence of facts', () => {
-	it('no child is told to drain before its successor is ready and alive', () => {
-		fc.assert(
-			fc.property(plans, choices, spawnLuck, (plan, choices, luck) => {
-				run(plan, choices, luck, (world) => {
-					for (const { child, reason } of world.takeEffects().told) {
-						if (reason !== 'drain') continue;
-						const generation = world.processes.get(child)?.generation ?? 0;
-						const { serving } = world.actor.getSnapshot().context;
-						const successors = world.living().filter((own) => own.generation === serving && serving > generation);
-						const isReady = successors.length > 0 && successors.every((own) => own.isUp);
-						const isOf = (id: number) => world.processes.get(id)?.generation === generation;
-						const lost =
-							[...world.processes.values()].some((own) => own.generation === generation && !own.isAlive) ||
-							world.history.some((fact) => fact.type === 'child.rejected' && isOf(fact.child));
-						const wasAlone = world.history.some(
-							(fact) =>
-								(fact.type === 'child.rejected' && fact.child === child) ||
-								(fact.type === 'generation.exhausted' && fact.generation === generation),
-						);
-						if (wasAlone) continue;
-						expect(isReady || (lost && serving < generation)).toBe(true);
-					}
-				});
-			}),
-			runs,
-		);
+	/** The first rule that does not hold, and the shortest history that shows it. */
+	let broken: { rule: string; words: string } | null = null;
+
+	beforeAll(() => {
+		const found = fc.check(fc.property(plans, choices, spawnLuck, run), { numRuns });
+		if (!found.failed) return;
+		const { errorInstance: error } = found;
+		if (!(error instanceof BrokenRule)) throw error;
+		broken = { rule: error.rule, words: fc.defaultReportMessage(found) ?? error.message };
 	});
 
-	it('a rotation that is given up leaves the serving generation untouched', () => {
-		fc.assert(
-			fc.property(plans, choices, spawnLuck, (plan, choices, luck) => {
-				run(plan, choices, luck, (world, before) => {
-					const { told } = world.takeEffects();
-					const { context } = world.actor.getSnapshot();
-					const wasGivenUp =
-						before.candidate !== null && context.candidate !== before.candidate && context.serving === before.serving;
-					if (!wasGivenUp || context.stopSignal !== null) return;
-					expect(told.filter(({ child }) => before.servingAlive.includes(child))).toEqual([]);
-				});
-			}),
-			runs,
-		);
-	});
-
-	it('after a stop no child is ever spawned', () => {
-		fc.assert(
-			fc.property(plans, choices, spawnLuck, (plan, choices, luck) => {
-				run(plan, choices, luck, (world, before) => {
-					const { spawned } = world.takeEffects();
-					if (before.stopSignal !== null) expect(spawned).toBe(0);
-				});
-			}),
-			runs,
-		);
-	});
-
-	it('every spawned child is told to drain at most once', () => {
-		fc.assert(
-			fc.property(plans, choices, spawnLuck, (plan, choices, luck) => {
-				const { processes } = run(plan, choices, luck, () => {});
-				for (const { signals } of processes.values()) {
-					expect(signals.filter(({ reason }) => reason === 'drain').length).toBeLessThanOrEqual(1);
-				}
-			}),
-			runs,
-		);
-	});
-
-	it('the supervisor ends exactly when the last child is gone and none is to follow', () => {
-		fc.assert(
-			fc.property(plans, choices, spawnLuck, (plan, choices, luck) => {
-				run(plan, choices, luck, (world) => {
-					const hasEnded = world.actor.getSnapshot().status === 'done';
-					expect(hasEnded).toBe(world.living().length === 0 && !world.isRespawning());
-				});
-			}),
-			runs,
-		);
-	});
-
-	it('the roster folded from the facts tells the same as the statecharts', () => {
-		fc.assert(
-			fc.property(plans, choices, spawnLuck, (plan, choices, luck) => {
-				let roster: Roster | null = null;
-				let folded = 0;
-				run(plan, choices, luck, (world) => {
-					for (const fact of world.history.slice(folded)) roster = evolve(roster, fact);
-					folded = world.history.length;
-					expect(readRoster(roster as unknown as Roster)).toEqual(readCharts(world));
-				});
-			}),
-			runs,
-		);
+	it.each(Object.keys(rules))('%s', (rule) => {
+		expect(broken?.rule === rule ? broken.words : null).toBeNull();
 	});
 });
 
