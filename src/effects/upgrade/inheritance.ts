@@ -22,7 +22,8 @@ export interface Inheritance {
 	collect: () => { states: Record<string, unknown>; fds: number[] };
 }
 
-const parts: Part<unknown>[] = [];
+/** All that are declared. */
+export const parts: Part<unknown>[] = [];
 
 /** Declares a part. What is declared is looked at when a new program checks itself, too. */
 export function part<T>(name: string, schema: Part<T>['schema']): Part<T> {

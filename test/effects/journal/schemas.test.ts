@@ -1,0 +1,85 @@
+/** A later version reads what an earlier one has written: no schema takes less than it did, and each change of one is seen. */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+// All that declares a part of a handover.
+import '../../../src/cli/daemon.ts';
+import { newSchemas } from '../../../src/effects/journal/lineShapes.ts';
+import { parts } from '../../../src/effects/upgrade/inheritance.ts';
+import { root } from '../../support/program.ts';
+import { type Description, describeSchema, whyNarrower } from '../../support/schemas.ts';
+
+const formats = join(root, 'test/formats');
+const { facts, header, checkpoint } = newSchemas();
+const described = (schemas: [string, unknown][]) =>
+	Object.fromEntries(schemas.map(([name, schema]) => [name, describeSchema(schema)]));
+const now: Stored = {
+	journal: {
+		...described([
+			['header', header],
+			['checkpoint', checkpoint],
+		]),
+		facts: described(Object.entries(facts)),
+	} as Stored['journal'],
+	handover: described(parts.map(({ name, schema }) => [name, schema()])),
+};
+
+interface Stored {
+	journal: { header: Description; checkpoint: Description; facts: Record<string, Description> };
+	handover: Record<string, Description>;
+}
+
+const first: Stored = JSON.parse(readFileSync(join(formats, 'schemas-cd933d0.json'), 'utf8'));
+
+it('the header and the checkpoint of a journal of format 4 are taken', () => {
+	expect(whyNarrower(first.journal.header, now.journal.header, 'header')).toBeNull();
+	expect(whyNarrower(first.journal.checkpoint, now.journal.checkpoint, 'checkpoint')).toBeNull();
+});
+
+it.each(Object.keys(first.journal.facts))('%s of a journal of format 4 is taken', (type) => {
+	const { [type]: schema } = now.journal.facts;
+	expect(schema).toBeDefined();
+	expect(whyNarrower(first.journal.facts[type] as Description, schema as Description, type)).toBeNull();
+});
+
+it.each(Object.keys(now.handover))('the part %s of a handover of format 5 is taken', (name) => {
+	const before = first.handover[name];
+	// What an earlier program does not hand over is missing.
+	if (before === undefined) expect(now.handover[name]).toHaveProperty('optional');
+	else expect(whyNarrower(before, now.handover[name] as Description, name)).toBeNull();
+});
+
+it('no schema changes without a stored file', async () => {
+	await expect(`${JSON.stringify(now, null, '\t')}\n`).toMatchFileSnapshot(
+		join(formats, 'schemas.json'),
+		'A schema has changed. A new field with a default: store a journal and a handover that have it in test/formats, and run this with -u. Any other change: a new format',
+	);
+});
+
+describe('what is narrower', () => {
+	const object = (fields: Record<string, Description>): Description => ({ object: fields });
+	it.each<[string, Description, Description, string | null]>([
+		['a new field with a default', object({ a: 'number' }), object({ a: 'number', b: { optional: 'string' } }), null],
+		['a new field without one', object({}), object({ a: 'number' }), 'x.a is new, and has no default'],
+		['a field that is gone', object({ a: 'number' }), object({}), null],
+		[
+			'a field that must not be missing any more',
+			object({ a: { optional: 'number' } }),
+			object({ a: 'number' }),
+			'x.a may no longer be missing',
+		],
+		['another kind', object({ a: 'number' }), object({ a: 'string' }), 'x.a was "number", and is "string"'],
+		[
+			'null that is not taken any more',
+			object({ a: { nullable: 'number' } }),
+			object({ a: 'number' }),
+			'x.a was {"nullable":"number"}, and is "number"',
+		],
+		['null that is taken', object({ a: 'number' }), object({ a: { nullable: 'number' } }), null],
+		['one word fewer', { oneOf: ['a', 'b'] }, { oneOf: ['a'] }, 'x may no longer be "b"'],
+		['one word more', { oneOf: ['a'] }, { oneOf: ['a', 'b'] }, null],
+		['an item', { array: 'number' }, { array: object({}) }, 'x[] was "number", and is {"object":{}}'],
+	])('%s', (_, before, later, why) => {
+		expect(whyNarrower(before, later, 'x')).toBe(why);
+	});
+});
