@@ -4,12 +4,19 @@ import type { Survivor } from '../effects/children/children.ts';
 import type { OpenPipe } from '../effects/children/output.ts';
 import { removeWordFolder, type WordFolderOptions, wordFolderFor } from '../effects/children/wordFolder.ts';
 import { type KeptWords, wordsPart } from '../effects/children/words.ts';
-import { findByMarks, type Marked } from '../effects/journal/byMarks.ts';
-import { openJournal, readSound, setAside } from '../effects/journal/file.ts';
+import { findByMarks } from '../effects/journal/byMarks.ts';
+import { keptBeside, openJournal, readSound, setAside } from '../effects/journal/file.ts';
 import { fileJournal, type Journal, journalPart, memoryJournal } from '../effects/journal/journal.ts';
 import type { Header } from '../effects/journal/lineShapes.ts';
-import { type JournalContent, UnreadableJournal } from '../effects/journal/lines.ts';
-import { foldJournal, recover, unknownText } from '../effects/journal/recovery.ts';
+import { type JournalContent, nothingRead, UnreadableJournal } from '../effects/journal/lines.ts';
+import {
+	type Denied,
+	foldJournal,
+	type Orphaned,
+	type Recovered,
+	recover,
+	unknownText,
+} from '../effects/journal/recovery.ts';
 import { receiptsSchema, requestSchema, rosterSchema, tallySchema } from '../effects/journal/shapes.ts';
 import type { Log } from '../effects/log/log.ts';
 import { closeAll } from '../effects/os/descriptors.ts';
@@ -207,51 +214,68 @@ interface Previous {
 }
 
 /** @throws {StartError} */
-async function findPrevious({ path, uris, plan, user, log }: Previous): Promise<Found> {
-	const { fd, bytes } = StartError.unless(`Unable to open journal ${path}:`, () => openJournal(path));
-	const find = () => findByMarks({ bytes, uris, plan, user });
+async function findPrevious(previous: Previous): Promise<Found> {
+	const { path, log } = previous;
+	const { fd, bytes } = await openJournal(path).catch((error) => {
+		throw new StartError(`Unable to open journal ${path}: ${wordsOf(error)}`, { cause: error });
+	});
 	try {
-		const { content, marked } = await readOrFind();
+		const { content, isForeign } = readOrForeign(fd, path, bytes);
+		const told = await recoverTold(content, previous);
+		const marked = told === null ? await recoverMarked(bytes, previous) : null;
+		const { header } = content;
+		if (told === null && marked === null && header?.words) removeWordFolder(header.words, header.run);
+		if (isForeign && marked === null) throw new Error(content.problems[0]);
+		if (isForeign) content.problems.push(...setAside(fd, path, bytes, 0));
 		for (const problem of content.problems) log.say('warn', `Journal ${path}: ${problem}`);
 		const { past, seq } = foldJournal(content);
-		const known = marked ?? { header: content.header, roster: past.roster };
-		const isMarked = marked !== null;
-		return { ...nothing, fd, seq, past, isMarked, ...(await recoverFrom(path, { ...known, isMarked, user }, log)) };
+		return { ...nothing, past, ...(marked ?? told), fd, seq: Math.max(seq, marked?.seq ?? 0) };
 	} catch (error) {
 		closeAll([fd]);
 		throw new StartError(`Unable to use journal ${path}: ${wordsOf(error)}`, { cause: error });
 	}
+}
 
-	/** @throws {Error} where it is no journal, and there are no children that serve */
-	async function readOrFind(): Promise<{ content: JournalContent; marked: Marked | null }> {
-		try {
-			const content = readSound(fd, path, bytes);
-			const { header, lines } = content;
-			const isLost = lines.length === 0 && (header === null || header.boot === bootId());
-			return { content, marked: isLost ? await find() : null };
-		} catch (error) {
-			const marked = error instanceof UnreadableJournal ? await find() : null;
-			if (marked === null) throw error;
-			const problems = [wordsOf(error), ...setAside(fd, path, bytes, 0)];
-			return { content: { header: null, lines: [], soundLength: 0, problems }, marked };
-		}
+/** A file that has nothing of a journal is left as it is, unless children are found that serve. */
+function readOrForeign(fd: number, path: string, bytes: Buffer): { content: JournalContent; isForeign: boolean } {
+	try {
+		return { content: readSound(fd, path, bytes), isForeign: false };
+	} catch (error) {
+		if (!(error instanceof UnreadableJournal)) throw error;
+		return { content: { ...nothingRead(), problems: [error.message] }, isForeign: true };
 	}
 }
 
-interface Known {
-	header: Header | null;
-	roster: Roster | null;
-	/** The journal could not tell of them. */
-	isMarked: boolean;
-	user: User | null;
+/** What the journal tells of, as far as it lives; null where there is nothing, or where there is more than the journal tells. */
+async function recoverTold(content: JournalContent, { path, user, log }: Previous): Promise<Partial<Found> | null> {
+	const { header } = content;
+	const { roster } = foldJournal(content).past;
+	if (!header || !roster) return null;
+	const found = await recover(header, roster, { user, isAll: false, say: (text) => log.say('warn', text) });
+	if (found === null || 'unrecorded' in found) return null;
+	const taken = takenFrom(header, found, log);
+	if (taken.survivors) log.say('info', `Recovered from ${path}: took over ${pidsOf(taken.survivors)}`);
+	return taken;
 }
 
-async function recoverFrom(path: string, { header, roster, isMarked, user }: Known, log: Log): Promise<Partial<Found>> {
-	if (!header || !roster) return {};
-	const found = await recover(header, roster, user, (text) => log.say('warn', text));
-	if ((found === null || 'orphaned' in found) && header.words) removeWordFolder(header.words, header.run);
-	if (found === null) return {};
+/** The children that are found by their marks. @throws {Error} where their supervisor is alive */
+async function recoverMarked(bytes: Buffer, { path, uris, plan, user, log }: Previous): Promise<Partial<Found> | null> {
+	const marked = await findByMarks({ files: [bytes, keptBeside(path)], uris, plan, user });
+	if (marked === null) return null;
+	const { header, roster, seq } = marked;
+	const found = await recover(header, roster, { user, isAll: true, say: (text) => log.say('warn', text) });
+	if (found === null || 'unrecorded' in found) return null;
+	const taken = takenFrom(header, found, log);
+	if (taken.survivors) {
+		const pids = pidsOf(taken.survivors);
+		log.say('warn', `Recovered without what ${path} should tell: took over ${pids}, found by their environment`);
+	}
+	return { ...taken, seq, isMarked: true };
+}
+
+function takenFrom(header: Header, found: Recovered | Denied | Orphaned, log: Log): Partial<Found> {
 	if ('orphaned' in found) {
+		if (header.words) removeWordFolder(header.words, header.run);
 		log.say('warn', unknownText(found.pids));
 		return found.orphaned;
 	}
@@ -260,12 +284,12 @@ async function recoverFrom(path: string, { header, roster, isMarked, user }: Kno
 		return { denied: found.denied, isDenialCertain: found.isCertain };
 	}
 	const { remarks, ...rest } = found;
-	const pids = rest.survivors.map(({ pid }) => pid).join(', ');
-	if (isMarked)
-		log.say('warn', `Recovered without what ${path} should tell: took over ${pids}, found by their environment`);
-	else log.say('info', `Recovered from ${path}: took over ${pids}`);
 	for (const remark of remarks) log.say('warn', remark);
 	return { run: header.run, ...rest };
+}
+
+function pidsOf(survivors: Survivor[]): string {
+	return survivors.map(({ pid }) => pid).join(', ');
 }
 
 function headerOf(run: string, listeners: Listener[], words: string | null): Header {

@@ -1,7 +1,17 @@
 /** A supervisor was killed, and its journal can't be read: its children are found by their marks, and replaced. */
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+	chmodSync,
+	mkdirSync,
+	readdirSync,
+	readFileSync,
+	rmSync,
+	statSync,
+	truncateSync,
+	writeFileSync,
+} from 'node:fs';
+import { createServer } from 'node:net';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { describe, expect, it, onTestFinished } from 'vitest';
@@ -72,12 +82,12 @@ describe.each(damages)('where the journal is %s', (_, damage) => {
 		const next = own.start(own.server);
 		const [, taken = ''] = await next.logged(/took over (.*), found by their environment$/);
 		expect(taken.split(', ').map(Number)).toEqual(children);
-		await next.logged(/^Generation 2 is up \(.*\); sending SIGHUP to (.*)$/);
+		const [, generation = ''] = await next.logged(/^Generation (\d+) is up \(.*\); sending SIGHUP to (.*)$/);
 		for (const pid of children) await next.logged(new RegExp(`^${pid} exit status unknown$`));
 		const { failures, requests } = await finish();
 		expect(failures).toEqual([]);
 		expect(requests).toBeGreaterThan(0);
-		expect(next.lines().join('\n')).not.toMatch(/internal error|Generation 3/i);
+		expect(next.lines().join('\n')).not.toMatch(new RegExp(`internal error|Generation ${Number(generation) + 1}`, 'i'));
 		next.signal('SIGTERM');
 		expect((await next.ended).status).toBe(0);
 		const replayed = spawnSync(executable, ['replay', own.journal], { encoding: 'utf8', env: environment() });
@@ -225,4 +235,214 @@ it('a file that others may read is no journal, and is refused as it is where no 
 	expect((await program.ended).status).toBe(1);
 	expect(program.lines().at(-1)).toMatch(/^Unable to use journal .*: line 1 is no journal header$/);
 	expect(readFileSync(own.journal, 'utf8')).toBe('precious data\n');
+});
+
+describe('where the journal tells less than there was', () => {
+	it('as it is another supervisor’s, put back, the children are found all the same', async () => {
+		const own = await site();
+		const first = own.start(own.server);
+		await first.logged(/^Generation 1 is up/);
+		const before = readFileSync(own.journal);
+		first.signal('SIGTERM');
+		await first.ended;
+		rmSync(own.journal);
+		const [child] = await own.killed();
+		writeFileSync(own.journal, before);
+		const next = own.start(own.server);
+		await next.logged(new RegExp(`took over ${child}, found by`));
+		await next.logged(new RegExp(`is up .*; sending SIGHUP to ${child}$`));
+	});
+
+	it('as it was cut, the generation that serves is known by its marks, and is replaced', async () => {
+		const own = await site();
+		const first = own.start(own.server);
+		const [, old = ''] = await first.logged(/^Generation 1 is up \((\d+)\)/);
+		const cut = statSync(own.journal).size;
+		first.signal('SIGHUP');
+		const [, serving = ''] = await first.logged(/^Generation 2 is up \((\d+)\)/);
+		await first.logged(new RegExp(`^${old} exit status 0$`));
+		onTestFinished(() => void kill(Number(serving), 'SIGKILL'));
+		first.signal('SIGKILL');
+		await first.ended;
+		truncateSync(own.journal, cut - 5);
+		const next = own.start(own.server);
+		await next.logged(new RegExp(`took over ${serving}, found by`));
+		await next.logged(new RegExp(`is up .*; sending SIGHUP to ${serving}$`));
+		await next.logged(new RegExp(`^${serving} exit status unknown$`));
+		next.signal('SIGTERM');
+		expect((await next.ended).status).toBe(0);
+	});
+
+	it('as a start has failed in between, the children are found by what was set aside', async () => {
+		const own = await site({ flags: ['-ready=wait', '-verify=hold', '-start=50'] });
+		const title = `$0 = "x" x 5000; $SIG{TERM} = $SIG{HUP} = sub { exit 0 }; $| = 1; print "up\\n"; sleep 1 while 1`;
+		const perl = ['-command=/usr/bin/perl', '--', '-e', title];
+		const [child] = await own.killed(perl);
+		change(own.journal, (text) =>
+			text.replaceAll('"journal":4', '"journal":5000').replace(/"words":"[^"]*"/, '"words":null'),
+		);
+		const busy = createServer();
+		await new Promise<void>((resolve) => busy.listen(0, '127.0.0.1', resolve));
+		const { port } = busy.address() as { port: number };
+		const failed = own.start([`-listen=tcp://127.0.0.1:${port}`, ...perl]);
+		expect((await failed.ended).status).toBe(1);
+		await new Promise((resolve) => busy.close(resolve));
+		const next = own.start(perl);
+		await next.logged(new RegExp(`took over ${child}, found by`));
+	});
+});
+
+it('a server that writes over its environment is found by the socket for its messages, where the journal is gone', async () => {
+	const own = await site({ flags: ['-ready=wait', '-verify=hold', '-start=50'] });
+	const title = `$0 = "x" x 5000; $SIG{TERM} = $SIG{HUP} = sub { exit 0 }; $| = 1; print "up\\n"; sleep 1 while 1`;
+	const perl = ['-command=/usr/bin/perl', '--', '-e', title];
+	const [child] = await own.killed(perl);
+	rmSync(own.journal);
+	const next = own.start(perl);
+	await next.logged(new RegExp(`took over ${child}, found by`));
+	await next.logged(new RegExp(`is up .*; sending SIGHUP to ${child}$`));
+});
+
+it('a start within a process of a child does not take itself for a child', async () => {
+	const own = await site();
+	const [child = 0] = await own.killed();
+	const [, runOf = ''] = /SOCKETMASTER_RUN=([^\0]*)/.exec(readFileSync(`/proc/${child}/environ`, 'latin1')) ?? [];
+	rmSync(own.journal);
+	const env = environment({ SOCKETMASTER_RUN: runOf, SOCKETMASTER_CHILD: '7' });
+	const next = run([`-listen=${own.uri}`, `-journal=${own.journal}`, '-ready=accept', ...own.server], {
+		env,
+		detached: true,
+	});
+	const [, taken] = await next.logged(/took over (.*), found by/);
+	expect(taken).toBe(String(child));
+	await next.logged(/^Generation 2 is up/);
+	next.signal('SIGTERM');
+	expect((await next.ended).status).toBe(0);
+});
+
+it('a job that a child has left running, and that holds no listener, is left alone', async () => {
+	const own = await site();
+	const script = `setsid sleep 1000 3>&- & echo "job $!"; exec ${fixture('server.mjs')}`;
+	const first = own.start(['-command=/bin/sh', '--', '-c', script]);
+	const job = Number((await first.logged(/\] job (\d+)$/))[1]);
+	const [, child = ''] = await first.logged(/^Generation 1 is up \((\d+)\)/);
+	onTestFinished(() => {
+		for (const pid of [job, Number(child)]) kill(pid, 'SIGKILL');
+	});
+	first.signal('SIGKILL');
+	await first.ended;
+	rmSync(own.journal);
+	const next = own.start(own.server);
+	expect((await next.logged(/took over (.*), found by/))[1]).toBe(child);
+	await next.logged(new RegExp(`^${child} exit status unknown`));
+	next.signal('SIGTERM');
+	expect((await next.ended).status).toBe(0);
+	expect(kill(job, 0)).toBe(true);
+});
+
+it('a file of another boot names no child: its numbers are others’ now', async () => {
+	const own = await site();
+	const stranger = spawn('sleep', ['1000'], { detached: true });
+	onTestFinished(() => void stranger.kill('SIGKILL'));
+	const stat = readFileSync(`/proc/${stranger.pid}/stat`, 'latin1').split(') ')[1]?.split(' ') ?? [];
+	const header = { journal: 9, program: 'x', boot: 'another', run: 'r', pid: 1, startTime: 1, listeners: [] };
+	const fact = {
+		seq: 2,
+		at: 1,
+		type: 'child.spawned',
+		child: 1,
+		pid: stranger.pid,
+		startTime: Number(stat[19]),
+		pipe: 1,
+	};
+	writeFileSync(own.journal, `${JSON.stringify(header)}\n${JSON.stringify(fact)}\n`, { mode: 0o600 });
+	const program = own.start(own.server);
+	await program.logged(/^Generation 1 is up/);
+	expect(program.lines().join('\n')).not.toContain('took over');
+	program.signal('SIGTERM');
+	expect((await program.ended).status).toBe(0);
+	expect(kill(stranger.pid ?? 0, 0)).toBe(true);
+});
+
+it('a UNIX path that is gone with the journal is made anew, and clients reach it', async () => {
+	const own = await site({ listen: 'unix:FOLDER/app.sock' });
+	await own.killed();
+	for (const name of ['app.sock', '.app.sock.socketmaster', 'journal', 'control'])
+		rmSync(join(own.folder, name), { force: true });
+	const next = own.start(own.server);
+	await next.logged(/^Generation 1 is up/);
+	const finish = await load(join(own.folder, 'app.sock'), 1);
+	expect((await finish()).failures).toEqual([]);
+});
+
+it('a UNIX path where another server listens meanwhile is left to that server', async () => {
+	const own = await site({ listen: 'unix:FOLDER/app.sock' });
+	const [child = 0] = await own.killed();
+	const path = join(own.folder, 'app.sock');
+	change(own.journal, (text) => text.replaceAll('"journal":4', '"journal":5000'));
+	rmSync(path);
+	rmSync(join(own.folder, '.app.sock.socketmaster'));
+	const other = createServer((client) => client.end('another'));
+	await new Promise<void>((resolve) => other.listen(path, resolve));
+	onTestFinished(() => void other.close());
+	const program = own.start(own.server);
+	expect((await program.ended).status).toBe(1);
+	expect(program.lines().join('\n')).toContain('address already in use');
+	expect(statSync(path).isSocket()).toBe(true);
+	expect(kill(child, 0)).toBe(true);
+});
+
+it('what a child prints to its stderr alone is read on', async () => {
+	const own = await site({ flags: ['-ready=wait', '-verify=hold', '-start=50'] });
+	const go = join(own.folder, 'go');
+	const script = `exec >${own.folder}/out; trap "exit 0" HUP TERM; while :; do [ -e ${go} ] && echo "goes on" >&2; sleep 0.02; done`;
+	const [child] = await own.killed(['-command=/bin/sh', '--', '-c', script]);
+	rmSync(own.journal);
+	const next = own.start(['-command=/bin/false']);
+	await next.logged(new RegExp(`took over ${child}, found by`));
+	writeFileSync(go, '');
+	await next.logged(/\] goes on$/);
+});
+
+it('a supervisor that went on after a crash keeps its children, whatever a copy of its journal tells', async () => {
+	const own = await site();
+	const [child = 0] = await own.killed();
+	const second = own.start(own.server);
+	await second.logged(/^Recovered from /);
+	const copy = join(own.folder, 'copy');
+	// Its last header, which names the supervisor, is lost.
+	const text = readFileSync(own.journal, 'utf8').replaceAll('"journal":4', '"journal":5000');
+	writeFileSync(
+		copy,
+		text
+			.split('\n')
+			.filter((line, index) => index === 0 || !line.startsWith('{"journal"'))
+			.join('\n'),
+		{ mode: 0o600 },
+	);
+	const third = run([
+		`-listen=tcp://127.0.0.1:${await freePort()}`,
+		`-listen=${own.uri}`,
+		`-journal=${copy}`,
+		...own.server,
+	]);
+	expect((await third.ended).status).toBe(1);
+	expect(third.lines().join('\n')).toContain(`its supervisor ${second.pid} is still alive`);
+	expect(kill(child, 0)).toBe(true);
+	second.signal('SIGTERM');
+	expect((await second.ended).status).toBe(0);
+});
+
+it.runIf(isRoot)('nothing is made where a child says that its messages go', async () => {
+	const own = await site({ flags: ['-user=nobody'] });
+	chmodSync(own.folder, 0o777);
+	const evil = join(own.folder, 'evil');
+	mkdirSync(evil, { mode: 0o777 });
+	const script = `NOTIFY_SOCKET=${evil}/socketmaster-$SOCKETMASTER_RUN/1-0 exec ${fixture('server.mjs')}`;
+	const [child] = await own.killed(['-command=/bin/sh', '--', '-c', script]);
+	rmSync(own.journal);
+	const next = own.start(own.server);
+	await next.logged(new RegExp(`took over ${child}, found by`));
+	await next.logged(/ is up .*; sending SIGHUP to /);
+	expect(readdirSync(evil)).toEqual([]);
 });

@@ -60,6 +60,30 @@ function makeWordFolder(run: string, user: User | null, known: string | null): s
 	throw problem;
 }
 
+/** The folders of any run, where one could be, that nobody else can have made, or write to. */
+export function ownWordFolders(user: User | null): string[] {
+	return placesFor(user).flatMap((place) =>
+		namesIn(place)
+			.filter((name) => runOf(name) !== null)
+			.map((name) => join(place, name))
+			.filter(isOwn),
+	);
+}
+
+/** The run whose folder it is; null where it is no such name. */
+export function runOf(path: string): string | null {
+	const name = basename(path);
+	return name.startsWith(nameOf('')) ? name.slice(nameOf('').length) : null;
+}
+
+function namesIn(folder: string): string[] {
+	try {
+		return readdirSync(folder);
+	} catch {
+		return [];
+	}
+}
+
 /** Removes it with all sockets in it, if it is one. */
 export function removeWordFolder(path: string, run: string): void {
 	try {

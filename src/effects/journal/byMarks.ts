@@ -1,21 +1,24 @@
 /** The children of a supervisor whose journal can't be read: found by the marks in their environment and by their sockets. */
-import { lstatSync, statSync } from 'node:fs';
-import { basename, dirname } from 'node:path';
+import { readFileSync, statSync } from 'node:fs';
 import type { Plan } from '../../machines/facts.ts';
 import { freshRoster, newChild, type Roster, type RosterChild } from '../../machines/roster.ts';
+import { ownWordFolders, runOf } from '../children/wordFolder.ts';
 import { bootClock } from '../os/clock.ts';
 import { bootId } from '../os/identity.ts';
 import { allPids, environmentOf, environments, fdsAmong, fileOf, lookUp, tick } from '../os/proc.ts';
+import { ancestorsOf } from '../os/processTree.ts';
 import type { User } from '../os/user.ts';
-import { addressOfUri } from '../sockets/address.ts';
+import { isAddressOf } from '../sockets/address.ts';
 import { type Listening, listeningTcp, listeningUnix } from '../sockets/diag.ts';
-import type { MadeFile } from '../sockets/madeFile.ts';
+import { madeFileOf } from '../sockets/unix.ts';
 import type { Header } from './lineShapes.ts';
-import { type Told, toldBy } from './told.ts';
+import { markIn, socketMarks } from './marks.ts';
+import { isOutput } from './relatives.ts';
+import { nothingTold, type Told, toldBy } from './told.ts';
 
 export interface Search {
-	/** What is in the file, of whatever format, and however damaged. */
-	bytes: Buffer;
+	/** The journal, and what was kept of an earlier one: of whatever format, and however damaged. */
+	files: Buffer[];
 	/** Of the listeners that are wanted. */
 	uris: string[];
 	plan: Plan;
@@ -27,42 +30,72 @@ export interface Search {
 export interface Marked {
 	header: Header;
 	roster: Roster;
+	/** The number of the last fact that the file tells of. */
+	seq: number;
 }
+
+/** The supervisor's own fds lie above those of its children. */
+const lowestOwnFd = 64;
+
+const firstFd = 3;
 
 /**
  * Looks for the children of the supervisor that wrote the file, or, where it does not tell which one that was, of the one
- * whose children hold the wanted addresses.
+ * whose children hold the wanted addresses. A process that holds none of them is left alone.
  * @returns null where there are none, or it can't be seen for certain that they are
  * @throws {Error} when their supervisor is alive
  */
-export async function findByMarks({ bytes, uris, plan, user }: Search): Promise<Marked | null> {
+export async function findByMarks(search: Search): Promise<Marked | null> {
 	const listening = await allListening();
-	const told = toldBy(bytes);
-	const run = told.run ?? (await runOfAny(told)) ?? (await runOfHolders(listening, uris));
-	if (run === null) return null;
-	const { variables } = await environments();
-	const family = familyOf(run, told, variables, new Set([process.geteuid?.(), user?.uid ?? process.geteuid?.()]));
-	if (family.length === 0) return null;
-	const leaders = leadersOf(family);
-	const listeners = uris.flatMap((uri, index) => listenerFor(uri, index, family, listening) ?? []);
-	refuseIfSupervised(family, new Set(listeners.map(({ inode }) => inode)));
-	const words = family.map((each) => folderOf(each, run)).find((folder) => folder !== null) ?? null;
-	const header = { journal: 0, program: '', boot: bootId(), run, pid: 0, startTime: 0, args: [], listeners, words };
-	const children = leaders.map(childOf);
-	const lastChild = Math.max(0, ...children.map(({ child }) => child));
-	const served = { serving: 1, isWhole: true, lastGeneration: 1, lastSize: children.length, lastChild };
-	return { header, roster: { ...freshRoster(plan), ...served, children } };
+	for (const told of search.files.map(toldBy)) {
+		const run = told.run ?? (await runOfAny(told));
+		const found = run === null ? null : await childrenOfRun(run, told, listening, search);
+		if (found !== null) return found;
+	}
+	const run = await runOfHolders(listening, search);
+	return run === null ? null : childrenOfRun(run, nothingTold(), listening, search);
+}
+
+async function childrenOfRun(
+	run: string,
+	told: Told,
+	bound: Listening[],
+	{ uris, plan, user }: Search,
+): Promise<Marked | null> {
+	const wanted = [...bound, ...told.listeners].filter(({ address }) =>
+		uris.some((uri) => isAddressOf(uri, address, true)),
+	);
+	const { supervisor } = told;
+	const last = supervisor && lookUp(supervisor.pid);
+	if (supervisor && last?.isAlive && last.startTime === supervisor.startTime)
+		throw new Error(`its supervisor ${supervisor.pid} is still alive`);
+	const family = await familyOf(run, told, wanted, user);
+	const listeners = uris.flatMap((uri, index) => listenerFor(uri, index, family, wanted) ?? []);
+	const inodes = new Set(listeners.map(({ inode }) => inode));
+	const holders = family.filter(({ pid }) => (fdsAmong(pid, inodes) ?? []).length > 0);
+	if (holders.length === 0) return null;
+	refuseIfSupervised(family, inodes);
+	const header = {
+		...{ journal: 0, program: '', boot: bootId(), run, pid: 0, startTime: 0, args: [], listeners },
+		words: ownWordFolders(user).find((folder) => runOf(folder) === run) ?? null,
+	};
+	const leaders = leadersOf(family, holders);
+	const lastChild = Math.max(told.lastChild, ...family.map(({ child }) => child ?? 0));
+	// Each generation has a child at least: their numbers are not used again, whatever they were.
+	const lastGeneration = Math.max(1, told.lastGeneration || lastChild);
+	const children = leaders.map((leader, index) => childOf(leader, lastGeneration, index));
+	const served = { serving: lastGeneration, isWhole: true, lastGeneration, lastSize: children.length, lastChild };
+	return { header, roster: { ...freshRoster(plan), ...served, children }, seq: told.seq };
 }
 
 interface Process {
 	pid: number;
-	/** As `NAME=value`; empty where they can't be seen. */
-	variables: string[];
 	/** The number of the child that it is, or comes from; null where it is not known. */
 	child: number | null;
 }
 
-interface Leader extends Process {
+interface Leader {
+	pid: number;
 	child: number;
 	startTime: number;
 }
@@ -81,79 +114,86 @@ async function allListening(): Promise<Listening[]> {
 async function runOfAny({ children }: Told): Promise<string | null> {
 	for (const [pid, { startTime }] of [...children].reverse()) {
 		if (lookUp(pid)?.startTime !== startTime) continue;
-		const run = variableIn('SOCKETMASTER_RUN', (await environmentOf(pid)) ?? []);
-		if (run !== null) return run;
+		const mark = markIn((await environmentOf(pid)) ?? []);
+		if (mark !== null) return mark.run;
 	}
 	return null;
 }
 
-/** Processes with the run's mark, and those that the file tells of: a server that sets its title writes over its environment. */
-function familyOf(
-	run: string,
-	{ children, sockets }: Told,
-	variables: ReadonlyMap<number, string[]>,
-	owners: ReadonlySet<number | undefined>,
-): Process[] {
-	return allPids().flatMap((pid) => {
-		const own = variables.get(pid) ?? [];
-		const known = children.get(pid);
-		const isKnown = known !== undefined && known.startTime === lookUp(pid)?.startTime;
-		const isMarked = own.includes(`SOCKETMASTER_RUN=${run}`);
-		const isHolder = sockets.size > 0 && (fdsAmong(pid, sockets) ?? []).length > 0;
-		if (!(isMarked || isKnown || isHolder) || !owners.has(ownerOf(pid))) return [];
-		const child = isMarked ? Number(variableIn('SOCKETMASTER_CHILD', own)) : isKnown ? known.child : 0;
-		return { pid, variables: own, child: Number.isSafeInteger(child) && child > 0 ? child : null };
-	});
-}
-
 /** The run of the processes that hold a wanted address; null where others hold it too, or have made it, or it can't be seen. */
-async function runOfHolders(listening: Listening[], uris: string[]): Promise<string | null> {
-	const wanted = new Set(uris.flatMap((uri) => addressOfUri(uri) ?? []));
-	const inodes = new Set(listening.flatMap(({ inode, address }) => (wanted.has(address) ? inode : [])));
+async function runOfHolders(listening: Listening[], { uris, user }: Search): Promise<string | null> {
+	const isWanted = ({ address }: Listening) => uris.some((uri) => isAddressOf(uri, address));
+	const inodes = new Set(listening.filter(isWanted).map(({ inode }) => inode));
 	if (inodes.size === 0) return null;
+	const markBySocket = socketMarks(user);
 	const runs = new Set<string | null>();
 	for (const pid of allPids()) {
-		const [fd] = fdsAmong(pid, inodes) ?? [];
-		if (fd === undefined) continue;
-		runs.add(isOfOurs(pid, fd) ? variableIn('SOCKETMASTER_RUN', (await environmentOf(pid)) ?? []) : null);
+		const fds = fdsAmong(pid, inodes) ?? [];
+		const [fd] = fds;
+		if (fd === undefined || isManager(pid)) continue;
+		const mark =
+			isOfOurs(pid, fd) && !isSupervisors(fds) ? (markIn((await environmentOf(pid)) ?? []) ?? markBySocket(pid)) : null;
+		runs.add(mark?.run ?? null);
 	}
 	const [run = null] = runs;
 	return runs.size === 1 ? run : null;
 }
 
-/** Each child's first process: it leads a group, and no process of its run has started it. */
-function leadersOf(family: Process[]): Leader[] {
+/**
+ * Processes with the run's mark, and those that the file tells of: a server that sets its title writes over its environment.
+ * A start within such a process bears its marks, and is none of them.
+ */
+async function familyOf(run: string, told: Told, listening: Listening[], user: User | null): Promise<Process[]> {
+	const { variables } = await environments();
+	const owners = new Set([process.geteuid?.(), user?.uid ?? process.geteuid?.()]);
+	const own = ancestorsOf(process.pid) ?? new Set([process.pid]);
+	const inodes = new Set(listening.map(({ inode }) => inode));
+	const markBySocket = socketMarks(user);
+	return allPids().flatMap((pid) => {
+		if (own.has(pid) || !owners.has(ownerOf(pid))) return [];
+		const fds = fdsAmong(pid, inodes) ?? [];
+		const isHolder = fds.length > 0 && !isSupervisors(fds);
+		const mark = markIn(variables.get(pid) ?? []) ?? (isHolder ? markBySocket(pid) : null);
+		if (mark?.run === run) return { pid, child: mark.child };
+		const stat = lookUp(pid);
+		const known = told.children.get(pid);
+		if (known !== undefined && known.startTime === stat?.startTime) return { pid, child: known.child };
+		// A worker whose master has ended is in its group still.
+		const isLeft = isHolder && mark === null && told.children.has(stat?.group ?? 0);
+		return isLeft ? { pid, child: null } : [];
+	});
+}
+
+/** The first process of each child that holds a listener: it leads a group, and no process of its run has started it. */
+function leadersOf(family: Process[], holders: Process[]): Leader[] {
 	const pids = new Set(family.map(({ pid }) => pid));
 	const leaders = new Map<number, Leader>();
-	for (const each of family) {
-		const { pid, child } = each;
+	for (const { pid, child } of family) {
 		const { group, parent = 0, startTime = 0, isAlive } = lookUp(pid) ?? {};
 		if (!isAlive || group !== pid || pids.has(parent) || child === null) continue;
+		if (!holders.some((each) => each.child === child || ancestorsOf(each.pid)?.has(pid))) continue;
 		// A process of a child that has ended leads a group, too.
 		const other = leaders.get(child);
-		if (!other || startTime < other.startTime) leaders.set(child, { ...each, child, startTime });
+		if (!other || startTime < other.startTime) leaders.set(child, { pid, child, startTime });
 	}
 	return [...leaders.values()].sort((a, b) => a.child - b.child);
 }
 
 /**
  * The socket that is bound where the URI says; for a port that the kernel was to choose, the one that a child was given. It
- * has to be one that this user has made, and that they hold: anybody may call a process a child of ours.
+ * has to be one that this user has made, and that they hold: anybody may call a process a child of ours. A path has to lead to it.
  */
 function listenerFor(uri: string, index: number, family: Process[], listening: Listening[]) {
-	const wanted = addressOfUri(uri);
-	if (wanted === null) return null;
-	const isChosen = !wanted.startsWith('/') && wanted.endsWith(':0');
-	const given = isChosen ? family.map(({ pid }) => fileOf(pid, firstFd + index)) : [];
-	const found = listening.find(({ inode, address }) =>
-		isChosen ? given.includes(`socket:[${inode}]`) : address === wanted,
-	);
-	if (
-		!found ||
-		!family.some(({ pid }) => (fdsAmong(pid, new Set([found.inode])) ?? []).some((fd) => isOfOurs(pid, fd)))
-	)
-		return null;
-	return { uri, address: found.address, inode: found.inode, file: madeFileAt(found.address) };
+	const given = family.map(({ pid }) => fileOf(pid, firstFd + index));
+	for (const { inode, address, file = null } of listening) {
+		if (!isAddressOf(uri, address, given.includes(`socket:[${inode}]`))) continue;
+		if (!family.some(({ pid }) => (fdsAmong(pid, new Set([inode])) ?? []).some((fd) => isOfOurs(pid, fd)))) continue;
+		if (!address.startsWith('/')) return { uri, address, inode, file: null };
+		const isOnlyOne = listening.every((each) => each.address !== address || each.inode === inode);
+		const made = madeFileOf(address, file, isOnlyOne);
+		if (made) return { uri, address, inode, file: made };
+	}
+	return null;
 }
 
 /** Whether our user has made a socket that a process holds. */
@@ -165,53 +205,46 @@ function isOfOurs(pid: number, fd: number): boolean {
 	}
 }
 
-const firstFd = 3;
-
-function madeFileAt(path: string): MadeFile | null {
+/** A service manager keeps the sockets that it has made, or was given. */
+function isManager(pid: number): boolean {
 	try {
-		const { dev, ino } = lstatSync(path);
-		return path.startsWith('/') ? { path, dev, ino } : null;
+		return pid === 1 || readFileSync(`/proc/${pid}/comm`, 'utf8').trim() === 'systemd';
 	} catch {
-		return null;
+		return false;
 	}
 }
 
-/** @throws {Error} where a process that has started one of them holds a listener, or may */
+/** Whether a process holds listeners as a supervisor does. @param fds its own of them */
+function isSupervisors(fds: number[]): boolean {
+	return fds.length > 0 && fds.every((fd) => fd >= lowestOwnFd);
+}
+
+/** @throws {Error} where another process than they holds a listener as a supervisor does */
 function refuseIfSupervised(family: Process[], inodes: ReadonlySet<number>) {
-	const pids = new Set(family.map(({ pid }) => pid));
-	for (const { pid } of family) {
-		const { parent = 0 } = lookUp(pid) ?? {};
-		if (parent <= 1 || pids.has(parent) || fdsAmong(parent, inodes)?.length === 0) continue;
-		throw new Error(`its supervisor ${parent} is still alive`);
+	const pids = new Set([process.pid, ...family.map(({ pid }) => pid)]);
+	for (const pid of allPids()) {
+		if (pids.has(pid) || isManager(pid)) continue;
+		if (isSupervisors(fdsAmong(pid, inodes) ?? [])) throw new Error(`its supervisor ${pid} is still alive`);
 	}
 }
 
-function childOf({ pid, child, startTime }: Leader, index: number): RosterChild {
-	const pipe = /^pipe:\[(\d+)\]$/.exec(fileOf(pid, 1) ?? '')?.[1];
-	const born = startTime * tick;
+function childOf({ pid, child, startTime }: Leader, generation: number, index: number): RosterChild {
+	const output = [1, 2]
+		.map((fd) => ({ fd, file: fileOf(pid, fd) ?? '' }))
+		.find(({ fd, file }) => isOutput(pid, fd, file));
 	return {
-		...newChild({ child, generation: 1, index, at: Date.now() }),
+		...newChild({ child, generation, index, at: Date.now() }),
 		pid,
 		startTime,
-		pipe: pipe === undefined ? null : Number(pipe),
+		pipe: output ? Number(/\d+/.exec(output.file)?.[0]) : null,
 		phase: 'serving',
 		clock: bootClock(),
-		born,
+		born: startTime * tick,
 		wasUp: true,
 	};
 }
 
-/** Where its messages go, if that is a folder of its supervisor's. */
-function folderOf({ variables }: Process, run: string): string | null {
-	const folder = dirname(variableIn('NOTIFY_SOCKET', variables) ?? '');
-	return basename(folder) === `socketmaster-${run}` ? folder : null;
-}
-
-function variableIn(name: string, variables: string[]): string | null {
-	return variables.find((each) => each.startsWith(`${name}=`))?.slice(name.length + 1) ?? null;
-}
-
-/** Null where that can't be seen. */
+/** Undefined where that can't be seen. */
 function ownerOf(pid: number): number | undefined {
 	try {
 		return statSync(`/proc/${pid}`).uid;

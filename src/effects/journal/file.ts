@@ -10,20 +10,25 @@ import {
 	statSync,
 	writeSync,
 } from 'node:fs';
+import { setTimeout } from 'node:timers/promises';
+import { bootClock } from '../os/clock.ts';
 import { call, errno, SyscallError } from '../os/libc.ts';
 import { wordsOf } from '../os/words.ts';
-import { type JournalContent, readJournal, UnreadableJournal } from './lines.ts';
+import { type JournalContent, nothingRead, readJournal, UnreadableJournal } from './lines.ts';
 
 const { O_RDWR, O_APPEND, O_CREAT, O_EXCL, O_NOFOLLOW } = constants;
 const [LOCK_EX, LOCK_NB] = [2, 4];
+
+/** A supervisor that was killed just now may not have ended yet: its lock is waited for so long, in milliseconds. */
+const [longestWait, pause] = [1000, 20];
 
 /**
  * Opens a journal file and locks it.
  * @returns the fd and what is in the file
  * @throws {Error} with the words for the operator
  */
-export function openJournal(path: string): { fd: number; bytes: Buffer } {
-	for (;;) {
+export async function openJournal(path: string): Promise<{ fd: number; bytes: Buffer }> {
+	for (const end = bootClock() + longestWait; ; await setTimeout(pause)) {
 		const fd = openSync(path, O_RDWR | O_APPEND | O_CREAT | O_NOFOLLOW, 0o600);
 		try {
 			refuseForeign(fd);
@@ -33,10 +38,13 @@ export function openJournal(path: string): { fd: number; bytes: Buffer } {
 			closeSync(fd);
 		} catch (error) {
 			closeSync(fd);
-			throw error;
+			if (!(error instanceof Locked) || bootClock() >= end) throw error;
 		}
 	}
 }
+
+/** Another process has locked it. */
+class Locked extends Error {}
 
 /**
  * Reads a journal, and cuts it to what was understood; what was not is kept in PATH.bad unless it is just a torn line.
@@ -46,13 +54,28 @@ export function readSound(fd: number, path: string, bytes: Buffer): JournalConte
 	try {
 		const content = readJournal(bytes);
 		const { soundLength } = content;
-		if (bytes.includes(10, soundLength)) content.problems.push(...setAside(fd, path, bytes, soundLength));
+		if (content.isCut) content.problems.push(...setAside(fd, path, bytes, soundLength));
 		else if (soundLength < bytes.length) ftruncateSync(fd, soundLength);
 		return content;
 	} catch (error) {
 		if (!(error instanceof UnreadableJournal) || !isOfAJournal(bytes)) throw error;
 		const problems = [error.message, ...setAside(fd, path, bytes, 0)];
-		return { header: null, lines: [], soundLength: 0, problems };
+		return { ...nothingRead(), problems };
+	}
+}
+
+/** What an earlier start has kept in PATH.bad; empty where there is nothing, or others may have written it. */
+export function keptBeside(path: string): Buffer {
+	try {
+		const fd = openSync(`${path}.bad`, constants.O_RDONLY | O_NOFOLLOW);
+		try {
+			refuseForeign(fd);
+			return readFileSync(fd);
+		} finally {
+			closeSync(fd);
+		}
+	} catch {
+		return Buffer.alloc(0);
 	}
 }
 
@@ -100,7 +123,7 @@ export function lock(fd: number): void {
 		call('flock', fd, LOCK_EX | LOCK_NB);
 	} catch (error) {
 		if (!(error instanceof SyscallError) || error.errno !== errno('EAGAIN')) throw error;
-		throw new Error('another supervisor writes to it', { cause: error });
+		throw new Locked('another supervisor writes to it', { cause: error });
 	}
 }
 

@@ -11,6 +11,8 @@ export interface JournalContent {
 	lines: (Checkpoint | Fact)[];
 	/** Bytes of whole, understood lines: what comes after is to be cut off. */
 	soundLength: number;
+	/** Whole lines follow that were not understood. */
+	isCut: boolean;
 	/** Sentences about what was wrong. */
 	problems: string[];
 }
@@ -18,15 +20,20 @@ export interface JournalContent {
 /** What is in the file can't be understood from its first line on. */
 export class UnreadableJournal extends Error {}
 
+export function nothingRead(): JournalContent {
+	return { header: null, lines: [], soundLength: 0, isCut: false, problems: [] };
+}
+
 /** Reads a whole journal. @throws {UnreadableJournal} when it is none, or of another format */
 export function readJournal(bytes: Buffer): JournalContent {
-	const content: JournalContent = { header: null, lines: [], soundLength: 0, problems: [] };
+	const content = nothingRead();
 	const readLine = lineReader();
 	let number = 0;
 	for (let end = bytes.indexOf(10); end >= 0; end = bytes.indexOf(10, content.soundLength)) {
 		number += 1;
 		const line = readLine(bytes.toString('utf8', content.soundLength, end), number);
 		if (typeof line === 'string') {
+			content.isCut = true;
 			content.problems.push(`${line}; it was read up to there`);
 			return content;
 		}

@@ -16,6 +16,7 @@ import { listOf } from '../os/words.ts';
 import type { Listener } from '../sockets/listener.ts';
 import { type Header, pastOf } from './lineShapes.ts';
 import type { JournalContent } from './lines.ts';
+import { markIn } from './marks.ts';
 import { nobody, type Relative, relativesOf, takeListening, takePipes, takeWords } from './relatives.ts';
 
 /** What the journal's facts amount to, and the number of the last one. */
@@ -50,6 +51,11 @@ export interface Denied {
 	isCertain: boolean;
 }
 
+/** Children that hold a listener, and that the journal does not know: it tells less than there was. */
+export interface Unrecorded {
+	unrecorded: number[];
+}
+
 /** Only what children of children have kept. */
 export interface Orphaned {
 	orphaned: { pipes: OpenPipe[]; listeners: Listener[]; orphans: number[] };
@@ -57,19 +63,25 @@ export interface Orphaned {
 	pids: number[];
 }
 
+export interface RecoveryOptions {
+	/** Whose processes its children are; null is ours. */
+	user: User | null;
+	/** No more is known of its children than what is told here. */
+	isAll: boolean;
+	/** Is told what can't be seen. */
+	say: (text: string) => void;
+}
+
 /**
  * Takes over what the last supervisor has left.
- * @param user whose processes its children are; null is ours
- * @param say is told what can't be seen
  * @returns null when there is nothing
  * @throws {Error} when the last supervisor is still alive
  */
 export async function recover(
 	header: Header,
 	folded: Roster,
-	user: User | null,
-	say: (text: string) => void,
-): Promise<Recovered | Denied | Orphaned | null> {
+	{ user, isAll, say }: RecoveryOptions,
+): Promise<Recovered | Denied | Orphaned | Unrecorded | null> {
 	if (header.boot === '' || header.boot !== bootId()) return null;
 	const last = lookUp(header.pid);
 	if (header.pid !== process.pid && last?.isAlive && last.startTime === header.startTime) {
@@ -77,6 +89,8 @@ export async function recover(
 	}
 	const { variables, late } = await environments();
 	if (late.length > 0) say(lateText(late));
+	const unrecorded = unrecordedIn(header, folded, variables);
+	if (unrecorded.length > 0 && !isAll) return { unrecorded };
 	const roster = withUnrecorded(folded, header.run, variables);
 	const hidden: number[] = [];
 	const held: (RosterChild & { pid: number; pidfd: number })[] = [];
@@ -130,6 +144,18 @@ export async function recover(
 		const why = `${error.message} (it takes CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH, or the same user and ptrace allowed)`;
 		return { denied: held.map(({ pid }) => pid), why, isCertain: true };
 	}
+}
+
+/** Leaders of groups with the mark of a later child than any that is known, started by no other process of that run. */
+function unrecordedIn({ run, listeners }: Header, { lastChild }: Roster, variables: ReadonlyMap<number, string[]>) {
+	const inodes = new Set(listeners.map(({ inode }) => inode));
+	return [...variables].flatMap(([pid, own]) => {
+		const mark = markIn(own);
+		if (mark?.run !== run || (mark.child ?? 0) <= lastChild) return [];
+		const { group, parent = 0 } = lookUp(pid) ?? {};
+		const isFirst = group === pid && markIn(variables.get(parent) ?? [])?.run !== run;
+		return isFirst && (fdsAmong(pid, inodes) ?? []).length > 0 ? pid : [];
+	});
 }
 
 function lateText(pids: number[]): string {
@@ -196,12 +222,14 @@ function takeOrphaned({ listeners }: Header, relatives: Relative[], inodes: Read
 	if (relatives.length === 0) return null;
 	const pids = relatives.map(({ pid }) => pid);
 	const holders = pids.filter((pid) => (fdsAmong(pid, inodes) ?? []).length > 0);
+	let pipes: OpenPipe[] = [];
+	const taken: Listener[] = [];
 	try {
 		// Their children's numbers are used again.
-		const pipes = takePipes(relatives, []).map((pipe) => ({ ...pipe, child: nobody }));
-		const taken = listeners.flatMap((each) => takeListening(each, relatives) ?? []);
-		return { orphaned: { pipes, listeners: taken, orphans: holders }, pids };
+		pipes = takePipes(relatives, []).map((pipe) => ({ ...pipe, child: nobody }));
+		for (const each of listeners) taken.push(...[takeListening(each, relatives)].filter((found) => found !== null));
 	} catch {
-		return { orphaned: { pipes: [], listeners: [], orphans: holders }, pids };
+		// What was taken until then is as good as all of it.
 	}
+	return { orphaned: { pipes, listeners: taken, orphans: holders }, pids };
 }

@@ -1,5 +1,6 @@
 /** The children of a killed supervisor, and theirs: what they hold of its sockets, and what they print to. */
 import { closeSync, readFileSync } from 'node:fs';
+import { basename } from 'node:path';
 import type { RosterChild } from '../../machines/roster.ts';
 import type { OpenPipe } from '../children/output.ts';
 import type { KeptWords } from '../children/words.ts';
@@ -11,6 +12,7 @@ import type { User } from '../os/user.ts';
 import { type Listener, takeListener } from '../sockets/listener.ts';
 import { isListening, typeOf } from '../sockets/socket.ts';
 import type { Header } from './lineShapes.ts';
+import { socketsIn } from './marks.ts';
 
 /** The number of no child. */
 export const nobody = 0;
@@ -60,7 +62,15 @@ export function relativesOf({ run, survivors, gone, listeners, environments }: K
  */
 export function takePipes(relatives: Relative[], children: RosterChild[]): OpenPipe[] {
 	const found = new Map<string, OpenPipe>();
-	for (const { pid, child } of relatives) {
+	try {
+		for (const relative of relatives) takeOf(relative);
+	} catch (error) {
+		for (const { fd } of found.values()) closeSync(fd);
+		throw error;
+	}
+	return [...found.values()];
+
+	function takeOf({ pid, child }: Relative) {
 		const leader = children.find((each) => each.child === child);
 		for (const { fd, file } of filesOf(pid)) {
 			const isIts = leader ? file === `pipe:[${leader.pipe}]` : isOutput(pid, fd, file);
@@ -73,7 +83,6 @@ export function takePipes(relatives: Relative[], children: RosterChild[]): OpenP
 			found.set(file, { fd: read, child, pid: leader?.pid ?? pid, generation, unfinished: '' });
 		}
 	}
-	return [...found.values()];
 }
 
 /** The listening socket of that inode, from whoever holds it under whatever number. @throws {SyscallError} */
@@ -101,10 +110,10 @@ export function takeListening(wanted: Header['listeners'][number], relatives: Re
 export function takeWords(folder: string | null, relatives: Relative[], user: User | null): Omit<KeptWords, 'folder'> {
 	const sockets = new Map<number, number>();
 	let ack: number | null = null;
-	const names = folder === null ? new Map<string, string>() : socketsIn(folder);
+	const names = folder === null ? new Map<string, string>() : socketsIn([folder]);
 	for (const { pid, child } of names.size === 0 ? [] : relatives) {
 		for (const { fd: number, file } of filesOf(pid)) {
-			const name = names.get(file) ?? '';
+			const name = basename(names.get(file) ?? '');
 			const isOwn = name.startsWith(`${child}-`) && !sockets.has(child);
 			const isAck = name.startsWith('einhorn-') && ack === null && user === null;
 			if (!isOwn && !isAck) continue;
@@ -118,27 +127,8 @@ export function takeWords(folder: string | null, relatives: Relative[], user: Us
 	return { ack, sockets: [...sockets].map(([child, fd]) => ({ child, fd })) };
 }
 
-/** The sockets bound in a folder, by what an fd of theirs is called: the last columns of /proc/net/unix are inode and path. */
-function socketsIn(folder: string): Map<string, string> {
-	const names = new Map<string, string>();
-	for (const line of boundSockets().split('\n')) {
-		const [, inode, path = ''] = /(\d+) (\/.*)$/.exec(line) ?? [];
-		const name = path.slice(folder.length + 1);
-		if (path === `${folder}/${name}` && /^(\d+|einhorn)-[0-9a-f]{16}$/.test(name)) names.set(`socket:[${inode}]`, name);
-	}
-	return names;
-}
-
-function boundSockets(): string {
-	try {
-		return readFileSync('/proc/net/unix', 'latin1');
-	} catch {
-		// Then nothing is found, and what was said is lost.
-		return '';
-	}
-}
-
-function isOutput(pid: number, fd: number, file: string): boolean {
+/** Whether an fd is what a child was given to print to: a pipe of which it holds both ends. */
+export function isOutput(pid: number, fd: number, file: string): boolean {
 	const O_RDWR = 2;
 	if ((fd !== 1 && fd !== 2) || !file.startsWith('pipe:')) return false;
 	try {

@@ -5,7 +5,7 @@
 import { opendirSync, readdirSync, readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { inTime, isLate, type Late, look } from './inTime.ts';
-import { hasEnded, isDenial, isEnding, isOwnProc, linkAt, lookAt } from './proc.ts';
+import { hasEnded, isDenial, isEnding, isMissing, isOwnProc, linkAt, lookAt } from './proc.ts';
 import { giveTurn } from './turns.ts';
 import { waitingOf } from './waiting.ts';
 import { wordsOf } from './words.ts';
@@ -296,7 +296,8 @@ async function textOf(pid: number, path: string, sight: Sight): Promise<string> 
 		sight.unclear ??= { pid, why: lateLook('its files in /proc', text) };
 		return '';
 	} catch (error) {
-		if (isDenial(error)) throw error;
-		return '';
+		// Its end, or that fd's, is no failure of the look.
+		if (isMissing(error)) return '';
+		throw error;
 	}
 }

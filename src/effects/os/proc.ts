@@ -108,12 +108,30 @@ export function othersInGroup(group: number): number[] {
 	});
 }
 
+/** A process whose threads end while it is looked at is looked at again so often. */
+const mostReads = 10;
+
 /** Processes whose parent one is: its children, and orphans that were given to it. Empty where the kernel does not tell. */
 export function childrenOf(pid: number | 'self'): number[] {
+	const found = new Set<number>();
+	for (let reads = 0, isWhole = false; !isWhole && reads < mostReads; reads += 1) {
+		isWhole = true;
+		for (const thread of threadsOf(pid)) {
+			try {
+				const text = readFileSync(`/proc/${pid}/task/${thread}/children`, 'latin1');
+				for (const child of text.split(' ')) if (child !== '') found.add(Number(child));
+			} catch {
+				// That thread has ended: its children are another one's now.
+				isWhole = false;
+			}
+		}
+	}
+	return [...found];
+}
+
+function threadsOf(pid: number | 'self'): string[] {
 	try {
-		return readdirSync(`/proc/${pid}/task`).flatMap((thread) =>
-			readFileSync(`/proc/${pid}/task/${thread}/children`, 'latin1').split(' ').filter(Boolean).map(Number),
-		);
+		return readdirSync(`/proc/${pid}/task`);
 	} catch {
 		return [];
 	}
@@ -240,7 +258,8 @@ export function isDenial(error: unknown): boolean {
 	return ['EACCES', 'EPERM'].includes((error as NodeJS.ErrnoException).code ?? '');
 }
 
-function isMissing(error: unknown): boolean {
+/** Whether a process, or a file of it, is gone. */
+export function isMissing(error: unknown): boolean {
 	return ['ENOENT', 'ESRCH'].includes((error as NodeJS.ErrnoException).code ?? '');
 }
 

@@ -106,18 +106,33 @@ export function boundAddress(fd: number): string {
 	return textOf(bytes.subarray(0, length.readUInt32LE()));
 }
 
-/** What a socket for the URI would be bound to, where that can be told: null for what is no address. */
-export function addressOfUri(uri: string): string | null {
+/**
+ * Whether a socket for the URI may be bound to an address, as `127.0.0.1:80` or a path. `tcp://:80` is bound to `[::]:80`, and to
+ * `0.0.0.0:80` where there is no IPv6.
+ * @param isChosen whether any port is meant, where the URI leaves it to the kernel (`:0`)
+ */
+export function isAddressOf(uri: string, address: string, isChosen = false): boolean {
+	return addressesOf(uri).some((own) =>
+		own.endsWith(':0') && !own.startsWith('/') ? isChosen && hostOf(own) === hostOf(address) : own === address,
+	);
+}
+
+function addressesOf(uri: string): string[] {
 	try {
 		const { scheme, host, path } = splitUri(uri);
-		if (scheme === 'unix') return host + path;
-		if (scheme !== 'tcp' && scheme !== 'tcp4' && scheme !== 'tcp6') return null;
+		if (scheme === 'unix') return [host + path];
+		if (scheme !== 'tcp' && scheme !== 'tcp4' && scheme !== 'tcp6') return [];
 		const { host: name, port } = splitHostPort(host);
-		const [address] = resolve(name, port, scheme);
-		return address ? textOf(address.bytes) : null;
+		return resolve(name, port, scheme)
+			.slice(0, name === '' ? 2 : 1)
+			.map(({ bytes }) => textOf(bytes));
 	} catch {
-		return null;
+		return [];
 	}
+}
+
+function hostOf(address: string): string {
+	return address.slice(0, address.lastIndexOf(':'));
 }
 
 /** struct sockaddr_in, sockaddr_in6 or sockaddr_un as text. */

@@ -8,8 +8,8 @@ const [AF_NETLINK, SOCK_RAW, NETLINK_SOCK_DIAG] = [16, 3, 4];
 const [SOCK_DIAG_BY_FAMILY, NLM_F_REQUEST, NLM_F_DUMP, NLMSG_ERROR, NLMSG_DONE] = [20, 1, 0x300, 2, 3];
 const [TCP_ESTABLISHED, TCP_CLOSE_WAIT, TCP_LISTEN] = [1, 8, 10];
 const IPPROTO_TCP = 6;
-const [INET_DIAG_INFO, UNIX_DIAG_NAME, UNIX_DIAG_RQLEN] = [2, 0, 4];
-const [UDIAG_SHOW_NAME, UDIAG_SHOW_RQLEN] = [1, 0x10];
+const [INET_DIAG_INFO, UNIX_DIAG_NAME, UNIX_DIAG_VFS, UNIX_DIAG_RQLEN] = [2, 0, 1, 4];
+const [UDIAG_SHOW_NAME, UDIAG_SHOW_VFS, UDIAG_SHOW_RQLEN] = [1, 2, 0x10];
 
 /** A connection that somebody has accepted, and holds. */
 export interface Connection {
@@ -35,6 +35,14 @@ export async function* tcpConnections(port: number): AsyncGenerator<Connection[]
 export interface Listening {
 	inode: number;
 	address: string;
+	/** Of one of UNIX: the file that it is bound to, wherever that is by now. */
+	file?: FileId | null;
+}
+
+/** A file, as stat(2) tells of it. */
+export interface FileId {
+	dev: number;
+	ino: number;
 }
 
 /** All of TCP, in parts. @throws {SyscallError} where nobody tells */
@@ -46,10 +54,11 @@ export async function* listeningTcp(): AsyncGenerator<Listening[]> {
 
 /** All of UNIX, in parts. @throws {SyscallError} where nobody tells */
 export async function* listeningUnix(): AsyncGenerator<Listening[]> {
-	for await (const messages of dump(unixRequest(0, UDIAG_SHOW_NAME, 1 << TCP_LISTEN))) {
+	for await (const messages of dump(unixRequest(0, UDIAG_SHOW_NAME | UDIAG_SHOW_VFS, 1 << TCP_LISTEN))) {
 		yield messages.map((message) => ({
 			inode: message.readUInt32LE(4),
 			address: (attribute(message, 16, UNIX_DIAG_NAME)?.toString() ?? '').replace(/^\0/, '@').replace(/\0$/, ''),
+			file: fileIdIn(attribute(message, 16, UNIX_DIAG_VFS)),
 		}));
 	}
 }
@@ -182,4 +191,13 @@ function readListeningTcp(message: Buffer): Listening {
 function addressText(bytes: Buffer): string {
 	const isMapped = bytes.length === 16 && bytes.readUInt32BE(8) === 0xffff && bytes.readBigUInt64BE(0) === 0n;
 	return bytes.length === 4 || isMapped ? [...bytes.subarray(-4)].join('.') : `[${v6Text(bytes)}]`;
+}
+
+/** struct unix_diag_vfs: inode and device, the kernel's own form of it (12 bits major, 20 bits minor). */
+function fileIdIn(vfs: Buffer | null): FileId | null {
+	if (vfs === null || vfs.length < 8) return null;
+	const device = vfs.readUInt32LE(4);
+	const [major, minor] = [device >>> 20, device & 0xfffff];
+	// makedev(3), as stat(2) has it.
+	return { ino: vfs.readUInt32LE(0), dev: (minor & 0xff) + major * 0x100 + (minor >>> 8) * 0x100000 };
 }

@@ -36,7 +36,8 @@ function keep(file: MadeFile, log: Pick<Log, 'say'>): () => void {
 	let last = Number.NEGATIVE_INFINITY;
 	let later: NodeJS.Timeout | null = null;
 	let isForeign = false;
-	let isLost = false;
+	/** Why it can't come back; null where it is there, or can. */
+	let lostFor: string | null = null;
 	let wasTold = false;
 	let isUnwatched = false;
 	look();
@@ -75,7 +76,7 @@ function keep(file: MadeFile, log: Pick<Log, 'say'>): () => void {
 	function check() {
 		if (isFile(path, file)) {
 			isForeign = false;
-			isLost = false;
+			lostFor = null;
 			return void keepSecond();
 		}
 		if (isThere(path)) {
@@ -101,7 +102,7 @@ function keep(file: MadeFile, log: Pick<Log, 'say'>): () => void {
 		last = bootClock();
 		const why = linkTo(second, path);
 		if (why !== null) return lose(why);
-		isLost = false;
+		lostFor = null;
 		const from = second;
 		keepSecond();
 		if (!isMoved) return log.say('warn', `Somebody has removed ${path}, where clients connect; it is back`);
@@ -111,8 +112,8 @@ function keep(file: MadeFile, log: Pick<Log, 'say'>): () => void {
 	}
 
 	function lose(why: string) {
-		if (!isLost) log.say('error', `${path}, where clients connect, is gone, and can't come back now: ${why}`);
-		isLost = true;
+		if (why !== lostFor) log.say('error', `${path}, where clients connect, is gone, and can't come back now: ${why}`);
+		lostFor = why;
 	}
 
 	/** Beside the path, wherever that leads. */

@@ -5,7 +5,7 @@ import { sendDatagram } from '../os/message.ts';
 import { awaitHangUp } from '../os/poll.ts';
 import { fileOf } from '../os/proc.ts';
 import { passedSockets } from './activation.ts';
-import { addressOfUri } from './address.ts';
+import { isAddressOf } from './address.ts';
 import { type Listener, takeListener } from './listener.ts';
 import { isListening } from './socket.ts';
 
@@ -33,10 +33,7 @@ export function storedListeners(env: NodeJS.ProcessEnv) {
 
 	/** The one of that address; of a free port, which can have become any, the one of that place. */
 	function isMeant({ name, listener }: Stored, uri: string, index: number): boolean {
-		const address = addressOfUri(uri);
-		return address?.endsWith(':0')
-			? name === `${prefix}${index}` && hostOf(listener.address) === hostOf(address)
-			: listener.address === address;
+		return isAddressOf(uri, listener.address, name === `${prefix}${index}`);
 	}
 
 	function take(uri: string, index: number): Listener | null {
@@ -83,10 +80,6 @@ function readStored(env: NodeJS.ProcessEnv): Stored[] {
 		}
 		return [{ name, listener: takeListener('', moveUp(fd)) }];
 	});
-}
-
-function hostOf(address: string): string {
-	return address.slice(0, address.lastIndexOf(':'));
 }
 
 /** Waits until it has done what it was told before: it closes what it is sent then (sd_notify_barrier(3)). */

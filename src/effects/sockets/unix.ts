@@ -15,6 +15,7 @@ import {
 import { basename, dirname, join } from 'node:path';
 import { call, constants, errno, SyscallError } from '../os/libc.ts';
 import { unixAddress } from './address.ts';
+import type { FileId } from './diag.ts';
 import type { MadeFile } from './madeFile.ts';
 import type { FileOptions } from './options.ts';
 import { bindWithMode } from './plain.ts';
@@ -97,6 +98,24 @@ export function isFile(path: string, { dev, ino }: MadeFile): boolean {
 	} catch {
 		return false;
 	}
+}
+
+/**
+ * What was made at a path for a socket that is bound to a file. Where the path does not lead to the file its second name may.
+ * Some file systems give stat(2) another number than the kernel has (overlayfs): where no other socket listens at that path the
+ * socket there is believed to be it.
+ * @returns null where neither leads to it
+ */
+export function madeFileOf(path: string, bound: FileId | null, isOnlyOne: boolean): MadeFile | null {
+	const found = [path, secondLink(path)].flatMap((name) => fileAt(name) ?? []);
+	const same = found.find(({ dev, ino }) => dev === bound?.dev && ino === bound.ino);
+	const [any] = isOnlyOne ? found : [];
+	return same || any ? { path, ...((same ?? any) as FileId) } : null;
+}
+
+function fileAt(path: string): FileId | null {
+	const stat = lstatSync(path, { throwIfNoEntry: false });
+	return stat?.isSocket() ? { dev: stat.dev, ino: stat.ino } : null;
 }
 
 /** Removes the file, and its second name, where they are still what was made. */

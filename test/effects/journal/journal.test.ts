@@ -12,13 +12,13 @@ import { scratch } from '../../support/program.ts';
 import { rosterOf } from '../../support/simulation.ts';
 
 /** One of a supervisor whose generation serves alone. */
-function journalAt(path: string) {
+async function journalAt(path: string) {
 	const told: string[] = [];
 	const inheritance = inheritanceOf(null);
 	const process = { program: '1', boot: '', run: 'run', pid: 1, startTime: 1, args: [], listeners: [], words: null };
 	const journal = fileJournal({
 		path,
-		fd: openJournal(path).fd,
+		fd: (await openJournal(path)).fd,
 		header: { journal: journalFormat, ...process },
 		start: { ...noPast, roster: rosterOf() },
 		report: (text) => told.push(text),
@@ -35,17 +35,17 @@ function journalAt(path: string) {
 	return { grow, told };
 }
 
-it('one that has grown is replaced by what it amounts to', () => {
+it('one that has grown is replaced by what it amounts to', async () => {
 	const path = join(scratch(), 'journal');
-	const { grow } = journalAt(path);
+	const { grow } = await journalAt(path);
 	grow(2 ** 20);
 	expect(statSync(path).size).toBeLessThan(10_000);
 	expect(readFileSync(path, 'utf8')).toMatch(/^\{"journal":/);
 });
 
-it('in the place of which somebody has put another is not compacted over it', () => {
+it('in the place of which somebody has put another is not compacted over it', async () => {
 	const path = join(scratch(), 'journal');
-	const { grow, told } = journalAt(path);
+	const { grow, told } = await journalAt(path);
 	renameSync(path, `${path}.old`);
 	writeFileSync(path, 'other\n');
 	grow(2 ** 20);
