@@ -11,6 +11,7 @@ import { flagValue, ownVariables } from '../effects/os/bytes.ts';
 import { findCommand } from '../effects/os/command.ts';
 import { sealDescriptors } from '../effects/os/descriptors.ts';
 import { exitNow } from '../effects/os/exit.ts';
+import { hasCapability } from '../effects/os/proc.ts';
 import { ignoreOtherSignals } from '../effects/os/signals.ts';
 import { findUser, type User } from '../effects/os/user.ts';
 import { removePidFile, writePidFile } from '../effects/pidFile.ts';
@@ -27,6 +28,9 @@ import { type Supervision, supervise } from './supervise.ts';
 /** How long a log that nobody reads may hold up the end or an upgrade, in milliseconds. */
 const patience = 5000;
 
+/** capabilities(7) */
+const CAP_KILL = 5;
+
 /** Runs the supervisor to its end, and with it the process. */
 export async function runDaemon(options: Options): Promise<never> {
 	sealDescriptors();
@@ -38,6 +42,8 @@ export async function runDaemon(options: Options): Promise<never> {
 			log.say('error', whatWasMeant(options.args, process.env.PATH ?? ''));
 		const { path, user } = await checkOptions(options);
 		if (user) StartError.unless('Unable to keep what starts processes of another user:', keepAsUser);
+		if (user && user.uid !== process.geteuid?.() && hasCapability(CAP_KILL) === false)
+			log.say('error', `Without CAP_KILL no signal reaches the processes of ${user.name}: they do not leave`);
 		const { start, ready, verify, kill, signal: drain, stop, workers: size, respawn, maxDraining } = options;
 		const plan = { start, ready, verify, kill, drain, stop, size, respawn, maxDraining };
 		const handover = takeHandover();

@@ -40,6 +40,17 @@ const stopAgain = <T extends 'draining' | 'lingering'>(target: T) =>
 	] as const;
 
 /** Its first process is gone, and others of it are waited for, also where they have been killed. */
+/** It has served no client: it is not waited for without end. */
+const leaveUnseen = [
+	{
+		guard: 'isDismissed',
+		target: '#child.alive.leaving.draining',
+		actions: ['noteUnseen', 'obey'],
+		description: 'its generation was given up: it is killed if it does not leave in 10 s',
+	},
+	{ target: '#child.alive.leaving.draining', actions: 'obey' },
+] as const;
+
 const hasLeftOthers = ({ phase, left }: RosterChild) =>
 	phase === 'lingering' || (phase === 'killing' && left.length > 0);
 
@@ -232,6 +243,7 @@ export const childMachine = childSetup.createMachine({
 									actions: ['keepUp', { type: 'decide', params: decisions.ready }, 'tellUp'],
 								},
 								'child.unproved': { target: 'doubted', actions: ['keepDoubt', 'tellDoubted'] },
+								leave: leaveUnseen,
 								carryOn: {
 									target: 'serving',
 									actions: ['ungate', 'keepUp', { type: 'decide', params: decisions.ready }, 'tellUp', 'lookOn'],
@@ -243,6 +255,7 @@ export const childMachine = childSetup.createMachine({
 							tags: 'ill',
 							description: 'It was not seen to accept in time: its generation says what becomes of it.',
 							on: {
+								leave: leaveUnseen,
 								carryOn: {
 									target: 'serving',
 									actions: ['ungate', 'keepUp', { type: 'decide', params: decisions.ready }, 'tellUp', 'lookOn'],

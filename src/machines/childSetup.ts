@@ -94,6 +94,7 @@ const base = setup({
 			context.plan.ready === 'accept' && event.type === 'child.proved' && !event.isSeen,
 		isAdoptedLingeringInTime: ({ context, event }) =>
 			event.type === 'adopt' && event.as.phase === 'lingering' && (context.plan.kill > 0 || event.as.left.length > 0),
+		isDismissed: ({ event }) => event.type === 'leave' && event.reason === 'drain',
 		leavesOthers: ({ event }) => event.type === 'child.exited' && event.left.length > 0,
 		leavesOthersInTime: ({ context, event }) =>
 			event.type === 'child.exited' && awaitedOf(event, context.plan, context.isRejected).length > 0,
@@ -210,6 +211,7 @@ export const childSetup = base.extend({
 		keepReady: base.assign({ readyAt: ({ event }) => (event as ChildHappening).clock ?? 0 }),
 		keepUp: base.assign({ upAt: ({ context }) => context.readyAt ?? 0 }),
 		keepHidden: base.assign({ isHidden: true }),
+		noteUnseen: base.assign({ isRejected: true }),
 		ungate: base.assign({ isGated: false }),
 		keepDoubt: base.assign({
 			reason: ({ context, event }) => whyUnverified(context, event as FactOf<'child.unproved'>),

@@ -134,6 +134,7 @@ const guards: Record<string, string> = {
 	movesDeadline: 'that is later, and not too late',
 	changesPatience: 'it is to leave sooner, or may take longer',
 	isKillTimer: 'it is that of -kill',
+	isDismissed: 'its generation was given up',
 };
 
 /** A guard as what follows "if". */
@@ -237,6 +238,7 @@ const actions: Record<string, string> = {
 	keepUp: '',
 	keepReady: '',
 	keepHidden: '',
+	noteUnseen: '',
 	ungate: '',
 	lookOn: 'look on for a while',
 	keepDoubt: '',

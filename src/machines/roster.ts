@@ -142,7 +142,7 @@ export function evolve(roster: Roster | null, fact: Fact): Roster {
 				candidate: roster.candidate === fact.generation ? null : roster.candidate,
 			};
 		case 'generation.givenUp':
-			return { ...withoutRespawns(roster, [fact.generation]), candidate: null };
+			return { ...dismissed(withoutRespawns(roster, [fact.generation]), fact.generation), candidate: null };
 		case 'generation.kept':
 			return {
 				...withoutRespawns(roster, fact.replaced),
@@ -151,7 +151,7 @@ export function evolve(roster: Roster | null, fact: Fact): Roster {
 				candidate: null,
 			};
 		case 'generation.exhausted':
-			return { ...withoutRespawns(roster, [fact.generation]), status: fact.status };
+			return { ...dismissed(withoutRespawns(roster, [fact.generation]), fact.generation), status: fact.status };
 		case 'respawn.scheduled': {
 			const { generation, index, attempt, wasUp, millis, at, clock = null } = fact;
 			return withRespawn(roster, { generation, index, attempt, wasUp, millis, at, clock, isDue: false });
@@ -279,6 +279,16 @@ function spawning(roster: Roster, { child, generation, index, at }: Extract<Fact
 	const born = { ...newChild({ child, generation, index, at }), attempt, wasUp };
 	const respawns = roster.respawns.some(isIts) ? roster.respawns.filter((each) => !isIts(each)) : roster.respawns;
 	return { ...roster, lastChild: child, children: [...roster.children, born], respawns };
+}
+
+/** Those of its children that were not seen to accept have served no client: they are not waited for without end. */
+function dismissed(roster: Roster, generation: number): Roster {
+	const isUnseen = (child: RosterChild) => child.generation === generation && child.phase === 'proving';
+	if (!roster.children.some(isUnseen)) return roster;
+	return {
+		...roster,
+		children: roster.children.map((each) => (isUnseen(each) ? { ...each, isRejected: true } : each)),
+	};
 }
 
 /** One that has no process yet. */

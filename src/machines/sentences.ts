@@ -200,7 +200,8 @@ function whoIsLeft({ child: id, left, holders = [] }: FactOf<'child.exited'>, be
 	const does = holders.every(({ fds }) => fds.length > 0) ? holds : 'may hold';
 	const those = holders.length === left.length ? it : holders.map(({ pid }) => pid).join(', ');
 	const what = `${who}, and ${those} ${does} its sockets`;
-	if (wasTold) return `${what}: told to leave too; a start script has to exec the server (docs/servers.md)`;
+	if (wasTold)
+		return `${what}: told to leave too; a start script has to exec the server, and the server to end its workers on SIG${before?.plan.drain} (-signal; docs/servers.md)`;
 	return `${what}: sending SIG${before?.plan.drain}, and SIGKILL after ${longestFarewell / 1000} s; a server has to stay in the foreground, and a start script to exec it (docs/servers.md)`;
 }
 

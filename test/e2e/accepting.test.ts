@@ -676,6 +676,16 @@ describe('what can’t be seen', () => {
 		expect(await held()).toBeNull();
 	});
 
+	it.runIf(isRoot)('without CAP_KILL nobody of another user leaves, which is said at the start', async () => {
+		const folder = scratch();
+		spawnSync('chmod', ['755', folder]);
+		const own = site('accept', { wrapper: without('-kill'), flags: ['-user=nobody'], folder });
+		await own.program.logged(/^Without CAP_KILL no signal reaches the processes of nobody: they do not leave$/);
+		const [, pid = ''] = await own.program.logged(/^Generation 1 is up \((\d+)\)/);
+		kill(Number(pid), 'SIGKILL');
+		await own.program.ended;
+	});
+
 	it.runIf(isRoot)('with -ready=accept is up by -start', async () => {
 		const folder = scratch();
 		spawnSync('chmod', ['755', folder]);

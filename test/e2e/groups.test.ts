@@ -56,6 +56,22 @@ async function follow(control: string, isWanted: (state: string) => boolean) {
 
 const isAlive = (pid: number) => kill(pid, 0) && !/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'));
 
+it('a version that was given up leaves no process, whatever it ignores, also without -kill', async () => {
+	const own = site(['-ready=notify', '-start=1500']);
+	own.deploy('exec SERVER', 'ready accept');
+	const program = own.start();
+	await program.logged(/^Generation 1 is up/);
+	// Its first process is ended by the signal; its worker ignores it, and holds no listener of the supervisor's.
+	own.deploy('(trap "" TERM; exec 3>&-; while :; do sleep 0.1; done) & echo "worker $!"\nexec SERVER', 'ready');
+	const rotated = command(['rotate', `-control=${own.control}`]).done;
+	const worker = Number((await program.logged(/\] worker (\d+)$/))[1]);
+	expect((await rotated).status).toBe(1);
+	await program.logged(/ of it lives? on$|of it live on$/);
+	await until('the worker is gone', () => !isAlive(worker));
+	program.signal('SIGTERM');
+	expect((await program.ended).status).toBe(0);
+});
+
 describe('a start script without exec', () => {
 	it('has its server told to leave too: no answer is the old version’s, and a stop leaves nothing', async () => {
 		const own = site();

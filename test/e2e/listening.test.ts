@@ -1,6 +1,16 @@
 /** What a listener's URI may ask for, sockets of a manager by name, and a path that somebody removes. */
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
-import { constants, existsSync, mkdirSync, readFileSync, readlinkSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+	constants,
+	existsSync,
+	mkdirSync,
+	readFileSync,
+	readlinkSync,
+	renameSync,
+	rmSync,
+	statSync,
+	writeFileSync,
+} from 'node:fs';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -327,6 +337,17 @@ describe('the path of a UNIX listener that somebody removes', () => {
 		program.signal('SIGTERM');
 		expect((await program.ended).status).toBe(0);
 		expect(execFileSync('find', [folder, '-type', 's'], { encoding: 'utf8' })).toBe('');
+	});
+
+	it('is said to be gone for good where its folder was replaced by another one', async () => {
+		const folder = join(scratch(), 'run');
+		mkdirSync(folder);
+		const program = run([`-listen=unix://${folder}/a.sock`, '-start=50', `-command=${fixture('server.mjs')}`]);
+		await program.logged(/^Generation 1 is up/);
+		renameSync(folder, `${folder}.old`);
+		await program.logged(/is gone, and can't come back now: its folder is not there$/);
+		mkdirSync(folder);
+		await program.logged(/can't come back now: its second name is gone, too; a stop and a start bring it back$/);
 	});
 
 	it.runIf(isRoot)('comes back where it leads then also where it can’t be removed from the old release', async () => {

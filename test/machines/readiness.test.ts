@@ -172,6 +172,25 @@ describe('the proof of adoption', () => {
 		expect(simulation.exited(2).phases()).toEqual({ 1: 'serving' });
 	});
 
+	it('kills what such a generation leaves behind after ten seconds, also without -kill', () => {
+		const simulation = rotating().waited(2).tell(unproved(2));
+		expect(simulation.roster()?.children[1]).toMatchObject({ phase: 'draining', isRejected: true });
+		simulation.tell({
+			...{ type: 'child.exited', child: 2, pid: 102, code: null, signal: 'hangup', status: 129 },
+			left: [7],
+		});
+		expect(simulation.phases()).toEqual({ 1: 'serving', 2: 'lingering' });
+		simulation.decided();
+		expect(simulation.wait(10_000).tell({ type: 'timer.elapsed', child: 2, timer: 'kill' }).decided()).toEqual([
+			'KILL to 2',
+		]);
+	});
+
+	it('does not limit how long one may drain that a stop has met in the look', () => {
+		const simulation = rotating().waited(2).signal('TERM');
+		expect(simulation.roster()?.children[1]).toMatchObject({ phase: 'draining', isRejected: false });
+	});
+
 	it('says that nobody serves where the only child is told to leave', () => {
 		const simulation = simulate().start({ ready: 'notify' }).spawned(1).waited(1);
 		expect(simulation.reports()).toContain(

@@ -6,7 +6,7 @@ import { describePlace } from './announcement.ts';
 const inUse = /EADDRINUSE|address (is )?already in use|\[Errno 98\]|connection in use|\(98: |os error 98/i;
 
 /** What names a port or a path. */
-const isAddress = /(:|port\D{0,3})\d{2,5}\b|unix:|\.sock\b/i;
+const isAddress = /(:|port\D{0,3}|', )\d{2,5}\b|unix:|\.sock\b/i;
 
 /**
  * What to say of its end; null where its output has no such line, or the line names another address.
@@ -35,13 +35,19 @@ function namesIn(text: string): string {
 	return text.replace(/[\w./-]+:\d+:\d+\)?/g, '').replace(/line \d+/g, '');
 }
 
-/** The port, or the path. */
-function nameOf(address: string): string {
-	return /:(\d+)$/.exec(address)?.[1] ?? address;
+/** Whether a path, or a port with an address that can't be bound beside ours, is named. A port is no part of a longer number. */
+function isNamed(text: string, address: string): boolean {
+	const [, host = '', port] = /^(.*):(\d+)$/.exec(address) ?? [];
+	if (port === undefined) return text.includes(address);
+	// What may stand before it: `127.0.0.1:`, `[::1]:`, `:::` and `('127.0.0.1', `.
+	const places = text.matchAll(
+		new RegExp(`(\\[[\\da-f:.]*\\]:|(?:\\d+\\.){3}\\d+:|'[\\da-f:.]+', |:::|\\b)${port}(?!\\d)`, 'gim'),
+	);
+	return [...places].some(([, before = '']) => !isBeside(before.replace(/[[\]',\s]|:$/g, ''), host));
 }
 
-/** A port is no part of a longer number. */
-function isNamed(text: string, address: string): boolean {
-	const name = nameOf(address);
-	return name === address ? text.includes(name) : new RegExp(`(^|[^\\d.])${name}($|\\D)`, 'm').test(text);
+/** Whether an address is another one than ours: none is any, and so is what is not an address. */
+function isBeside(named: string, own: string): boolean {
+	const isAny = (host: string) => ['', '::', '0.0.0.0', '[::]'].includes(host);
+	return !isAny(named) && !isAny(own) && named !== own.replace(/[[\]]/g, '');
 }

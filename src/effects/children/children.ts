@@ -196,6 +196,7 @@ export function childrenOf({ inheritance, recovered, lastWords, known, plan, isG
 		const others = new Set([
 			...births.pids(),
 			...all.flatMap((each) => (each.group ? [...each.group.keys()] : each.pid)),
+			...all.flatMap(({ its }) => [...its].flatMap(([pid, began]) => (lookUp(pid)?.startTime === began ? pid : []))),
 		]);
 		const othersBegan = all.flatMap((each) => known(each.child)?.startTime ?? []);
 		return find(leader, { its, others, othersBegan, wasKilled, hasOurOrphans: isOwn });

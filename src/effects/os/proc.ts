@@ -295,3 +295,13 @@ export function openFileLimit(): number {
 		return 1024;
 	}
 }
+
+/** Whether this process has a capability (capabilities(7)), by its number; null where that can't be seen. */
+export function hasCapability(number: number): boolean | null {
+	try {
+		const [, mask] = /^CapEff:\s*([0-9a-f]+)$/m.exec(readFileSync('/proc/self/status', 'latin1')) ?? [];
+		return mask === undefined ? null : (BigInt(`0x${mask}`) & (1n << BigInt(number))) !== 0n;
+	} catch {
+		return null;
+	}
+}

@@ -50,6 +50,24 @@ describe('the hint', () => {
 		},
 	);
 
+	it.each([
+		['127.0.0.1:8080', 'nginx: [emerg] bind() to [::1]:8080 failed (98: Address already in use)', false],
+		['127.0.0.1:8080', 'listen tcp 127.0.0.2:8080: bind: address already in use', false],
+		['127.0.0.1:8080', "[ERROR] Connection in use: ('127.0.0.2', 8080)", false],
+		['127.0.0.1:8080', 'bind() to 127.0.0.1:8080 failed (98: Address already in use)', true],
+		['127.0.0.1:8080', 'Error: listen EADDRINUSE: address already in use :::8080', true],
+		['127.0.0.1:8080', "[ERROR] Connection in use: ('127.0.0.1', 8080)", true],
+		['[::1]:8080', 'bind() to [::1]:8080 failed (98: Address already in use)', true],
+		['[::]:8080', 'bind() to 127.0.0.1:8080 failed (98: Address already in use)', true],
+	])('of a server on %s where it says "%s" is given only where both can’t be bound: %s', (address, line, isGiven) => {
+		const hint = addressInUseHint([line], [listener('tcp://x', address)]);
+		expect(hint !== null).toBe(isGiven);
+	});
+
+	it('is not given for a port that is none of ours, in gunicorn’s words', () => {
+		expect(addressInUseHint(["[ERROR] Connection in use: ('127.0.0.1', 8000)"], listeners)).toBeNull();
+	});
+
 	it('is a guess where no address is named', () => {
 		expect(addressInUseHint(['OSError: [Errno 98] Address already in use'], listeners)).toMatch(
 			/^if that is the address of tcp:\/\/:8080 \(its fd 3\): /,
