@@ -2,37 +2,24 @@
 import { array, number, object, string } from 'valibot';
 import type { Survivor } from '../effects/children/children.ts';
 import type { OpenPipe } from '../effects/children/output.ts';
-import { removeWordFolder, type WordFolderOptions, wordFolderFor } from '../effects/children/wordFolder.ts';
+import { type WordFolderOptions, wordFolderFor } from '../effects/children/wordFolder.ts';
 import { type KeptWords, wordsPart } from '../effects/children/words.ts';
-import { findByMarks } from '../effects/journal/byMarks.ts';
-import { keptBeside, openJournal, readSound, setAside } from '../effects/journal/file.ts';
 import { fileJournal, type Journal, journalPart, memoryJournal } from '../effects/journal/journal.ts';
 import type { Header } from '../effects/journal/lineShapes.ts';
-import { type JournalContent, nothingRead, UnreadableJournal } from '../effects/journal/lines.ts';
-import {
-	type Denied,
-	foldJournal,
-	type Orphaned,
-	type Recovered,
-	recover,
-	unknownText,
-} from '../effects/journal/recovery.ts';
 import { receiptsSchema, requestSchema, rosterSchema, tallySchema } from '../effects/journal/shapes.ts';
 import type { Log } from '../effects/log/log.ts';
-import { closeAll } from '../effects/os/descriptors.ts';
 import { bootId, newRun } from '../effects/os/identity.ts';
 import { lookUpSelf } from '../effects/os/proc.ts';
 import type { User } from '../effects/os/user.ts';
-import { wordsOf } from '../effects/os/words.ts';
 import type { Listener } from '../effects/sockets/listener.ts';
 import { type Listeners, openListeners } from '../effects/sockets/listeners.ts';
 import { StartError } from '../effects/startError.ts';
 import { type Inheritance, part } from '../effects/upgrade/inheritance.ts';
 import type { Plan, Request } from '../machines/facts.ts';
-import { noPast, type Past } from '../machines/past.ts';
 import type { Roster } from '../machines/roster.ts';
 import { journalFormat } from '../machines/wire.ts';
 import type { Options } from './flags.ts';
+import { type Found, findPrevious, nothingFound } from './previous.ts';
 import { version } from './version.ts';
 
 export interface Origin {
@@ -84,7 +71,7 @@ export async function originOf({ options, plan, user, inheritance, signals, log 
 	const inherited = inheritance.take(supervisorPart);
 	if (inherited) log.say('info', `Upgraded to version ${version}`);
 	const found =
-		inherited || path === null ? nothing : await findPrevious({ path, uris: options.listen, plan, user, log });
+		inherited || path === null ? nothingFound : await findPrevious({ path, uris: options.listen, plan, user, log });
 	const listeners = openListeners({
 		uris: options.listen,
 		inheritance,
@@ -164,132 +151,6 @@ export function runtimeFile(name: string): string | null {
 	// In a child of another supervisor that directory is the other one's, and so is all that is in it.
 	const [directory] = SOCKETMASTER_RUN ? [] : RUNTIME_DIRECTORY.split(':');
 	return directory ? `${directory}/${name}` : null;
-}
-
-/** What a journal tells of a supervisor that was killed. */
-interface Found {
-	/** The journal, open. */
-	fd: number | null;
-	/** Null where there is nobody to go on with. */
-	run: string | null;
-	/** All that it tells. */
-	past: Past;
-	roster: Roster | null;
-	seq: number;
-	survivors: Survivor[];
-	pipes: OpenPipe[];
-	listeners: Listener[];
-	/** Processes of children that are gone, which hold the listeners. */
-	orphans: number[];
-	words: KeptWords;
-	/** They were found by their marks, as the journal could not tell of them. */
-	isMarked: boolean;
-	/** Who lives and can't be taken over, and whether they are children for certain. */
-	denied: number[];
-	isDenialCertain: boolean;
-}
-
-const nothing: Found = {
-	fd: null,
-	run: null,
-	past: noPast,
-	roster: null,
-	seq: 0,
-	survivors: [],
-	pipes: [],
-	listeners: [],
-	orphans: [],
-	words: { folder: null, ack: null, sockets: [] },
-	isMarked: false,
-	denied: [],
-	isDenialCertain: false,
-};
-
-interface Previous {
-	path: string;
-	uris: string[];
-	plan: Plan;
-	user: User | null;
-	log: Log;
-}
-
-/** @throws {StartError} */
-async function findPrevious(previous: Previous): Promise<Found> {
-	const { path, log } = previous;
-	const { fd, bytes } = await openJournal(path).catch((error) => {
-		throw new StartError(`Unable to open journal ${path}: ${wordsOf(error)}`, { cause: error });
-	});
-	try {
-		const { content, isForeign } = readOrForeign(fd, path, bytes);
-		const told = await recoverTold(content, previous);
-		const marked = told === null ? await recoverMarked(bytes, previous) : null;
-		const { header } = content;
-		if (told === null && marked === null && header?.words) removeWordFolder(header.words, header.run);
-		if (isForeign && marked === null) throw new Error(content.problems[0]);
-		if (isForeign) content.problems.push(...setAside(fd, path, bytes, 0));
-		for (const problem of content.problems) log.say('warn', `Journal ${path}: ${problem}`);
-		const { past, seq } = foldJournal(content);
-		return { ...nothing, past, ...(marked ?? told), fd, seq: Math.max(seq, marked?.seq ?? 0) };
-	} catch (error) {
-		closeAll([fd]);
-		throw new StartError(`Unable to use journal ${path}: ${wordsOf(error)}`, { cause: error });
-	}
-}
-
-/** A file that has nothing of a journal is left as it is, unless children are found that serve. */
-function readOrForeign(fd: number, path: string, bytes: Buffer): { content: JournalContent; isForeign: boolean } {
-	try {
-		return { content: readSound(fd, path, bytes), isForeign: false };
-	} catch (error) {
-		if (!(error instanceof UnreadableJournal)) throw error;
-		return { content: { ...nothingRead(), problems: [error.message] }, isForeign: true };
-	}
-}
-
-/** What the journal tells of, as far as it lives; null where there is nothing, or where there is more than the journal tells. */
-async function recoverTold(content: JournalContent, { path, user, log }: Previous): Promise<Partial<Found> | null> {
-	const { header } = content;
-	const { roster } = foldJournal(content).past;
-	if (!header || !roster) return null;
-	const found = await recover(header, roster, { user, isAll: false, say: (text) => log.say('warn', text) });
-	if (found === null || 'unrecorded' in found) return null;
-	const taken = takenFrom(header, found, log);
-	if (taken.survivors) log.say('info', `Recovered from ${path}: took over ${pidsOf(taken.survivors)}`);
-	return taken;
-}
-
-/** The children that are found by their marks. @throws {Error} where their supervisor is alive */
-async function recoverMarked(bytes: Buffer, { path, uris, plan, user, log }: Previous): Promise<Partial<Found> | null> {
-	const marked = await findByMarks({ files: [bytes, keptBeside(path)], uris, plan, user });
-	if (marked === null) return null;
-	const { header, roster, seq } = marked;
-	const found = await recover(header, roster, { user, isAll: true, say: (text) => log.say('warn', text) });
-	if (found === null || 'unrecorded' in found) return null;
-	const taken = takenFrom(header, found, log);
-	if (taken.survivors) {
-		const pids = pidsOf(taken.survivors);
-		log.say('warn', `Recovered without what ${path} should tell: took over ${pids}, found by their environment`);
-	}
-	return { ...taken, seq, isMarked: true };
-}
-
-function takenFrom(header: Header, found: Recovered | Denied | Orphaned, log: Log): Partial<Found> {
-	if ('orphaned' in found) {
-		if (header.words) removeWordFolder(header.words, header.run);
-		log.say('warn', unknownText(found.pids));
-		return found.orphaned;
-	}
-	if ('denied' in found) {
-		log.say('error', `Children ${found.denied.join(', ')} of an earlier supervisor can't be taken over: ${found.why}`);
-		return { denied: found.denied, isDenialCertain: found.isCertain };
-	}
-	const { remarks, ...rest } = found;
-	for (const remark of remarks) log.say('warn', remark);
-	return { run: header.run, ...rest };
-}
-
-function pidsOf(survivors: Survivor[]): string {
-	return survivors.map(({ pid }) => pid).join(', ');
 }
 
 function headerOf(run: string, listeners: Listener[], words: string | null): Header {

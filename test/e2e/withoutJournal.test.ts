@@ -1,5 +1,5 @@
 /** A supervisor was killed, and its journal can't be read: its children are found by their marks, and replaced. */
-import { spawn, spawnSync } from 'node:child_process';
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import {
 	chmodSync,
@@ -251,6 +251,31 @@ describe('where the journal tells less than there was', () => {
 		const next = own.start(own.server);
 		await next.logged(new RegExp(`took over ${child}, found by`));
 		await next.logged(new RegExp(`is up .*; sending SIGHUP to ${child}$`));
+	});
+
+	it.runIf(isRoot)('as the disk was full, and its last lines are of a run that has ended well', async () => {
+		const own = await site();
+		execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=64k', 'none', own.folder]);
+		onTestFinished(() => void spawnSync('umount', ['-l', own.folder]));
+		const first = own.start(own.server);
+		await first.logged(/^Generation 1 is up/);
+		spawnSync('sh', ['-c', `cat /dev/zero > ${own.folder}/filler`]);
+		for (let count = 2; !first.lines().some((line) => /can't be written/.test(line)); count += 1) {
+			first.signal('SIGHUP');
+			await first.logged(new RegExp(`^Generation ${count} is up`));
+		}
+		first.signal('SIGTERM');
+		await first.ended;
+		const second = own.start(own.server);
+		await second.logged(/^The journal .* can't be written: no space left on device/);
+		const [, child = ''] = await second.logged(/^Generation 1 is up \((\d+)\)/);
+		onTestFinished(() => void kill(Number(child), 'SIGKILL'));
+		second.signal('SIGKILL');
+		await second.ended;
+		const third = own.start(own.server);
+		await third.logged(new RegExp(`took over ${child}, found by`));
+		third.signal('SIGTERM');
+		expect((await third.ended).status).toBe(0);
 	});
 
 	it('as it was cut, the generation that serves is known by its marks, and is replaced', async () => {

@@ -1,14 +1,12 @@
 /** How a child learns of its sockets, in the words of every protocol that servers know (docs/protocols.md). */
 import type { ProcessInput } from '../../machines/childMessages.ts';
+import { firstGivenFd } from '../os/descriptors.ts';
 import type { Variables } from '../os/spawn.ts';
 import type { Listener } from '../sockets/listener.ts';
 
-/** Children find their sockets from this fd on (sd_listen_fds(3), einhorn). */
-const firstFd = 3;
-
 /** What tells a child of its sockets, and of its place. */
 export function socketVariables(listeners: Listener[], { generation, index }: ProcessInput): Variables {
-	const fds = listeners.map((_, place) => firstFd + place);
+	const fds = listeners.map((_, place) => firstGivenFd + place);
 	return {
 		EINHORN_FDS: fds.join(' '),
 		EINHORN_FD_COUNT: String(fds.length),
@@ -34,7 +32,7 @@ export function isOthersAnnouncement(name: string): boolean {
 
 /** What is said where a child does not hold a socket. */
 export function describePlace({ uri }: Listener, place: number): string {
-	return `${uri} (its fd ${firstFd + place})`;
+	return `${uri} (its fd ${firstGivenFd + place})`;
 }
 
 function addressFamily({ address }: Listener): string {
@@ -52,7 +50,7 @@ function nameOf({ uri }: Listener, place: number): string {
 function serverStarterPorts(listeners: Listener[]): string {
 	const entries = listeners.map((listener, place) => ({
 		isPath: addressFamily(listener) === 'AF_UNIX',
-		text: `${listener.address.replace(/^(\[::\]|0\.0\.0\.0):/, '')}=${firstFd + place}`,
+		text: `${listener.address.replace(/^(\[::\]|0\.0\.0\.0):/, '')}=${firstGivenFd + place}`,
 	}));
 	const [ports, paths] = [entries.filter(({ isPath }) => !isPath), entries.filter(({ isPath }) => isPath)];
 	return [...ports, ...paths].map(({ text }) => text).join(';');

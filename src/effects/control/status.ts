@@ -6,6 +6,7 @@ import { type Phase, type Roster, type RosterChild, stateOf } from '../../machin
 import { bootDeadline, verificationDeadline } from '../../machines/verification.ts';
 import type { ChildNotes } from '../children/notes.ts';
 import { bootClock } from '../os/clock.ts';
+import { firstGivenFd } from '../os/descriptors.ts';
 import { unixQueue } from '../sockets/diag.ts';
 import type { Listener } from '../sockets/listener.ts';
 import { tcpQueue } from '../sockets/socket.ts';
@@ -80,7 +81,7 @@ export interface Subject {
 	notesOf: (child: number) => ChildNotes;
 }
 
-const [firstFd, mostPeers] = [3, 1000];
+const mostPeers = 1000;
 
 /** What was looked for. */
 export interface Looked {
@@ -106,7 +107,7 @@ export function statusOf(subject: Subject, looked: Looked | null): Status {
 		listeners: listeners.map((listener, place) => ({
 			uri: listener.uri,
 			address: listener.address,
-			fd: firstFd + place,
+			fd: firstGivenFd + place,
 			...(queueOf(listener) ?? { queue: null, backlog: null }),
 		})),
 		generations: roster ? generationsOf(roster, subject, looked) : [],

@@ -4,6 +4,7 @@ import type { Plan } from '../../machines/facts.ts';
 import { freshRoster, newChild, type Roster, type RosterChild } from '../../machines/roster.ts';
 import { ownWordFolders, runOf } from '../children/wordFolder.ts';
 import { bootClock } from '../os/clock.ts';
+import { firstGivenFd, firstOwnFd } from '../os/descriptors.ts';
 import { bootId } from '../os/identity.ts';
 import { allPids, environmentOf, environments, fdsAmong, fileOf, lookUp, tick } from '../os/proc.ts';
 import { ancestorsOf } from '../os/processTree.ts';
@@ -33,11 +34,6 @@ export interface Marked {
 	/** The number of the last fact that the file tells of. */
 	seq: number;
 }
-
-/** The supervisor's own fds lie above those of its children. */
-const lowestOwnFd = 64;
-
-const firstFd = 3;
 
 /**
  * Looks for the children of the supervisor that wrote the file, or, where it does not tell which one that was, of the one
@@ -75,10 +71,8 @@ async function childrenOfRun(
 	const holders = family.filter(({ pid }) => (fdsAmong(pid, inodes) ?? []).length > 0);
 	if (holders.length === 0) return null;
 	refuseIfSupervised(family, inodes);
-	const header = {
-		...{ journal: 0, program: '', boot: bootId(), run, pid: 0, startTime: 0, args: [], listeners },
-		words: ownWordFolders(user).find((folder) => runOf(folder) === run) ?? null,
-	};
+	const words = ownWordFolders(user).find((folder) => runOf(folder) === run) ?? null;
+	const header = { journal: 0, program: '', boot: bootId(), run, pid: 0, startTime: 0, args: [], listeners, words };
 	const leaders = leadersOf(family, holders);
 	const lastChild = Math.max(told.lastChild, ...family.map(({ child }) => child ?? 0));
 	// Each generation has a child at least: their numbers are not used again, whatever they were.
@@ -141,16 +135,15 @@ async function runOfHolders(listening: Listening[], { uris, user }: Search): Pro
 
 /**
  * Processes with the run's mark, and those that the file tells of: a server that sets its title writes over its environment.
- * A start within such a process bears its marks, and is none of them.
+ * This start itself may bear the marks of the process that has started it.
  */
 async function familyOf(run: string, told: Told, listening: Listening[], user: User | null): Promise<Process[]> {
 	const { variables } = await environments();
 	const owners = new Set([process.geteuid?.(), user?.uid ?? process.geteuid?.()]);
-	const own = ancestorsOf(process.pid) ?? new Set([process.pid]);
 	const inodes = new Set(listening.map(({ inode }) => inode));
 	const markBySocket = socketMarks(user);
 	return allPids().flatMap((pid) => {
-		if (own.has(pid) || !owners.has(ownerOf(pid))) return [];
+		if (pid === process.pid || !owners.has(ownerOf(pid))) return [];
 		const fds = fdsAmong(pid, inodes) ?? [];
 		const isHolder = fds.length > 0 && !isSupervisors(fds);
 		const mark = markIn(variables.get(pid) ?? []) ?? (isHolder ? markBySocket(pid) : null);
@@ -184,7 +177,7 @@ function leadersOf(family: Process[], holders: Process[]): Leader[] {
  * has to be one that this user has made, and that they hold: anybody may call a process a child of ours. A path has to lead to it.
  */
 function listenerFor(uri: string, index: number, family: Process[], listening: Listening[]) {
-	const given = family.map(({ pid }) => fileOf(pid, firstFd + index));
+	const given = family.map(({ pid }) => fileOf(pid, firstGivenFd + index));
 	for (const { inode, address, file = null } of listening) {
 		if (!isAddressOf(uri, address, given.includes(`socket:[${inode}]`))) continue;
 		if (!family.some(({ pid }) => (fdsAmong(pid, new Set([inode])) ?? []).some((fd) => isOfOurs(pid, fd)))) continue;
@@ -216,7 +209,7 @@ function isManager(pid: number): boolean {
 
 /** Whether a process holds listeners as a supervisor does. @param fds its own of them */
 function isSupervisors(fds: number[]): boolean {
-	return fds.length > 0 && fds.every((fd) => fd >= lowestOwnFd);
+	return fds.length > 0 && fds.every((fd) => fd >= firstOwnFd);
 }
 
 /** @throws {Error} where another process than they holds a listener as a supervisor does */

@@ -2,8 +2,8 @@
 import { closeSync, constants as fs, openSync } from 'node:fs';
 import { call, constants, libc, SyscallError } from './libc.ts';
 
-/** Children get their sockets from fd 3 on; the sockets that the supervisor holds lie from here on. */
-const firstOwn = 64;
+/** Children get their sockets from `firstGivenFd` on; the sockets that the supervisor holds lie from `firstOwnFd` on. */
+export const [firstGivenFd, firstOwnFd] = [3, 64];
 
 /** After stdin, stdout and stderr. */
 const firstFree = 3;
@@ -25,9 +25,9 @@ export function moveUp(fd: number): number {
 }
 
 /** The same file under a second number above those that children get (`above` or more), close-on-exec. @throws {SyscallError} */
-export function copyUp(fd: number, above = firstOwn): number {
+export function copyUp(fd: number, above = firstOwnFd): number {
 	try {
-		return call('fcntl', fd, constants.F_DUPFD_CLOEXEC, Math.max(above, firstOwn));
+		return call('fcntl', fd, constants.F_DUPFD_CLOEXEC, Math.max(above, firstOwnFd));
 	} catch (error) {
 		// So many are not allowed (RLIMIT_NOFILE): anywhere is right, as a spawn parts sources and targets itself.
 		if (!(error instanceof SyscallError) || error.code !== 'EINVAL') throw error;

@@ -1,7 +1,6 @@
 /** Sockets that a manager has opened for us, by the names it gave them (sd_listen_fds_with_names(3)). */
+import { firstGivenFd } from '../os/descriptors.ts';
 import { isListening } from './socket.ts';
-
-const firstFd = 3;
 
 /** What was passed to this process, in order. Nothing where it was meant for another one. */
 export function passedSockets({ LISTEN_PID, LISTEN_FDS, LISTEN_FDNAMES = '' }: NodeJS.ProcessEnv) {
@@ -9,7 +8,7 @@ export function passedSockets({ LISTEN_PID, LISTEN_FDS, LISTEN_FDNAMES = '' }: N
 	const names = LISTEN_FDNAMES.split(':');
 	return Array.from({ length: Math.min(Number(LISTEN_FDS) || 0, 4096) }, (_, place) => ({
 		name: names[place] ?? '',
-		fd: firstFd + place,
+		fd: firstGivenFd + place,
 	}));
 }
 
