@@ -80,15 +80,17 @@ export async function findPrevious(previous: Previous): Promise<Found> {
 	});
 	try {
 		const { content, isForeign } = readOrForeign(fd, path, bytes);
-		const told = await recoverTold(content, previous);
-		const marked = told === null ? await recoverMarked(bytes, previous) : null;
+		const told = await recoverTold(content, previous, false);
+		const marked = told === null || told === 'less' ? await recoverMarked(bytes, previous) : null;
+		// Where they can't be found by their marks, those that are told of are better than none.
+		const taken = marked ?? (told === 'less' ? await recoverTold(content, previous, true) : told);
 		const { header } = content;
-		if (told === null && marked === null && header?.words) removeWordFolder(header.words, header.run);
+		if (taken === null && header?.words) removeWordFolder(header.words, header.run);
 		if (isForeign && marked === null) throw new Error(content.problems[0]);
 		if (isForeign) content.problems.push(...setAside(fd, path, bytes, 0));
 		for (const problem of content.problems) log.say('warn', `Journal ${path}: ${problem}`);
 		const { past, seq } = foldJournal(content);
-		return { ...nothingFound, past, ...(marked ?? told), fd, seq: Math.max(seq, marked?.seq ?? 0) };
+		return { ...nothingFound, past, ...(taken === 'less' ? null : taken), fd, seq: Math.max(seq, marked?.seq ?? 0) };
 	} catch (error) {
 		closeAll([fd]);
 		throw new StartError(`Unable to use journal ${path}: ${wordsOf(error)}`, { cause: error });
@@ -105,13 +107,24 @@ function readOrForeign(fd: number, path: string, bytes: Buffer): { content: Jour
 	}
 }
 
-/** What the journal tells of, as far as it lives; null where there is nothing, or where there is more than the journal tells. */
-async function recoverTold(content: JournalContent, { path, user, log }: Previous): Promise<Partial<Found> | null> {
+/**
+ * What the journal tells of, as far as it lives; null where there is nothing.
+ * @param isAll more is not asked for; else it is `less` where there are children that the journal does not tell of
+ */
+async function recoverTold(
+	content: JournalContent,
+	{ path, user, log }: Previous,
+	isAll: boolean,
+): Promise<Partial<Found> | 'less' | null> {
 	const { header } = content;
 	const { roster } = foldJournal(content).past;
 	if (!header || !roster) return null;
-	const found = await recover(header, roster, { user, isAll: false, say: (text) => log.say('warn', text) });
-	if (found === null || 'unrecorded' in found) return null;
+	const found = await recover(header, roster, { user, isAll, say: (text) => log.say('warn', text) });
+	if (found === null) return null;
+	if ('unrecorded' in found) {
+		log.say('warn', unknownText(found.unrecorded));
+		return 'less';
+	}
 	const taken = takenFrom(header, found, log);
 	if (taken.survivors) log.say('info', `Recovered from ${path}: took over ${pidsOf(taken.survivors)}`);
 	return taken;

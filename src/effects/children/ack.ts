@@ -10,7 +10,7 @@ import { isReadable } from '../os/poll.ts';
 import { ancestorsOf } from '../os/processTree.ts';
 import type { User } from '../os/user.ts';
 import { accept, peerOf } from '../sockets/accept.ts';
-import { boundAddress } from '../sockets/address.ts';
+import { addressText, boundAddress } from '../sockets/address.ts';
 import { openPlain } from '../sockets/plain.ts';
 
 /** Clients that may have connected and not spoken yet: for one more the oldest has to go. */
@@ -45,7 +45,7 @@ export interface AckDoor {
 
 /** @throws {Error} */
 export function openAckDoor({ folder, user, known, said }: AckDoorOptions): AckDoor {
-	const path = known === null ? `${folder}/einhorn-${newSecret()}` : boundAddress(known);
+	const path = known === null ? `${folder}/einhorn-${newSecret()}` : addressText(boundAddress(known));
 	const clients = new Map<number, { read: () => void; done: () => void }>();
 	let isClosed = false;
 	let fd = known ?? open();

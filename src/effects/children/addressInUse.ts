@@ -1,4 +1,5 @@
 /** A child that ended because it tried to bind an address that is the supervisor's: known by what it printed last. */
+import type { BoundAddress } from '../sockets/address.ts';
 import type { Listener } from '../sockets/listener.ts';
 import { describePlace } from './announcement.ts';
 
@@ -21,7 +22,7 @@ export function addressInUseHint(lines: string[], listeners: Listener[]): string
 		.filter((line) => /\b(port|address|path)\b\W/i.test(line));
 	const line = namesIn(lines[index] ?? '');
 	const text = isAddress.test(line) ? line : namesIn([line, ...beside].join('\n'));
-	const own = listeners.find(({ address }) => isNamed(text, address));
+	const own = listeners.find(({ bound }) => isNamed(text, bound));
 	const describe = (listener: Listener) => describePlace(listener, listeners.indexOf(listener));
 	if (own) return `the address is the supervisor's: accept on ${describe(own)} instead, see docs/servers.md`;
 	const [first] = listeners;
@@ -36,9 +37,9 @@ function namesIn(text: string): string {
 }
 
 /** Whether a path, or a port with an address that can't be bound beside ours, is named. A port is no part of a longer number. */
-function isNamed(text: string, address: string): boolean {
-	const [, host = '', port] = /^(.*):(\d+)$/.exec(address) ?? [];
-	if (port === undefined) return text.includes(address);
+function isNamed(text: string, bound: BoundAddress): boolean {
+	if (bound.family === 'AF_UNIX') return bound.path !== '' && text.includes(bound.path);
+	const { host, port } = bound;
 	// What may stand before it: `127.0.0.1:`, `[::1]:`, `:::` and `('127.0.0.1', `.
 	const places = text.matchAll(
 		new RegExp(`(\\[[\\da-f:.]*\\]:|(?:\\d+\\.){3}\\d+:|'[\\da-f:.]+', |:::|\\b)${port}(?!\\d)`, 'gim'),

@@ -13,7 +13,7 @@ export function socketVariables(listeners: Listener[], { generation, index }: Pr
 		...Object.fromEntries(
 			listeners.flatMap((listener, place) => [
 				[`EINHORN_FD_${place}`, String(fds[place])],
-				[`EINHORN_FD_FAMILY_${place}`, addressFamily(listener)],
+				[`EINHORN_FD_FAMILY_${place}`, listener.bound.family],
 			]),
 		),
 		EINHORN_MASTER_PID: String(process.pid),
@@ -35,11 +35,6 @@ export function describePlace({ uri }: Listener, place: number): string {
 	return `${uri} (its fd ${firstGivenFd + place})`;
 }
 
-function addressFamily({ address }: Listener): string {
-	if (address.startsWith('[')) return 'AF_INET6';
-	return /^[\d.]+:\d+$/.test(address) ? 'AF_INET' : 'AF_UNIX';
-}
-
 /** A manager's own name for it, or its place: names are parted by colons. */
 function nameOf({ uri }: Listener, place: number): string {
 	const [, given = ''] = /^fd:\/*([^?#]*)/i.exec(uri) ?? [];
@@ -48,10 +43,10 @@ function nameOf({ uri }: Listener, place: number): string {
 
 /** Ports first, then paths; a socket on every address is known by its port alone (Server::Starter). */
 function serverStarterPorts(listeners: Listener[]): string {
-	const entries = listeners.map((listener, place) => ({
-		isPath: addressFamily(listener) === 'AF_UNIX',
-		text: `${listener.address.replace(/^(\[::\]|0\.0\.0\.0):/, '')}=${firstGivenFd + place}`,
-	}));
+	const entries = listeners.map(({ bound, address }, place) => {
+		const isAny = bound.family !== 'AF_UNIX' && ['[::]', '0.0.0.0'].includes(bound.host);
+		return { isPath: bound.family === 'AF_UNIX', text: `${isAny ? bound.port : address}=${firstGivenFd + place}` };
+	});
 	const [ports, paths] = [entries.filter(({ isPath }) => !isPath), entries.filter(({ isPath }) => isPath)];
 	return [...ports, ...paths].map(({ text }) => text).join(';');
 }

@@ -14,7 +14,7 @@ import { constants, errno, poll, SyscallError } from '../os/libc.ts';
 import { ancestorsOf } from '../os/processTree.ts';
 import type { User } from '../os/user.ts';
 import { wordsOf } from '../os/words.ts';
-import { boundAddress } from '../sockets/address.ts';
+import { addressText, boundAddress } from '../sockets/address.ts';
 import { openPlain } from '../sockets/plain.ts';
 import { type Inheritance, part } from '../upgrade/inheritance.ts';
 import { type AckDoor, openAckDoor } from './ack.ts';
@@ -94,7 +94,7 @@ export function childWords({
 	const owner = process.geteuid?.() === 0 ? user : null;
 	let ack = folder === null ? null : openAck(kept.ack);
 	for (const { child, fd } of kept.sockets) {
-		ears.set(child, newEar(fd, boundAddress(fd)));
+		ears.set(child, newEar(fd, addressText(boundAddress(fd))));
 		// Kept by somebody who has outlived it.
 		if (phaseOf(child) === null) forget(child);
 	}

@@ -9,7 +9,7 @@ import { bootId } from '../os/identity.ts';
 import { allPids, environmentOf, environments, fdsAmong, fileOf, lookUp, tick } from '../os/proc.ts';
 import { ancestorsOf } from '../os/processTree.ts';
 import type { User } from '../os/user.ts';
-import { isAddressOf } from '../sockets/address.ts';
+import { isAddressOf, splitUri } from '../sockets/address.ts';
 import { type Listening, listeningTcp, listeningUnix } from '../sockets/diag.ts';
 import { madeFileOf } from '../sockets/unix.ts';
 import type { Header } from './lineShapes.ts';
@@ -181,7 +181,7 @@ function listenerFor(uri: string, index: number, family: Process[], listening: L
 	for (const { inode, address, file = null } of listening) {
 		if (!isAddressOf(uri, address, given.includes(`socket:[${inode}]`))) continue;
 		if (!family.some(({ pid }) => (fdsAmong(pid, new Set([inode])) ?? []).some((fd) => isOfOurs(pid, fd)))) continue;
-		if (!address.startsWith('/')) return { uri, address, inode, file: null };
+		if (splitUri(uri).scheme !== 'unix') return { uri, address, inode, file: null };
 		const isOnlyOne = listening.every((each) => each.address !== address || each.inode === inode);
 		const made = madeFileOf(address, file, isOnlyOne);
 		if (made) return { uri, address, inode, file: made };

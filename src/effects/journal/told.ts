@@ -6,7 +6,9 @@ export interface Told {
 	run: string | null;
 	/** Null where the file does not tell. */
 	supervisor: { pid: number; startTime: number } | null;
-	/** Start times and numbers of children, by pid. Of another boot none are told: a number means nothing there. */
+	/** What is told is of another boot: its numbers mean nothing. */
+	isOfAnotherBoot: boolean;
+	/** Start times and numbers of children, by pid. */
 	children: Map<number, { startTime: number; child: number }>;
 	listeners: { address: string; inode: number; file: MadeFile | null }[];
 	lastGeneration: number;
@@ -18,6 +20,7 @@ export interface Told {
 export function nothingTold(): Told {
 	return {
 		run: null,
+		isOfAnotherBoot: false,
 		supervisor: null,
 		children: new Map(),
 		listeners: [],
@@ -40,19 +43,19 @@ export function toldBy(bytes: Buffer): Told {
 }
 
 function takeHeader(header: Record<string, unknown>, told: Told) {
-	const isOfThisBoot = header.boot === bootId();
 	const { pid, startTime } = numbersIn(header);
-	if (typeof header.run === 'string') told.run = isOfThisBoot || header.boot === undefined ? header.run : null;
-	told.supervisor = isOfThisBoot && pid !== undefined && startTime !== undefined ? { pid, startTime } : null;
-	told.listeners = isOfThisBoot ? objectsIn(header.listeners).flatMap(listenerIn) : [];
-	if (!isOfThisBoot) told.children.clear();
+	told.isOfAnotherBoot = header.boot !== undefined && header.boot !== bootId();
+	told.run = typeof header.run === 'string' && !told.isOfAnotherBoot ? header.run : null;
+	told.supervisor = pid !== undefined && startTime !== undefined && !told.isOfAnotherBoot ? { pid, startTime } : null;
+	told.listeners = told.isOfAnotherBoot ? [] : objectsIn(header.listeners).flatMap(listenerIn);
 }
 
 function takeFact(fact: Record<string, unknown>, told: Told) {
 	const state = objectsIn([fact.checkpoint ?? fact.roster])[0] ?? {};
 	for (const each of [fact, state, ...objectsIn(state.children)]) {
 		const { pid, startTime, child = 0, generation = 0, lastGeneration = 0, lastChild = 0, seq = 0 } = numbersIn(each);
-		if (pid !== undefined && startTime !== undefined && child > 0) told.children.set(pid, { startTime, child });
+		if (pid !== undefined && startTime !== undefined && child > 0 && !told.isOfAnotherBoot)
+			told.children.set(pid, { startTime, child });
 		told.lastGeneration = Math.max(told.lastGeneration, generation, lastGeneration);
 		told.lastChild = Math.max(told.lastChild, child, lastChild);
 		told.seq = Math.max(told.seq, seq);

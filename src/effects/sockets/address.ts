@@ -97,13 +97,25 @@ export function unixAddress(path: string): Buffer {
 	return address;
 }
 
-/** What a socket is bound to: `127.0.0.1:8080`, `[::]:8080` or a path. @throws {SyscallError} */
-export function boundAddress(fd: number): string {
+/** What a socket is bound to. */
+export type BoundAddress =
+	/** `host` is `127.0.0.1`, or `[::]`. */
+	| { family: 'AF_INET' | 'AF_INET6'; host: string; port: number }
+	/** `path` is empty for a socket without a name. */
+	| { family: 'AF_UNIX'; path: string };
+
+/** `127.0.0.1:8080`, `[::]:8080` or a path. */
+export function addressText(bound: BoundAddress): string {
+	return bound.family === 'AF_UNIX' ? bound.path : `${bound.host}:${bound.port}`;
+}
+
+/** getsockname(2). @throws {SyscallError} */
+export function boundAddress(fd: number): BoundAddress {
 	const bytes = Buffer.alloc(128);
 	const length = Buffer.alloc(4);
 	length.writeUInt32LE(bytes.length);
 	call('getsockname', fd, bytes, length);
-	return textOf(bytes.subarray(0, length.readUInt32LE()));
+	return boundIn(bytes.subarray(0, length.readUInt32LE()));
 }
 
 /**
@@ -113,34 +125,34 @@ export function boundAddress(fd: number): string {
  */
 export function isAddressOf(uri: string, address: string, isChosen = false): boolean {
 	return addressesOf(uri).some((own) =>
-		own.endsWith(':0') && !own.startsWith('/') ? isChosen && hostOf(own) === hostOf(address) : own === address,
+		own.family !== 'AF_UNIX' && own.port === 0
+			? isChosen && address.slice(0, address.lastIndexOf(':')) === own.host
+			: addressText(own) === address,
 	);
 }
 
-function addressesOf(uri: string): string[] {
+function addressesOf(uri: string): BoundAddress[] {
 	try {
 		const { scheme, host, path } = splitUri(uri);
-		if (scheme === 'unix') return [host + path];
+		if (scheme === 'unix') return [{ family: 'AF_UNIX', path: host + path }];
 		if (scheme !== 'tcp' && scheme !== 'tcp4' && scheme !== 'tcp6') return [];
 		const { host: name, port } = splitHostPort(host);
 		return resolve(name, port, scheme)
 			.slice(0, name === '' ? 2 : 1)
-			.map(({ bytes }) => textOf(bytes));
+			.map(({ bytes }) => boundIn(bytes));
 	} catch {
 		return [];
 	}
 }
 
-function hostOf(address: string): string {
-	return address.slice(0, address.lastIndexOf(':'));
-}
-
-/** struct sockaddr_in, sockaddr_in6 or sockaddr_un as text. */
-function textOf(address: Buffer): string {
+/** From struct sockaddr_in, sockaddr_in6 or sockaddr_un. */
+function boundIn(address: Buffer): BoundAddress {
 	const family = address.readUInt16LE();
-	if (family === constants.AF_INET) return `${address.subarray(4, 8).join('.')}:${address.readUInt16BE(2)}`;
-	if (family === constants.AF_INET6) return `[${v6Text(address.subarray(8, 24))}]:${address.readUInt16BE(2)}`;
-	return address.toString('utf8', 2).replace(/\0.*$/s, '');
+	if (family === constants.AF_INET)
+		return { family: 'AF_INET', host: address.subarray(4, 8).join('.'), port: address.readUInt16BE(2) };
+	if (family === constants.AF_INET6)
+		return { family: 'AF_INET6', host: `[${v6Text(address.subarray(8, 24))}]`, port: address.readUInt16BE(2) };
+	return { family: 'AF_UNIX', path: address.toString('utf8', 2).replace(/\0.*$/s, '') };
 }
 
 export function v6Text(bytes: Buffer): string {

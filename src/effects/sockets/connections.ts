@@ -1,5 +1,4 @@
 /** Connections that were accepted from listeners. */
-import { splitHostPort } from './address.ts';
 import { type Connection, tcpConnections, unixConnections } from './diag.ts';
 import type { Listener } from './listener.ts';
 
@@ -24,7 +23,7 @@ export async function connectionsBy(listeners: Listener[]): Promise<Map<Listener
 	const found = new Map<Listener, Set<number>>();
 	for (const listener of listeners) {
 		const key = keyOf(listener);
-		const host = typeof key === 'number' ? hostOf(listener.address) : null;
+		const host = listener.bound.family === 'AF_UNIX' ? null : listener.bound.host;
 		const inodes = new Set<number>();
 		for await (const part of connectionsTo(key)) {
 			// Those that nobody has accepted have none.
@@ -42,16 +41,13 @@ function isTo(local: string | null, host: string | null): boolean {
 	return host === (local.startsWith('[') ? '[::]' : '0.0.0.0');
 }
 
-function hostOf(address: string): string {
-	return address.slice(0, address.lastIndexOf(':'));
-}
-
 function connectionsTo(key: string | number) {
 	return typeof key === 'number' ? tcpConnections(key) : unixConnections(key);
 }
 
 /** A port, or a path. @throws {Error} for a socket without a name */
-function keyOf({ address }: Listener): string | number {
-	if (address === '') throw new Error('one without a name is not known by it');
-	return /^(\[.*\]|[\d.]+):\d+$/.test(address) ? Number(splitHostPort(address).port) : address;
+function keyOf({ bound }: Listener): string | number {
+	if (bound.family !== 'AF_UNIX') return bound.port;
+	if (bound.path === '') throw new Error('one without a name is not known by it');
+	return bound.path;
 }

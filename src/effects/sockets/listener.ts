@@ -5,7 +5,15 @@ import { call, constants, errno, SyscallError } from '../os/libc.ts';
 import { isHungUp } from '../os/poll.ts';
 import { fileOf } from '../os/proc.ts';
 import { wordsOf } from '../os/words.ts';
-import { boundAddress, resolve, type SocketAddress, splitHostPort, splitUri } from './address.ts';
+import {
+	addressText,
+	type BoundAddress,
+	boundAddress,
+	resolve,
+	type SocketAddress,
+	splitHostPort,
+	splitUri,
+} from './address.ts';
 import type { MadeFile } from './madeFile.ts';
 import { type ListenOptions, listenOptions } from './options.ts';
 import { backlog, isListening, newSocket, setOption } from './socket.ts';
@@ -16,7 +24,8 @@ export interface Listener {
 	uri: string;
 	/** The listening socket, close-on-exec, above the fds that children see. */
 	fd: number;
-	/** What it is bound to: `127.0.0.1:8080`, `[::]:8080` or a path. */
+	bound: BoundAddress;
+	/** The same as text: `127.0.0.1:8080`, `[::]:8080` or a path. */
 	address: string;
 	/** The inode of the socket: the same for every process that holds it. */
 	inode: number;
@@ -48,7 +57,8 @@ export function openListener(uri: string): Listener {
 
 /** Takes a listening socket that is open already; -1 or another kind of file is refused. @throws {Error} */
 export function takeListener(uri: string, fd: number, file: Listener['file'] = null): Listener {
-	return { uri, fd, address: boundAddress(fd), inode: fstatSync(fd).ino, file };
+	const bound = boundAddress(fd);
+	return { uri, fd, bound, address: addressText(bound), inode: fstatSync(fd).ino, file };
 }
 
 /** Closes the socket and removes the path of a UNIX listener if it is still the one that was made. */
@@ -157,9 +167,11 @@ function openInherited(uri: string, text: string): Listener {
 }
 
 /** Has a socket listen again that was shut down; one that was given a free port has lost it. @throws {SyscallError} also when somebody else has that port now */
-export function reviveListener({ fd, address, uri }: Listener): void {
-	const { host, port } = splitHostPort(address);
-	const [at] = resolve(host, port, host.includes(':') ? 'tcp6' : 'tcp4');
+export function reviveListener({ fd, bound, uri }: Listener): void {
+	const [at] =
+		bound.family === 'AF_UNIX'
+			? []
+			: resolve(bound.host.replace(/[[\]]/g, ''), String(bound.port), bound.family === 'AF_INET6' ? 'tcp6' : 'tcp4');
 	try {
 		if (at) call('bind', fd, at.bytes, at.bytes.length);
 	} catch (error) {

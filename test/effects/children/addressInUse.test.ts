@@ -1,9 +1,17 @@
 /** A child that tried to listen on an address that is in use is told how to take the supervisor's, where it is that. */
 import { describe, expect, it } from 'vitest';
 import { addressInUseHint } from '../../../src/effects/children/addressInUse.ts';
+import type { BoundAddress } from '../../../src/effects/sockets/address.ts';
 import type { Listener } from '../../../src/effects/sockets/listener.ts';
 
-const listener = (uri: string, address: string): Listener => ({ uri, address, fd: 64, inode: 1, file: null });
+function listener(uri: string, address: string): Listener {
+	const [, host = '', port] = /^(.*):(\d+)$/.exec(address) ?? [];
+	const bound: BoundAddress =
+		port === undefined
+			? { family: 'AF_UNIX', path: address }
+			: { family: host.startsWith('[') ? 'AF_INET6' : 'AF_INET', host, port: Number(port) };
+	return { uri, bound, address, fd: 64, inode: 1, file: null };
+}
 const listeners = [listener('tcp://:8080', '[::]:8080'), listener('unix:///run/app.sock', '/run/app.sock')];
 
 const node = (port: number) => [

@@ -1,11 +1,11 @@
 /** A server that is busy is not taken for one that has stopped accepting. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { fstatSync } from 'node:fs';
 import { createServer } from 'node:net';
 import type { Readable } from 'node:stream';
 import { expect, it, onTestFinished } from 'vitest';
 import { stillAccepting } from '../../../src/effects/children/stillAccepting.ts';
+import { takeListener } from '../../../src/effects/sockets/listener.ts';
 
 /** Runs a Python program with a listener on fd 3; it has begun when it prints. */
 async function server(program: string) {
@@ -16,7 +16,7 @@ async function server(program: string) {
 	const child = spawn('python3', ['-uc', program], { stdio: ['ignore', 'pipe', 'inherit', fd] });
 	onTestFinished(() => void child.kill('SIGKILL'));
 	await once(child.stdout as Readable, 'data');
-	const listener = { uri: 'tcp://:0', address: '127.0.0.1:0', fd, inode: fstatSync(fd).ino, file: null };
+	const listener = takeListener('tcp://127.0.0.1:0', fd);
 	const pid = child.pid ?? 0;
 	const look = stillAccepting([listener]);
 	return { look: async () => (await look([pid])).get(pid) };
