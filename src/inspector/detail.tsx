@@ -91,7 +91,9 @@ function fieldsOf({ type: _, seq: __, at: ___, ...fields }: Entry['fact'] & { cl
 	return Object.entries(fields)
 		.filter(
 			([key, value]) =>
-				key !== 'clock' && value !== null && (typeof value !== 'object' || (Array.isArray(value) && value.length > 0)),
+				!['clock', 'cause'].includes(key) &&
+				value !== null &&
+				(typeof value !== 'object' || (Array.isArray(value) && value.length > 0)),
 		)
 		.map(([key, value]) => `${key}=${value}`)
 		.join(' ');
