@@ -4,7 +4,7 @@ import type { OpenPipe } from '../effects/children/output.ts';
 import { removeWordFolder } from '../effects/children/wordFolder.ts';
 import type { KeptWords } from '../effects/children/words.ts';
 import { findByMarks } from '../effects/journal/byMarks.ts';
-import { keptBeside, openJournal, readSound, setAside } from '../effects/journal/file.ts';
+import { isOfAJournal, keptBeside, openJournal, readSound, setAside } from '../effects/journal/file.ts';
 import type { Header } from '../effects/journal/lineShapes.ts';
 import { type JournalContent, nothingRead, UnreadableJournal } from '../effects/journal/lines.ts';
 import {
@@ -79,31 +79,48 @@ export async function findPrevious(previous: Previous): Promise<Found> {
 		throw new StartError(`Unable to open journal ${path}: ${wordsOf(error)}`, { cause: error });
 	});
 	try {
-		const { content, isForeign } = readOrForeign(fd, path, bytes);
+		const { content, unreadable } = readOrNot(fd, path, bytes);
 		const told = await recoverTold(content, previous, false);
 		const marked = told === null || told === 'less' ? await recoverMarked(bytes, previous) : null;
 		// Where they can't be found by their marks, those that are told of are better than none.
 		const taken = marked ?? (told === 'less' ? await recoverTold(content, previous, true) : told);
 		const { header } = content;
 		if (taken === null && header?.words) removeWordFolder(header.words, header.run);
-		if (isForeign && marked === null) throw new Error(content.problems[0]);
-		if (isForeign) content.problems.push(...setAside(fd, path, bytes, 0));
 		for (const problem of content.problems) log.say('warn', `Journal ${path}: ${problem}`);
 		const { past, seq } = foldJournal(content);
-		return { ...nothingFound, past, ...(taken === 'less' ? null : taken), fd, seq: Math.max(seq, marked?.seq ?? 0) };
+		const found = {
+			...nothingFound,
+			past,
+			...(taken === 'less' ? null : taken),
+			fd,
+			seq: Math.max(seq, marked?.seq ?? 0),
+		};
+		if (unreadable === null) return found;
+		// A file that has nothing of a journal is left as it is, unless children serve.
+		if (marked === null && !isOfAJournal(bytes)) throw unreadable;
+		log.say('warn', `Journal ${path}: ${unreadable.message}`);
+		const why = setAside(fd, path, bytes);
+		if (why === null) log.say('warn', `Journal ${path}: it is kept in ${path}.bad, and a new one begins`);
+		else
+			log.say(
+				'error',
+				`Journal ${path}: it can't be kept in ${path}.bad, and is left as it is: ${why}; nothing is recorded`,
+			);
+		if (why !== null) closeAll([fd]);
+		return { ...found, fd: why === null ? fd : null };
 	} catch (error) {
 		closeAll([fd]);
 		throw new StartError(`Unable to use journal ${path}: ${wordsOf(error)}`, { cause: error });
 	}
 }
 
-/** A file that has nothing of a journal is left as it is, unless children are found that serve. */
-function readOrForeign(fd: number, path: string, bytes: Buffer): { content: JournalContent; isForeign: boolean } {
+/** What can be read; and why, where nothing can. */
+function readOrNot(fd: number, path: string, bytes: Buffer) {
 	try {
-		return { content: readSound(fd, path, bytes), isForeign: false };
+		return { content: readSound(fd, path, bytes), unreadable: null };
 	} catch (error) {
 		if (!(error instanceof UnreadableJournal)) throw error;
-		return { content: { ...nothingRead(), problems: [error.message] }, isForeign: true };
+		return { content: nothingRead(), unreadable: error };
 	}
 }
 

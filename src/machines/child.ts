@@ -1,7 +1,7 @@
 /** One child process, from the decision to spawn it to its last breath. */
 import { bootSince, bootTime, childSetup, decisions, isAdopted, promotionLook, readinessLook } from './childSetup.ts';
 import { patienceWith } from './patience.ts';
-import type { RosterChild } from './roster.ts';
+import { isNoGood, type RosterChild } from './roster.ts';
 
 /** It is ready, and another generation serves: it must be seen to accept. */
 const verification = {
@@ -40,12 +40,12 @@ const stopAgain = <T extends 'draining' | 'lingering'>(target: T) =>
 	] as const;
 
 /** Its first process is gone, and others of it are waited for, also where they have been killed. */
-/** It has served no client: it is not waited for without end. */
+/** One that is not up when its generation is given up has served no client: it is not waited for without end. */
 const leaveUnseen = [
 	{
 		guard: 'isDismissed',
 		target: '#child.alive.leaving.draining',
-		actions: ['noteUnseen', 'obey'],
+		actions: ['noteDismissed', 'obey'],
 		description: 'its generation was given up: it is killed if it does not leave in 10 s',
 	},
 	{ target: '#child.alive.leaving.draining', actions: 'obey' },
@@ -67,6 +67,7 @@ export const childMachine = childSetup.createMachine({
 		upAt: null,
 		isHidden: false,
 		isRejected: false,
+		isDismissed: false,
 		wasForwarded: false,
 		wasStopped: false,
 		farewell: { signal: input.plan.drain, reason: 'drain' },
@@ -169,7 +170,14 @@ export const childMachine = childSetup.createMachine({
 							description: 'It is being spawned and has no pid yet.',
 							on: {
 								'child.spawned': { target: 'booting', actions: ['keepProcess', 'passOnRemembered'] },
-								leave: { target: '#child.alive.leaving.recalled', actions: 'rememberFarewell' },
+								leave: [
+									{
+										guard: 'isDismissed',
+										target: '#child.alive.leaving.recalled',
+										actions: ['noteDismissed', 'rememberFarewell'],
+									},
+									{ target: '#child.alive.leaving.recalled', actions: 'rememberFarewell' },
+								],
 								stop: { target: '#child.alive.leaving.recalled', actions: ['keepPatience', 'rememberFarewell'] },
 								forward: { actions: 'rememberForward' },
 							},
@@ -192,6 +200,7 @@ export const childMachine = childSetup.createMachine({
 								{ id: 'look', src: 'proof', input: ({ context }) => readinessLook(context) },
 							],
 							on: {
+								leave: leaveUnseen,
 								'child.announced': [{ guard: 'isGated', ...verification }, atOnce],
 								'timer.elapsed': [
 									{ guard: 'isBootTimerBeforeGate', ...verification },
@@ -312,7 +321,7 @@ export const childMachine = childSetup.createMachine({
 								input: ({ context }) => ({
 									child: context.child,
 									timer: 'kill',
-									millis: patienceWith(context.plan, context.isRejected),
+									millis: patienceWith(context.plan, isNoGood(context)),
 									since: context.adopted?.phase === 'draining' ? context.adopted.clock : null,
 								}),
 							},
@@ -332,11 +341,11 @@ export const childMachine = childSetup.createMachine({
 							invoke: {
 								id: 'kill',
 								src: 'timer',
-								input: ({ context: { child, plan, adopted, isRejected } }) => ({
-									child,
+								input: ({ context }) => ({
+									child: context.child,
 									timer: 'kill',
-									millis: patienceWith(plan, isRejected),
-									since: adopted?.phase === 'lingering' ? adopted.clock : null,
+									millis: patienceWith(context.plan, isNoGood(context)),
+									since: context.adopted?.phase === 'lingering' ? context.adopted.clock : null,
 								}),
 							},
 							on: {

@@ -62,8 +62,8 @@ export type ChildOrder =
 	| { type: 'carryOn' };
 
 export type FarewellOrder =
-	/** Obeyed once: whoever was told to leave is not told again. */
-	| { type: 'leave'; signal: string; reason: 'drain' | 'stop' }
+	/** Obeyed once: whoever was told to leave is not told again. `isDismissal`: its generation was given up. */
+	| { type: 'leave'; signal: string; reason: 'drain' | 'stop'; isDismissal?: true }
 	/** Obeyed each time; `kill` is how long it may live then, in milliseconds. */
 	| { type: 'stop'; signal: string; kill: number };
 

@@ -13,7 +13,7 @@ import type {
 	TimerInput,
 } from './childMessages.ts';
 import type { Decision, FactOf, FailureCode, SignalReason, Word } from './facts.ts';
-import { awaitedOf, type Phase, type RosterChild } from './roster.ts';
+import { awaitedOf, isNoGood, type Phase, type RosterChild } from './roster.ts';
 import { howItEnded } from './sentences.ts';
 import { bootDeadline, isReadyByTime, isStoppedTooLong, mostWaits, verificationDeadline } from './verification.ts';
 
@@ -40,6 +40,8 @@ interface ChildContext extends ChildInput {
 	/** Whether it accepts can't be seen: with -ready=accept the wait makes it ready then. */
 	isHidden: boolean;
 	isRejected: boolean;
+	/** Its generation was given up before it was up. */
+	isDismissed: boolean;
 	wasForwarded: boolean;
 	/** It was found stopped when it was to be up. */
 	wasStopped: boolean;
@@ -94,10 +96,10 @@ const base = setup({
 			context.plan.ready === 'accept' && event.type === 'child.proved' && !event.isSeen,
 		isAdoptedLingeringInTime: ({ context, event }) =>
 			event.type === 'adopt' && event.as.phase === 'lingering' && (context.plan.kill > 0 || event.as.left.length > 0),
-		isDismissed: ({ event }) => event.type === 'leave' && event.reason === 'drain',
+		isDismissed: ({ event }) => event.type === 'leave' && event.isDismissal === true,
 		leavesOthers: ({ event }) => event.type === 'child.exited' && event.left.length > 0,
 		leavesOthersInTime: ({ context, event }) =>
-			event.type === 'child.exited' && awaitedOf(event, context.plan, context.isRejected).length > 0,
+			event.type === 'child.exited' && awaitedOf(event, context.plan, isNoGood(context)).length > 0,
 		isWaitedFor: ({ context, event }) =>
 			isReadyByTime(context.plan, context.isHidden) &&
 			!isStoppedTooLong(context.plan, context.born, event.type === 'child.stopped' ? (event.clock ?? 0) : 0),
@@ -179,7 +181,7 @@ export const childSetup = base.extend({
 		keepStopped: base.assign({ adopted: null, deadline: null, wasStopped: true }),
 		keepAdopted: base.assign(({ context, event }) => {
 			const { as } = event as Adoption;
-			const { pid, clock, deadline, isRejected, wasForwarded } = as;
+			const { pid, clock, deadline, isRejected, isDismissed, wasForwarded } = as;
 			const status = isRejected ? 1 : null;
 			const born = as.phase === 'booting' || as.phase === 'proving' ? (as.born ?? clock) : null;
 			const upAt = as.phase === 'serving' ? clock : null;
@@ -195,6 +197,7 @@ export const childSetup = base.extend({
 				upAt,
 				isHidden,
 				isRejected,
+				isDismissed,
 				wasForwarded,
 				status,
 				reason,
@@ -211,7 +214,7 @@ export const childSetup = base.extend({
 		keepReady: base.assign({ readyAt: ({ event }) => (event as ChildHappening).clock ?? 0 }),
 		keepUp: base.assign({ upAt: ({ context }) => context.readyAt ?? 0 }),
 		keepHidden: base.assign({ isHidden: true }),
-		noteUnseen: base.assign({ isRejected: true }),
+		noteDismissed: base.assign({ isDismissed: true }),
 		ungate: base.assign({ isGated: false }),
 		keepDoubt: base.assign({
 			reason: ({ context, event }) => whyUnverified(context, event as FactOf<'child.unproved'>),

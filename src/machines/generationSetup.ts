@@ -212,7 +212,7 @@ export const generationSetup = base.extend({
 		}),
 		dismissRest: base.enqueueActions(({ enqueue, context: { children, plan } }) => {
 			for (const child of Object.values(children)) {
-				enqueue.sendTo(child, { type: 'leave', signal: plan.drain, reason: 'drain' });
+				enqueue.sendTo(child, { type: 'leave', signal: plan.drain, reason: 'drain', isDismissal: true });
 			}
 		}),
 		tellUp: sendParent(({ context: { generation } }): GenerationNews => ({ type: 'generationUp', generation })),

@@ -5,7 +5,7 @@ import type { Plan } from './facts.ts';
 export const longestFarewell = 10_000;
 
 /** In milliseconds; null is for ever. */
-export function patienceWith({ kill }: Pick<Plan, 'kill'>, isRejected: boolean): number | null {
-	if (isRejected) return Math.min(kill > 0 ? kill : longestFarewell, longestFarewell);
+export function patienceWith({ kill }: Pick<Plan, 'kill'>, isNoGood: boolean): number | null {
+	if (isNoGood) return Math.min(kill > 0 ? kill : longestFarewell, longestFarewell);
 	return kill > 0 ? kill : null;
 }

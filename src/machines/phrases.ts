@@ -238,7 +238,7 @@ const actions: Record<string, string> = {
 	keepUp: '',
 	keepReady: '',
 	keepHidden: '',
-	noteUnseen: '',
+	noteDismissed: '',
 	ungate: '',
 	lookOn: 'look on for a while',
 	keepDoubt: '',

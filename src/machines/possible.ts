@@ -1,7 +1,7 @@
 /** What could happen next to a supervisor, as far as what is known of it tells. */
 import type { Fact, Happening } from './facts.ts';
 import { withoutUnborn } from './leftovers.ts';
-import type { Roster, RosterChild } from './roster.ts';
+import { isNoGood, type Roster, type RosterChild } from './roster.ts';
 
 export interface Possibility {
 	/** Whom it happens to: `the supervisor`, `child 2 (102)`. */
@@ -105,7 +105,7 @@ function possibleFor(child: RosterChild, { plan }: Roster, isStranger: boolean):
 		plan.start,
 	);
 	const isLate = one('it has not left in time', { type: 'timer.elapsed', child: number, timer: 'kill' }, plan.kill);
-	const late = plan.kill > 0 || child.isRejected ? [isLate] : [];
+	const late = plan.kill > 0 || isNoGood(child) ? [isLate] : [];
 	const accepts = [
 		one('it is seen to accept', { type: 'child.proved', child: number, isSeen: true }, 0),
 		one(

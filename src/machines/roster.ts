@@ -36,6 +36,8 @@ export interface RosterChild {
 	unseen: string | null;
 	/** It was not ready in time. */
 	isRejected: boolean;
+	/** Its generation was given up before it was up. */
+	isDismissed: boolean;
 	/** Why; null where it was, or where an earlier program has not told. */
 	rejection: { reason: string; code: FailureCode } | null;
 	/** A signal was passed on to it: it may be ending for that. */
@@ -281,14 +283,18 @@ function spawning(roster: Roster, { child, generation, index, at }: Extract<Fact
 	return { ...roster, lastChild: child, children: [...roster.children, born], respawns };
 }
 
-/** Those of its children that were not seen to accept have served no client: they are not waited for without end. */
+/** Those of its children that are not up yet have served no client: they are not waited for without end. */
 function dismissed(roster: Roster, generation: number): Roster {
-	const isUnseen = (child: RosterChild) => child.generation === generation && child.phase === 'proving';
-	if (!roster.children.some(isUnseen)) return roster;
-	return {
-		...roster,
-		children: roster.children.map((each) => (isUnseen(each) ? { ...each, isRejected: true } : each)),
-	};
+	const isComing = ({ phase }: RosterChild) => phase === 'spawning' || phase === 'booting' || phase === 'proving';
+	const isDismissed = (child: RosterChild) => child.generation === generation && isComing(child);
+	if (!roster.children.some(isDismissed)) return roster;
+	const children = roster.children.map((each) => (isDismissed(each) ? { ...each, isDismissed: true } : each));
+	return { ...roster, children };
+}
+
+/** Whether it was not ready in time, or its generation was given up before it was up: then it is killed if it does not leave. */
+export function isNoGood({ isRejected, isDismissed }: Pick<RosterChild, 'isRejected' | 'isDismissed'>): boolean {
+	return isRejected || isDismissed;
 }
 
 /** One that has no process yet. */
@@ -316,6 +322,7 @@ export function newChild({
 		directory: null,
 		unseen: null,
 		isRejected: false,
+		isDismissed: false,
 		rejection: null,
 		wasForwarded: false,
 		attempt: 0,
@@ -351,7 +358,7 @@ function announced(roster: Roster, { child: id, by }: Extract<Fact, { type: 'chi
 function exited(roster: Roster, fact: Extract<Fact, { type: 'child.exited' }>): Roster {
 	const { child: id, left, at, clock = null } = fact;
 	const known = roster.children.find(({ child }) => child === id);
-	const awaited = known !== undefined && isLeaving(known) ? awaitedOf(fact, roster.plan, known.isRejected) : [];
+	const awaited = known !== undefined && isLeaving(known) ? awaitedOf(fact, roster.plan, isNoGood(known)) : [];
 	const next = awaited.length > 0 ? roster : withVacancy(withHealth(roster, fact), fact);
 	if (left.length === 0) return withoutChild(next, id);
 	return withChild(next, id, { phase: 'lingering', since: at, clock, left: awaited });
@@ -364,11 +371,9 @@ function exited(roster: Roster, fact: Extract<Fact, { type: 'child.exited' }>): 
 export function awaitedOf(
 	{ left, holders = [] }: Pick<Extract<Fact, { type: 'child.exited' }>, 'left' | 'holders'>,
 	plan: Plan,
-	isRejected: boolean,
+	isNoGood: boolean,
 ): number[] {
-	return patienceWith(plan, isRejected) === null
-		? holders.flatMap(({ pid, fds }) => (fds.length > 0 ? pid : []))
-		: left;
+	return patienceWith(plan, isNoGood) === null ? holders.flatMap(({ pid, fds }) => (fds.length > 0 ? pid : [])) : left;
 }
 
 /** The last of the generation that serves is gone, and was up for long: the next wait for another one is the first again. */

@@ -1,7 +1,7 @@
 /** What the log says of a fact: a projection of facts, and of what was known before each. */
 import type { Fact, FactOf, Request } from './facts.ts';
 import { longestFarewell, patienceWith } from './patience.ts';
-import { isLeaving, isUnverified, type Roster, type RosterChild } from './roster.ts';
+import { isLeaving, isNoGood, isUnverified, type Roster, type RosterChild } from './roster.ts';
 import { isStoppedTooLong } from './verification.ts';
 
 export interface Sentence {
@@ -109,7 +109,7 @@ export function sentenceOf(fact: Fact, before: Roster | null, command: string | 
 			}
 			if (fact.reason !== 'kill') return null;
 			const told = before?.children.find(({ child }) => child === fact.child);
-			const patience = before && patienceWith(before.plan, told?.isRejected ?? false);
+			const patience = before && patienceWith(before.plan, told !== undefined && isNoGood(told));
 			if (told?.phase !== 'lingering')
 				return warning(`${told?.pid} is still alive ${patience} ms after it was told to leave; killing it`);
 			const [who, it] = told.left.length === 1 ? ['process', 'it'] : ['processes', 'them'];

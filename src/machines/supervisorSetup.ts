@@ -182,7 +182,10 @@ export const supervisorSetup = base.extend({
 		}),
 
 		dismissServing: sendTo(({ context }) => context.generations[context.serving] as GenerationRef, drainOrder),
-		dismissCandidate: sendTo(({ context }) => context.generations[context.candidate ?? 0] as GenerationRef, drainOrder),
+		dismissCandidate: sendTo(
+			({ context }) => context.generations[context.candidate ?? 0] as GenerationRef,
+			({ context: { plan } }) => ({ type: 'leave', signal: plan.drain, reason: 'drain', isDismissal: true }) as const,
+		),
 		/** Where it is verified it serves at once. */
 		ungateCandidate: sendTo(({ context }) => context.generations[context.candidate ?? 0] as GenerationRef, {
 			type: 'carryOn',

@@ -97,7 +97,15 @@ describe('-ready=notify', () => {
 	});
 
 	it('goes on after a recovery with a candidate that was to leave, and its patience', () => {
-		const late = rosterChild({ child: 2, generation: 2, pid: 102, phase: 'draining', clock: 5, isRejected: true });
+		const late = rosterChild({
+			child: 2,
+			generation: 2,
+			pid: 102,
+			phase: 'draining',
+			clock: 5,
+			isDismissed: true,
+			isRejected: false,
+		});
 		const simulation = simulate().recover(
 			rosterOf({ lastGeneration: 2, lastChild: 2, children: [rosterChild(), late] }),
 		);
@@ -174,7 +182,7 @@ describe('the proof of adoption', () => {
 
 	it('kills what such a generation leaves behind after ten seconds, also without -kill', () => {
 		const simulation = rotating().waited(2).tell(unproved(2));
-		expect(simulation.roster()?.children[1]).toMatchObject({ phase: 'draining', isRejected: true });
+		expect(simulation.roster()?.children[1]).toMatchObject({ phase: 'draining', isDismissed: true, isRejected: false });
 		simulation.tell({
 			...{ type: 'child.exited', child: 2, pid: 102, code: null, signal: 'hangup', status: 129 },
 			left: [7],

@@ -10,15 +10,27 @@ export type Description =
 	/** May be missing; `default` is what it is then. */
 	| { optional: Description; default?: unknown }
 	| { nullable: Description }
+	/** What is asked for besides, as `max_value:4096`. */
+	| { checked: Description; by: string[] }
 	| string;
 
 // biome-ignore lint/suspicious/noExplicitAny: each kind of schema has fields of its own
 type AnySchema = any;
 
 export function describeSchema(schema: AnySchema): Description {
+	const [base, ...rest] = schema.pipe ?? [schema];
+	// What is made of it, once it is taken, takes nothing from it.
+	const checks = rest.filter(({ kind, type }: AnySchema) => kind === 'validation' && type !== 'transform');
+	if (checks.length === 0) return describeBase(base);
+	const by = checks.map(({ type, requirement }: AnySchema) =>
+		typeof requirement === 'function' || requirement === undefined ? type : `${type}:${requirement}`,
+	);
+	return { checked: describeBase(base), by: by.sort() };
+}
+
+function describeBase(schema: AnySchema): Description {
 	switch (schema.type) {
 		case 'object':
-		case 'strict_object':
 			return {
 				object: Object.fromEntries(
 					Object.entries(schema.entries)
@@ -66,6 +78,12 @@ export function whyNarrower(before: Description, now: Description, path = ''): s
 			now.nullable,
 			path,
 		);
+	if (typeof now === 'object' && 'checked' in now) {
+		const [base, by] = typeof before === 'object' && 'checked' in before ? [before.checked, before.by] : [before, []];
+		const added = now.by.find((check) => !by.includes(check));
+		return added === undefined ? whyNarrower(base, now.checked, path) : `${path} is asked for ${added}`;
+	}
+	if (typeof before === 'object' && 'checked' in before) return whyNarrower(before.checked, now, path);
 	if (typeof before === 'string' || typeof now === 'string')
 		return before === now ? null : `${path} was ${JSON.stringify(before)}, and is ${JSON.stringify(now)}`;
 	if ('object' in before && 'object' in now) {

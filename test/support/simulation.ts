@@ -27,6 +27,7 @@ export const rosterChild = (changes: Partial<RosterChild> = {}): RosterChild => 
 	directory: null,
 	unseen: null,
 	isRejected: false,
+	isDismissed: false,
 	rejection: null,
 	wasForwarded: false,
 	attempt: 0,

@@ -7,7 +7,7 @@ import { describePlace } from './announcement.ts';
 const inUse = /EADDRINUSE|address (is )?already in use|\[Errno 98\]|connection in use|\(98: |os error 98/i;
 
 /** What names a port or a path. */
-const isAddress = /(:|port\D{0,3}|', )\d{2,5}\b|unix:|\.sock\b/i;
+const isAddress = /(:|port\D{0,3}|', )\d{2,5}\b|unix:|\.sock/i;
 
 /**
  * What to say of its end; null where its output has no such line, or the line names another address.
@@ -38,17 +38,30 @@ function namesIn(text: string): string {
 
 /** Whether a path, or a port with an address that can't be bound beside ours, is named. A port is no part of a longer number. */
 function isNamed(text: string, bound: BoundAddress): boolean {
-	if (bound.family === 'AF_UNIX') return bound.path !== '' && text.includes(bound.path);
-	const { host, port } = bound;
-	// What may stand before it: `127.0.0.1:`, `[::1]:`, `:::` and `('127.0.0.1', `.
-	const places = text.matchAll(
-		new RegExp(`(\\[[\\da-f:.]*\\]:|(?:\\d+\\.){3}\\d+:|'[\\da-f:.]+', |:::|\\b)${port}(?!\\d)`, 'gim'),
-	);
-	return [...places].some(([, before = '']) => !isBeside(before.replace(/[[\]',\s]|:$/g, ''), host));
+	if (bound.family === 'AF_UNIX') return bound.path !== '' && pathsIn(text).includes(bound.path);
+	const named = addressesIn(text);
+	// A bare number may be a port only where no address is named.
+	if (named.length === 0) return new RegExp(`(^|[^\\d.])${bound.port}($|\\D)`, 'm').test(text);
+	return named.some(({ host, port }) => port === bound.port && !isBeside(host, bound.host));
 }
 
-/** Whether an address is another one than ours: none is any, and so is what is not an address. */
+function pathsIn(text: string): string[] {
+	return [...text.matchAll(/\/[^\s'"(),;]+/g)].map(([path]) => path.replace(/[:.]+$/, ''));
+}
+
+/** `127.0.0.1:80`, `[::1]:80`, `::1:80` and `:::80` (Node), `*:80`, `:80`, `('127.0.0.1', 80)` (Python). */
+const addressPattern =
+	/(?:\[([\da-f:.]+)\]:|'([\da-f:.*]*)', |((?:\d+\.){3}\d+|[\da-f]*:[\da-f:.]*|\*|):)(\d{1,5})(?![\d.]|:\d)/gi;
+
+function addressesIn(text: string): { host: string; port: number }[] {
+	return [...text.matchAll(addressPattern)].map(([, v6, quoted, plain, port]) => ({
+		host: (v6 ?? quoted ?? plain ?? '').replace(/^::ffff:(?=\d+\.)/i, ''),
+		port: Number(port),
+	}));
+}
+
+/** Whether an address is another one than ours, so that both can be bound: none is any. */
 function isBeside(named: string, own: string): boolean {
-	const isAny = (host: string) => ['', '::', '0.0.0.0', '[::]'].includes(host);
+	const isAny = (host: string) => ['', '*', ':', '::', '0.0.0.0', '[::]'].includes(host);
 	return !isAny(named) && !isAny(own) && named !== own.replace(/[[\]]/g, '');
 }

@@ -4,7 +4,7 @@ import { fromCallback } from 'xstate';
 import type { ProcessCommand, ProcessInput } from '../../machines/childMessages.ts';
 import type { Holder, Plan } from '../../machines/facts.ts';
 import { longestFarewell } from '../../machines/patience.ts';
-import { awaitedOf, isLeaving, type RosterChild } from '../../machines/roster.ts';
+import { awaitedOf, isLeaving, isNoGood, type RosterChild } from '../../machines/roster.ts';
 import { bootClock } from '../os/clock.ts';
 import { closeAll } from '../os/descriptors.ts';
 import { onEnd, openPidfd } from '../os/pidfd.ts';
@@ -207,7 +207,7 @@ export function childrenOf({ inheritance, recovered, lastWords, known, plan, isG
 		const before = known(child);
 		const wasTold = before !== null && isLeaving(before);
 		const seen = others.holders.flatMap(({ pid, fds }) => (fds.length > 0 ? pid : []));
-		return wasTold ? awaitedOf(others, plan(), before.isRejected) : seen;
+		return wasTold ? awaitedOf(others, plan(), isNoGood(before)) : seen;
 	}
 
 	/** @returns those of them that were not held, and live */

@@ -2,7 +2,7 @@
 import type { Past } from '../../machines/past.ts';
 import { patienceWith } from '../../machines/patience.ts';
 import type { Receipt } from '../../machines/receipts.ts';
-import { type Phase, type Roster, type RosterChild, stateOf } from '../../machines/roster.ts';
+import { isNoGood, type Phase, type Roster, type RosterChild, stateOf } from '../../machines/roster.ts';
 import { bootDeadline, verificationDeadline } from '../../machines/verification.ts';
 import type { ChildNotes } from '../children/notes.ts';
 import { bootClock } from '../os/clock.ts';
@@ -186,11 +186,11 @@ function stateIn({ candidate, serving, isWhole, children }: Roster, generation: 
 
 /** When a child is to be up, or gone: in milliseconds since boot; null where nobody waits. */
 function deadlineOf(child: RosterChild, { plan }: Roster): number | null {
-	const { phase, clock, deadline, isRejected, isSeen } = child;
+	const { phase, clock, deadline, isSeen } = child;
 	if (clock === null) return null;
 	if (phase === 'proving') return verificationDeadline({ plan, deadline, born: clock, isHidden: isSeen === false });
 	if (phase === 'booting') return bootDeadline(plan, deadline, clock);
 	if (phase !== 'draining' && phase !== 'lingering') return null;
-	const patience = patienceWith(plan, isRejected);
+	const patience = patienceWith(plan, isNoGood(child));
 	return patience === null ? null : clock + patience;
 }

@@ -1,20 +1,21 @@
 /** The children of a supervisor whose journal can't be read: found by the marks in their environment and by their sockets. */
-import { readFileSync, statSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import type { Plan } from '../../machines/facts.ts';
 import { freshRoster, newChild, type Roster, type RosterChild } from '../../machines/roster.ts';
 import { ownWordFolders, runOf } from '../children/wordFolder.ts';
 import { bootClock } from '../os/clock.ts';
-import { firstGivenFd, firstOwnFd } from '../os/descriptors.ts';
+import { firstGivenFd } from '../os/descriptors.ts';
 import { bootId } from '../os/identity.ts';
-import { allPids, environmentOf, environments, fdsAmong, fileOf, lookUp, tick } from '../os/proc.ts';
+import { allPids, environmentOf, environments, fdsAmong, fileOf, lookUp, ownerOf, tick } from '../os/proc.ts';
 import { ancestorsOf } from '../os/processTree.ts';
 import type { User } from '../os/user.ts';
-import { isAddressOf, splitUri } from '../sockets/address.ts';
+import { addressesOf, type BoundAddress, isAmong } from '../sockets/address.ts';
 import { type Listening, listeningTcp, listeningUnix } from '../sockets/diag.ts';
 import { madeFileOf } from '../sockets/unix.ts';
 import type { Header } from './lineShapes.ts';
 import { markIn, socketMarks } from './marks.ts';
 import { isOutput } from './relatives.ts';
+import { isManager, isSupervisors, refuseSupervised } from './supervisors.ts';
 import { nothingTold, type Told, toldBy } from './told.ts';
 
 export interface Search {
@@ -58,19 +59,22 @@ async function childrenOfRun(
 	bound: Listening[],
 	{ uris, plan, user }: Search,
 ): Promise<Marked | null> {
+	const addresses = uris.map(addressesOf);
 	const wanted = [...bound, ...told.listeners].filter(({ address }) =>
-		uris.some((uri) => isAddressOf(uri, address, true)),
+		addresses.some((own) => isAmong(own, address, true)),
 	);
 	const { supervisor } = told;
 	const last = supervisor && lookUp(supervisor.pid);
 	if (supervisor && last?.isAlive && last.startTime === supervisor.startTime)
 		throw new Error(`its supervisor ${supervisor.pid} is still alive`);
 	const family = await familyOf(run, told, wanted, user);
-	const listeners = uris.flatMap((uri, index) => listenerFor(uri, index, family, wanted) ?? []);
+	const listeners = uris.flatMap((uri, index) => {
+		const found = listenerAt(addresses[index] ?? [], index, family, wanted);
+		return found ? { uri, ...found } : [];
+	});
 	const inodes = new Set(listeners.map(({ inode }) => inode));
 	const holders = family.filter(({ pid }) => (fdsAmong(pid, inodes) ?? []).length > 0);
 	if (holders.length === 0) return null;
-	refuseIfSupervised(family, inodes);
 	const words = ownWordFolders(user).find((folder) => runOf(folder) === run) ?? null;
 	const header = { journal: 0, program: '', boot: bootId(), run, pid: 0, startTime: 0, args: [], listeners, words };
 	const leaders = leadersOf(family, holders);
@@ -78,6 +82,7 @@ async function childrenOfRun(
 	// Each generation has a child at least: their numbers are not used again, whatever they were.
 	const lastGeneration = Math.max(1, told.lastGeneration || lastChild);
 	const children = leaders.map((leader, index) => childOf(leader, lastGeneration, index));
+	refuseSupervised(inodes, children);
 	const served = { serving: lastGeneration, isWhole: true, lastGeneration, lastSize: children.length, lastChild };
 	return { header, roster: { ...freshRoster(plan), ...served, children }, seq: told.seq };
 }
@@ -116,7 +121,8 @@ async function runOfAny({ children }: Told): Promise<string | null> {
 
 /** The run of the processes that hold a wanted address; null where others hold it too, or have made it, or it can't be seen. */
 async function runOfHolders(listening: Listening[], { uris, user }: Search): Promise<string | null> {
-	const isWanted = ({ address }: Listening) => uris.some((uri) => isAddressOf(uri, address));
+	const addresses = uris.flatMap(addressesOf);
+	const isWanted = ({ address }: Listening) => isAmong(addresses, address);
 	const inodes = new Set(listening.filter(isWanted).map(({ inode }) => inode));
 	if (inodes.size === 0) return null;
 	const markBySocket = socketMarks(user);
@@ -143,9 +149,10 @@ async function familyOf(run: string, told: Told, listening: Listening[], user: U
 	const inodes = new Set(listening.map(({ inode }) => inode));
 	const markBySocket = socketMarks(user);
 	return allPids().flatMap((pid) => {
-		if (pid === process.pid || !owners.has(ownerOf(pid))) return [];
-		const fds = fdsAmong(pid, inodes) ?? [];
-		const isHolder = fds.length > 0 && !isSupervisors(fds);
+		const fds = pid === process.pid ? [] : (fdsAmong(pid, inodes) ?? []);
+		const isHolder = fds.some((fd) => isOfOurs(pid, fd)) && !isSupervisors(fds);
+		// Whoever holds a socket that we have made was given it; else anybody may bear the marks.
+		if (pid === process.pid || !(isHolder || owners.has(ownerOf(pid)))) return [];
 		const mark = markIn(variables.get(pid) ?? []) ?? (isHolder ? markBySocket(pid) : null);
 		if (mark?.run === run) return { pid, child: mark.child };
 		const stat = lookUp(pid);
@@ -173,18 +180,18 @@ function leadersOf(family: Process[], holders: Process[]): Leader[] {
 }
 
 /**
- * The socket that is bound where the URI says; for a port that the kernel was to choose, the one that a child was given. It
+ * The socket that is bound to one of the addresses; for a port that the kernel was to choose, the one that a child was given. It
  * has to be one that this user has made, and that they hold: anybody may call a process a child of ours. A path has to lead to it.
  */
-function listenerFor(uri: string, index: number, family: Process[], listening: Listening[]) {
+function listenerAt(addresses: BoundAddress[], index: number, family: Process[], listening: Listening[]) {
 	const given = family.map(({ pid }) => fileOf(pid, firstGivenFd + index));
 	for (const { inode, address, file = null } of listening) {
-		if (!isAddressOf(uri, address, given.includes(`socket:[${inode}]`))) continue;
+		if (!isAmong(addresses, address, given.includes(`socket:[${inode}]`))) continue;
 		if (!family.some(({ pid }) => (fdsAmong(pid, new Set([inode])) ?? []).some((fd) => isOfOurs(pid, fd)))) continue;
-		if (splitUri(uri).scheme !== 'unix') return { uri, address, inode, file: null };
+		if (addresses[0]?.family !== 'AF_UNIX') return { address, inode, file: null };
 		const isOnlyOne = listening.every((each) => each.address !== address || each.inode === inode);
 		const made = madeFileOf(address, file, isOnlyOne);
-		if (made) return { uri, address, inode, file: made };
+		if (made) return { address, inode, file: made };
 	}
 	return null;
 }
@@ -195,29 +202,6 @@ function isOfOurs(pid: number, fd: number): boolean {
 		return statSync(`/proc/${pid}/fd/${fd}`).uid === process.geteuid?.();
 	} catch {
 		return false;
-	}
-}
-
-/** A service manager keeps the sockets that it has made, or was given. */
-function isManager(pid: number): boolean {
-	try {
-		return pid === 1 || readFileSync(`/proc/${pid}/comm`, 'utf8').trim() === 'systemd';
-	} catch {
-		return false;
-	}
-}
-
-/** Whether a process holds listeners as a supervisor does. @param fds its own of them */
-function isSupervisors(fds: number[]): boolean {
-	return fds.length > 0 && fds.every((fd) => fd >= firstOwnFd);
-}
-
-/** @throws {Error} where another process than they holds a listener as a supervisor does */
-function refuseIfSupervised(family: Process[], inodes: ReadonlySet<number>) {
-	const pids = new Set([process.pid, ...family.map(({ pid }) => pid)]);
-	for (const pid of allPids()) {
-		if (pids.has(pid) || isManager(pid)) continue;
-		if (isSupervisors(fdsAmong(pid, inodes) ?? [])) throw new Error(`its supervisor ${pid} is still alive`);
 	}
 }
 
@@ -235,13 +219,4 @@ function childOf({ pid, child, startTime }: Leader, generation: number, index: n
 		born: startTime * tick,
 		wasUp: true,
 	};
-}
-
-/** Undefined where that can't be seen. */
-function ownerOf(pid: number): number | undefined {
-	try {
-		return statSync(`/proc/${pid}`).uid;
-	} catch {
-		return undefined;
-	}
 }

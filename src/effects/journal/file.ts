@@ -6,6 +6,7 @@ import {
 	ftruncateSync,
 	openSync,
 	readFileSync,
+	renameSync,
 	rmSync,
 	statSync,
 	writeSync,
@@ -14,7 +15,7 @@ import { setTimeout } from 'node:timers/promises';
 import { bootClock } from '../os/clock.ts';
 import { call, errno, SyscallError } from '../os/libc.ts';
 import { wordsOf } from '../os/words.ts';
-import { type JournalContent, nothingRead, readJournal, UnreadableJournal } from './lines.ts';
+import { type JournalContent, readJournal } from './lines.ts';
 
 const { O_RDWR, O_APPEND, O_CREAT, O_EXCL, O_NOFOLLOW } = constants;
 const [LOCK_EX, LOCK_NB] = [2, 4];
@@ -48,26 +49,21 @@ class Locked extends Error {}
 
 /**
  * Reads a journal, and cuts it to what was understood; what was not is kept in PATH.bad unless it is just a torn line.
- * @throws {UnreadableJournal} where nothing in it looks like a journal; then it is left as it is
+ * @throws {UnreadableJournal} where it can't be read from its first line on; then it is left as it is
  */
 export function readSound(fd: number, path: string, bytes: Buffer): JournalContent {
-	try {
-		const content = readJournal(bytes);
-		const { soundLength } = content;
-		if (content.isCut) content.problems.push(...setAside(fd, path, bytes, soundLength));
-		else if (soundLength < bytes.length) ftruncateSync(fd, soundLength);
-		return content;
-	} catch (error) {
-		if (!(error instanceof UnreadableJournal) || !isOfAJournal(bytes)) throw error;
-		const problems = [error.message, ...setAside(fd, path, bytes, 0)];
-		return { ...nothingRead(), problems };
-	}
+	const content = readJournal(bytes);
+	const { soundLength, isCut } = content;
+	const why = isCut ? keepBad(path, bytes.subarray(soundLength)) : null;
+	if (why !== null) content.problems.push(`the rest could not be kept in ${path}.bad, and is lost: ${why}`);
+	if (soundLength < bytes.length) ftruncateSync(fd, soundLength);
+	return content;
 }
 
 /** What an earlier start has kept in PATH.bad; empty where there is nothing, or others may have written it. */
 export function keptBeside(path: string): Buffer {
 	try {
-		const fd = openSync(`${path}.bad`, constants.O_RDONLY | O_NOFOLLOW);
+		const fd = openSync(`${path}.bad`, constants.O_RDONLY | constants.O_NONBLOCK | O_NOFOLLOW);
 		try {
 			refuseForeign(fd);
 			return readFileSync(fd);
@@ -79,16 +75,15 @@ export function keptBeside(path: string): Buffer {
 	}
 }
 
-/** Keeps what follows the first bytes in PATH.bad, and takes it out of the journal. @returns sentences about it */
-export function setAside(fd: number, path: string, bytes: Buffer, length: number): string[] {
-	const why = keepBad(path, bytes.subarray(length));
-	ftruncateSync(fd, length);
-	if (why !== null) return [`the rest could not be kept in ${path}.bad, and is lost: ${why}`];
-	return length === 0 ? [`it is kept in ${path}.bad, and a new one begins`] : [];
+/** Keeps all of it in PATH.bad, and empties it. @returns why that could not be done, and it is left as it is; null where it was */
+export function setAside(fd: number, path: string, bytes: Buffer): string | null {
+	const why = bytes.length === 0 ? null : keepBad(path, bytes);
+	if (why === null) ftruncateSync(fd, 0);
+	return why;
 }
 
 /** Whether a journal is what it was: it may have lost its first lines, or all but its length. */
-function isOfAJournal(bytes: Buffer): boolean {
+export function isOfAJournal(bytes: Buffer): boolean {
 	return bytes.every((byte) => byte === 0) || bytes.toString('utf8').split('\n').some(isLine);
 }
 
@@ -96,15 +91,17 @@ function isLine(line: string): boolean {
 	return /^\0*\{"(journal|checkpoint|seq)":/.test(line) || /^\0*\{.*"seq":\d+.*"at":\d+/.test(line);
 }
 
-/** Why not all of it could be kept, and so nothing is; null where it was. To serve matters more. */
+/** Why not all of it could be kept, and so what was kept before is still there; null where it was. */
 function keepBad(path: string, bytes: Buffer): string | null {
+	const next = `${path}.bad.new`;
 	let bad: number | null = null;
 	try {
-		bad = createPrivate(`${path}.bad`);
+		bad = createPrivate(next);
 		for (let rest = bytes; rest.length > 0; ) rest = rest.subarray(writeSync(bad, rest));
+		renameSync(next, `${path}.bad`);
 		return null;
 	} catch (error) {
-		if (bad !== null) rmSync(`${path}.bad`, { force: true });
+		if (bad !== null) rmSync(next, { force: true });
 		return wordsOf(error);
 	} finally {
 		if (bad !== null) closeSync(bad);

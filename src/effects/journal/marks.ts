@@ -49,7 +49,8 @@ export function socketsIn(folders: string[]): Map<string, string> {
 	if (folders.length === 0) return paths;
 	const wanted = new Set(folders);
 	for (const line of boundSockets().split('\n')) {
-		const [, inode, path = ''] = /(\d+) (\/.*)$/.exec(line) ?? [];
+		const [, inode, path = ''] =
+			/^[\da-f]+: [\dA-F]{8} [\dA-F]{8} [\dA-F]{8} [\dA-F]{4} [\dA-F]{2} +(\d+) (\/.*)$/.exec(line) ?? [];
 		if (wanted.has(dirname(path)) && /^(\d+|einhorn)-[0-9a-f]{16}$/.test(basename(path)))
 			paths.set(`socket:[${inode}]`, path);
 	}

@@ -17,7 +17,8 @@ import type { Listener } from '../sockets/listener.ts';
 import { type Header, pastOf } from './lineShapes.ts';
 import type { JournalContent } from './lines.ts';
 import { markIn } from './marks.ts';
-import { nobody, type Relative, relativesOf, takeListening, takePipes, takeWords } from './relatives.ts';
+import { isTrusted, nobody, type Relative, relativesOf, takeListening, takePipes, takeWords } from './relatives.ts';
+import { refuseSupervised } from './supervisors.ts';
 
 /** What the journal's facts amount to, and the number of the last one. */
 export function foldJournal({ lines }: JournalContent): { past: Past; seq: number } {
@@ -91,7 +92,9 @@ export async function recover(
 	if (late.length > 0) say(lateText(late));
 	const unrecorded = unrecordedIn(header, folded, variables);
 	if (unrecorded.length > 0 && !isAll) return { unrecorded };
-	const roster = withUnrecorded(folded, header.run, variables);
+	const inodes = new Set(header.listeners.map(({ inode }) => inode));
+	const roster = withUnrecorded(folded, header.run, variables, (pid) => isTrusted(pid, inodes, user));
+	refuseSupervised(inodes, roster.children);
 	const hidden: number[] = [];
 	const held: (RosterChild & { pid: number; pidfd: number })[] = [];
 	for (const child of roster.children) {
@@ -106,11 +109,10 @@ export async function recover(
 		const why = '/proc hides them (hidepid=, ProtectProc=): it takes CAP_SYS_PTRACE';
 		return { denied: [...hidden, ...held.map(({ pid }) => pid)], why, isCertain: held.length > 0 };
 	}
-	const inodes = new Set(header.listeners.map(({ inode }) => inode));
 	const gone = new Set(
 		roster.children.flatMap(({ pid }) => (pid !== null && !held.some((each) => each.pid === pid) ? pid : [])),
 	);
-	const kin = { run: header.run, survivors: held, gone, listeners: inodes, environments: variables };
+	const kin = { run: header.run, survivors: held, gone, listeners: inodes, environments: variables, user };
 	const relatives = relativesOf(kin);
 	if (held.length === 0) return takeOrphaned(header, relatives, inodes);
 	let pipes: OpenPipe[] = [];
@@ -168,13 +170,18 @@ export function unknownText(pids: number[]): string {
 }
 
 /** Children that were about to be spawned are looked for among all processes; whoever is not found never was. */
-function withUnrecorded(roster: Roster, run: string, variables: ReadonlyMap<number, string[]>): Roster {
+function withUnrecorded(
+	roster: Roster,
+	run: string,
+	variables: ReadonlyMap<number, string[]>,
+	isTrusted: (pid: number) => boolean,
+): Roster {
 	const pipes = new Set(roster.children.map(({ pipe }) => pipe));
 	let rest = roster;
 	const born: RosterChild[] = [];
 	for (const child of roster.children) {
 		if (child.pid !== null) continue;
-		const found = findSpawned(run, child, pipes, variables);
+		const found = findSpawned(run, child, pipes, variables, isTrusted);
 		rest = withoutChildThatNeverWas(rest, child);
 		if (found) born.push({ ...child, ...found, phase: 'booting' });
 	}
@@ -192,6 +199,7 @@ function findSpawned(
 	{ child, since }: RosterChild,
 	known: Set<number | null>,
 	variables: ReadonlyMap<number, string[]>,
+	isTrusted: (pid: number) => boolean,
 ) {
 	const wanted = [`SOCKETMASTER_RUN=${run}`, `SOCKETMASTER_CHILD=${child}`];
 	const earliest = bootClock() - (Date.now() - since) - slack;
@@ -199,7 +207,7 @@ function findSpawned(
 		const stat = lookUp(pid);
 		if (stat?.group !== pid) continue;
 		const environment = variables.get(pid) ?? [];
-		if (!wanted.every((entry) => environment.includes(entry))) continue;
+		if (!wanted.every((entry) => environment.includes(entry)) || !isTrusted(pid)) continue;
 		// A child of the child may lead a group too.
 		if (variables.get(stat.parent)?.includes(`SOCKETMASTER_RUN=${run}`)) continue;
 		const pipe = Number(fileOf(pid, 1)?.match(/^pipe:\[(\d+)\]$/)?.[1] ?? 0);

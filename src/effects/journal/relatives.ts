@@ -7,12 +7,13 @@ import type { KeptWords } from '../children/words.ts';
 import { moveUp, reopenForReading } from '../os/descriptors.ts';
 import { constants } from '../os/libc.ts';
 import { takeFrom } from '../os/pidfd.ts';
-import { allPids, fdsAmong, filesOf, lookUp } from '../os/proc.ts';
+import { allPids, fdsAmong, fileOf, filesOf, lookUp, ownerOf } from '../os/proc.ts';
 import type { User } from '../os/user.ts';
+import { addressText, boundAddress } from '../sockets/address.ts';
 import { type Listener, takeListener } from '../sockets/listener.ts';
 import { isListening, typeOf } from '../sockets/socket.ts';
 import type { Header } from './lineShapes.ts';
-import { socketsIn } from './marks.ts';
+import { markIn, socketsIn } from './marks.ts';
 
 /** The number of no child. */
 export const nobody = 0;
@@ -34,25 +35,42 @@ export interface Kin {
 	listeners: ReadonlySet<number>;
 	/** The variables of all processes. */
 	environments: ReadonlyMap<number, string[]>;
+	/** Whose processes children are; null is ours. */
+	user: User | null;
 }
 
 /**
  * All of them that we may look at: the survivors and who is in their process groups, and others by their environment,
  * which a server that sets its process title may have written over.
  */
-export function relativesOf({ run, survivors, gone, listeners, environments }: Kin): Relative[] {
+export function relativesOf({ run, survivors, gone, listeners, environments, user }: Kin): Relative[] {
 	const leaders = new Map(survivors.map(({ pid, child }) => [pid, child]));
 	return allPids().flatMap((pid) => {
 		const { group = 0 } = lookUp(pid) ?? {};
 		const led = leaders.get(group);
 		if (led !== undefined) return [{ pid, child: led }];
 		const environment = environments.get(pid) ?? [];
-		if (environment.includes(`SOCKETMASTER_RUN=${run}`)) {
-			const child = environment.find((entry) => entry.startsWith('SOCKETMASTER_CHILD='))?.split('=')[1];
-			return [{ pid, child: /^\d+$/.test(child ?? '') ? Number(child) : nobody }];
-		}
+		const mark = markIn(environment);
+		if (mark?.run === run && isTrusted(pid, listeners, user)) return [{ pid, child: mark.child ?? nobody }];
 		return gone.has(group) && (fdsAmong(pid, listeners) ?? []).length > 0 ? [{ pid, child: nobody }] : [];
 	});
+}
+
+/**
+ * Whether the marks of a process are believed: anybody may read a run's name, and bear it. It is one of our user's, or of the
+ * children's, or holds a listener, which it was given.
+ */
+export function isTrusted(pid: number, listeners: ReadonlySet<number>, user: User | null): boolean {
+	const owner = ownerOf(pid);
+	return owner === process.geteuid?.() || owner === user?.uid || (fdsAmong(pid, listeners) ?? []).length > 0;
+}
+
+/** A duplicate of an fd of another process, if it is still what it was when it was looked at. @throws {SyscallError} */
+function takeFile(pid: number, fd: number, file: string): number | null {
+	const taken = takeFrom(pid, fd);
+	if (taken === null || fileOf('self', taken) === file) return taken;
+	closeSync(taken);
+	return null;
 }
 
 /**
@@ -75,12 +93,15 @@ export function takePipes(relatives: Relative[], children: RosterChild[]): OpenP
 		for (const { fd, file } of filesOf(pid)) {
 			const isIts = leader ? file === `pipe:[${leader.pipe}]` : isOutput(pid, fd, file);
 			if (!isIts || found.has(file)) continue;
-			const taken = takeFrom(pid, fd);
+			const taken = takeFile(pid, fd, file);
 			if (taken === null) continue;
-			const read = reopenForReading(taken);
-			closeSync(taken);
-			const generation = leader?.generation ?? 0;
-			found.set(file, { fd: read, child, pid: leader?.pid ?? pid, generation, unfinished: '' });
+			try {
+				const generation = leader?.generation ?? 0;
+				const read = reopenForReading(taken);
+				found.set(file, { fd: read, child, pid: leader?.pid ?? pid, generation, unfinished: '' });
+			} finally {
+				closeSync(taken);
+			}
 		}
 	}
 }
@@ -90,7 +111,7 @@ export function takeListening(wanted: Header['listeners'][number], relatives: Re
 	for (const { pid } of relatives) {
 		for (const { fd: number, file } of filesOf(pid)) {
 			if (file !== `socket:[${wanted.inode}]`) continue;
-			const taken = takeFrom(pid, number);
+			const taken = takeFile(pid, number, file);
 			if (taken === null) continue;
 			const fd = moveUp(taken);
 			const listener = takeListener(wanted.uri, fd, wanted.file);
@@ -113,14 +134,17 @@ export function takeWords(folder: string | null, relatives: Relative[], user: Us
 	const names = folder === null ? new Map<string, string>() : socketsIn([folder]);
 	for (const { pid, child } of names.size === 0 ? [] : relatives) {
 		for (const { fd: number, file } of filesOf(pid)) {
-			const name = basename(names.get(file) ?? '');
+			const path = names.get(file) ?? '';
+			const name = basename(path);
 			const isOwn = name.startsWith(`${child}-`) && !sockets.has(child);
 			const isAck = name.startsWith('einhorn-') && ack === null && user === null;
 			if (!isOwn && !isAck) continue;
-			const fd = takeFrom(pid, number);
+			const fd = takeFile(pid, number, file);
 			if (fd === null) continue;
-			if (isOwn && typeOf(fd) === constants.SOCK_DGRAM) sockets.set(child, fd);
-			else if (isAck && isListening(fd)) ack = fd;
+			// What /proc/net/unix tells may be part of another socket's name. Nobody else can bind one in our folder.
+			const isBoundThere = addressText(boundAddress(fd)) === path;
+			if (isBoundThere && isOwn && typeOf(fd) === constants.SOCK_DGRAM) sockets.set(child, fd);
+			else if (isBoundThere && isAck && isListening(fd)) ack = fd;
 			else closeSync(fd);
 		}
 	}

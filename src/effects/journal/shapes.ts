@@ -103,6 +103,7 @@ export const rosterSchema = () =>
 					directory: optional(nullable(string()), null),
 					unseen: optional(nullable(string()), null),
 					isRejected: boolean(),
+					isDismissed: optional(boolean(), false),
 					rejection: optional(nullable(object({ reason: string(), code: code() })), null),
 					wasForwarded: boolean(),
 					attempt: count(),

@@ -3,8 +3,13 @@
  * system that does not answer (a dead NFS). Nobody waits for it for ever, and it does not take all threads.
  */
 
+import { lstat } from 'node:fs/promises';
+
 /** The pool has four threads, and one is kept free. */
 const mostStuck = 3;
+
+/** How long the pool may take for work that nothing outside can hold up, on a machine that is busy, in milliseconds. */
+const longestAnswer = 5000;
 
 interface Kind {
 	/** How long it may take, in milliseconds. */
@@ -49,15 +54,18 @@ export async function inTime<T>(
 	let [isStuck, isDone] = [false, false];
 	let timer: NodeJS.Timeout | undefined;
 	const late = new Promise<'stuck'>((resolve) => {
-		timer = setTimeout(() => {
-			// Where this process was held up itself, what has come meanwhile is told after the timers.
-			setImmediate(() => {
-				if (isDone) return;
-				isStuck = true;
-				stuck.push(of);
-				resolve('stuck');
-			});
-		}, kind.longest);
+		// Where this process, or the pool, was held up itself, what was to come has the other half of its time then.
+		after(kind.longest / 2, () => {
+			const goOn = () => isStuck || after(kind.longest / 2, giveUp);
+			void poolAnswers().then(() => isDone || goOn());
+			timer = setTimeout(goOn, longestAnswer);
+		});
+
+		function giveUp() {
+			isStuck = true;
+			stuck.push(of);
+			resolve('stuck');
+		}
 	});
 	const working = work().finally(() => {
 		isDone = true;
@@ -66,10 +74,23 @@ export async function inTime<T>(
 	});
 	working.then((value) => isStuck && undo(value)).catch(() => {});
 	return Promise.race([working, late]);
+
+	/** What has come meanwhile is told after the timers. */
+	function after(millis: number, next: () => void) {
+		clearTimeout(timer);
+		timer = setTimeout(() => setImmediate(() => !isDone && next()), millis);
+	}
+}
+
+/** Work that nothing outside can hold up. */
+async function poolAnswers(): Promise<void> {
+	await lstat('/').catch(() => {});
 }
 
 /** Why what is to be started can't be. */
 export function lateText(what: string, late: Late): string {
 	if (late === 'stuck') return `${what}: its file system has not answered for ${start.longest / 1000} s`;
-	return `${what}: not looked at, as the file system of ${start.stuck.join(' and of ')} still does not answer`;
+	const processes = look.stuck.map((pid) => `process ${pid}`);
+	const names = [...start.stuck.map((path) => `the file system of ${path}`), ...processes];
+	return `${what}: not looked at, as ${names.join(' and ')} still does not answer`;
 }

@@ -1,5 +1,5 @@
 /** What /proc tells of processes. */
-import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { setTimeout } from 'node:timers/promises';
 import { bootClock } from './clock.ts';
@@ -303,5 +303,14 @@ export function hasCapability(number: number): boolean | null {
 		return mask === undefined ? null : (BigInt(`0x${mask}`) & (1n << BigInt(number))) !== 0n;
 	} catch {
 		return null;
+	}
+}
+
+/** The user of a process; undefined where that can't be seen. One that is not dumpable is root's. */
+export function ownerOf(pid: number): number | undefined {
+	try {
+		return statSync(`/proc/${pid}`).uid;
+	} catch {
+		return undefined;
 	}
 }

@@ -119,19 +119,19 @@ export function boundAddress(fd: number): BoundAddress {
 }
 
 /**
- * Whether a socket for the URI may be bound to an address, as `127.0.0.1:80` or a path. `tcp://:80` is bound to `[::]:80`, and to
- * `0.0.0.0:80` where there is no IPv6.
- * @param isChosen whether any port is meant, where the URI leaves it to the kernel (`:0`)
+ * Whether an address is among others, as text. @param isChosen whether any port is meant, where one of them leaves it to the
+ * kernel (port 0)
  */
-export function isAddressOf(uri: string, address: string, isChosen = false): boolean {
-	return addressesOf(uri).some((own) =>
+export function isAmong(addresses: BoundAddress[], text: string, isChosen = false): boolean {
+	return addresses.some((own) =>
 		own.family !== 'AF_UNIX' && own.port === 0
-			? isChosen && address.slice(0, address.lastIndexOf(':')) === own.host
-			: addressText(own) === address,
+			? isChosen && text.slice(0, text.lastIndexOf(':')) === own.host
+			: addressText(own) === text,
 	);
 }
 
-function addressesOf(uri: string): BoundAddress[] {
+/** What a socket for the URI may be bound to. `tcp://:80` is bound to `[::]:80`, and to `0.0.0.0:80` where there is no IPv6. Empty for what is no address. */
+export function addressesOf(uri: string): BoundAddress[] {
 	try {
 		const { scheme, host, path } = splitUri(uri);
 		if (scheme === 'unix') return [{ family: 'AF_UNIX', path: host + path }];

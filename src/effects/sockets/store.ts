@@ -5,7 +5,7 @@ import { sendDatagram } from '../os/message.ts';
 import { awaitHangUp } from '../os/poll.ts';
 import { fileOf } from '../os/proc.ts';
 import { passedSockets } from './activation.ts';
-import { isAddressOf } from './address.ts';
+import { addressesOf, isAmong } from './address.ts';
 import { type Listener, takeListener } from './listener.ts';
 import { isListening } from './socket.ts';
 
@@ -33,7 +33,7 @@ export function storedListeners(env: NodeJS.ProcessEnv) {
 
 	/** The one of that address; of a free port, which can have become any, the one of that place. */
 	function isMeant({ name, listener }: Stored, uri: string, index: number): boolean {
-		return isAddressOf(uri, listener.address, name === `${prefix}${index}`);
+		return isAmong(addressesOf(uri), listener.address, name === `${prefix}${index}`);
 	}
 
 	function take(uri: string, index: number): Listener | null {

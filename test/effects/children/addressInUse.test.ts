@@ -65,6 +65,13 @@ describe('the hint', () => {
 		['127.0.0.1:8080', 'bind() to 127.0.0.1:8080 failed (98: Address already in use)', true],
 		['127.0.0.1:8080', 'Error: listen EADDRINUSE: address already in use :::8080', true],
 		['127.0.0.1:8080', "[ERROR] Connection in use: ('127.0.0.1', 8080)", true],
+		['127.0.0.1:8080', 'Error: listen EADDRINUSE: address already in use ::1:8080', false],
+		['127.0.0.1:8080', 'Error: listen EADDRINUSE: address already in use fe80::1:8080', false],
+		['127.0.0.1:8080', 'bind: address already in use [::ffff:127.0.0.1]:8080', true],
+		['127.0.0.1:8080', 'after 8080 requests; address already in use 0.0.0.0:9000', false],
+		['127.0.0.1:8080', 'Error: listen EADDRINUSE: address already in use 127.0.0.1:8080', true],
+		['/run/app.sock', 'bind: address already in use: /run/app.sock2', false],
+		['/run/app.sock', 'bind() to unix:/run/app.sock failed (98: Address already in use)', true],
 		['[::1]:8080', 'bind() to [::1]:8080 failed (98: Address already in use)', true],
 		['[::]:8080', 'bind() to 127.0.0.1:8080 failed (98: Address already in use)', true],
 	])('of a server on %s where it says "%s" is given only where both can’t be bound: %s', (address, line, isGiven) => {

@@ -42,6 +42,10 @@ it.each(Object.keys(first.journal.facts))('%s of a journal of format 4 is taken'
 	expect(whyNarrower(first.journal.facts[type] as Description, schema as Description, type)).toBeNull();
 });
 
+it('no part of a handover is left out', () => {
+	expect(Object.keys(now.handover)).toEqual(expect.arrayContaining(Object.keys(first.handover)));
+});
+
 it.each(Object.keys(now.handover))('the part %s of a handover of format 5 is taken', (name) => {
 	const before = first.handover[name];
 	// What an earlier program does not hand over is missing.
@@ -78,6 +82,9 @@ describe('what is narrower', () => {
 		['null that is taken', object({ a: 'number' }), object({ a: { nullable: 'number' } }), null],
 		['one word fewer', { oneOf: ['a', 'b'] }, { oneOf: ['a'] }, 'x may no longer be "b"'],
 		['one word more', { oneOf: ['a'] }, { oneOf: ['a', 'b'] }, null],
+		['a bound', 'number', { checked: 'number', by: ['max_value:8'] }, 'x is asked for max_value:8'],
+		['a bound that is gone', { checked: 'number', by: ['integer'] }, 'number', null],
+		['an object that takes no more fields', object({}), 'strict_object', 'x was {"object":{}}, and is "strict_object"'],
 		['an item', { array: 'number' }, { array: object({}) }, 'x[] was "number", and is {"object":{}}'],
 	])('%s', (_, before, later, why) => {
 		expect(whyNarrower(before, later, 'x')).toBe(why);
