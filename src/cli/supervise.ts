@@ -32,6 +32,7 @@ import { handoverActor, nextProgram, replaceProgram } from '../effects/upgrade/r
 import type { Fact, Plan, Request } from '../machines/facts.ts';
 import { withoutUnfinished } from '../machines/leftovers.ts';
 import { settledBetween } from '../machines/receipts.ts';
+import { isOfCandidate } from '../machines/roster.ts';
 import { sentenceOf } from '../machines/sentences.ts';
 import { deliver, supervisorIn } from '../machines/world.ts';
 import { openDoors } from './doors.ts';
@@ -162,6 +163,11 @@ export function supervise({ options, plan, origin, inheritance, path, user, log,
 		recovered: origin.survivors,
 		known: (child) => journal.past().roster?.children.find((each) => each.child === child) ?? null,
 		plan: () => journal.past().roster?.plan ?? plan,
+		isFailing: (id) => {
+			const { roster } = journal.past();
+			const child = roster?.children.find((each) => each.child === id);
+			return roster !== null && child !== undefined && isOfCandidate(roster, child);
+		},
 		isGroup: options.group,
 	});
 	const replacement = { inheritance, outputs, sink, directory, isSettled: children.isSettled };

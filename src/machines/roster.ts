@@ -292,6 +292,11 @@ function dismissed(roster: Roster, generation: number): Roster {
 	return { ...roster, children };
 }
 
+/** Whether it is not up yet, and its generation is to replace another one: if it ends now, that generation fails. */
+export function isOfCandidate({ candidate, serving }: Roster, { generation, phase }: RosterChild): boolean {
+	return candidate === generation && serving !== 0 && (phase === 'booting' || phase === 'proving');
+}
+
 /** Whether it was not ready in time, or its generation was given up before it was up: then it is killed if it does not leave. */
 export function isNoGood({ isRejected, isDismissed }: Pick<RosterChild, 'isRejected' | 'isDismissed'>): boolean {
 	return isRejected || isDismissed;

@@ -1,7 +1,7 @@
 /** What the log says of a fact: a projection of facts, and of what was known before each. */
 import type { Fact, FactOf, Request } from './facts.ts';
 import { longestFarewell, patienceWith } from './patience.ts';
-import { isLeaving, isNoGood, isUnverified, type Roster, type RosterChild } from './roster.ts';
+import { isLeaving, isNoGood, isOfCandidate, isUnverified, type Roster, type RosterChild } from './roster.ts';
 import { isStoppedTooLong } from './verification.ts';
 
 export interface Sentence {
@@ -195,14 +195,16 @@ function whoIsLeft({ child: id, left, holders = [] }: FactOf<'child.exited'>, be
 	const wasTold = child !== undefined && isLeaving(child);
 	const isOne = left.length === 1;
 	const who = `; ${isOne ? 'process' : 'processes'} ${left.join(', ')} of it ${isOne ? 'lives' : 'live'} on`;
-	if (holders.length === 0) return who;
+	const signals = `sending SIG${before?.plan.drain}, and SIGKILL after ${longestFarewell / 1000} s`;
+	const isFailing = before !== null && child !== undefined && isOfCandidate(before, child);
+	if (holders.length === 0) return isFailing ? `${who}: ${signals}` : who;
 	const [it, holds] = holders.length === 1 ? ['it', 'holds'] : ['they', 'hold'];
 	const does = holders.every(({ fds }) => fds.length > 0) ? holds : 'may hold';
 	const those = holders.length === left.length ? it : holders.map(({ pid }) => pid).join(', ');
 	const what = `${who}, and ${those} ${does} its sockets`;
 	if (wasTold)
 		return `${what}: told to leave too; a start script has to exec the server, and the server to end its workers on SIG${before?.plan.drain} (-signal; docs/servers.md)`;
-	return `${what}: sending SIG${before?.plan.drain}, and SIGKILL after ${longestFarewell / 1000} s; a server has to stay in the foreground, and a start script to exec it (docs/servers.md)`;
+	return `${what}: ${signals}; a server has to stay in the foreground, and a start script to exec it (docs/servers.md)`;
 }
 
 const askers = { start: 'Start', SIGHUP: 'SIGHUP', rotate: 'A rotation request' };

@@ -72,6 +72,23 @@ it('a version that was given up leaves no process, whatever it ignores, also wit
 	expect((await program.ended).status).toBe(0);
 });
 
+it('a version that fails by its own end leaves no process either, whatever it ignores', async () => {
+	const own = site();
+	own.deploy('exec SERVER');
+	const program = own.start();
+	await program.logged(/^Generation 1 is up/);
+	own.deploy(
+		'(trap "" TERM; exec 3>&-; exec setsid sh -c "while :; do sleep 0.1; done") & echo "worker $!"\nsleep 0.1; exit 3',
+	);
+	const rotated = command(['rotate', `-control=${own.control}`]).done;
+	const worker = Number((await program.logged(/\] worker (\d+)$/))[1]);
+	await program.logged(/exit status 3; process(es)? .* of it lives? on: sending SIGTERM, and SIGKILL after 10 s$/);
+	expect((await rotated).status).toBe(1);
+	await until('the worker is gone', () => !isAlive(worker));
+	program.signal('SIGTERM');
+	expect((await program.ended).status).toBe(0);
+});
+
 describe('a start script without exec', () => {
 	it('has its server told to leave too: no answer is the old version’s, and a stop leaves nothing', async () => {
 		const own = site();

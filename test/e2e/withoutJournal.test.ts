@@ -17,6 +17,7 @@ import type { Readable } from 'node:stream';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { ask, command } from '../support/asking.ts';
 import { load } from '../support/load.ts';
+import { until } from '../support/proc.ts';
 import { environment, executable, fixture, freePort, isRoot, kill, run, scratch } from '../support/program.ts';
 
 interface SiteOptions {
@@ -470,4 +471,81 @@ it.runIf(isRoot)('nothing is made where a child says that its messages go', asyn
 	await next.logged(new RegExp(`took over ${child}, found by`));
 	await next.logged(/ is up .*; sending SIGHUP to /);
 	expect(readdirSync(evil)).toEqual([]);
+});
+
+it.each(['the same', 'another'])(
+	'an older copy of the journal takes no children of a supervisor that went on after a crash, with %s address',
+	async (which) => {
+		const own = await site();
+		const [child = 0] = await own.killed();
+		const copy = join(own.folder, 'copy');
+		writeFileSync(copy, readFileSync(own.journal), { mode: 0o600 });
+		const second = own.start(own.server);
+		await second.logged(/^Recovered from /);
+		const uri = which === 'the same' ? own.uri : `tcp://127.0.0.1:${await freePort()}`;
+		const third = run([`-listen=${uri}`, `-journal=${copy}`, ...own.server]);
+		expect((await third.ended).status).toBe(1);
+		expect(third.lines().at(-1)).toContain(`its supervisor ${second.pid} is still alive`);
+		expect(kill(child, 0)).toBe(true);
+		second.signal('SIGTERM');
+		expect((await second.ended).status).toBe(0);
+	},
+);
+
+it.runIf(isRoot)('children of another user are found where -user is not given any more', async () => {
+	const own = await site();
+	chmodSync(own.folder, 0o755);
+	const [child] = await own.killed(['-user=nobody', ...own.server]);
+	rmSync(own.journal);
+	const next = own.start(own.server);
+	await next.logged(new RegExp(`took over ${child}, found by`));
+	await next.logged(new RegExp(`is up .*; sending SIGHUP to ${child}$`));
+});
+
+it.runIf(isRoot)(
+	'a stranger that bears the marks of a child which was about to be spawned is not taken for it',
+	async () => {
+		const own = await site();
+		const first = own.start(own.server);
+		const [, child = ''] = await first.logged(/^Generation 1 is up \((\d+)\)/);
+		const lines = readFileSync(own.journal, 'utf8').split('\n');
+		const runOf = JSON.parse(lines[0] ?? '').run;
+		first.signal('SIGKILL');
+		await first.ended;
+		kill(Number(child), 'SIGKILL');
+		const cut = lines.findIndex((line) => line.includes('"child.spawning"'));
+		writeFileSync(own.journal, `${lines.slice(0, cut + 1).join('\n')}\n`);
+		const env = { ...process.env, SOCKETMASTER_RUN: runOf, SOCKETMASTER_CHILD: '1' };
+		const stranger = spawn('setpriv', ['--reuid=1', '--clear-groups', 'sleep', '1000'], { detached: true, env });
+		onTestFinished(() => void stranger.kill('SIGKILL'));
+		await once(stranger, 'spawn');
+		await until('it sleeps', () => readFileSync(`/proc/${stranger.pid}/comm`, 'utf8') === 'sleep\n');
+		const next = own.start(own.server);
+		await next.logged(/^Generation \d+ is up/);
+		expect(next.lines().join('\n')).not.toContain('took over');
+		next.signal('SIGTERM');
+		expect((await next.ended).status).toBe(0);
+		expect(kill(stranger.pid ?? 0, 0)).toBe(true);
+	},
+);
+
+it('a FIFO in the place of what was set aside does not hold up a start', async () => {
+	const own = await site();
+	execFileSync('mkfifo', [`${own.journal}.bad`]);
+	const program = own.start(own.server);
+	await program.logged(/^Generation 1 is up/);
+});
+
+it('a file that can’t be kept beside it is left as it is, and nothing is recorded', async () => {
+	const own = await site();
+	const [child] = await own.killed();
+	writeFileSync(own.journal, 'precious data\n');
+	mkdirSync(`${own.journal}.bad`);
+	const next = own.start(own.server);
+	await next.logged(new RegExp(`took over ${child}, found by`));
+	await next.logged(/it can't be kept in .*\.bad, and is left as it is: .*; nothing is recorded$/);
+	await next.logged(/ is up .*; sending SIGHUP to /);
+	expect(readFileSync(own.journal, 'utf8')).toBe('precious data\n');
+	next.signal('SIGTERM');
+	expect((await next.ended).status).toBe(0);
 });

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { Happening } from '../../src/machines/facts.ts';
+import type { Roster } from '../../src/machines/roster.ts';
 import { rosterChild, rosterOf, rotating, type Simulation, simulate } from '../support/simulation.ts';
 
 const kill = (child: number) => ({ type: 'timer.elapsed', child, timer: 'kill' }) as const;
@@ -192,6 +193,26 @@ describe('the proof of adoption', () => {
 		expect(simulation.wait(10_000).tell({ type: 'timer.elapsed', child: 2, timer: 'kill' }).decided()).toEqual([
 			'KILL to 2',
 		]);
+	});
+
+	it('kills a sibling that is not up either after ten seconds', () => {
+		const simulation = simulate().start({ size: 2 }).spawned(1).spawned(2).up(1).up(2);
+		simulation.signal('HUP').spawned(3).spawned(4).waited(3).tell(unproved(3));
+		expect(simulation.phases()).toMatchObject({ 3: 'draining', 4: 'draining' });
+		simulation.decided();
+		expect(simulation.wait(10_000).tell({ type: 'timer.elapsed', child: 4, timer: 'kill' }).decided()).toEqual([
+			'KILL to 4',
+		]);
+	});
+
+	it('ends with the same status with an upgrade in between as without', () => {
+		const ends = (isUpgraded: boolean) => {
+			const simulation = rotating().waited(2).tell(unproved(2));
+			const { roster } = simulation;
+			const next = isUpgraded ? simulate().recover(roster() as Roster) : simulation;
+			return next.signal('QUIT').exited(2).exited(1).status();
+		};
+		expect([ends(false), ends(true)]).toEqual([0, 0]);
 	});
 
 	it('does not limit how long one may drain that a stop has met in the look', () => {

@@ -76,12 +76,23 @@ export interface ChildrenOptions extends Omit<BirthsOptions, 'revive' | 'born'> 
 	/** A child as it is known; null when it is gone. */
 	known: (child: number) => RosterChild | null;
 	plan: () => Plan;
+	/** Whether a child is not up yet, and its end fails a rotation. */
+	isFailing: (child: number) => boolean;
 	/** Every signal goes to all of a child's process group. */
 	isGroup: boolean;
 }
 
 /** The children of one supervisor: the actor that makes them, and what becomes of them when they end. */
-export function childrenOf({ inheritance, recovered, lastWords, known, plan, isGroup, ...birth }: ChildrenOptions) {
+export function childrenOf({
+	inheritance,
+	recovered,
+	lastWords,
+	known,
+	plan,
+	isFailing,
+	isGroup,
+	...birth
+}: ChildrenOptions) {
 	const { admit, log, outputs, spec, words, listeners } = birth;
 	const survivors = inheritance.take(childrenPart) ?? recovered;
 	const living = new Map<number, Living>();
@@ -202,12 +213,13 @@ export function childrenOf({ inheritance, recovered, lastWords, known, plan, isG
 		return find(leader, { its, others, othersBegan, wasKilled, hasOurOrphans: isOwn });
 	}
 
-	/** Of one that was not told to leave those that hold a listener are told now, and not waited for. */
+	/** Of one that was not told to leave those that hold a listener are told now, and not waited for; of a version that fails, all. */
 	function awaitedFor({ child }: Living, others: Left): number[] {
 		const before = known(child);
 		const wasTold = before !== null && isLeaving(before);
 		const seen = others.holders.flatMap(({ pid, fds }) => (fds.length > 0 ? pid : []));
-		return wasTold ? awaitedOf(others, plan(), isNoGood(before)) : seen;
+		if (wasTold) return awaitedOf(others, plan(), isNoGood(before));
+		return isFailing(child) ? others.left : seen;
 	}
 
 	/** @returns those of them that were not held, and live */

@@ -1,4 +1,7 @@
 /** Work that others can hold up is waited for so long, and takes no more threads than it may. */
+import { pbkdf2 } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { promisify } from 'node:util';
 import { expect, it } from 'vitest';
 import { inTime, lateText, look, start } from '../../../src/effects/os/inTime.ts';
 
@@ -46,6 +49,13 @@ it('takes two threads of one kind and three in all, and no second one for the sa
 	expect([...look.stuck, ...start.stuck]).toEqual([]);
 });
 
+it('is given more time where the pool itself is busy', async () => {
+	// It has four threads; each of them has work for longer than a look may take.
+	const busy = Array.from({ length: 8 }, () => promisify(pbkdf2)('a', 'b', 600_000, 64, 'sha512'));
+	expect(await inTime('5', look, () => readFile('/proc/self/stat', 'utf8'))).toContain(String(process.pid));
+	await Promise.all(busy);
+});
+
 it('is told by its own name, or by those of what holds it up', () => {
 	start.stuck.push('-env /a');
 	expect(lateText('the directory /b', 'stuck')).toBe('the directory /b: its file system has not answered for 5 s');
@@ -53,4 +63,9 @@ it('is told by its own name, or by those of what holds it up', () => {
 		'the directory /b: not looked at, as the file system of -env /a still does not answer',
 	);
 	start.stuck.pop();
+	look.stuck.push('77');
+	expect(lateText('the directory /b', 'not begun')).toBe(
+		'the directory /b: not looked at, as process 77 still does not answer',
+	);
+	look.stuck.pop();
 });
