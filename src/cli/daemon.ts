@@ -23,7 +23,8 @@ import { inheritanceOf } from '../effects/upgrade/inheritance.ts';
 import type { Options } from './flags.ts';
 import { whatWasMeant } from './mistaken.ts';
 import { journalPath, type Origin, originOf } from './origin.ts';
-import { type Supervision, supervise } from './supervise.ts';
+import { supervise } from './supervise.ts';
+import type { Supervision } from './wire.ts';
 
 /** How long a log that nobody reads may hold up the end or an upgrade, in milliseconds. */
 const patience = 5000;

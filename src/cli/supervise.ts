@@ -1,220 +1,18 @@
-/** One supervisor in the real world: the statecharts, and all that acts for them. */
-import { share } from 'rxjs';
-import { createActor } from 'xstate';
-import { childrenOf } from '../effects/children/children.ts';
-import { generationEnvironments } from '../effects/children/environment.ts';
-import { inheritedVariables } from '../effects/children/inherited.ts';
-import { lastWordsOf } from '../effects/children/lastWords.ts';
-import { listenerCheckActor } from '../effects/children/listenerCheck.ts';
-import { orphanKeeper } from '../effects/children/orphans.ts';
-import { outputsOf } from '../effects/children/output.ts';
-import { directoryFor } from '../effects/children/startedFrom.ts';
-import { stillAccepting } from '../effects/children/stillAccepting.ts';
-import { childWords } from '../effects/children/words.ts';
-import { type Door, openDoor } from '../effects/door.ts';
-import { faultHandler, mayFail } from '../effects/fault.ts';
-import type { Log } from '../effects/log/log.ts';
-import { drainReminder } from '../effects/log/reminder.ts';
-import type { Sink } from '../effects/log/sink.ts';
-import { managerOf } from '../effects/manager.ts';
-import { commandLine } from '../effects/os/bytes.ts';
-import { adoptOrphans } from '../effects/os/kill.ts';
-import { processStart } from '../effects/os/proc.ts';
-import { signals, wasDebuggerClosed } from '../effects/os/signals.ts';
-import { logicalDirectory } from '../effects/os/spawn.ts';
-import { timerActor } from '../effects/os/timer.ts';
-import type { User } from '../effects/os/user.ts';
-import { exits } from '../effects/os/wait.ts';
-import { backlogKeeper } from '../effects/sockets/backlogs.ts';
-import type { Inheritance } from '../effects/upgrade/inheritance.ts';
-import { preflightActor } from '../effects/upgrade/preflight.ts';
-import { handoverActor, nextProgram, replaceProgram } from '../effects/upgrade/replacement.ts';
-import type { Fact, Plan, Request } from '../machines/facts.ts';
-import { withoutUnfinished } from '../machines/leftovers.ts';
-import { settledBetween } from '../machines/receipts.ts';
-import { isOfCandidate } from '../machines/roster.ts';
-import { sentenceOf } from '../machines/sentences.ts';
-import { deliver, supervisorIn } from '../machines/world.ts';
-import { openDoors } from './doors.ts';
-import type { Options } from './flags.ts';
-import { journalPath, type Origin, supervisorPart } from './origin.ts';
-import { version } from './version.ts';
+/** One supervisor, from its first fact to its end. */
 
-export interface Supervision {
-	options: Options;
-	plan: Plan;
-	origin: Origin;
-	inheritance: Inheritance;
-	path: string | Buffer;
-	user: User | null;
-	log: Log;
-	sink: Sink;
-}
+import type { Door } from '../effects/door.ts';
+import type { Log } from '../effects/log/log.ts';
+import { signals, wasDebuggerClosed } from '../effects/os/signals.ts';
+import type { Plan, Request } from '../machines/facts.ts';
+import { deliver } from '../machines/world.ts';
+import type { Origin } from './origin.ts';
+import { type Supervision, wire } from './wire.ts';
 
 /** @returns the exit status, when the last child is gone. @throws {StartError} before any child is started */
-export function supervise({ options, plan, origin, inheritance, path, user, log, sink }: Supervision): Promise<number> {
-	const { journal, listeners, run } = origin;
-	adoptOrphans();
-	const directory = logicalDirectory();
-	const command = [path, ...options.args].join(' ');
-	const lastWords = lastWordsOf(inheritance, (generation) => {
-		const { roster } = journal.past();
-		return roster?.candidate === generation || (roster?.serving === generation && !roster.isWhole);
-	});
-	const outputs = outputsOf({ sink, log, inheritance, lastWords });
-	const wordsOf = (child: number) => lastWords.of(child, outputs.unfinishedOf(child));
-	const reaped = exits().pipe(share());
-
-	/** What was asked for when the statecharts had failed: that is not what they failed on. */
-	const late: Request[] = [];
-	const accepting = stillAccepting(listeners.all);
-	const reminder = drainReminder({ log, roster: () => journal.past().roster, accepting });
-	const backlogs = backlogKeeper(listeners.all);
-	const orphans = orphanKeeper({ pids: origin.orphans, inheritance, log, drain: plan.drain });
-
-	/** The way of a fact out of the door: recorded, then told. */
-	function record(fact: Fact) {
-		const { roster: before, receipts } = journal.past();
-		journal.record(fact);
-		for (const each of settledBetween(receipts, journal.past().receipts)) lastWords.settle(each.generation);
-		if (fault.wasMet() && isRequest(fact)) late.push(requestOf(fact));
-		const sentence = sentenceOf(fact, before, command);
-		if (sentence) log.say(sentence.level, sentence.text);
-		manager.note(fact);
-		doors.control?.note(fact);
-		reminder.note(fact);
-		backlogs.note(fact);
-		orphans.note(fact);
-		if (fact.type === 'child.abandoned') children.abandon(fact.child);
-	}
-
-	const door = openDoor({
-		record,
-		deliver: (happening) => deliver(supervisor, happening),
-		rest: journal.rest,
-		after: origin.seq,
-	});
-	const phaseOf = (child: number) =>
-		journal.past().roster?.children.find((each) => each.child === child)?.phase ?? null;
-	const words = childWords({
-		admit: door.admit,
-		log,
-		run,
-		user,
-		isDurable: journal.isDurable,
-		isNeeded: plan.ready === 'notify',
-		inheritance,
-		kept: origin.words,
-		phaseOf,
-		childOf: (pid) => journal.past().roster?.children.find((each) => each.pid === pid)?.child ?? null,
-	});
-	const file = journalPath(options);
-	const doors = openDoors({
-		options,
-		origin,
-		inheritance,
-		log,
-		subject: {
-			admit: door.admit,
-			isFaulty: () => fault.wasMet(),
-			logCounts: sink.counts,
-			run,
-			version,
-			since: processStart(),
-			listeners: listeners.all,
-			seq: door.last,
-			past: journal.past,
-			journal: file === null ? null : { path: file, size: journal.size },
-			notesOf: words.notesOf,
-			accepting,
-		},
-	});
-	const manager = managerOf({ env: process.env, past: journal.past, inheritance });
-	const environment = generationEnvironments({
-		path: options.env,
-		inheritance,
-		log,
-		isThere: (generation) => {
-			const { children = [], respawns = [] } = journal.past().roster ?? {};
-			return [...children, ...respawns].some((each) => each.generation === generation);
-		},
-	});
-	const childDirectory = directoryFor(options.chdir, directory);
-	const inherited = { ...inheritedVariables(user), ...(options.chdir === '' ? {} : { PWD: childDirectory }) };
-	const children = childrenOf({
-		admit: door.admit,
-		log,
-		outputs,
-		lastWords,
-		spec: {
-			path,
-			args: options.args.length > 0 ? commandLine().slice(-options.args.length) : [],
-			env: async (generation) => ({ ...inherited, ...(await environment(generation)) }),
-			directory: childDirectory,
-			isDirectoryAsked: options.chdir !== '',
-			run,
-			isSystemd: options.systemd,
-		},
-		words,
-		listeners: listeners.all,
-		user,
-		isDurable: journal.isDurable,
-		inheritance,
-		recovered: origin.survivors,
-		known: (child) => journal.past().roster?.children.find((each) => each.child === child) ?? null,
-		plan: () => journal.past().roster?.plan ?? plan,
-		isFailing: (id) => {
-			const { roster } = journal.past();
-			const child = roster?.children.find((each) => each.child === id);
-			return roster !== null && child !== undefined && isOfCandidate(roster, child);
-		},
-		isGroup: options.group,
-	});
-	const replacement = { inheritance, outputs, sink, directory, isSettled: children.isSettled };
-	const fault = faultHandler({ log, sink, replace: () => replaceProgram(replacement) });
+export function supervise(supervision: Supervision): Promise<number> {
+	const { plan, origin, log } = supervision;
+	const { supervisor, door, children, outputs, words, orphans, doors, manager, fault, reaped } = wire(supervision);
 	for (const event of ['uncaughtException', 'unhandledRejection']) process.on(event, fault.meet);
-	inheritance.leave(supervisorPart, () => {
-		const { roster, ...rest } = journal.past();
-		const left = roster && fault.wasMet() ? withoutUnfinished(roster) : roster;
-		return {
-			state: { run, seq: door.last(), roster: left, ...rest, late },
-			fds: [],
-		};
-	});
-	const supervisor = createActor(
-		supervisorIn({
-			decide: (decision) => {
-				mayFail(decision.type);
-				door.decide(decision);
-			},
-			process: children.actor,
-			timer: timerActor({
-				admit: door.admit,
-				endOf: children.endOf,
-				stoppedPid: children.stoppedPid,
-				hearNow: words.hearNow,
-				// With a wait the deadline is no failure.
-				wordsOf: plan.ready === 'wait' ? () => ({}) : (child) => ({ ...wordsOf(child), ...words.ignoredOf(child) }),
-			}),
-			proof: listenerCheckActor({
-				admit: door.admit,
-				listeners: listeners.all,
-				verify: plan.verify,
-				run,
-				pidOf: children.pidOf,
-				phaseOf,
-				hearNow: words.hearNow,
-				wordsOf,
-			}),
-			preflight: preflightActor({
-				admit: door.admit,
-				exits: reaped,
-				inheritance,
-				program: () => nextProgram(directory),
-			}),
-			handover: handoverActor(door.admit, replacement),
-		}),
-	);
 
 	return new Promise((resolve) => {
 		// Signal handlers do not keep Node's event loop alive, and a child may close its output long before it ends.
@@ -228,12 +26,13 @@ export function supervise({ options, plan, origin, inheritance, path, user, log,
 				words.close();
 				doors.close();
 				manager.close();
-				if (journal.isDurable) outputs.abandon();
+				if (origin.journal.isDurable) outputs.abandon();
 				resolve(supervisor.getSnapshot().output?.status ?? 1);
 			},
 			error: fault.meet,
 		});
 		supervisor.start();
+		door.connect((happening) => deliver(supervisor, happening));
 		for (const pipe of origin.pipes) outputs.open(pipe);
 		begin(origin, plan, log, door);
 		// Only now, so that children which ended in between are known by their names.
@@ -256,17 +55,6 @@ function begin({ by, roster, signals, replacedFor }: Origin, plan: Plan, log: Lo
 		admit({ type: 'rotate.requested' });
 	}
 	for (const signal of signals) admit(signal);
-}
-
-/** A request that the statecharts answer, and the roster keeps until they have. */
-function isRequest(fact: Fact): fact is Fact & Request {
-	return /^(signal\.(HUP|TERM|INT|QUIT)|(rotate|stop)\.requested)$/.test(fact.type);
-}
-
-function requestOf(fact: Fact & Request): Request {
-	return fact.type === 'stop.requested' && fact.kill !== undefined
-		? { type: fact.type, kill: fact.kill }
-		: { type: fact.type };
 }
 
 /** A start is a wish to serve: a stop that was asked for and not begun is not begun then. */

@@ -38,7 +38,6 @@ export function modelWorld(plan: Plan, canSpawn: () => boolean, lacksSockets: ()
 			processes.get(fact.child)?.signals.push(fact);
 			told.push(fact);
 		},
-		deliver: (happening) => deliver(actor, happening),
 		now: () => now,
 	});
 	const actor = createActor(
@@ -90,6 +89,7 @@ export function modelWorld(plan: Plan, canSpawn: () => boolean, lacksSockets: ()
 			handover: fromCallback(() => {}),
 		}),
 	);
+	door.connect((happening) => deliver(actor, happening));
 	actor.start();
 
 	const admit = (happening: Happening) => {

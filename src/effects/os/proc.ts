@@ -176,15 +176,18 @@ export async function environmentOf(pid: number): Promise<string[] | null> {
  */
 async function lookAtEnvironment(pid: number): Promise<string[] | 'denied' | Late> {
 	if (!isOwnProc()) return 'denied';
+	let isEmpty = false;
 	try {
 		for (const end = bootClock() + longestExec; bootClock() < end; await setTimeout(execPause)) {
 			// One that hangs would keep a thread of the pool.
 			if (lookUp(pid)?.isBlocked) continue;
 			const text = await inTime(String(pid), look, () => readFile(`/proc/${pid}/environ`, 'latin1'));
 			if (isLate(text)) return text;
-			if (text !== '' || hasNoVariables(pid)) return text.split('\0');
+			if (text !== '' || isEnding(pid)) return text.split('\0');
+			// It may have none, or be about to have them.
+			isEmpty = hasNoVariables(pid);
 		}
-		return 'stuck';
+		return isEmpty ? [] : 'stuck';
 	} catch (error) {
 		return isMissing(error) || isEnding(pid) ? [] : 'denied';
 	}
@@ -216,14 +219,17 @@ export async function environments(): Promise<Environments> {
 	return { variables, late };
 }
 
-/** Whether it has none at all: in the middle of an execve they are not in their place yet (proc(5), stat, fields 50 and 51). */
+/**
+ * Whether it has none: their place is known, and empty (proc(5), stat, fields 50 and 51). At the end of an execve that is so for a
+ * moment, too, before the kernel has counted them.
+ */
 function hasNoVariables(pid: number): boolean {
 	const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
 	const [start, end] = stat
 		.slice(stat.lastIndexOf(')') + 2)
 		.split(' ')
 		.slice(47, 49);
-	return (start !== '0' && start === end) || isEnding(pid);
+	return start !== '0' && start === end;
 }
 
 /** What each of its fds is, as `socket:[123]`. It may be opening and closing others meanwhile. */
