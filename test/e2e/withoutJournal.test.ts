@@ -549,3 +549,67 @@ it('a file that can’t be kept beside it is left as it is, and nothing is recor
 	next.signal('SIGTERM');
 	expect((await next.ended).status).toBe(0);
 });
+
+describe('a child that looks like a supervisor is none, and is recovered', () => {
+	const recovers = async (more: string[]) => {
+		const own = await site({ flags: ['-ready=wait', '-verify=hold', '-start=100', '-signal=TERM'] });
+		const [child] = await own.killed(more);
+		const next = own.start(more);
+		await next.logged(new RegExp(`^Recovered from .*: took over ${child}$`));
+		next.signal('SIGTERM');
+		expect((await next.ended).status).toBe(0);
+	};
+
+	it('as it holds its socket above fd 63', async () => {
+		const moved = 'import os, signal; os.dup2(3, 64); os.close(3); print("moved", flush=True); signal.pause()';
+		await recovers(['-command=python3', '--', '-c', moved]);
+	});
+
+	it('as it is a socketmaster itself', async () => {
+		await recovers([`-command=${executable}`, '--', '-listen=fd://3', `-command=${fixture('server.mjs')}`]);
+	});
+});
+
+it('a copy of the journal from before a rotation takes no children of a supervisor that lives, on another address', async () => {
+	const own = await site();
+	const [first = 0] = await own.killed();
+	const copy = join(own.folder, 'copy');
+	writeFileSync(copy, readFileSync(own.journal), { mode: 0o600 });
+	const second = own.start(own.server);
+	await second.logged(/^Recovered from /);
+	second.signal('SIGHUP');
+	const [, child = ''] = await second.logged(/^Generation 2 is up \((\d+)\)/);
+	await second.logged(new RegExp(`^${first} exit status unknown$`));
+	const third = run([`-listen=tcp://127.0.0.1:${await freePort()}`, `-journal=${copy}`, ...own.server]);
+	expect((await third.ended).status).toBe(1);
+	expect(third.lines().at(-1)).toContain(`its supervisor ${second.pid} is still alive`);
+	expect(kill(Number(child), 0)).toBe(true);
+	second.signal('SIGTERM');
+	expect((await second.ended).status).toBe(0);
+});
+
+it('two supervisors that were given one socket are started again each for itself', async () => {
+	const own = await site();
+	const holder = `
+import os, socket, subprocess, sys
+s = socket.create_server(("127.0.0.1", 0)); os.dup2(s.fileno(), 3); os.set_inheritable(3, True)
+for name in sys.argv[2:]:
+    subprocess.Popen([sys.argv[1], "-listen=fd://3", "-journal=" + name, "-ready=accept", "-command=${fixture('server.mjs')}"], pass_fds=[3])
+sys.stdin.read()
+`;
+	const [one, two] = [join(own.folder, 'one'), join(own.folder, 'two')];
+	const program = run(['-c', holder, executable, one, two], { command: 'python3', stdio: ['pipe', 'pipe', 'pipe'] });
+	await program.logged(/^Generation 1 is up/, 2);
+	const pidOf = (path: string) => Number(/"pid":(\d+)/.exec(readFileSync(path, 'utf8'))?.[1]);
+	const [a, b] = [pidOf(one), pidOf(two)];
+	onTestFinished(() => void kill(b, 'SIGTERM'));
+	kill(a, 'SIGTERM');
+	await until('it has ended', () => !kill(a, 0) || /^State:\s+Z/m.test(readFileSync(`/proc/${a}/status`, 'utf8')));
+	const again = run(['-c', holder.replace('sys.argv[2:]', 'sys.argv[2:3]'), executable, one], {
+		command: 'python3',
+		stdio: ['pipe', 'pipe', 'pipe'],
+	});
+	await again.logged(/^Generation 1 is up/);
+	expect(again.lines().join('\n')).not.toContain('still alive');
+	kill(pidOf(one), 'SIGTERM');
+});

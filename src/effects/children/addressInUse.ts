@@ -4,7 +4,8 @@ import type { Listener } from '../sockets/listener.ts';
 import { describePlace } from './announcement.ts';
 
 /** In the words of Node, libc, Python, gunicorn, Java, nginx and others. */
-const inUse = /EADDRINUSE|address (is )?already in use|\[Errno 98\]|connection in use|\(98: |os error 98/i;
+const inUse =
+	/EADDRINUSE|(address|port \d+) ((is|was) )?already in use|\[Errno 98\]|connection in use|\(98: |os error 98/i;
 
 /** What names a port or a path. */
 const isAddress = /(:|port\D{0,3}|', )\d{2,5}\b|unix:|\.sock/i;

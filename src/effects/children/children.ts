@@ -40,15 +40,19 @@ interface Living {
 	told: string | null;
 	/** Processes that are its for certain, by their start times: they say so no more when it has ended. */
 	its: Map<number, number>;
+	/** Its end failed a rotation: all that it has left behind are told, and killed. */
+	hasFailed: boolean;
 	/** Nobody waits for those that it has left behind: until when they may live, in milliseconds since boot; null otherwise. */
 	abandonedUntil: number | null;
 }
 
 /** What nothing is known of yet. */
-const newcomer = () => ({ group: null, told: null, abandonedUntil: null, its: new Map() }) satisfies Partial<Living>;
+const newcomer = () =>
+	({ group: null, told: null, hasFailed: false, abandonedUntil: null, its: new Map() }) satisfies Partial<Living>;
 
 /** A process that an earlier program started. */
-export interface Survivor extends Omit<Living, 'output' | 'group' | 'its'> {
+export interface Survivor extends Omit<Living, 'output' | 'group' | 'its' | 'hasFailed'> {
+	hasFailed?: boolean;
 	/** Pid and pidfd of each. */
 	group: [number, number][] | null;
 }
@@ -63,6 +67,7 @@ export const childrenPart = part('children', () =>
 			wasKilled: boolean(),
 			group: nullable(array(tuple([number(), number()]))),
 			told: optional(nullable(string()), null),
+			hasFailed: optional(boolean(), false),
 			abandonedUntil: optional(nullable(number()), null),
 		}),
 	),
@@ -171,6 +176,7 @@ export function childrenOf({
 
 	function tellEnd(exit: Exit, gone: Living, others: Left) {
 		const { left, holders } = others;
+		gone.hasFailed = isFailing(gone.child);
 		gone.output?.finish(left.length > 0);
 		// Held before it is told: what follows may be a signal to them.
 		const group = new Map<number, number>();
@@ -214,12 +220,12 @@ export function childrenOf({
 	}
 
 	/** Of one that was not told to leave those that hold a listener are told now, and not waited for; of a version that fails, all. */
-	function awaitedFor({ child }: Living, others: Left): number[] {
+	function awaitedFor({ child, hasFailed }: Living, others: Left): number[] {
 		const before = known(child);
 		const wasTold = before !== null && isLeaving(before);
 		const seen = others.holders.flatMap(({ pid, fds }) => (fds.length > 0 ? pid : []));
 		if (wasTold) return awaitedOf(others, plan(), isNoGood(before));
-		return isFailing(child) ? others.left : seen;
+		return hasFailed ? others.left : seen;
 	}
 
 	/** @returns those of them that were not held, and live */

@@ -9,12 +9,13 @@ import { bootId } from '../os/identity.ts';
 import { allPids, environmentOf, environments, fdsAmong, fileOf, lookUp, ownerOf, tick } from '../os/proc.ts';
 import { ancestorsOf } from '../os/processTree.ts';
 import type { User } from '../os/user.ts';
-import { addressesOf, type BoundAddress, isAmong } from '../sockets/address.ts';
+import { withoutName } from '../sockets/activation.ts';
+import { addressesOf, type BoundAddress, boundAddress, isAmong } from '../sockets/address.ts';
 import { type Listening, listeningTcp, listeningUnix } from '../sockets/diag.ts';
 import { madeFileOf } from '../sockets/unix.ts';
 import type { Header } from './lineShapes.ts';
 import { markIn, socketMarks } from './marks.ts';
-import { isOutput } from './relatives.ts';
+import { outputOf } from './relatives.ts';
 import { isManager, isSupervisors, refuseSupervised } from './supervisors.ts';
 import { nothingTold, type Told, toldBy } from './told.ts';
 
@@ -59,7 +60,7 @@ async function childrenOfRun(
 	bound: Listening[],
 	{ uris, plan, user }: Search,
 ): Promise<Marked | null> {
-	const addresses = uris.map(addressesOf);
+	const addresses = uris.map(addressesFor);
 	const wanted = [...bound, ...told.listeners].filter(({ address }) =>
 		addresses.some((own) => isAmong(own, address, true)),
 	);
@@ -82,7 +83,7 @@ async function childrenOfRun(
 	// Each generation has a child at least: their numbers are not used again, whatever they were.
 	const lastGeneration = Math.max(1, told.lastGeneration || lastChild);
 	const children = leaders.map((leader, index) => childOf(leader, lastGeneration, index));
-	refuseSupervised(inodes, children);
+	await refuseSupervised(inodes, children);
 	const served = { serving: lastGeneration, isWhole: true, lastGeneration, lastSize: children.length, lastChild };
 	return { header, roster: { ...freshRoster(plan), ...served, children }, seq: told.seq };
 }
@@ -121,7 +122,7 @@ async function runOfAny({ children }: Told): Promise<string | null> {
 
 /** The run of the processes that hold a wanted address; null where others hold it too, or have made it, or it can't be seen. */
 async function runOfHolders(listening: Listening[], { uris, user }: Search): Promise<string | null> {
-	const addresses = uris.flatMap(addressesOf);
+	const addresses = uris.flatMap(addressesFor);
 	const isWanted = ({ address }: Listening) => isAmong(addresses, address);
 	const inodes = new Set(listening.filter(isWanted).map(({ inode }) => inode));
 	if (inodes.size === 0) return null;
@@ -130,7 +131,7 @@ async function runOfHolders(listening: Listening[], { uris, user }: Search): Pro
 	for (const pid of allPids()) {
 		const fds = fdsAmong(pid, inodes) ?? [];
 		const [fd] = fds;
-		if (fd === undefined || isManager(pid)) continue;
+		if (fd === undefined || pid === process.pid || isManager(pid)) continue;
 		const mark =
 			isOfOurs(pid, fd) && !isSupervisors(fds) ? (markIn((await environmentOf(pid)) ?? []) ?? markBySocket(pid)) : null;
 		runs.add(mark?.run ?? null);
@@ -196,6 +197,16 @@ function listenerAt(addresses: BoundAddress[], index: number, family: Process[],
 	return null;
 }
 
+/** What a URI means; of one that names an inherited socket, what that is bound to. */
+function addressesFor(uri: string): BoundAddress[] {
+	try {
+		const [, fd] = /^fd:\/*(\d+)/i.exec(withoutName(uri, process.env)) ?? [];
+		return fd === undefined ? addressesOf(uri) : [boundAddress(Number(fd))];
+	} catch {
+		return [];
+	}
+}
+
 /** Whether our user has made a socket that a process holds. */
 function isOfOurs(pid: number, fd: number): boolean {
 	try {
@@ -206,14 +217,11 @@ function isOfOurs(pid: number, fd: number): boolean {
 }
 
 function childOf({ pid, child, startTime }: Leader, generation: number, index: number): RosterChild {
-	const output = [1, 2]
-		.map((fd) => ({ fd, file: fileOf(pid, fd) ?? '' }))
-		.find(({ fd, file }) => isOutput(pid, fd, file));
 	return {
 		...newChild({ child, generation, index, at: Date.now() }),
 		pid,
 		startTime,
-		pipe: output ? Number(/\d+/.exec(output.file)?.[0]) : null,
+		pipe: outputOf({ pid }).pipe,
 		phase: 'serving',
 		clock: bootClock(),
 		born: startTime * tick,

@@ -17,7 +17,16 @@ import type { Listener } from '../sockets/listener.ts';
 import { type Header, pastOf } from './lineShapes.ts';
 import type { JournalContent } from './lines.ts';
 import { markIn } from './marks.ts';
-import { isTrusted, nobody, type Relative, relativesOf, takeListening, takePipes, takeWords } from './relatives.ts';
+import {
+	isTrusted,
+	nobody,
+	outputOf,
+	type Relative,
+	relativesOf,
+	takeListening,
+	takePipes,
+	takeWords,
+} from './relatives.ts';
 import { refuseSupervised } from './supervisors.ts';
 
 /** What the journal's facts amount to, and the number of the last one. */
@@ -94,7 +103,6 @@ export async function recover(
 	if (unrecorded.length > 0 && !isAll) return { unrecorded };
 	const inodes = new Set(header.listeners.map(({ inode }) => inode));
 	const roster = withUnrecorded(folded, header.run, variables, (pid) => isTrusted(pid, inodes, user));
-	refuseSupervised(inodes, roster.children);
 	const hidden: number[] = [];
 	const held: (RosterChild & { pid: number; pidfd: number })[] = [];
 	for (const child of roster.children) {
@@ -114,6 +122,12 @@ export async function recover(
 	);
 	const kin = { run: header.run, survivors: held, gone, listeners: inodes, environments: variables, user };
 	const relatives = relativesOf(kin);
+	try {
+		await refuseSupervised(inodes, [...roster.children, ...relatives.map(outputOf)]);
+	} catch (error) {
+		for (const { pidfd } of held) closeSync(pidfd);
+		throw error;
+	}
 	if (held.length === 0) return takeOrphaned(header, relatives, inodes);
 	let pipes: OpenPipe[] = [];
 	try {

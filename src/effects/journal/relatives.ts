@@ -151,6 +151,14 @@ export function takeWords(folder: string | null, relatives: Relative[], user: Us
 	return { ack, sockets: [...sockets].map(([child, fd]) => ({ child, fd })) };
 }
 
+/** The pipe that a process prints to, by its inode; null where it has none that a child is given. */
+export function outputOf({ pid }: Pick<Relative, 'pid'>): { pid: number; pipe: number | null } {
+	const file = [1, 2]
+		.map((fd) => ({ fd, file: fileOf(pid, fd) ?? '' }))
+		.find(({ fd, file }) => isOutput(pid, fd, file));
+	return { pid, pipe: file ? Number(/\d+/.exec(file.file)?.[0]) : null };
+}
+
 /** Whether an fd is what a child was given to print to: a pipe of which it holds both ends. */
 export function isOutput(pid: number, fd: number, file: string): boolean {
 	const O_RDWR = 2;

@@ -20,13 +20,17 @@ interface Kind {
 	isOnce: boolean;
 	/** What has not come back. */
 	stuck: string[];
+	/** What is under way, and is not stuck yet. */
+	running: number;
+	/** Who waits until less is under way: if all of it hung, it would take no more threads than it may. */
+	waiting: (() => void)[];
 }
 
 /** A look at a process: what that holds up is no other process's matter. */
-export const look: Kind = { longest: 250, mostStuck: 2, isOnce: true, stuck: [] };
+export const look: Kind = { longest: 250, mostStuck: 2, isOnce: true, stuck: [], running: 0, waiting: [] };
 
 /** What is read before a child is started: a path may lead elsewhere the next time. */
-export const start: Kind = { longest: 5000, mostStuck: 2, isOnce: false, stuck: [] };
+export const start: Kind = { longest: 5000, mostStuck: 2, isOnce: false, stuck: [], running: 0, waiting: [] };
 
 /** Work that has not come back in time; or that was not begun, as too much of its kind has not come back. */
 export type Late = 'stuck' | 'not begun';
@@ -48,9 +52,14 @@ export async function inTime<T>(
 	undo: (value: T) => void = () => {},
 ): Promise<T | Late> {
 	const { stuck } = kind;
-	const isFull = stuck.length >= kind.mostStuck || look.stuck.length + start.stuck.length >= mostStuck;
-	if (stuck.includes(of) && (isFull || kind.isOnce)) return 'stuck';
-	if (isFull) return 'not begun';
+	for (;;) {
+		const isFull = stuck.length >= kind.mostStuck || look.stuck.length + start.stuck.length >= mostStuck;
+		if (stuck.includes(of) && (isFull || kind.isOnce)) return 'stuck';
+		if (isFull) return 'not begun';
+		if (stuck.length + kind.running < kind.mostStuck) break;
+		await new Promise<void>((resolve) => kind.waiting.push(resolve));
+	}
+	kind.running += 1;
 	let [isStuck, isDone] = [false, false];
 	let timer: NodeJS.Timeout | undefined;
 	const late = new Promise<'stuck'>((resolve) => {
@@ -62,7 +71,9 @@ export async function inTime<T>(
 		});
 
 		function giveUp() {
+			if (isStuck) return;
 			isStuck = true;
+			release(kind);
 			stuck.push(of);
 			resolve('stuck');
 		}
@@ -71,6 +82,7 @@ export async function inTime<T>(
 		isDone = true;
 		clearTimeout(timer);
 		if (isStuck) stuck.splice(stuck.indexOf(of), 1);
+		else release(kind);
 	});
 	working.then((value) => isStuck && undo(value)).catch(() => {});
 	return Promise.race([working, late]);
@@ -80,6 +92,12 @@ export async function inTime<T>(
 		clearTimeout(timer);
 		timer = setTimeout(() => setImmediate(() => !isDone && next()), millis);
 	}
+}
+
+/** Whoever waits looks again. */
+function release(kind: Kind) {
+	kind.running -= 1;
+	for (const next of kind.waiting.splice(0)) next();
 }
 
 /** Work that nothing outside can hold up. */

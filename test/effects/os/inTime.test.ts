@@ -49,6 +49,22 @@ it('takes two threads of one kind and three in all, and no second one for the sa
 	expect([...look.stuck, ...start.stuck]).toEqual([]);
 });
 
+it('takes no more threads than it may where all of it hangs at once', async () => {
+	const all = Array.from({ length: 6 }, () => held(7));
+	const begun = new Set<number>();
+	const results = all.map(({ work }, place) =>
+		inTime(`p${place}`, look, () => {
+			begun.add(place);
+			return work();
+		}),
+	);
+	expect(await Promise.all(results)).toEqual(['stuck', 'stuck', ...Array(4).fill('not begun')]);
+	expect([...begun]).toEqual([0, 1]);
+	for (const { release } of all) release();
+	await new Promise(setImmediate);
+	expect({ stuck: look.stuck, running: look.running }).toEqual({ stuck: [], running: 0 });
+});
+
 it('is given more time where the pool itself is busy', async () => {
 	// It has four threads; each of them has work for longer than a look may take.
 	const busy = Array.from({ length: 8 }, () => promisify(pbkdf2)('a', 'b', 600_000, 64, 'sha512'));
