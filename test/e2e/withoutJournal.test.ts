@@ -611,5 +611,4 @@ sys.stdin.read()
 	});
 	await again.logged(/^Generation 1 is up/);
 	expect(again.lines().join('\n')).not.toContain('still alive');
-	kill(pidOf(one), 'SIGTERM');
 });

@@ -44,30 +44,35 @@ export interface Marked {
  * @throws {Error} when their supervisor is alive
  */
 export async function findByMarks(search: Search): Promise<Marked | null> {
-	const listening = await allListening();
+	const addresses = search.uris.map(addressesFor);
+	const isWanted = ({ address }: Listening) => addresses.some((own) => isAmong(own, address, true));
+	const bound = (await allListening())?.filter(isWanted) ?? null;
+	// Mostly nothing listens there: then no process is looked at.
+	if (bound?.length === 0) return null;
 	for (const told of search.files.map(toldBy)) {
 		const run = told.run ?? (await runOfAny(told));
-		const found = run === null ? null : await childrenOfRun(run, told, listening, search);
+		// What the kernel does not tell the file may.
+		const wanted = bound ?? told.listeners.filter(isWanted);
+		const found = run === null ? null : await childrenOfRun(run, told, { wanted, addresses }, search);
 		if (found !== null) return found;
 	}
-	const run = await runOfHolders(listening, search);
-	return run === null ? null : childrenOfRun(run, nothingTold(), listening, search);
+	const run = await runOfHolders(bound ?? [], addresses, search.user);
+	return run === null ? null : childrenOfRun(run, nothingTold(), { wanted: bound ?? [], addresses }, search);
+}
+
+interface Wanted {
+	/** Sockets that listen where the URIs say. */
+	wanted: Listening[];
+	/** What each URI means. */
+	addresses: BoundAddress[][];
 }
 
 async function childrenOfRun(
 	run: string,
 	told: Told,
-	bound: Listening[],
+	{ wanted, addresses }: Wanted,
 	{ uris, plan, user }: Search,
 ): Promise<Marked | null> {
-	const addresses = uris.map(addressesFor);
-	const wanted = [...bound, ...told.listeners].filter(({ address }) =>
-		addresses.some((own) => isAmong(own, address, true)),
-	);
-	const { supervisor } = told;
-	const last = supervisor && lookUp(supervisor.pid);
-	if (supervisor && last?.isAlive && last.startTime === supervisor.startTime)
-		throw new Error(`its supervisor ${supervisor.pid} is still alive`);
 	const family = await familyOf(run, told, wanted, user);
 	const listeners = uris.flatMap((uri, index) => {
 		const found = listenerAt(addresses[index] ?? [], index, family, wanted);
@@ -76,6 +81,10 @@ async function childrenOfRun(
 	const inodes = new Set(listeners.map(({ inode }) => inode));
 	const holders = family.filter(({ pid }) => (fdsAmong(pid, inodes) ?? []).length > 0);
 	if (holders.length === 0) return null;
+	const { supervisor } = told;
+	const last = supervisor && lookUp(supervisor.pid);
+	if (supervisor && last?.isAlive && last.startTime === supervisor.startTime)
+		throw new Error(`its supervisor ${supervisor.pid} is still alive`);
 	const words = ownWordFolders(user).find((folder) => runOf(folder) === run) ?? null;
 	const header = { journal: 0, program: '', boot: bootId(), run, pid: 0, startTime: 0, args: [], listeners, words };
 	const leaders = leadersOf(family, holders);
@@ -100,14 +109,15 @@ interface Leader {
 	startTime: number;
 }
 
-async function allListening(): Promise<Listening[]> {
+/** Null where the kernel does not tell. */
+async function allListening(): Promise<Listening[] | null> {
 	const found: Listening[] = [];
 	try {
 		for (const each of [listeningTcp(), listeningUnix()]) for await (const part of each) found.push(...part);
+		return found;
 	} catch {
-		// Then they are known by what the file tells alone.
+		return null;
 	}
-	return found;
 }
 
 /** The run of a child that the file names, and that lives. */
@@ -121,9 +131,13 @@ async function runOfAny({ children }: Told): Promise<string | null> {
 }
 
 /** The run of the processes that hold a wanted address; null where others hold it too, or have made it, or it can't be seen. */
-async function runOfHolders(listening: Listening[], { uris, user }: Search): Promise<string | null> {
-	const addresses = uris.flatMap(addressesFor);
-	const isWanted = ({ address }: Listening) => isAmong(addresses, address);
+async function runOfHolders(
+	listening: Listening[],
+	addresses: BoundAddress[][],
+	user: User | null,
+): Promise<string | null> {
+	// Of a port that the kernel chose nothing is known.
+	const isWanted = ({ address }: Listening) => addresses.some((own) => isAmong(own, address));
 	const inodes = new Set(listening.filter(isWanted).map(({ inode }) => inode));
 	if (inodes.size === 0) return null;
 	const markBySocket = socketMarks(user);

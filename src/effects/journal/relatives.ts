@@ -160,7 +160,7 @@ export function outputOf({ pid }: Pick<Relative, 'pid'>): { pid: number; pipe: n
 }
 
 /** Whether an fd is what a child was given to print to: a pipe of which it holds both ends. */
-export function isOutput(pid: number, fd: number, file: string): boolean {
+function isOutput(pid: number, fd: number, file: string): boolean {
 	const O_RDWR = 2;
 	if ((fd !== 1 && fd !== 2) || !file.startsWith('pipe:')) return false;
 	try {
