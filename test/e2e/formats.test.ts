@@ -81,6 +81,15 @@ it.each([
 	expect(inheritance.take(orphansPart)).toEqual({ living: [], wereTold: false });
 });
 
+it.each([
+	['handover-5.jsonl', [false, false]],
+	['handover-5-failed.jsonl', [false, true]],
+])('%s tells which child has failed a rotation by its end', (name, failed) => {
+	const [document = ''] = readFileSync(stored(name), 'utf8').split('\n');
+	const children = inheritanceOf(JSON.parse(document).states).take(childrenPart);
+	expect(children?.map(({ hasFailed }) => hasFailed)).toEqual(failed);
+});
+
 it('a process that was left behind is known from a stored journal, and from its checkpoint', () => {
 	for (const name of ['journal-4-left.jsonl', 'journal-4-left-checkpoint.jsonl']) {
 		const { header, lines } = readJournal(readFileSync(stored(name)));
