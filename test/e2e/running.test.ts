@@ -5,7 +5,7 @@ import { once } from 'node:events';
 import { closeSync, existsSync, openSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { childrenOf, filesOf, until, untilBlocked, untilChildren } from '../support/proc.ts';
+import { childrenOf, filesAtRest, until, untilBlocked, untilChildren } from '../support/proc.ts';
 import { environment, executable, fixture, isRoot, kill, type Program, run, scratch } from '../support/program.ts';
 
 const quick = ['-listen=tcp://127.0.0.1:0', '-start=50'];
@@ -341,7 +341,7 @@ describe('when the machine is out of something', () => {
 		await program.logged(/^Generation 1 is up/);
 		program.signal('SIGHUP');
 		await program.logged(/exit status 0$/);
-		const before = filesOf(program.pid);
+		const before = await filesAtRest(program.pid);
 		const limit = (count: string) => execFileSync('prlimit', ['--pid', String(program.pid), `--nofile=${count}:`]);
 		const used = readdirSync(`/proc/${program.pid}/fd`).map(Number);
 		limit(String(used.sort((a, b) => a - b).findIndex((fd, place) => fd !== place)));
@@ -349,23 +349,23 @@ describe('when the machine is out of something', () => {
 		await program.logged(/^Could not start process pipe2: too many open files$/);
 		await program.logged(/^Generation 3 given up: .*; generation 2 goes on serving$/);
 		limit('1024');
-		expect(filesOf(program.pid)).toEqual(before);
+		expect(await filesAtRest(program.pid)).toEqual(before);
 		program.signal('SIGHUP');
 		await program.logged(/^Generation 4 is up/);
 		await program.logged(/exit status 0$/, 2);
-		expect(filesOf(program.pid)).toEqual(before);
+		expect(await filesAtRest(program.pid)).toEqual(before);
 	});
 
 	it.runIf(isRoot)('processes: the same', async () => {
 		const program = sh('trap "exit 0" HUP TERM; echo up; while :; do sleep 0.02; done', ['-user=nobody']);
 		await program.logged(/^Generation 1 is up/);
 		const limit = (count: string) => execFileSync('prlimit', ['--pid', String(program.pid), `--nproc=${count}:`]);
-		const before = filesOf(program.pid);
+		const before = await filesAtRest(program.pid);
 		limit('0');
 		program.signal('SIGHUP');
 		await program.logged(/^Could not start process fork\/exec \/bin\/sh: resource temporarily unavailable$/);
 		await program.logged(/given up: .*; generation 1 goes on serving$/);
-		expect(filesOf(program.pid)).toEqual(before);
+		expect(await filesAtRest(program.pid)).toEqual(before);
 		limit('1000');
 		program.signal('SIGHUP');
 		await program.logged(/^Generation 3 is up/);
@@ -392,12 +392,12 @@ describe('100 rotations', () => {
 		await program.logged(/^Generation 1 is up/);
 		program.signal('SIGHUP');
 		await program.logged(/exit status 0$|signal: hangup$/);
-		const before = filesOf(program.pid);
+		const before = await filesAtRest(program.pid);
 		for (let count = 2; count <= 100; count += 1) {
 			program.signal('SIGHUP');
 			await program.logged(/exit status 0$|signal: hangup$/, count);
 		}
-		expect(filesOf(program.pid)).toEqual(before);
+		expect(await filesAtRest(program.pid)).toEqual(before);
 		expect(childrenOf(program.pid)).toHaveLength(1);
 	});
 });

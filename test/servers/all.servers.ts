@@ -2,7 +2,7 @@
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { filesOf, until } from '../support/proc.ts';
+import { filesAtRest, until } from '../support/proc.ts';
 import { environment, kill, root, run, scratch } from '../support/program.ts';
 import { type Kind, lineAt, type Place, type Recipe, recipes } from './recipes.ts';
 import { freePort, isInstalled, path, processesIn, seen, startLoad } from './running.ts';
@@ -41,7 +41,7 @@ async function rotate(recipe: Recipe, kind: Kind) {
 		env: environment({ PATH: path, PWD: folder, PYTHONDONTWRITEBYTECODE: '1' }),
 	});
 	await seen(program, /^Generation 1 is up/);
-	const before = { files: filesOf(program.pid), socket: kind === 'unix' ? statSync(address).ino : null };
+	const before = { files: await filesAtRest(program.pid), socket: kind === 'unix' ? statSync(address).ino : null };
 	const load = startLoad(address);
 	await load.answered('version-1');
 
@@ -81,7 +81,7 @@ async function rotate(recipe: Recipe, kind: Kind) {
 	if (!recipe.closes) expect(closed.kept, kind).toBe(0);
 	if (recipe.closes !== 'kept and new') expect(closed.new, kind).toBe(0);
 	expect(requests).toBeGreaterThan(rotations * 10);
-	expect(filesOf(program.pid)).toEqual(before.files);
+	expect(await filesAtRest(program.pid)).toEqual(before.files);
 	if (kind === 'unix') expect(statSync(address).ino).toBe(before.socket);
 
 	program.signal('SIGTERM');

@@ -25,6 +25,16 @@ export const filesOf = (pid: number): string[] =>
 		})
 		.sort();
 
+/** The same while no look of its own at /proc is under way: such a look opens a file there for a moment. */
+export async function filesAtRest(pid: number): Promise<string[]> {
+	let files: string[] = [];
+	await until(`${pid} looks at nothing in /proc`, () => {
+		files = filesOf(pid);
+		return !files.some((file) => file === 'gone' || file.startsWith('/proc/'));
+	});
+	return files;
+}
+
 /** The pids of its children. */
 export const childrenOf = (pid: number): number[] =>
 	readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean).map(Number);
