@@ -48,7 +48,7 @@ export function supervise(supervision: Supervision): Promise<number> {
 function begin({ by, roster, signals, replacedFor }: Origin, plan: Plan, log: Log, { admit }: Door) {
 	const { pid } = process;
 	if (roster === null) admit({ type: 'supervisor.started', pid, plan });
-	else admit({ type: 'supervisor.recovered', pid, by, roster: { ...roster, unanswered: null } });
+	else admit({ type: 'supervisor.recovered', pid, by, roster: { ...roster, unanswered: null, ended: null } });
 	if (roster?.unanswered && !isStop(roster.unanswered, by)) admit({ type: roster.unanswered });
 	if (replacedFor !== null) {
 		log.say('info', `${replacedFor}: the children are replaced at once`);

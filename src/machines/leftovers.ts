@@ -1,10 +1,28 @@
 /** What one supervisor leaves to the next, when it was killed or failed in the middle of a step. */
-import { isLeaving, type Roster, type RosterChild, withoutChild } from './roster.ts';
+import { vacated } from './places.ts';
+import { isHealthy, respawnWait } from './respawn.ts';
+import { isLeaving, type Roster, type RosterChild, withoutChild, withRespawn } from './roster.ts';
 
 /** What a supervisor that was killed leaves to the next: a child that had no process yet never was. */
 export function withoutUnborn(roster: Roster): Roster {
-	const unborn = roster.children.filter(({ pid }) => pid === null);
-	return unborn.reduce(withoutChildThatNeverWas, { ...roster, unanswered: null });
+	const decided = withLastEnd(roster);
+	const unborn = decided.children.filter(({ pid }) => pid === null);
+	return unborn.reduce(withoutChildThatNeverWas, { ...decided, unanswered: null });
+}
+
+/** What follows from the last end of a child, as the statecharts would have decided it: its place is to be filled again. */
+export function withLastEnd({ ended, ...left }: Roster): Roster {
+	const roster: Roster = { ...left, ended: null };
+	if (ended === null) return roster;
+	const { generation, index, endedBy: seq, endedAt: at, endedClock: clock } = ended;
+	const upAt = ended.phase === 'serving' ? ended.clock : null;
+	const isLast = roster.children.every((each) => each.generation !== generation);
+	if (generation === roster.serving && isLast && isHealthy(upAt, clock ?? 0)) roster.restarts = 0;
+	const isWanted = generation === roster.serving || generation === roster.candidate;
+	if (!isWanted || ended.wasForwarded || roster.plan.respawn < 0 || roster.stopSignal !== null) return roster;
+	const { attempt, wasUp } = vacated(ended, { upAt, endedAt: clock ?? 0, seq });
+	const millis = respawnWait(roster.plan.respawn, attempt, seq);
+	return withRespawn(roster, { generation, index, attempt, wasUp, millis, at, clock, isDue: false });
 }
 
 /** Its place is to be filled, where that is done; a candidate beside one that serves begins again instead. */

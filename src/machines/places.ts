@@ -24,13 +24,13 @@ export function withPlace(places: Place[], place: Place): Place[] {
 }
 
 /** The place of a child that was lost: when it was up, and when it ended, in milliseconds since boot. */
-export function vacated(
-	place: Place,
+export function vacated<T extends Pick<Place, 'attempt' | 'wasUp'>>(
+	place: T,
 	{ upAt, endedAt, seq }: { upAt: number | null; endedAt: number; seq: number },
-): Place {
+) {
 	const attempt = isHealthy(upAt, endedAt) ? 1 : place.attempt + 1;
 	const wasUp = place.wasUp || upAt !== null;
-	return { ...place, child: null, vacancy: 'lost', isUp: false, isGoing: false, attempt, wasUp, seq };
+	return { ...place, child: null, vacancy: 'lost' as const, isUp: false, isGoing: false, attempt, wasUp, seq };
 }
 
 export function deathsIn(places: Place[]): number {

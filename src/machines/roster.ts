@@ -1,7 +1,15 @@
 /** The roster: who lives, in which phase, since when. A fold over facts that decides nothing. */
-import type { Asker, Fact, FactOf, FailureCode, Plan, Request, Word } from './facts.ts';
+import {
+	type Asker,
+	type Fact,
+	type FactOf,
+	type FailureCode,
+	isDecision,
+	type Plan,
+	type Request,
+	type Word,
+} from './facts.ts';
 import { patienceWith } from './patience.ts';
-import { isHealthy, respawnWait } from './respawn.ts';
 
 export const phases = ['spawning', 'booting', 'proving', 'serving', 'draining', 'killing', 'lingering'] as const;
 
@@ -63,6 +71,14 @@ export interface Respawn {
 	isDue: boolean;
 }
 
+/** A child that ended without having been told to leave. */
+export interface Ended extends RosterChild {
+	/** The number and the time of the fact that it ended by: in milliseconds since 1970, and since boot. */
+	endedBy: number;
+	endedAt: number;
+	endedClock: number | null;
+}
+
 export interface Roster {
 	plan: Plan;
 	/** The generation that was promoted, or kept, last; 0 before the first one was. */
@@ -81,6 +97,8 @@ export interface Roster {
 	queued: Asker | null;
 	/** A request that no decision has answered yet. */
 	unanswered: Request['type'] | null;
+	/** Who ended by the last happening: what follows from that may not have been decided yet. */
+	ended: Ended | null;
 	/** No generation serves, and another one is started after `millis`: from when, since 1970 and since boot. */
 	restart: { millis: number; at: number; clock: number | null } | null;
 	/** How often that was done since a generation served for long. */
@@ -100,6 +118,15 @@ export function evolve(roster: Roster | null, fact: Fact): Roster {
 	if (fact.type === 'supervisor.started') return freshRoster(fact.plan);
 	if (fact.type === 'supervisor.recovered') return fact.roster;
 	if (!roster) throw new Error(`fact ${fact.seq} is ${fact.type}, before the supervisor started`);
+	return changed(endsStep(roster, fact) ? { ...roster, ended: null } : roster, fact);
+}
+
+/** Whether what followed from the happening before has been decided. A spawn tells its pid in the middle of a step. */
+function endsStep({ ended }: Roster, fact: Fact): boolean {
+	return ended !== null && !isDecision(fact) && fact.type !== 'child.spawned';
+}
+
+function changed(roster: Roster, fact: Exclude<Fact, { type: 'supervisor.started' | 'supervisor.recovered' }>): Roster {
 	switch (fact.type) {
 		case 'signal.HUP':
 		case 'signal.TERM':
@@ -126,13 +153,14 @@ export function evolve(roster: Roster | null, fact: Fact): Roster {
 		case 'request.refused':
 			return { ...roster, unanswered: null };
 		case 'signal.forwarded':
-			return { ...roster, unanswered: null, respawns: [], restart: null, isQuitting: true };
+			return { ...roster, unanswered: null, ended: null, respawns: [], restart: null, isQuitting: true };
 		case 'stop.begun':
 			return {
 				...hurried(roster, fact),
 				unanswered: null,
 				queued: null,
 				stopSignal: fact.signal,
+				ended: null,
 				respawns: [],
 				restart: null,
 			};
@@ -202,7 +230,7 @@ export function evolve(roster: Roster | null, fact: Fact): Roster {
 			return exited(roster, fact);
 		case 'child.spawnFailed':
 		case 'group.gone':
-			return withoutChild(withVacancy(roster, fact), fact.child);
+			return withoutChild(withEnded(roster, fact), fact.child);
 		case 'child.abandoned':
 			return withoutChild(roster, fact.child);
 		case 'stop.undone':
@@ -264,6 +292,7 @@ export function freshRoster(plan: Plan): Roster {
 		asked: 'start',
 		queued: null,
 		unanswered: null,
+		ended: null,
 		restart: null,
 		restarts: 0,
 		isQuitting: false,
@@ -364,7 +393,7 @@ function exited(roster: Roster, fact: Extract<Fact, { type: 'child.exited' }>): 
 	const { child: id, left, at, clock = null } = fact;
 	const known = roster.children.find(({ child }) => child === id);
 	const awaited = known !== undefined && isLeaving(known) ? awaitedOf(fact, roster.plan, isNoGood(known)) : [];
-	const next = awaited.length > 0 ? roster : withVacancy(withHealth(roster, fact), fact);
+	const next = awaited.length > 0 ? roster : withEnded(roster, fact);
 	if (left.length === 0) return withoutChild(next, id);
 	return withChild(next, id, { phase: 'lingering', since: at, clock, left: awaited });
 }
@@ -381,42 +410,33 @@ export function awaitedOf(
 	return patienceWith(plan, isNoGood) === null ? holders.flatMap(({ pid, fds }) => (fds.length > 0 ? pid : [])) : left;
 }
 
-/** The last of the generation that serves is gone, and was up for long: the next wait for another one is the first again. */
-function withHealth(roster: Roster, { child: id, clock }: Extract<Fact, { type: 'child.exited' }>): Roster {
-	const lost = roster.children.find(({ child }) => child === id);
-	const isLast = roster.children.every(({ child, generation }) => child === id || generation !== lost?.generation);
-	const wasServing = lost?.phase === 'serving' && lost.generation === roster.serving;
-	return wasServing && isLast && isHealthy(lost.clock, clock ?? 0) ? { ...roster, restarts: 0 } : roster;
-}
-
-/** The place of one that was lost is to be filled again, also where its supervisor was killed before that was decided. */
-function withVacancy(
+/** Whoever was told to leave, but for one that was not ready in time, is not missed. */
+function withEnded(
 	roster: Roster,
 	{ child: id, seq, at, clock }: Extract<Fact, { type: 'child.exited' | 'child.spawnFailed' | 'group.gone' }>,
 ): Roster {
-	const lost = roster.children.find(({ child }) => child === id);
-	const wasLost = lost && !lost.wasForwarded && (lost.isRejected || !isLeaving(lost));
-	if (!wasLost || roster.plan.respawn < 0 || roster.stopSignal !== null) return roster;
-	const { generation, index } = lost;
-	if (generation !== roster.serving && generation !== roster.candidate) return roster;
-	const attempt = isHealthy(lost.phase === 'serving' ? lost.clock : null, clock ?? 0) ? 1 : lost.attempt + 1;
-	const millis = respawnWait(roster.plan.respawn, attempt, seq);
-	const { wasUp } = lost;
-	return withRespawn(roster, { generation, index, attempt, wasUp, millis, at, clock: clock ?? null, isDue: false });
+	const known = roster.children.find(({ child }) => child === id);
+	if (!known || (isLeaving(known) && !known.isRejected)) return roster;
+	return { ...roster, ended: { ...known, endedBy: seq, endedAt: at, endedClock: clock ?? null } };
 }
 
 /** At most one for a place. */
-function withRespawn(roster: Roster, respawn: Respawn): Roster {
-	return { ...roster, respawns: [...roster.respawns.filter((each) => !isOfPlace(each, respawn)), respawn] };
+export function withRespawn(roster: Roster, respawn: Respawn): Roster {
+	const respawns = [...roster.respawns.filter((each) => !isOfPlace(each, respawn)), respawn];
+	return { ...roster, ended: null, respawns };
 }
 
-function isOfPlace(respawn: Respawn, { generation, index }: Pick<Respawn, 'generation' | 'index'>): boolean {
+function isOfPlace(
+	respawn: Pick<Respawn, 'generation' | 'index'>,
+	{ generation, index }: Pick<Respawn, 'generation' | 'index'>,
+): boolean {
 	return respawn.generation === generation && respawn.index === index;
 }
 
 function withoutRespawns(roster: Roster, generations: number[]): Roster {
-	if (roster.respawns.length === 0) return roster;
-	return { ...roster, respawns: roster.respawns.filter(({ generation }) => !generations.includes(generation)) };
+	const isOf = ({ generation }: { generation: number }) => generations.includes(generation);
+	const ended = roster.ended && !isOf(roster.ended) ? roster.ended : null;
+	return { ...roster, ended, respawns: roster.respawns.filter((each) => !isOf(each)) };
 }
 
 function withChild(roster: Roster, id: number, change: Partial<RosterChild>): Roster {

@@ -9,7 +9,7 @@ import type { Roster } from './roster.ts';
 export type GenerationRef = ActorRefFrom<typeof generationMachine>;
 
 /** What a roster tells, with actors for its children. */
-export interface SupervisorContext extends Omit<Roster, 'children' | 'respawns' | 'unanswered'> {
+export interface SupervisorContext extends Omit<Roster, 'children' | 'respawns' | 'unanswered' | 'ended'> {
 	/** Those that live. */
 	generations: Record<number, GenerationRef>;
 	/** Somebody lives of the generation that serves. */

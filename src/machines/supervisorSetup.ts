@@ -165,7 +165,13 @@ export const supervisorSetup = base.extend({
 			enqueue.assign({ generations, restarts, status: status ?? context.status });
 		}),
 		adopt: base.assign(({ event, spawn }) => {
-			const { children, respawns, unanswered: _, ...rest } = (event as FactOf<'supervisor.recovered'>).roster;
+			const {
+				children,
+				respawns,
+				unanswered: _,
+				ended: __,
+				...rest
+			} = (event as FactOf<'supervisor.recovered'>).roster;
 			const { plan, serving, isWhole, candidate } = rest;
 			const generations: SupervisorContext['generations'] = {};
 			for (const generation of new Set([...children, ...respawns].map((each) => each.generation))) {

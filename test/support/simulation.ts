@@ -48,6 +48,7 @@ export const rosterOf = (changes: Partial<Roster> = {}): Roster => ({
 	asked: 'start',
 	queued: null,
 	unanswered: null,
+	ended: null,
 	restart: null,
 	restarts: 0,
 	isQuitting: false,

@@ -1,6 +1,6 @@
 /** After a supervisor was killed: its children, its sockets and its pipes, found again by its journal. */
 import { closeSync } from 'node:fs';
-import { withoutChildThatNeverWas } from '../../machines/leftovers.ts';
+import { withLastEnd, withoutChildThatNeverWas } from '../../machines/leftovers.ts';
 import { evolvePast, noPast, type Past } from '../../machines/past.ts';
 import type { Respawn, Roster, RosterChild } from '../../machines/roster.ts';
 import type { Survivor } from '../children/children.ts';
@@ -102,7 +102,7 @@ export async function recover(
 	const unrecorded = unrecordedIn(header, folded, variables);
 	if (unrecorded.length > 0 && !isAll) return { unrecorded };
 	const inodes = new Set(header.listeners.map(({ inode }) => inode));
-	const roster = withUnrecorded(folded, header.run, variables, (pid) => isTrusted(pid, inodes, user));
+	const roster = withUnrecorded(withLastEnd(folded), header.run, variables, (pid) => isTrusted(pid, inodes, user));
 	const hidden: number[] = [];
 	const held: (RosterChild & { pid: number; pidfd: number })[] = [];
 	for (const child of roster.children) {

@@ -21,7 +21,7 @@ import {
 } from 'valibot';
 import { type Request, usualVerify } from '../../machines/facts.ts';
 import type { Receipt, Receipts } from '../../machines/receipts.ts';
-import { phases, type Respawn, type Roster, type RosterChild } from '../../machines/roster.ts';
+import { type Ended, phases, type Respawn, type Roster, type RosterChild } from '../../machines/roster.ts';
 import type { Tally } from '../../machines/tally.ts';
 
 /** A schema for each field, also of those that may be missing: one that is forgotten does not compile. */
@@ -65,6 +65,32 @@ export const requestSchema = (): GenericSchema<unknown, Request> =>
 		object({ type: picklist(bareRequests) }),
 	]);
 
+const childFields = (): Fields<RosterChild> => ({
+	child: number(),
+	generation: number(),
+	index: count(),
+	pid: nullable(number()),
+	startTime: nullable(number()),
+	pipe: nullable(number()),
+	phase: picklist(phases),
+	since: number(),
+	clock: nullable(number()),
+	born: optional(nullable(number()), null),
+	deadline: nullable(number()),
+	ready: nullable(word()),
+	isSeen: optional(nullable(boolean()), null),
+	program: optional(nullable(string()), null),
+	directory: optional(nullable(string()), null),
+	unseen: optional(nullable(string()), null),
+	isRejected: boolean(),
+	isDismissed: optional(boolean(), false),
+	rejection: optional(nullable(object({ reason: string(), code: code() })), null),
+	wasForwarded: boolean(),
+	attempt: count(),
+	wasUp: boolean(),
+	left: optional(array(count()), []),
+});
+
 /** What facts amount to. */
 export const rosterSchema = () =>
 	shape<Roster>({
@@ -78,39 +104,19 @@ export const rosterSchema = () =>
 		asked: asker(),
 		queued: nullable(asker()),
 		unanswered: nullable(picklist(requests)),
+		ended: optional(
+			nullable(
+				shape<Ended>({ ...childFields(), endedBy: number(), endedAt: number(), endedClock: nullable(number()) }),
+			),
+			null,
+		),
 		restart: optional(nullable(object({ millis: number(), at: number(), clock: nullable(number()) })), null),
 		restarts: optional(count(), 0),
 		isQuitting: optional(boolean(), false),
 		stopSignal: nullable(string()),
 		status: number(),
 		children: pipe(
-			array(
-				shape<RosterChild>({
-					child: number(),
-					generation: number(),
-					index: count(),
-					pid: nullable(number()),
-					startTime: nullable(number()),
-					pipe: nullable(number()),
-					phase: picklist(phases),
-					since: number(),
-					clock: nullable(number()),
-					born: optional(nullable(number()), null),
-					deadline: nullable(number()),
-					ready: nullable(word()),
-					isSeen: optional(nullable(boolean()), null),
-					program: optional(nullable(string()), null),
-					directory: optional(nullable(string()), null),
-					unseen: optional(nullable(string()), null),
-					isRejected: boolean(),
-					isDismissed: optional(boolean(), false),
-					rejection: optional(nullable(object({ reason: string(), code: code() })), null),
-					wasForwarded: boolean(),
-					attempt: count(),
-					wasUp: boolean(),
-					left: optional(array(count()), []),
-				}),
-			),
+			array(shape<RosterChild>(childFields())),
 			check((children) => new Set(children.map(({ child }) => child)).size === children.length),
 		),
 		respawns: array(
