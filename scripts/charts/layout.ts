@@ -212,13 +212,10 @@ function commonParent(one: string, other: string): string {
 	return parent;
 }
 
-/** Where one goes on that was there before, or gets to from anywhere within a state, is said right there: no line leads to it. */
-function isStubOf({ from, events, lines }: JoinedWay, to: string): boolean {
+/** Where it leads from anywhere within a state is said right there: no line leads to it. */
+function isStubOf({ from }: JoinedWay, to: string): boolean {
 	const [source = ''] = from;
-	const isGoingOn =
-		source === 'beginning' &&
-		(events.includes('adopt') || events.includes('supervisor.recovered') || lines[0]?.text.startsWith('if '));
-	return isGoingOn || (source !== to && isWithin(to, source));
+	return source !== to && isWithin(to, source);
 }
 
 function absolute(node: ElkNode, x: number, y: number, boxes: Map<string, Box>): void {

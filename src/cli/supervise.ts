@@ -3,36 +3,46 @@
 import type { Door } from '../effects/door.ts';
 import type { Log } from '../effects/log/log.ts';
 import { signals, wasDebuggerClosed } from '../effects/os/signals.ts';
-import type { Plan, Request } from '../machines/facts.ts';
-import { deliver } from '../machines/world.ts';
+import type { HappeningFact, Plan, Request } from '../machines/facts.ts';
+import { deliver, newLife, type Supervisor } from '../machines/world.ts';
 import type { Origin } from './origin.ts';
 import { type Supervision, wire } from './wire.ts';
 
 /** @returns the exit status, when the last child is gone. @throws {StartError} before any child is started */
 export function supervise(supervision: Supervision): Promise<number> {
 	const { plan, origin, log } = supervision;
-	const { supervisor, door, children, outputs, words, orphans, doors, manager, fault, reaped } = wire(supervision);
+	const { world, door, children, outputs, words, orphans, doors, manager, fault, reaped } = wire(supervision);
 	for (const event of ['uncaughtException', 'unhandledRejection']) process.on(event, fault.meet);
 
 	return new Promise((resolve) => {
 		// Signal handlers do not keep Node's event loop alive, and a child may close its output long before it ends.
 		let isOver = false;
 		const presence = setInterval(() => {}, 2 ** 31 - 1);
-		supervisor.subscribe({
-			complete: async () => {
-				isOver = true;
-				await Promise.all([children.abandonedGone(), orphans.gone()]);
-				clearInterval(presence);
-				words.close();
-				doors.close();
-				manager.close();
-				if (origin.journal.isDurable) outputs.abandon();
-				resolve(supervisor.getSnapshot().output?.status ?? 1);
-			},
-			error: fault.meet,
+		let supervisor: Supervisor | null = null;
+
+		function live(first: HappeningFact): Supervisor {
+			const supervisor = newLife(world, first);
+			supervisor.subscribe({
+				complete: async () => {
+					isOver = true;
+					await Promise.all([children.abandonedGone(), orphans.gone()]);
+					clearInterval(presence);
+					words.close();
+					doors.close();
+					manager.close();
+					if (origin.journal.isDurable) outputs.abandon();
+					resolve(supervisor.getSnapshot().output?.status ?? 1);
+				},
+				error: fault.meet,
+			});
+			supervisor.start();
+			return supervisor;
+		}
+
+		door.connect((happening) => {
+			supervisor ??= live(happening);
+			deliver(supervisor, happening);
 		});
-		supervisor.start();
-		door.connect((happening) => deliver(supervisor, happening));
 		for (const pipe of origin.pipes) outputs.open(pipe);
 		begin(origin, plan, log, door);
 		// Only now, so that children which ended in between are known by their names.

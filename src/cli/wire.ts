@@ -1,6 +1,5 @@
 /** A supervisor in the real world: the statecharts, and all that acts for them. */
 import { share } from 'rxjs';
-import { createActor } from 'xstate';
 import { childrenOf } from '../effects/children/children.ts';
 import { generationEnvironments } from '../effects/children/environment.ts';
 import { inheritedVariables } from '../effects/children/inherited.ts';
@@ -33,7 +32,7 @@ import { withoutUnfinished } from '../machines/leftovers.ts';
 import { settledBetween } from '../machines/receipts.ts';
 import { isOfCandidate } from '../machines/roster.ts';
 import { sentenceOf } from '../machines/sentences.ts';
-import { supervisorIn } from '../machines/world.ts';
+import type { World } from '../machines/world.ts';
 import { openDoors } from './doors.ts';
 import type { Options } from './flags.ts';
 import { journalPath, type Origin, supervisorPart } from './origin.ts';
@@ -176,41 +175,39 @@ export function wire({ options, plan, origin, inheritance, path, user, log, sink
 			fds: [],
 		};
 	});
-	const supervisor = createActor(
-		supervisorIn({
-			decide: (decision) => {
-				mayFail(decision.type);
-				door.decide(decision);
-			},
-			process: children.actor,
-			timer: timerActor({
-				admit: door.admit,
-				endOf: children.endOf,
-				stoppedPid: children.stoppedPid,
-				hearNow: words.hearNow,
-				// With a wait the deadline is no failure.
-				wordsOf: plan.ready === 'wait' ? () => ({}) : (child) => ({ ...wordsOf(child), ...words.ignoredOf(child) }),
-			}),
-			proof: listenerCheckActor({
-				admit: door.admit,
-				listeners: listeners.all,
-				verify: plan.verify,
-				run,
-				pidOf: children.pidOf,
-				phaseOf,
-				hearNow: words.hearNow,
-				wordsOf,
-			}),
-			preflight: preflightActor({
-				admit: door.admit,
-				exits: reaped,
-				inheritance,
-				program: () => nextProgram(directory),
-			}),
-			handover: handoverActor(door.admit, replacement),
+	const world: World = {
+		decide: (decision) => {
+			mayFail(decision.type);
+			door.decide(decision);
+		},
+		process: children.actor,
+		timer: timerActor({
+			admit: door.admit,
+			endOf: children.endOf,
+			stoppedPid: children.stoppedPid,
+			hearNow: words.hearNow,
+			// With a wait the deadline is no failure.
+			wordsOf: plan.ready === 'wait' ? () => ({}) : (child) => ({ ...wordsOf(child), ...words.ignoredOf(child) }),
 		}),
-	);
-	return { supervisor, door, children, outputs, words, orphans, doors, manager, fault, reaped };
+		proof: listenerCheckActor({
+			admit: door.admit,
+			listeners: listeners.all,
+			verify: plan.verify,
+			run,
+			pidOf: children.pidOf,
+			phaseOf,
+			hearNow: words.hearNow,
+			wordsOf,
+		}),
+		preflight: preflightActor({
+			admit: door.admit,
+			exits: reaped,
+			inheritance,
+			program: () => nextProgram(directory),
+		}),
+		handover: handoverActor(door.admit, replacement),
+	};
+	return { world, door, children, outputs, words, orphans, doors, manager, fault, reaped };
 }
 
 /** A request that the statecharts answer, and the roster keeps until they have. */

@@ -1,7 +1,5 @@
 /** One child process, from the decision to spawn it to its last breath. */
-import { bootSince, bootTime, childSetup, decisions, isAdopted, promotionLook, readinessLook } from './childSetup.ts';
-import { patienceWith } from './patience.ts';
-import { isNoGood, type RosterChild } from './roster.ts';
+import { bootTimer, childSetup, decisions, killTimer, newContext, promotionLook, readinessLook } from './childSetup.ts';
 
 /** It is ready, and another generation serves: it must be seen to accept. */
 const verification = {
@@ -39,7 +37,6 @@ const stopAgain = <T extends 'draining' | 'lingering'>(target: T) =>
 		{ actions: 'obey', description: 'sent again; patience ends when it did' },
 	] as const;
 
-/** Its first process is gone, and others of it are waited for, also where they have been killed. */
 /** One that is not up when its generation is given up has served no client: it is not waited for without end. */
 const leaveUnseen = [
 	{
@@ -51,81 +48,30 @@ const leaveUnseen = [
 	{ target: '#child.alive.leaving.draining', actions: 'obey' },
 ] as const;
 
-const hasLeftOthers = ({ phase, left }: RosterChild) =>
-	phase === 'lingering' || (phase === 'killing' && left.length > 0);
+/** Its supervisor goes on without waiting for those that it has left behind. */
+const unawaited = {
+	guard: 'isUnawaited',
+	target: '#child.exited',
+	actions: { type: 'decide', params: decisions.abandoned },
+} as const;
 
 export const childMachine = childSetup.createMachine({
 	id: 'child',
 	description: 'One process of the server.',
-	context: ({ input }) => ({
-		...input,
-		adopted: null,
-		pid: null,
-		born: null,
-		deadline: null,
-		readyAt: null,
-		upAt: null,
-		isHidden: false,
-		isRejected: false,
-		isDismissed: false,
-		wasForwarded: false,
-		wasStopped: false,
-		farewell: { signal: input.plan.drain, reason: 'drain' },
-		forwards: [],
-		status: null,
-		reason: '',
-		code: 'exited',
-		end: { seq: 0, at: 0 },
-	}),
+	context: ({ input }) => newContext(input),
 	initial: 'beginning',
 	states: {
 		beginning: {
 			tags: 'passing',
-			description: 'It is about to learn whether there is a process already.',
-			on: {
-				spawn: { target: 'alive', actions: { type: 'decide', params: decisions.spawning } },
-				adopt: [
-					{ guard: isAdopted('spawning'), target: 'alive.staying.spawning' },
-					{
-						guard: 'isAdoptedReadyAndGated',
-						target: 'alive.staying.proving',
-						actions: ['keepAdopted', { type: 'decide', params: decisions.proving }],
-						description: 'it was ready',
-					},
-					{
-						guard: 'isAdoptedReady',
-						target: 'alive.staying.serving',
-						actions: ['keepAdopted', ...up, 'lookOn'],
-						description: 'it was ready, and no other generation serves',
-					},
-					{ guard: isAdopted('booting'), target: 'alive.staying.booting', actions: 'keepAdopted' },
-					{
-						guard: 'isAdoptedUnlooked',
-						target: 'alive.staying.serving',
-						actions: ['keepAdopted', 'lookOn'],
-						description: 'it was looked at still, whether it accepts',
-					},
-					{ guard: isAdopted('serving'), target: 'alive.staying.serving', actions: 'keepAdopted' },
-					{ guard: isAdopted('draining'), target: 'alive.leaving.draining', actions: 'keepAdopted' },
-					{ guard: isAdopted('killing'), target: 'alive.leaving.killing', actions: 'keepAdopted' },
-					{ guard: 'isAdoptedLingeringInTime', target: 'alive.leaving.lingering', actions: 'keepAdopted' },
-					{
-						target: 'exited',
-						actions: { type: 'decide', params: decisions.abandoned },
-						description: 'its group is not to be waited for',
-					},
-				],
-			},
+			description: 'It is about to be spawned.',
+			on: { spawn: { target: 'alive', actions: { type: 'decide', params: decisions.spawning } } },
 		},
 		alive: {
 			description: 'It has a process, or is about to have one.',
 			invoke: {
 				id: 'process',
 				src: 'process',
-				input: ({ context: { child, generation, index, adopted } }) =>
-					adopted?.pid
-						? { child, generation, index, adopted: adopted.pid, isLingering: hasLeftOthers(adopted) }
-						: { child, generation, index },
+				input: ({ context: { child, generation, index } }) => ({ child, generation, index }),
 			},
 			on: {
 				forward: { actions: 'passOn' },
@@ -134,6 +80,7 @@ export const childMachine = childSetup.createMachine({
 				carryOn: { actions: 'ungate', description: 'no other generation serves: it need not be seen any more' },
 				'child.proved': { description: 'ignored: it serves, or leaves' },
 				'child.unseen': { description: 'ignored: the log says it' },
+				resume: { description: 'ignored: nothing was about to follow' },
 			},
 			initial: 'staying',
 			states: {
@@ -190,18 +137,22 @@ export const childMachine = childSetup.createMachine({
 								{
 									id: 'boot',
 									src: 'timer',
-									input: ({ context }) => ({
-										child: context.child,
-										timer: 'boot',
-										millis: readinessLook(context).purpose === null ? bootTime(context) : null,
-										since: bootSince(context),
-									}),
+									input: ({ context }) => bootTimer(context),
 								},
 								{ id: 'look', src: 'proof', input: ({ context }) => readinessLook(context) },
 							],
 							on: {
 								leave: leaveUnseen,
 								'child.announced': [{ guard: 'isGated', ...verification }, atOnce],
+								resume: [
+									{
+										guard: 'hasAnnouncedAndIsGated',
+										target: 'proving',
+										actions: { type: 'decide', params: decisions.proving },
+										description: 'it had said that it is up',
+									},
+									{ guard: 'hasAnnounced', target: 'serving', actions: [...up, 'lookOn'] },
+								],
 								'timer.elapsed': [
 									{ guard: 'isBootTimerBeforeGate', ...verification },
 									{ guard: 'isBootTimerThatIsEnough', ...atOnce },
@@ -258,13 +209,19 @@ export const childMachine = childSetup.createMachine({
 									actions: ['ungate', 'keepUp', { type: 'decide', params: decisions.ready }, 'tellUp', 'lookOn'],
 									description: 'no other generation serves any more: it serves at once',
 								},
+								resume: {
+									guard: 'isUngated',
+									target: 'serving',
+									actions: ['keepUp', { type: 'decide', params: decisions.ready }, 'tellUp', 'lookOn'],
+									description: 'no other generation serves',
+								},
 							},
 						},
 						doubted: {
 							tags: 'ill',
 							description: 'It was not seen to accept in time: its generation says what becomes of it.',
 							on: {
-								leave: leaveUnseen,
+								leave: { target: '#child.alive.leaving.draining', actions: ['noteDismissed', 'obey'] },
 								carryOn: {
 									target: 'serving',
 									actions: ['ungate', 'keepUp', { type: 'decide', params: decisions.ready }, 'tellUp', 'lookOn'],
@@ -318,12 +275,7 @@ export const childMachine = childSetup.createMachine({
 							invoke: {
 								id: 'kill',
 								src: 'timer',
-								input: ({ context }) => ({
-									child: context.child,
-									timer: 'kill',
-									millis: patienceWith(context.plan, isNoGood(context)),
-									since: context.adopted?.phase === 'draining' ? context.adopted.clock : null,
-								}),
+								input: ({ context }) => killTimer(context),
 							},
 							on: {
 								stop: stopAgain('draining'),
@@ -341,15 +293,12 @@ export const childMachine = childSetup.createMachine({
 							invoke: {
 								id: 'kill',
 								src: 'timer',
-								input: ({ context }) => ({
-									child: context.child,
-									timer: 'kill',
-									millis: patienceWith(context.plan, isNoGood(context)),
-									since: context.adopted?.phase === 'lingering' ? context.adopted.clock : null,
-								}),
+								input: ({ context }) => killTimer(context),
 							},
 							on: {
 								stop: stopAgain('lingering'),
+								leave: unawaited,
+								resume: unawaited,
 								'timer.elapsed': { guard: 'isKillTimer', target: 'killing', actions: 'kill' },
 							},
 						},

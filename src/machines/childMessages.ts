@@ -1,6 +1,5 @@
 /** What a child is started with, what it is told, and what it tells. */
 import type { FactOf, FailureCode, Plan } from './facts.ts';
-import type { RosterChild } from './roster.ts';
 
 export interface ChildInput {
 	child: number;
@@ -52,8 +51,8 @@ export interface ProofInput {
 /** What a generation orders its children to do. */
 export type ChildOrder =
 	| { type: 'spawn' }
-	/** Goes on with a process that runs already. */
-	| { type: 'adopt'; as: RosterChild }
+	/** It goes on after a restart of its supervisor: what was about to follow follows now. */
+	| { type: 'resume' }
 	| FarewellOrder
 	| { type: 'forward'; signal: string }
 	/** Too many generations drain: it is killed. */

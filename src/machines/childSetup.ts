@@ -13,11 +13,11 @@ import type {
 	TimerInput,
 } from './childMessages.ts';
 import type { Decision, FactOf, FailureCode, SignalReason, Word } from './facts.ts';
-import { awaitedOf, isNoGood, type Phase, type RosterChild } from './roster.ts';
+import { patienceWith } from './patience.ts';
+import { awaitedOf, isNoGood } from './roster.ts';
 import { howItEnded } from './sentences.ts';
 import { bootDeadline, isReadyByTime, isStoppedTooLong, mostWaits, verificationDeadline } from './verification.ts';
 
-type Adoption = Extract<ChildOrder, { type: 'adopt' }>;
 type Forward = Extract<ChildOrder, { type: 'forward' }>;
 
 /** A child that is stopped is not looked at more often than this, in milliseconds. */
@@ -28,8 +28,13 @@ interface Farewell {
 	reason: SignalReason;
 }
 
-interface ChildContext extends ChildInput {
-	adopted: RosterChild | null;
+export interface ChildContext extends ChildInput {
+	/** From when the wait that it is in is counted, in milliseconds since boot; null is now. */
+	since: number | null;
+	/** By what it has said that it is up, where its supervisor was killed before that was decided. */
+	announced: Word | null;
+	/** Its supervisor was started anew without -kill: those that it has left behind are not waited for any more. */
+	isUnawaited: boolean;
 	pid: number | null;
 	/** When its process began, and until when it has to say that it is up: in milliseconds since boot. */
 	born: number | null;
@@ -56,6 +61,32 @@ interface ChildContext extends ChildInput {
 	end: { seq: number; at: number };
 }
 
+/** What a child knows before it has a process. */
+export function newContext(input: ChildInput): ChildContext {
+	return {
+		...input,
+		since: null,
+		announced: null,
+		isUnawaited: false,
+		pid: null,
+		born: null,
+		deadline: null,
+		readyAt: null,
+		upAt: null,
+		isHidden: false,
+		isRejected: false,
+		isDismissed: false,
+		wasForwarded: false,
+		wasStopped: false,
+		farewell: { signal: input.plan.drain, reason: 'drain' },
+		forwards: [],
+		status: null,
+		reason: '',
+		code: 'exited',
+		end: { seq: 0, at: 0 },
+	};
+}
+
 const base = setup({
 	types: {
 		context: {} as ChildContext,
@@ -80,22 +111,15 @@ const base = setup({
 		},
 	},
 	guards: {
-		isAdoptedIn: ({ event }, phase: Phase) => event.type === 'adopt' && event.as.phase === phase,
-		isAdoptedUnlooked: ({ context, event }) =>
-			event.type === 'adopt' &&
-			event.as.phase === 'serving' &&
-			event.as.isSeen === null &&
-			event.as.unseen === null &&
-			context.plan.verify !== 'none',
-		isAdoptedReady: ({ event }) => wasReady(event),
-		isAdoptedReadyAndGated: ({ context, event }) => context.isGated && wasReady(event),
+		hasAnnounced: ({ context }) => context.announced !== null,
+		hasAnnouncedAndIsGated: ({ context }) => context.announced !== null && context.isGated,
+		isUngated: ({ context }) => !context.isGated,
+		isUnawaited: ({ context }) => context.isUnawaited,
 		isGated: ({ context }) => context.isGated,
 		/** Being seen to accept makes it ready. */
 		isLookedFor: ({ context }) => context.plan.ready === 'accept' && !context.isHidden,
 		isUnseeable: ({ context, event }) =>
 			context.plan.ready === 'accept' && event.type === 'child.proved' && !event.isSeen,
-		isAdoptedLingeringInTime: ({ context, event }) =>
-			event.type === 'adopt' && event.as.phase === 'lingering' && (context.plan.kill > 0 || event.as.left.length > 0),
 		isDismissed: ({ event }) => event.type === 'leave' && event.isDismissal === true,
 		leavesOthers: ({ event }) => event.type === 'child.exited' && event.left.length > 0,
 		leavesOthersInTime: ({ context, event }) =>
@@ -121,13 +145,6 @@ const base = setup({
 	},
 });
 
-/** An adopted one that had said that it is up, or was being verified. */
-function wasReady(event: ChildHappening | ChildOrder): boolean {
-	if (event.type !== 'adopt') return false;
-	const { phase, ready } = event.as;
-	return phase === 'proving' || (phase === 'booting' && ready !== null);
-}
-
 interface Args {
 	context: ChildContext;
 	event: ChildHappening;
@@ -147,12 +164,12 @@ export const decisions = {
 		clock: upAt ?? 0,
 	}),
 	proving: ({
-		context: { child },
+		context: { child, announced },
 		event,
 	}: {
 		context: ChildContext;
 		event: ChildHappening | ChildOrder;
-	}): Decision => ({ type: 'child.proving', child, by: wordOf(event as ChildHappening | Adoption) }),
+	}): Decision => ({ type: 'child.proving', child, by: announced ?? wordOf(event) }),
 	rejected: ({ context, event }: Args): Decision => ({
 		type: 'child.rejected',
 		child: context.child,
@@ -172,38 +189,11 @@ export const decisions = {
 	}),
 };
 
-export const isAdopted = (phase: Phase) => ({ type: 'isAdoptedIn', params: phase }) as const;
-
 type Enqueue = Parameters<Parameters<typeof base.enqueueActions>[0]>[0]['enqueue'];
 
 export const childSetup = base.extend({
 	actions: {
-		keepStopped: base.assign({ adopted: null, deadline: null, wasStopped: true }),
-		keepAdopted: base.assign(({ context, event }) => {
-			const { as } = event as Adoption;
-			const { pid, clock, deadline, isRejected, isDismissed, wasForwarded } = as;
-			const status = isRejected ? 1 : null;
-			const born = as.phase === 'booting' || as.phase === 'proving' ? (as.born ?? clock) : null;
-			const upAt = as.phase === 'serving' ? clock : null;
-			const reason = isRejected ? (as.rejection?.reason ?? lateness({ ...context, pid })) : '';
-			const isHidden = as.isSeen === false;
-			const code = as.rejection?.code ?? 'deadline';
-			return {
-				adopted: as,
-				pid,
-				born,
-				deadline,
-				readyAt: born,
-				upAt,
-				isHidden,
-				isRejected,
-				isDismissed,
-				wasForwarded,
-				status,
-				reason,
-				code,
-			};
-		}),
+		keepStopped: base.assign({ since: null, deadline: null, wasStopped: true }),
 		keepProcess: base.assign(({ event }) => {
 			const { pid, clock = 0 } = event as FactOf<'child.spawned'>;
 			return { pid, born: clock };
@@ -223,17 +213,17 @@ export const childSetup = base.extend({
 		/** It serves, and is looked at for a while: whoever operates it is told where it does not accept. */
 		lookOn: base.spawnChild('proof', {
 			id: 'lookout',
-			input: ({ context: { child } }) => ({ child, purpose: 'notice', millis: 0, since: null }),
+			input: ({ context: { child } }) => noticeLook(child),
 		}),
 		reject: base.enqueueActions(({ enqueue, context, event }) => {
 			const reason = whyRejected(context, event as ChildHappening);
 			const code = codeOfRejection(event);
-			enqueue.assign({ isRejected: true, status: 1, reason, code });
+			enqueue.assign({ isRejected: true, status: 1, reason, code, since: null });
 			signal(enqueue, context, { signal: context.plan.drain, reason: 'drain' });
 		}),
 		obey: base.enqueueActions(({ enqueue, context, event }) => {
 			const farewell = farewellOf(event as FarewellOrder);
-			enqueue.assign({ farewell });
+			enqueue.assign({ farewell, since: null });
 			signal(enqueue, context, farewell);
 		}),
 		/** Those that it has left behind are told what it was told. */
@@ -251,7 +241,7 @@ export const childSetup = base.extend({
 		rememberFarewell: base.assign(({ event }) => ({ farewell: farewellOf(event as FarewellOrder) })),
 		keepPatience: base.assign(({ context, event }) => ({
 			plan: { ...context.plan, kill: (event as Extract<FarewellOrder, { type: 'stop' }>).kill },
-			adopted: null,
+			since: null,
 		})),
 		bidFarewell: base.enqueueActions(({ enqueue, context }) => signal(enqueue, context, context.farewell)),
 		rememberForward: base.assign(({ context, event }) => ({
@@ -274,6 +264,7 @@ export const childSetup = base.extend({
 			code: codeOf(event as ChildHappening),
 		})),
 		keepEnd: base.assign({
+			since: null,
 			end: ({ event }) => ({ seq: (event as ChildHappening).seq, at: (event as ChildHappening).clock ?? 0 }),
 		}),
 	},
@@ -304,7 +295,7 @@ function codeOf(happening: ChildHappening): FailureCode {
 	return 'exited';
 }
 
-function lateness({ pid, plan }: Pick<ChildContext, 'pid' | 'plan'>): string {
+export function lateness({ pid, plan }: Pick<ChildContext, 'pid' | 'plan'>): string {
 	return `${pid} has not said in time that it is up (-start=${plan.start})`;
 }
 
@@ -325,8 +316,7 @@ function whyUnverified({ pid }: ChildContext, { missing, reason }: FactOf<'child
 	return reason ?? `${pid} does not hold ${missing.join(', ')}`;
 }
 
-function wordOf(event: ChildHappening | Adoption): Word {
-	if (event.type === 'adopt') return event.as.ready ?? 'wait';
+function wordOf(event: ChildHappening | ChildOrder): Word {
 	if (event.type === 'child.proved') return 'accept';
 	return event.type === 'child.announced' ? event.by : 'wait';
 }
@@ -337,12 +327,12 @@ function deadlineBy({ born, plan }: ChildContext, { clock = 0, millis }: FactOf<
 }
 
 /** From when its boot is counted, in milliseconds since boot; null is now. */
-export function bootSince({ deadline, adopted, born, isHidden }: ChildContext): number | null {
-	return deadline !== null || isHidden ? born : (adopted?.clock ?? null);
+function bootSince({ deadline, since, born, isHidden }: ChildContext): number | null {
+	return deadline !== null || isHidden ? born : since;
 }
 
 /** How long it may take to be up, counted from its birth, in milliseconds. */
-export function bootTime({ plan, deadline, born, wasStopped }: ChildContext): number {
+function bootTime({ plan, deadline, born, wasStopped }: ChildContext): number {
 	if (deadline !== null) return Math.max(0, deadline - (born ?? 0));
 	return Math.max(wasStopped ? shortestAgain : 0, plan.start);
 }
@@ -360,4 +350,21 @@ export function promotionLook(context: ChildContext): ProofInput {
 	const born = context.born ?? 0;
 	const millis = verificationDeadline({ plan, deadline, born, isHidden }) - born;
 	return { child, purpose: 'promotion', millis, since: born };
+}
+
+/** What is looked at for a while once it serves. */
+export function noticeLook(child: number): ProofInput {
+	return { child, purpose: 'notice', millis: 0, since: null };
+}
+
+/** Until when it has to be ready, where no look tells that. */
+export function bootTimer(context: ChildContext): TimerInput {
+	const millis = readinessLook(context).purpose === null ? bootTime(context) : null;
+	return { child: context.child, timer: 'boot', millis, since: bootSince(context) };
+}
+
+/** Until when it has to have left. */
+export function killTimer(context: ChildContext): TimerInput {
+	const millis = patienceWith(context.plan, isNoGood(context));
+	return { child: context.child, timer: 'kill', millis, since: context.since };
 }

@@ -1,5 +1,5 @@
 /** The children that share a rotation, each in its place: all of them up, one of them lost, its place filled again, all gone. */
-import { decisions, generationSetup } from './generationSetup.ts';
+import { decisions, generationSetup, newContext } from './generationSetup.ts';
 
 /** How a child that was lost leaves its place. */
 const loss = {
@@ -22,34 +22,16 @@ const loss = {
 	},
 } as const;
 
-/** A place whose wait was over may have been held back, or about to be filled. */
-const adoption = ['adoptChildren', 'askToFill'] as const;
-
 export const generationMachine = generationSetup.createMachine({
 	id: 'generation',
 	description: 'The children that were started together, and those that took the place of one that was lost.',
-	context: ({ input }) => ({
-		...input,
-		children: {},
-		places: [],
-		status: null,
-		reason: '',
-		code: 'exited',
-		wasForwarded: false,
-		wasHealthy: false,
-		isExhausted: false,
-	}),
+	context: ({ input }) => newContext(input),
 	initial: 'beginning',
 	states: {
 		beginning: {
 			tags: 'passing',
-			description: 'Passed through at once: are there children already?',
-			always: [
-				{ guard: { type: 'isAdoptedAs', params: 'starting' }, target: 'alive.starting', actions: adoption },
-				{ guard: { type: 'isAdoptedAs', params: 'serving' }, target: 'alive.serving', actions: adoption },
-				{ guard: { type: 'isAdoptedAs', params: 'leaving' }, target: 'alive.leaving', actions: 'adoptChildren' },
-				{ target: 'alive', actions: 'spawnChildren', description: 'there are none' },
-			],
+			description: 'Passed through at once: its children are spawned.',
+			always: { target: 'alive', actions: 'spawnChildren' },
 		},
 		alive: {
 			description: 'Some of its children live, or are to be started again.',
@@ -68,10 +50,13 @@ export const generationMachine = generationSetup.createMachine({
 				],
 				crowdOut: { actions: 'passOn' },
 				childUp: { actions: 'noteUp' },
-				childDoubted: { actions: 'acceptChild', description: 'it is what this generation is: it serves' },
 				childRejected: { actions: ['noteGoing', 'noteRejection', 'tellHurt'] },
 				'respawn.due': { actions: ['noteDue', 'askToFill'] },
 				refill: { actions: 'askToFill' },
+				resume: {
+					actions: ['passOn', 'askToFill'],
+					description: 'a place whose wait was over may have been held back, or about to be filled',
+				},
 				fill: { guard: 'isDue', actions: 'fill' },
 				carryOn: {
 					actions: ['ungate', 'passOn'],
@@ -102,11 +87,6 @@ export const generationMachine = generationSetup.createMachine({
 					description: 'It is not whole before it ever was: the supervisor says what becomes of it.',
 					on: {
 						carryOn: { target: 'starting', actions: ['ungate', 'scheduleRespawns', 'passOn', 'askToFill'] },
-						'xstate.done.actor.*': [
-							{ guard: 'isRespawned', actions: 'vacate' },
-							{ guard: 'isLast', target: '#generation.over', actions: 'forget' },
-							{ actions: 'forget' },
-						],
 					},
 				},
 				serving: {
@@ -120,7 +100,6 @@ export const generationMachine = generationSetup.createMachine({
 							},
 							{ guard: 'isRespawned', actions: ['vacate', 'tellHurt', 'scheduleRespawns', 'askToFill'] },
 							{ guard: 'isLast', target: '#generation.over', actions: 'forget' },
-							{ guard: 'wasToldToLeave', actions: 'forget' },
 							{ actions: ['forget', 'tellHurt'] },
 						],
 					},
@@ -129,11 +108,8 @@ export const generationMachine = generationSetup.createMachine({
 					tags: 'leaving',
 					description: 'Its children were told to leave.',
 					on: {
-						childUp: { description: 'ignored: it is no longer waited for' },
-						childDoubted: { description: 'ignored: it is no longer waited for' },
 						'respawn.due': { description: 'ignored: it leaves' },
 						refill: { description: 'ignored: it leaves' },
-						fill: { description: 'ignored: it leaves' },
 						'xstate.done.actor.*': [
 							{ guard: 'isLast', target: '#generation.over', actions: 'forget' },
 							{ guard: 'wasToldToLeave', actions: 'forget' },

@@ -14,13 +14,11 @@ export interface GenerationInput {
 	firstChild: number;
 	/** Another generation serves: its children must be verified before they count as up. */
 	isGated: boolean;
-	/** Where it goes on, with children that live already and places that are to be filled again. */
-	adopted?: { as: 'starting' | 'serving' | 'leaving'; children: RosterChild[]; respawns: Respawn[] };
 }
 
 /** What the supervisor orders a generation to do. */
 export type GenerationOrder =
-	| Exclude<ChildOrder, { type: 'spawn' | 'adopt' }>
+	| Exclude<ChildOrder, { type: 'spawn' }>
 	/** A place whose wait is over is to be filled by a child of this number. */
 	| { type: 'fill'; index: number; child: number }
 	/** Places whose wait was over may be asked for again. */
@@ -67,7 +65,7 @@ type Gone = DoneActorEvent<ChildOutput>;
 
 type ChildRef = ActorRefFrom<typeof childMachine>;
 
-interface GenerationContext extends GenerationInput {
+export interface GenerationContext extends GenerationInput {
 	children: Record<number, ChildRef>;
 	/** Those that have a child, or are to have one again. */
 	places: Place[];
@@ -80,6 +78,21 @@ interface GenerationContext extends GenerationInput {
 	wasForwarded: boolean;
 	wasHealthy: boolean;
 	isExhausted: boolean;
+}
+
+/** What a generation knows before it has children. */
+export function newContext(input: GenerationInput): GenerationContext {
+	return {
+		...input,
+		children: {},
+		places: [],
+		status: null,
+		reason: '',
+		code: 'exited',
+		wasForwarded: false,
+		wasHealthy: false,
+		isExhausted: false,
+	};
 }
 
 const base = setup({
@@ -101,7 +114,6 @@ const base = setup({
 		},
 	},
 	guards: {
-		isAdoptedAs: ({ context }, state: 'starting' | 'serving' | 'leaving') => context.adopted?.as === state,
 		isUp: ({ context: { places } }) =>
 			places.some(({ isUp }) => isUp) && places.every(({ isUp, isGoing }) => isUp || isGoing),
 		isDue: ({ context, event }) =>
@@ -139,12 +151,8 @@ export const generationSetup = base.extend({
 	actions: {
 		spawnChildren: base.enqueueActions(({ enqueue, context: { firstChild, plan } }) => {
 			for (let index = 0; index < plan.size; index += 1) {
-				add(enqueue, { child: firstChild + index, index, attempt: 0, wasUp: false }, { type: 'spawn' });
+				add(enqueue, { child: firstChild + index, index, attempt: 0, wasUp: false });
 			}
-		}),
-		adoptChildren: base.enqueueActions(({ enqueue, context: { adopted } }) => {
-			for (const as of adopted?.children ?? []) add(enqueue, as, { type: 'adopt', as });
-			for (const respawn of adopted?.respawns ?? []) awaitRespawn(enqueue, respawn);
 		}),
 		noteUp: base.assign(({ context, event }) => ({
 			places: changed(context, (event as ChildNews).child, { isUp: true, wasUp: true }),
@@ -183,7 +191,7 @@ export const generationSetup = base.extend({
 				const millis = respawnWait(plan.respawn, attempt, seq);
 				const respawn = { generation, index, attempt, wasUp, millis };
 				enqueue({ type: 'decide', params: { type: 'respawn.scheduled', ...respawn } });
-				awaitRespawn(enqueue, { ...respawn, clock: null, isDue: false });
+				awaitRespawn(enqueue, respawn);
 			}
 		}),
 		dropVacancies: base.enqueueActions(({ enqueue, context: { places } }) => {
@@ -201,14 +209,10 @@ export const generationSetup = base.extend({
 			const { index, child } = event as Extract<GenerationOrder, { type: 'fill' }>;
 			const { attempt = 0, wasUp = false } = context.places.find((place) => place.index === index) ?? {};
 			enqueue.stopChild(timerOf(index));
-			add(enqueue, { child, index, attempt, wasUp }, { type: 'spawn' });
+			add(enqueue, { child, index, attempt, wasUp });
 		}),
 		passOn: base.enqueueActions(({ enqueue, context, event }) => {
 			for (const child of Object.values(context.children)) enqueue.sendTo(child, event as ChildOrder);
-		}),
-		acceptChild: base.enqueueActions(({ enqueue, context, event }) => {
-			const child = context.children[(event as ChildNews).child];
-			if (child) enqueue.sendTo(child, { type: 'carryOn' });
 		}),
 		dismissRest: base.enqueueActions(({ enqueue, context: { children, plan } }) => {
 			for (const child of Object.values(children)) {
@@ -232,55 +236,51 @@ export const generationSetup = base.extend({
 	},
 });
 
-/** An actor for a child in its place, and its first order. */
+/** An actor for a child in its place, which is to be spawned. */
 function add(
 	enqueue: Enqueue,
 	{ child, index, attempt, wasUp }: Pick<RosterChild, 'child' | 'index' | 'attempt' | 'wasUp'>,
-	order: ChildOrder,
 ) {
 	enqueue.assign(({ context, spawn }) => {
 		const id = `child.${child}`;
 		const { generation, plan, isGated } = context;
 		const ref = spawn('child', { id, systemId: id, input: { child, generation, index, plan, isGated } });
-		const isUp = order.type === 'adopt' && order.as.phase === 'serving';
-		const isGoing = order.type === 'adopt' && order.as.isRejected;
+		const place = { index, child, vacancy: null, isUp: false, isGoing: false, attempt, wasUp, seq: 0 };
 		return {
 			children: { ...context.children, [child]: ref },
-			places: withPlace(context.places, { index, child, vacancy: null, isUp, isGoing, attempt, wasUp, seq: 0 }),
+			places: withPlace(context.places, place),
 		};
 	});
-	enqueue.sendTo(({ context }) => context.children[child] as ChildRef, order);
+	enqueue.sendTo(({ context }) => context.children[child] as ChildRef, { type: 'spawn' });
 }
 
-/** A place that is to be filled again: when its wait is over, where it is not. */
-function awaitRespawn(
-	enqueue: Enqueue,
-	{ index, attempt, wasUp, millis, clock, isDue }: Omit<Respawn, 'generation' | 'at'>,
-) {
-	enqueue.assign(({ context }) => {
-		const place = {
-			index,
-			child: null,
-			vacancy: isDue ? 'due' : 'waiting',
-			isUp: false,
-			isGoing: false,
-			attempt,
-			wasUp,
-			seq: 0,
-		} as const;
-		return { places: withPlace(context.places, place) };
-	});
-	if (isDue) return;
+/** A place that is to be filled again when its wait is over. */
+function awaitRespawn(enqueue: Enqueue, respawn: Pick<Respawn, 'index' | 'attempt' | 'wasUp' | 'millis'>) {
+	enqueue.assign(({ context }) => ({ places: withPlace(context.places, vacantPlace({ ...respawn, isDue: false })) }));
 	enqueue.spawnChild('timer', {
-		id: timerOf(index),
-		input: ({ context: { generation } }: Args) => ({
-			timer: 'respawn' as const,
-			generation,
-			index,
-			millis,
-			since: clock,
-		}),
+		id: timerOf(respawn.index),
+		input: ({ context: { generation } }: Args) => respawnTimer({ ...respawn, generation, clock: null }),
 	});
+}
+
+/** A place that waits to be filled again, or is to be filled now. */
+export function vacantPlace({
+	index,
+	attempt,
+	wasUp,
+	isDue,
+}: Pick<Respawn, 'index' | 'attempt' | 'wasUp' | 'isDue'>): Place {
+	const vacancy = isDue ? 'due' : 'waiting';
+	return { index, child: null, vacancy, isUp: false, isGoing: false, attempt, wasUp, seq: 0 };
+}
+
+export function respawnTimer({
+	generation,
+	index,
+	millis,
+	clock,
+}: Pick<Respawn, 'generation' | 'index' | 'millis' | 'clock'>): TimerInput {
+	return { timer: 'respawn', generation, index, millis, since: clock };
 }
 
 /** An actor that is done stays among the machine's children until it is stopped. */
@@ -301,7 +301,7 @@ function whyOf(event: object): { reason: string; code: FailureCode } {
 	return { reason, code };
 }
 
-function timerOf(index: number): string {
+export function timerOf(index: number): string {
 	return `respawn.${index}`;
 }
 

@@ -1,9 +1,8 @@
 /** A supervisor that is only imagined: happenings in, facts out, no process and no clock. */
-import { createActor } from 'xstate';
 import type { Decision, Fact, Happening, HappeningFact } from './facts.ts';
 import { stamped } from './facts.ts';
 import { evolve, type Roster } from './roster.ts';
-import { type Command, deliver, inertWorld, type Supervisor, supervisorIn } from './world.ts';
+import { type Command, deliver, inertWorld, newLife, type Supervisor } from './world.ts';
 
 export interface ImaginedOptions {
 	/** The number of the last fact before, and its time. */
@@ -21,11 +20,7 @@ export function imagined({ seq, at, told, command = () => {} }: ImaginedOptions)
 	let roster: Roster | null = null;
 	/** The number of the happening that was told last. */
 	let cause = 0;
-	let supervisor = newLife();
-
-	function newLife(): Supervisor {
-		return createActor(supervisorIn(inertWorld(admit, command))).start();
-	}
+	let supervisor: Supervisor | null = null;
 
 	/** Numbers and times what happened or was decided, as the door does. */
 	function admit<T extends Happening | Decision>(what: T): Fact {
@@ -39,13 +34,14 @@ export function imagined({ seq, at, told, command = () => {} }: ImaginedOptions)
 
 	/** A start, or a recovery, begins a new life. */
 	function tell(happening: Happening) {
-		if (roster && (happening.type === 'supervisor.started' || happening.type === 'supervisor.recovered')) {
-			supervisor.stop();
-			supervisor = newLife();
-		}
 		const fact = admit(happening) as HappeningFact;
 		cause = fact.seq;
-		deliver(supervisor, fact);
+		if (fact.type === 'supervisor.started' || fact.type === 'supervisor.recovered') {
+			supervisor?.stop();
+			supervisor = newLife(inertWorld(admit, command), fact);
+			supervisor.start();
+		}
+		if (supervisor) deliver(supervisor, fact);
 	}
 
 	/** Lets time pass, in milliseconds. */
@@ -53,5 +49,11 @@ export function imagined({ seq, at, told, command = () => {} }: ImaginedOptions)
 		at += millis;
 	}
 
-	return { tell, wait, roster: () => roster, supervisor: () => supervisor };
+	/** @throws {Error} before its first fact */
+	function present(): Supervisor {
+		if (supervisor === null) throw new Error('nothing has happened yet');
+		return supervisor;
+	}
+
+	return { tell, wait, roster: () => roster, supervisor: present };
 }

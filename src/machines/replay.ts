@@ -1,8 +1,8 @@
 /** The same happenings through the same machines, with inert effects: do they decide what was decided? */
-import { createActor, type InspectionEvent } from 'xstate';
+import type { InspectionEvent } from 'xstate';
 import { type Decision, type Fact, type HappeningFact, isDecision } from './facts.ts';
 import type { Roster } from './roster.ts';
-import { type Command, deliver, describeState, inertWorld, type Supervisor, supervisorIn } from './world.ts';
+import { type Command, deliver, describeState, inertWorld, newLife, type Supervisor } from './world.ts';
 
 /** What a fact did. */
 export interface Step {
@@ -27,15 +27,23 @@ export function createReplay(inspect?: (event: InspectionEvent) => void) {
 	let commands: Command[] = [];
 	let now = '';
 	let supervisor: Supervisor | null = null;
+	/** Children that were looked at when this life began. */
+	let looked = new Set<number>();
+	/** The number of the fact that it began with. */
+	let began = 0;
 
-	function begin() {
+	function begin(first: Fact) {
 		supervisor?.stop();
 		decided = [];
+		const { children } = first.type === 'supervisor.recovered' ? first.roster : { children: [] };
+		began = first.seq;
+		looked = new Set(children.filter(({ phase }) => phase === 'proving').map(({ child }) => child));
 		const world = inertWorld(
 			(decision) => decided.push({ decision, upon }),
 			(command) => commands.push(command),
 		);
-		supervisor = createActor(supervisorIn(world), inspect ? { inspect } : {}).start();
+		supervisor = newLife(world, first, inspect);
+		supervisor.start();
 	}
 
 	/** Takes the next fact. */
@@ -44,7 +52,7 @@ export function createReplay(inspect?: (event: InspectionEvent) => void) {
 		const before = now;
 		commands = [];
 		upon = fact.seq;
-		if (fact.type === 'supervisor.started' || fact.type === 'supervisor.recovered') begin();
+		if (fact.type === 'supervisor.started' || fact.type === 'supervisor.recovered') begin(fact);
 		if (supervisor) {
 			deliver(supervisor, fact as HappeningFact);
 			if (!inspect) now = describeState(supervisor);
@@ -53,23 +61,32 @@ export function createReplay(inspect?: (event: InspectionEvent) => void) {
 	}
 
 	function compare({ seq, at: _, clock: __, cause, ...recorded }: Fact & Decision): Pick<Step, 'upon' | 'difference'> {
-		const own = decided.shift();
+		if (cause === undefined && isSaidAgain(recorded)) return { upon, difference: null };
+		const own = decided.splice(cause === undefined ? placeOf(recorded) : 0, 1)[0];
 		const isUponOther = own !== undefined && cause !== undefined && cause !== own.upon;
 		if (own && !isUponOther && isSame(withoutTime(own.decision, recorded), recorded))
 			return { upon: own.upon, difference: null };
-		const upon = (seq: number) => (isUponOther ? ` upon ${seq}` : '');
-		const instead = own ? `${JSON.stringify(own.decision)}${upon(own.upon)}` : 'nothing';
-		const difference = `fact ${seq} is ${JSON.stringify(recorded)}${upon(cause ?? 0)}, the statecharts decide ${instead}`;
+		const named = (seq: number) => (isUponOther ? ` upon ${seq}` : '');
+		const instead = own ? `${JSON.stringify(own.decision)}${named(own.upon)}` : 'nothing';
+		const difference = `fact ${seq} is ${JSON.stringify(recorded)}${named(cause ?? 0)}, the statecharts decide ${instead}`;
 		return { upon: own?.upon ?? null, difference };
+	}
+
+	/** Up to commit cd933d0 a new life decided once more that a child which is looked at is ready. */
+	function isSaidAgain(recorded: Decision): boolean {
+		return recorded.type === 'child.proving' && looked.delete(recorded.child);
+	}
+
+	/** Up to commit cd933d0 what was decided upon a recovery came in another order. */
+	function placeOf(recorded: Decision): number {
+		const ofRecovery = decided.filter(({ upon }) => upon === began);
+		const place = ofRecovery.findIndex(({ decision }) => isSame(withoutTime(decision, recorded), recorded));
+		return Math.max(0, place);
 	}
 
 	/** Goes on from what earlier facts amount to. */
 	function restore(roster: Roster, seq: number, at: number): Step {
-		const step = tell({ type: 'supervisor.recovered', seq, at, pid: 0, by: 'upgrade', roster });
-		// Only a new life decides once more that one which is looked at already is ready.
-		const looked = new Set(roster.children.filter(({ phase }) => phase === 'proving').map(({ child }) => child));
-		decided = decided.filter(({ decision }) => decision.type !== 'child.proving' || !looked.has(decision.child));
-		return step;
+		return tell({ type: 'supervisor.recovered', seq, at, pid: 0, by: 'upgrade', roster });
 	}
 
 	return { tell, restore, state: () => now };

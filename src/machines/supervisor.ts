@@ -1,51 +1,27 @@
 /** The supervisor: which generation serves, which one boots, who is told to leave, when all is over. */
-import { usualPlan } from './facts.ts';
 import { decisions } from './supervisorDecisions.ts';
-import { supervisorSetup } from './supervisorSetup.ts';
+import { newContext, restartTimer, supervisorSetup } from './supervisorSetup.ts';
 
-/** How a candidate ends, in `starting` as in `rotating`. */
-const candidate = {
+/** A rotation is under way: one more follows it. */
+const queueing = {
 	'signal.HUP': { actions: [{ type: 'decide', params: decisions.queued }, 'keepQueued'] },
 	'rotate.requested': { actions: [{ type: 'decide', params: decisions.queued }, 'keepQueued'] },
-	generationUp: [
-		{
-			guard: 'isCandidateBesideServing',
-			target: 'settling',
-			actions: [{ type: 'decide', params: decisions.replacing }, 'dismissServing', 'promote', 'crowdOut'],
-		},
-		{
-			guard: 'isCandidate',
-			target: 'settling',
-			actions: [{ type: 'decide', params: decisions.promoted }, 'promote'],
-		},
-	],
-	generationHurt: [
-		{
-			guard: 'isCandidateToGiveUp',
-			target: 'settling',
-			actions: ['noteStatus', { type: 'decide', params: decisions.givenUp }, 'dismissCandidate', 'giveUp', 'refill'],
-		},
-		{
-			guard: 'isCandidateBesideServing',
-			target: 'settling',
-			actions: [
-				'noteStatus',
-				{ type: 'decide', params: decisions.keptInstead },
-				'dismissServing',
-				'keepAsItIs',
-				'carryOn',
-				'crowdOut',
-			],
-			description: 'nobody lives of the one that serves: it is the best there is',
-		},
-		{
-			guard: 'isCandidate',
-			target: 'settling',
-			actions: ['noteStatus', { type: 'decide', params: decisions.kept }, 'keepAsItIs', 'carryOn'],
-			description: 'nobody else serves: it is the best there is',
-		},
-	],
-	'xstate.done.actor.*': {
+} as const;
+
+/** How a candidate ends beside which none serves. */
+const candidateAlone = {
+	up: {
+		guard: 'isCandidate',
+		target: 'settling',
+		actions: [{ type: 'decide', params: decisions.promoted }, 'promote'],
+	},
+	hurt: {
+		guard: 'isCandidate',
+		target: 'settling',
+		actions: ['noteStatus', { type: 'decide', params: decisions.kept }, 'keepAsItIs', 'carryOn'],
+		description: 'nobody else serves: it is the best there is',
+	},
+	over: {
 		guard: 'isCandidateBesideOthers',
 		target: 'settling',
 		actions: ['forget', { type: 'decide', params: decisions.givenUp }, 'giveUp', 'refill'],
@@ -65,62 +41,47 @@ const refusal = { actions: { type: 'decide', params: decisions.refused } } as co
 export const supervisorMachine = supervisorSetup.createMachine({
 	id: 'supervisor',
 	description: 'It holds the sockets and replaces the generations behind them.',
-	context: {
-		plan: usualPlan,
-		serving: 0,
-		isWhole: false,
-		candidate: null,
-		lastGeneration: 0,
-		lastSize: 0,
-		lastChild: 0,
-		asked: 'start',
-		queued: null,
-		restart: null,
-		restarts: 0,
-		isQuitting: false,
-		stopSignal: null,
-		status: 0,
-		isServed: false,
-		generations: {},
-	},
+	context: newContext,
 	initial: 'beginning',
 	states: {
 		beginning: {
 			tags: 'passing',
-			description: 'It is about to learn whether it starts anew or goes on.',
+			description: 'It is about to start its first generation.',
 			on: {
 				'supervisor.started': {
 					target: 'alive.starting',
 					actions: ['keepPlan', { type: 'decide', params: decisions.started }, 'startGeneration'],
 				},
+			},
+		},
+		alive: {
+			description: 'It has children.',
+			invoke: { id: 'upgrade', systemId: 'upgrade', src: 'upgrade' },
+			on: {
 				'supervisor.recovered': [
-					{ guard: 'wasStopping', target: 'alive.stopping', actions: ['adopt', 'dismissAll'] },
 					{
 						guard: 'hadBegunToStop',
-						target: 'alive.starting',
+						target: '.starting',
 						actions: [
-							'adopt',
 							'dismissAll',
 							{ type: 'decide', params: decisions.stopUndone },
 							'undoStop',
 							{ type: 'decide', params: decisions.started },
 							'startGeneration',
 						],
+						description: 'a start is a wish to serve',
 					},
+					{ guard: 'isStopping', actions: 'dismissAll' },
 					{
 						guard: 'isCandidateUnborn',
-						target: 'alive.settling',
-						actions: ['adopt', 'beginAgain', 'dismissOthers'],
+						target: '.settling',
+						actions: ['beginAgain', 'dismissOthers', 'resume'],
 						description: 'it was killed before each of its children had a process',
 					},
-					{ guard: 'wasStarting', target: 'alive.starting', actions: ['adopt', 'dismissOthers'] },
-					{ guard: 'wasRotating', target: 'alive.rotating', actions: ['adopt', 'dismissOthers'] },
-					{ guard: 'wasUnserved', target: 'alive.unserved', actions: ['adopt', 'dismissOthers'] },
 					{
 						guard: 'wasServiceLost',
-						target: 'alive.unserved',
+						target: '.unserved',
 						actions: [
-							'adopt',
 							'dismissOthers',
 							{ type: 'decide', params: decisions.serviceLost },
 							{ type: 'decide', params: decisions.restart },
@@ -128,14 +89,8 @@ export const supervisorMachine = supervisorSetup.createMachine({
 						],
 						description: 'it was killed before another one was scheduled for the one that served',
 					},
-					{ target: 'alive.settling', actions: ['adopt', 'dismissOthers'] },
+					{ actions: ['dismissOthers', 'resume'] },
 				],
-			},
-		},
-		alive: {
-			description: 'It has children.',
-			invoke: { id: 'upgrade', systemId: 'upgrade', src: 'upgrade' },
-			on: {
 				'signal.TERM': {
 					target: '.stopping',
 					actions: [{ type: 'decide', params: decisions.stop }, 'keepStop', 'stopAll'],
@@ -152,10 +107,7 @@ export const supervisorMachine = supervisorSetup.createMachine({
 				'signal.USR1': { actions: 'passOnToUpgrade' },
 				'signal.USR2': { actions: 'passOnToUpgrade' },
 				'upgrade.requested': { actions: 'passOnToUpgrade' },
-				generationUp: [
-					{ guard: 'isServing', actions: [{ type: 'decide', params: decisions.madeWhole }, 'makeWhole'] },
-					{ description: 'ignored: it was told to leave meanwhile' },
-				],
+				generationUp: { guard: 'isServing', actions: [{ type: 'decide', params: decisions.madeWhole }, 'makeWhole'] },
 				generationHurt: { actions: ['noteStatus', 'carryOn'] },
 				generationEmptied: [
 					{ guard: 'isServing', actions: 'noteEmptied' },
@@ -180,7 +132,12 @@ export const supervisorMachine = supervisorSetup.createMachine({
 				starting: {
 					tags: 'coming',
 					description: 'The first generation comes up; nobody serves yet.',
-					on: candidate,
+					on: {
+						...queueing,
+						generationUp: candidateAlone.up,
+						generationHurt: candidateAlone.hurt,
+						'xstate.done.actor.*': candidateAlone.over,
+					},
 				},
 				settling: {
 					tags: 'passing',
@@ -210,9 +167,44 @@ export const supervisorMachine = supervisorSetup.createMachine({
 					tags: 'coming',
 					description: 'A new generation comes up beside the one that serves.',
 					on: {
-						...candidate,
+						...queueing,
+						generationUp: [
+							{
+								guard: 'isCandidateBesideServing',
+								target: 'settling',
+								actions: [{ type: 'decide', params: decisions.replacing }, 'dismissServing', 'promote', 'crowdOut'],
+							},
+							candidateAlone.up,
+						],
+						generationHurt: [
+							{
+								guard: 'isCandidateToGiveUp',
+								target: 'settling',
+								actions: [
+									'noteStatus',
+									{ type: 'decide', params: decisions.givenUp },
+									'dismissCandidate',
+									'giveUp',
+									'refill',
+								],
+							},
+							{
+								guard: 'isCandidateBesideServing',
+								target: 'settling',
+								actions: [
+									'noteStatus',
+									{ type: 'decide', params: decisions.keptInstead },
+									'dismissServing',
+									'keepAsItIs',
+									'carryOn',
+									'crowdOut',
+								],
+								description: 'nobody lives of the one that serves: it is the best there is',
+							},
+							candidateAlone.hurt,
+						],
 						'xstate.done.actor.*': [
-							candidate['xstate.done.actor.*'],
+							candidateAlone.over,
 							{
 								guard: 'isServingBesideOthers',
 								actions: ['forget', 'ungateCandidate'],
@@ -228,11 +220,7 @@ export const supervisorMachine = supervisorSetup.createMachine({
 					invoke: {
 						id: 'restart',
 						src: 'timer',
-						input: ({ context: { restart } }) => ({
-							timer: 'restart',
-							millis: restart?.millis ?? 0,
-							since: restart?.clock ?? null,
-						}),
+						input: ({ context }) => restartTimer(context),
 					},
 					on: {
 						...rotation,

@@ -1,7 +1,7 @@
 /** What the statechart in supervisor.ts is made of: its context, its guards and its actions. */
 import { type EventObject, fromCallback, sendTo, setup } from 'xstate';
 import type { TimerInput } from './childMessages.ts';
-import type { Decision, FactOf } from './facts.ts';
+import { type Decision, type FactOf, usualPlan } from './facts.ts';
 import { generationMachine } from './generation.ts';
 import type { GenerationNews, GenerationOrder } from './generationSetup.ts';
 import { isCandidateBorn, isServiceLost } from './leftovers.ts';
@@ -20,6 +20,31 @@ import {
 	stopSignalOf,
 } from './supervisorDecisions.ts';
 import { type UpgradeRequest, upgradeMachine } from './upgrade.ts';
+
+/** What a supervisor knows before it has started. */
+export const newContext: SupervisorContext = {
+	plan: usualPlan,
+	serving: 0,
+	isWhole: false,
+	candidate: null,
+	lastGeneration: 0,
+	lastSize: 0,
+	lastChild: 0,
+	asked: 'start',
+	queued: null,
+	restart: null,
+	restarts: 0,
+	isQuitting: false,
+	stopSignal: null,
+	status: 0,
+	isServed: false,
+	generations: {},
+};
+
+/** How long it is waited until another generation is started while none serves. */
+export function restartTimer({ restart }: Pick<SupervisorContext, 'restart'>): TimerInput {
+	return { timer: 'restart', millis: restart?.millis ?? 0, since: restart?.clock ?? null };
+}
 
 const base = setup({
 	types: {
@@ -73,18 +98,13 @@ const base = setup({
 			for (const each in generations) if (Number(each) !== serving && Number(each) !== candidate) return false;
 			return true;
 		},
-		wasStopping: ({ event }) =>
-			event.type === 'supervisor.recovered' && event.by === 'upgrade' && event.roster.stopSignal !== null,
-		hadBegunToStop: ({ event }) => event.type === 'supervisor.recovered' && event.roster.stopSignal !== null,
+		isStopping: ({ context }) => context.stopSignal !== null,
+		hadBegunToStop: ({ event }) =>
+			event.type === 'supervisor.recovered' && event.by === 'start' && event.roster.stopSignal !== null,
 		/** It was killed before each of its candidate's children had a process. */
 		isCandidateUnborn: ({ event }) => event.type === 'supervisor.recovered' && !isCandidateBorn(event.roster),
-		wasUnserved: ({ event }) =>
-			event.type === 'supervisor.recovered' && event.roster.restart !== null && event.roster.candidate === null,
 		/** It was killed before another one was scheduled for the one that served. */
 		wasServiceLost: ({ event }) => event.type === 'supervisor.recovered' && isServiceLost(event.roster),
-		wasStarting: ({ event }) =>
-			event.type === 'supervisor.recovered' && event.roster.serving === 0 && event.roster.candidate !== null,
-		wasRotating: ({ event }) => event.type === 'supervisor.recovered' && event.roster.candidate !== null,
 	},
 });
 
@@ -164,29 +184,13 @@ export const supervisorSetup = base.extend({
 			const restarts = wasHealthy && generation === context.serving ? 0 : context.restarts;
 			enqueue.assign({ generations, restarts, status: status ?? context.status });
 		}),
-		adopt: base.assign(({ event, spawn }) => {
-			const {
-				children,
-				respawns,
-				unanswered: _,
-				ended: __,
-				...rest
-			} = (event as FactOf<'supervisor.recovered'>).roster;
-			const { plan, serving, isWhole, candidate } = rest;
-			const generations: SupervisorContext['generations'] = {};
-			for (const generation of new Set([...children, ...respawns].map((each) => each.generation))) {
-				const served = isWhole ? 'serving' : 'starting';
-				const as = generation === candidate ? 'starting' : generation === serving ? served : 'leaving';
-				const isOwn = (each: { generation: number }) => each.generation === generation;
-				const adopted = { as, children: children.filter(isOwn), respawns: respawns.filter(isOwn) } as const;
-				const isThere = [...children, ...respawns].some((each) => each.generation === serving);
-				const isGated = generation === candidate && isThere && plan.verify !== 'none';
-				const input = { generation, plan, firstChild: 0, isGated, adopted };
-				generations[generation] = spawn('generation', { id: `generation.${generation}`, input });
+		/** What was about to follow in those that are wanted. */
+		resume: base.enqueueActions(({ enqueue, context: { generations, serving, candidate } }) => {
+			for (const each of [serving, candidate ?? 0]) {
+				const ref = generations[each];
+				if (ref) enqueue.sendTo(ref, { type: 'resume' });
 			}
-			return { ...rest, generations, isServed: children.some(({ generation }) => generation === serving) };
 		}),
-
 		dismissServing: sendTo(({ context }) => context.generations[context.serving] as GenerationRef, drainOrder),
 		dismissCandidate: sendTo(
 			({ context }) => context.generations[context.candidate ?? 0] as GenerationRef,

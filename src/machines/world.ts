@@ -1,9 +1,18 @@
 /** The seam between the statecharts and the world, which is real in the daemon and inert in a replay. */
-import { type ActorRefFrom, type AnyActorRef, type CallbackActorLogic, type EventObject, fromCallback } from 'xstate';
+import {
+	type ActorRefFrom,
+	type AnyActorRef,
+	type CallbackActorLogic,
+	createActor,
+	type EventObject,
+	fromCallback,
+	type InspectionEvent,
+} from 'xstate';
 import { childMachine } from './child.ts';
 import type { ProcessCommand, ProcessInput, ProofInput, TimerInput } from './childMessages.ts';
-import type { Decision, HappeningFact } from './facts.ts';
+import type { Decision, Fact, HappeningFact } from './facts.ts';
 import { generationMachine } from './generation.ts';
+import { restore } from './restore.ts';
 import { supervisorMachine } from './supervisor.ts';
 import { upgradeMachine } from './upgrade.ts';
 
@@ -26,6 +35,12 @@ export function supervisorIn({ decide, process, timer, proof, preflight, handove
 	const generation = generationMachine.provide({ actors: { child, timer }, actions });
 	const upgrade = upgradeMachine.provide({ actors: { preflight, handover }, actions });
 	return supervisorMachine.provide({ actors: { generation, upgrade, timer }, actions });
+}
+
+/** A life in a world, from its first fact on, which is delivered to it next: it starts, or goes on where an earlier one was. */
+export function newLife(world: World, first: Fact, inspect?: (event: InspectionEvent) => void): Supervisor {
+	const snapshot = first.type === 'supervisor.recovered' ? { snapshot: restore(first.roster) } : {};
+	return createActor(supervisorIn(world), { ...snapshot, ...(inspect ? { inspect } : {}) });
 }
 
 /** Sends a happening to the one whose business it is. What comes for a child that is gone is nobody's. */

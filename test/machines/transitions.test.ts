@@ -1,0 +1,234 @@
+/** Every transition of the statecharts is taken: by random lives, or by one that is told here. */
+import fc from 'fast-check';
+import { expect, it } from 'vitest';
+import { chartOf } from '../../src/machines/chart.ts';
+import { childMachine } from '../../src/machines/child.ts';
+import type { Fact, Happening, Plan } from '../../src/machines/facts.ts';
+import { generationMachine } from '../../src/machines/generation.ts';
+import { imagined } from '../../src/machines/imagined.ts';
+import { endOf, possibleNext } from '../../src/machines/possible.ts';
+import { createReplay } from '../../src/machines/replay.ts';
+import type { Roster, RosterChild } from '../../src/machines/roster.ts';
+import { supervisorMachine } from '../../src/machines/supervisor.ts';
+import { chartNameOf, tracer } from '../../src/machines/trace.ts';
+import { upgradeMachine } from '../../src/machines/upgrade.ts';
+import { upgradeStateOf } from '../../src/machines/world.ts';
+import {
+	draining,
+	plan,
+	rosterChild,
+	rosterOf,
+	rotating,
+	running,
+	type Simulation,
+	simulate,
+} from '../support/simulation.ts';
+
+const plans = fc.record({
+	ready: fc.constantFrom('wait' as const, 'notify' as const, 'accept' as const),
+	verify: fc.constantFrom('accept' as const, 'none' as const),
+	kill: fc.constantFrom(0, 500),
+	size: fc.integer({ min: 1, max: 3 }),
+	respawn: fc.constantFrom(-1, 0, 500),
+	maxDraining: fc.constantFrom(0, 0, 1),
+});
+const likelihoods: Partial<Record<Happening['type'], number>> = {
+	'child.spawned': 12,
+	'child.announced': 6,
+	'child.proved': 12,
+	'timer.elapsed': 6,
+	'restart.due': 6,
+	'signal.HUP': 6,
+	'supervisor.recovered': 1,
+	'supervisor.started': 1,
+	'signal.TERM': 1,
+	'signal.INT': 1,
+};
+
+const choices = fc.array(fc.nat(1000), { minLength: 1, maxLength: 80 });
+
+/** A life in which something that may happen happened so many times. */
+function lifeOf(changes: Partial<Plan>, choices: number[]): Fact[] {
+	const facts: Fact[] = [];
+	const world = imagined({ seq: 0, at: 1_000_000, told: (fact) => facts.push(fact) });
+	world.tell({ type: 'supervisor.started', pid: 1, plan: { ...plan, ...changes } });
+	for (const choice of choices) {
+		const roster = world.roster();
+		if (!roster || world.supervisor().getSnapshot().status === 'done') break;
+		const possible = possibleNext(roster, upgradeStateOf(world.supervisor()), new Set());
+		// What makes a rotation come about is more likely than what ends a life.
+		const likely = possible.flatMap((each) => Array(likelihoods[each.happening.type] ?? 2).fill(each));
+		const next = likely[choice % likely.length];
+		if (!next) break;
+		world.wait(next.after);
+		world.tell(next.happening);
+	}
+	return facts;
+}
+
+/** The ways that the charts take through these facts, as `child: alive.staying.booting|child.announced|0`. */
+function waysIn(facts: Fact[]): string[] {
+	const trace = tracer();
+	const replay = createReplay(trace.inspect);
+	for (const fact of facts) replay.tell(fact);
+	return trace.take().flatMap(({ actor, ways }) => ways.map((way) => `${chartNameOf(actor)}: ${way}`));
+}
+
+const ask = (type: 'rotate.requested' | 'upgrade.requested' | 'signal.USR1' | 'signal.USR2') => ({ type });
+const candidateOf = (changes: Partial<RosterChild>) =>
+	rosterChild({ child: 2, generation: 2, pid: 102, startTime: 2, pipe: 2, ...changes });
+const rotatingRoster = (candidate: Partial<RosterChild>, changes: Partial<Roster> = {}) =>
+	rosterOf({
+		candidate: 2,
+		lastGeneration: 2,
+		lastChild: 2,
+		children: [rosterChild(), candidateOf(candidate)],
+		...changes,
+	});
+
+/** What random lives come to too seldom. */
+const told: Record<string, () => Simulation> = {
+	'a rotation is asked for in every state': () =>
+		simulate()
+			.start()
+			.tell(ask('rotate.requested'))
+			.spawned(1)
+			.up(1)
+			.tell(ask('rotate.requested'))
+			.spawned(2)
+			.up(2)
+			.tell(ask('rotate.requested'))
+			.spawned(3)
+			.up(3)
+			.exited(3, 1)
+			.tell(ask('rotate.requested'))
+			.signal('TERM')
+			.tell(ask('rotate.requested'), ask('signal.USR1'), ask('upgrade.requested')),
+	'a rotation is asked for where one serves alone': () => running().tell(ask('rotate.requested')),
+	'a rotation is asked for while another one drains': () => draining().tell(ask('rotate.requested')),
+	'a rotation is asked for while none serves': () => draining().exited(2, 1).tell(ask('rotate.requested')),
+	'an upgrade in the middle of a stop': () => simulate().recover(rosterOf({ stopSignal: 'INT' })),
+	'a child that takes the place of a lost one is late': () =>
+		simulate()
+			.start({ ready: 'notify', size: 2, respawn: 0 })
+			.spawned(1)
+			.spawned(2)
+			.announced(1)
+			.announced(2)
+			.exited(1, 1)
+			.tell({ type: 'respawn.due', generation: 1, index: 0 })
+			.spawned(3)
+			.waited(3),
+	'a candidate is not seen to accept': () =>
+		rotating()
+			.waited(2)
+			.tell({ type: 'child.unproved', child: 2, missing: ['its sockets'] }),
+	'an upgrade is asked for in every state': () => {
+		const all = [ask('signal.USR1'), ask('signal.USR2'), ask('upgrade.requested')];
+		const simulation = running().tell(...all, { type: 'upgrade.verified' }, ...all);
+		simulation.tell({ type: 'upgrade.failed', reason: 'no' }, ask('upgrade.requested'), ...all);
+		return simulation.tell({ type: 'upgrade.refused', reason: 'no' }, ask('signal.USR2'));
+	},
+	'a stop has a patience of its own': () =>
+		draining()
+			.tell({ type: 'stop.requested', kill: 500 })
+			.tell(endOf({ child: 1, pid: 101 }, { code: 0 }, [901]))
+			.tell({ type: 'stop.requested', kill: 700 }),
+	'killed before another one was scheduled for the one that served': () =>
+		simulate().recover(
+			rosterOf({ serving: 2, lastGeneration: 2, lastChild: 2, children: [rosterChild({ phase: 'draining' })] }),
+		),
+	'killed between a message and what follows from it': () =>
+		simulate().recover(rotatingRoster({ phase: 'booting', ready: 'notify' })),
+	'the same where none serves': () =>
+		simulate().recover(
+			rotatingRoster(
+				{ phase: 'booting', ready: 'notify' },
+				{ children: [candidateOf({ phase: 'booting', ready: 'notify' })] },
+			),
+		),
+	'killed while a candidate was looked at, and the one that served has ended': () =>
+		simulate().recover(rotatingRoster({}, { children: [candidateOf({ phase: 'proving', ready: 'wait' })] })),
+	'killed before one that was looked at was told to leave': () =>
+		simulate().recover(rotatingRoster({ phase: 'proving', ready: 'wait' }, { candidate: null })),
+	'started anew without -kill while others of a replaced child live': () =>
+		simulate().recover(
+			rosterOf({
+				serving: 2,
+				lastGeneration: 2,
+				lastChild: 2,
+				children: [rosterChild({ phase: 'lingering' }), candidateOf({})],
+			}),
+		),
+	'the same of a child of the one that serves': () =>
+		simulate().recover(
+			rosterOf({
+				lastChild: 2,
+				children: [rosterChild(), rosterChild({ child: 2, index: 1, pid: 102, phase: 'lingering' })],
+			}),
+		),
+	'a generation dies ten times': () => {
+		const simulation = simulate().start({ respawn: 0 });
+		for (let child = 1; child <= 10; child += 1) {
+			simulation.spawned(child).exited(child, 1).tell({ type: 'respawn.due', generation: 1, index: 0 });
+		}
+		return simulation;
+	},
+	'a place of a generation dies ten times while a rotation waits': () => {
+		const simulation = simulate().start({ respawn: 0, size: 2, ready: 'notify' }).spawned(1).spawned(2);
+		for (let child = 2; child <= 10; child += 1) {
+			simulation
+				.exited(child, 1)
+				.tell({ type: 'respawn.due', generation: 1, index: 1 })
+				.spawned(child + 1);
+		}
+		simulation.signal('HUP').spawned(12).spawned(13);
+		// The candidate is given up while the one that serves leaves.
+		return simulation.exited(11, 1).exited(12, 1);
+	},
+	'a wait for a place is over as its generation leaves': () =>
+		running({ respawn: 500, size: 1 })
+			.signal('HUP')
+			.spawned(2)
+			.up(2)
+			.tell({ type: 'respawn.due', generation: 1, index: 0 }),
+	'a child that serves says what it has said before': () =>
+		running()
+			.announced(1)
+			.proved(1)
+			.tell({ type: 'child.delayed', child: 1, millis: 9 }, { type: 'child.unseen', child: 1, reason: 'no' }),
+	'what a child accepts on can’t be seen': () =>
+		simulate()
+			.start({ ready: 'accept' })
+			.spawned(1)
+			.tell({ type: 'child.proved', child: 1, isSeen: false, reason: 'no' }),
+	'a candidate that is not seen to accept is the best there is': () =>
+		rotating({ respawn: 60_000 })
+			.waited(2)
+			.exited(1, 1)
+			.tell({ type: 'child.unproved', child: 2, missing: ['its sockets'] }),
+	'too many drain before one has a process': () => {
+		const simulation = simulate().start({ size: 2, maxDraining: 1 }).spawned(1).spawned(2).up(1).up(2);
+		simulation.signal('HUP').spawned(3).exited(3, 1);
+		simulation.signal('HUP').spawned(5).spawned(6).up(5).up(6);
+		simulation.signal('HUP').spawned(7).spawned(8).up(7).up(8);
+		return simulation;
+	},
+	'a child that is killed leaves others': () =>
+		draining({ kill: 500 })
+			.tell({ type: 'timer.elapsed', child: 1, timer: 'kill' })
+			.tell(endOf({ child: 1, pid: 101 }, { signal: 'killed', number: 9 }, [901])),
+};
+
+it('every transition is taken', () => {
+	const lives = fc.sample(fc.tuple(plans, choices), { numRuns: 1500, seed: 1 });
+	const taken = new Set([
+		...lives.flatMap(([plan, choices]) => waysIn(lifeOf(plan, choices))),
+		...Object.values(told).flatMap((life) => waysIn(life().history)),
+	]);
+	const all = [supervisorMachine, generationMachine, childMachine, upgradeMachine].flatMap((machine) => {
+		const { id, ways } = chartOf(machine);
+		return ways.map((way) => `${id}: ${way.id}${way.guard ? ` (${way.guard})` : ''}`);
+	});
+	expect(all.filter((way) => !taken.has(way.replace(/ \(.*/, '')))).toEqual([]);
+});
