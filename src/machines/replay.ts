@@ -27,17 +27,13 @@ export function createReplay(inspect?: (event: InspectionEvent) => void) {
 	let commands: Command[] = [];
 	let now = '';
 	let supervisor: Supervisor | null = null;
-	/** Children that were looked at when this life began. */
-	let looked = new Set<number>();
 	/** The number of the fact that it began with. */
 	let began = 0;
 
 	function begin(first: Fact) {
 		supervisor?.stop();
 		decided = [];
-		const { children } = first.type === 'supervisor.recovered' ? first.roster : { children: [] };
 		began = first.seq;
-		looked = new Set(children.filter(({ phase }) => phase === 'proving').map(({ child }) => child));
 		const world = inertWorld(
 			(decision) => decided.push({ decision, upon }),
 			(command) => commands.push(command),
@@ -61,7 +57,6 @@ export function createReplay(inspect?: (event: InspectionEvent) => void) {
 	}
 
 	function compare({ seq, at: _, clock: __, cause, ...recorded }: Fact & Decision): Pick<Step, 'upon' | 'difference'> {
-		if (cause === undefined && isSaidAgain(recorded)) return { upon, difference: null };
 		const own = decided.splice(cause === undefined ? placeOf(recorded) : 0, 1)[0];
 		const isUponOther = own !== undefined && cause !== undefined && cause !== own.upon;
 		if (own && !isUponOther && isSame(withoutTime(own.decision, recorded), recorded))
@@ -70,11 +65,6 @@ export function createReplay(inspect?: (event: InspectionEvent) => void) {
 		const instead = own ? `${JSON.stringify(own.decision)}${named(own.upon)}` : 'nothing';
 		const difference = `fact ${seq} is ${JSON.stringify(recorded)}${named(cause ?? 0)}, the statecharts decide ${instead}`;
 		return { upon: own?.upon ?? null, difference };
-	}
-
-	/** Up to commit cd933d0 a new life decided once more that a child which is looked at is ready. */
-	function isSaidAgain(recorded: Decision): boolean {
-		return recorded.type === 'child.proving' && looked.delete(recorded.child);
 	}
 
 	/** Up to commit cd933d0 what was decided upon a recovery came in another order. */

@@ -102,6 +102,13 @@ it('a process that was left behind is known from a stored journal, and from its 
 	}
 });
 
+it('a checkpoint tells which child ended last, without having been told to leave', () => {
+	const { lines } = readJournal(readFileSync(stored('journal-4-ended-checkpoint.jsonl')));
+	const [checkpoint] = lines;
+	if (!checkpoint || !('checkpoint' in checkpoint)) throw new Error('the first line is no checkpoint');
+	expect(pastOf(checkpoint).roster?.ended).toMatchObject({ child: 1, generation: 1, phase: 'serving', wasUp: true });
+});
+
 it.each(readdirSync(stored('.')).filter((name) => name.startsWith('journal-')))(
 	'%s is replayed as it was decided',
 	(name) => {

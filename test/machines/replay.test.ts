@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import type { Fact } from '../../src/machines/facts.ts';
 import { withoutUnborn } from '../../src/machines/leftovers.ts';
 import { evolvePast, noPast } from '../../src/machines/past.ts';
 import { createReplay } from '../../src/machines/replay.ts';
@@ -235,6 +236,21 @@ describe('after a supervisor was killed', () => {
 		const simulation = recovered({ queued: 'SIGHUP' });
 		expect(simulation.decided()).toEqual(['adopt 1', 'spawn 2']);
 		expect(simulation.state()).toBe('rotating');
+	});
+
+	it('what was decided upon it is compared in any order where no cause was recorded, and else in its own', () => {
+		const booting = { ...candidate, phase: 'booting' as const, ready: 'notify' as const };
+		const drained = rosterChild({ child: 3, generation: 3, pid: 103 });
+		const { history } = recovered({ candidate: 2, lastGeneration: 3, lastChild: 3, children: [old, booting, drained] });
+		const [first, ...decided] = history;
+		expect(decided.map(({ type }) => type)).toEqual(['child.signalled', 'child.proving']);
+		const differences = (facts: Fact[]) => {
+			const replay = createReplay();
+			return facts.flatMap((fact) => replay.tell(fact).difference ?? []);
+		};
+		const swapped = [first, ...decided.reverse()] as Fact[];
+		expect(differences(swapped)).toHaveLength(2);
+		expect(differences(swapped.map(({ cause: _, ...fact }) => fact as Fact))).toEqual([]);
 	});
 
 	it('a drain goes on with its old patience', () => {
