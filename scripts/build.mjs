@@ -51,9 +51,9 @@ const { outputFiles } = await build({
 const { contents } = outputFiles[0];
 const mark = createHash('sha256').update(contents).digest('hex').slice(0, 16);
 mkdirSync(dist, { recursive: true });
-await build({ ...common, entryPoints: [`${root}src/cli/asUser.ts`], outfile: `${dist}/as-user.cjs` });
+await build({ ...common, entryPoints: [`${root}src/cli/asUserMain.ts`], outfile: `${dist}/as-user.cjs` });
 await build({ ...common, entryPoints: [`${root}src/effects/terminal/leave.ts`], outfile: `${dist}/leave.cjs` });
-await build({ ...common, entryPoints: [`${root}src/cli/ask.ts`], outfile: `${dist}/ask.cjs` });
+await build({ ...common, entryPoints: [`${root}src/cli/clientMain.ts`], outfile: `${dist}/ask.cjs` });
 if (!hasFaults) await buildInspector();
 writeFileSync(`${dist}/socketmaster.cjs`, `/*${mark}*/${Buffer.from(contents)}`);
 
@@ -61,7 +61,7 @@ writeFileSync(`${dist}/socketmaster.cjs`, `/*${mark}*/${Buffer.from(contents)}`)
 async function buildInspector() {
 	const page = `${root}src/inspector`;
 	const preact = (name) => fileURLToPath(import.meta.resolve(`preact/${name}`));
-	await build({ ...common, entryPoints: [`${root}src/cli/inspect.ts`], outfile: `${dist}/inspect.cjs` });
+	await build({ ...common, entryPoints: [`${root}src/cli/inspectMain.ts`], outfile: `${dist}/inspect.cjs` });
 	await build({
 		bundle: true,
 		minify: true,

@@ -7,10 +7,10 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 const scratch = mkdtempSync(`${root}node_modules/.statecharts-`);
 try {
 	const outfile = `${scratch}/files.mjs`;
-	const entryPoints = [`${root}scripts/charts/files.ts`];
+	const entryPoints = [`${root}src/diagram/chartFiles.ts`];
 	await build({ entryPoints, outfile, bundle: true, format: 'esm', platform: 'node', external: ['elkjs'] });
 	const { chartFiles } = await import(outfile);
-	const files = await chartFiles(readFileSync(`${root}scripts/charts/chart.css`, 'utf8'));
+	const files = await chartFiles(readFileSync(`${root}src/diagram/chart.css`, 'utf8'));
 	mkdirSync(`${root}docs/statecharts`, { recursive: true });
 	for (const [name, text] of Object.entries(files)) writeFileSync(`${root}docs/statecharts/${name}`, text);
 } finally {

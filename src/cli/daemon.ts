@@ -1,29 +1,29 @@
 /** The composition root: reads what is asked for, opens what is needed, and runs a supervisor to its end. */
 import { readEnvironment } from '../effects/children/environmentFile.ts';
+import { removeWordFolder } from '../effects/children/notifyDir.ts';
 import { requireDirectory } from '../effects/children/startedFrom.ts';
-import { removeWordFolder } from '../effects/children/wordFolder.ts';
 import { jsonLog, type Log, textLog } from '../effects/log/log.ts';
 import { openSink, type Sink } from '../effects/log/sink.ts';
 import { syslogWriter } from '../effects/log/syslog.ts';
 import { fdWriter, isJournalStream } from '../effects/log/writer.ts';
 import { checkAsUser, keepAsUser } from '../effects/os/asUser.ts';
-import { flagValue, ownVariables } from '../effects/os/bytes.ts';
-import { findCommand } from '../effects/os/command.ts';
 import { sealDescriptors } from '../effects/os/descriptors.ts';
 import { exitNow } from '../effects/os/exit.ts';
+import { findCommand } from '../effects/os/findCommand.ts';
 import { hasCapability } from '../effects/os/proc.ts';
+import { flagValue, ownVariables } from '../effects/os/rawArgv.ts';
 import { ignoreOtherSignals } from '../effects/os/signals.ts';
 import { findUser, type User } from '../effects/os/user.ts';
 import { removePidFile, writePidFile } from '../effects/pidFile.ts';
 import { holdersText } from '../effects/sockets/holders.ts';
-import { keepPaths } from '../effects/sockets/keeper.ts';
+import { keepPaths } from '../effects/sockets/socketPathGuard.ts';
 import { StartError } from '../effects/startError.ts';
 import { takeHandover } from '../effects/upgrade/handover.ts';
-import { inheritanceOf } from '../effects/upgrade/inheritance.ts';
+import { inheritanceOf } from '../effects/upgrade/handoverState.ts';
 import type { Options } from './flags.ts';
-import { whatWasMeant } from './mistaken.ts';
-import { journalPath, type Origin, originOf } from './origin.ts';
-import { supervise } from './supervise.ts';
+import { supervise } from './run.ts';
+import { journalPath, type Origin, originOf } from './startup.ts';
+import { whatWasMeant } from './suggestion.ts';
 import type { Supervision } from './wire.ts';
 
 /** How long a log that nobody reads may hold up the end or an upgrade, in milliseconds. */

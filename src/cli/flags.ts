@@ -1,6 +1,6 @@
 /** The command line: words in Go's style, as the original takes them, to options. */
 import { signalName } from '../effects/os/kill.ts';
-import { type Plan, usualVerify } from '../machines/facts.ts';
+import { type Plan, usualVerify } from '../machines/facts/facts.ts';
 
 export interface Options {
 	listen: string[];

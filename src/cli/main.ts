@@ -1,13 +1,13 @@
 /** The executable. */
 import { printer } from '../effects/log/printer.ts';
-import { loadBeside } from '../effects/os/beside.ts';
 import { exitNow } from '../effects/os/exit.ts';
+import { loadBeside } from '../effects/os/installDir.ts';
 import { releaseSignals } from '../effects/os/signals.ts';
 import { leaveTerminalAlone } from '../effects/terminal/leaving.ts';
 import { answerPreflight } from '../effects/upgrade/preflight.ts';
+import { runReplay } from './commands/replayJournal.ts';
 import { checkInstallation, runDaemon } from './daemon.ts';
 import { readCommandLine } from './flags.ts';
-import { runReplay } from './replay.ts';
 import { version } from './version.ts';
 
 const words = process.argv.slice(2);
@@ -24,7 +24,7 @@ if (command === 'replay') {
 
 /** A program of its own: a supervisor has nothing of it. */
 function inspector() {
-	return loadBeside('inspect.cjs') as typeof import('./inspect.ts');
+	return loadBeside('inspect.cjs') as typeof import('./inspectMain.ts');
 }
 
 async function supervise() {

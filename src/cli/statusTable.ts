@@ -1,10 +1,10 @@
 /** The status as lines that fit a terminal's width. */
-import type { ChildStatus, Status } from '../effects/control/status.ts';
+import type { ChildStatus, Status } from '../effects/control/statusReport.ts';
+import { clockTime, harmless } from '../effects/terminal/format.ts';
 import type { Colour } from '../effects/terminal/screen.ts';
-import { column, cut } from '../effects/terminal/text.ts';
-import { clockTime, harmless } from '../effects/terminal/words.ts';
-import { duration } from '../machines/duration.ts';
-import type { Receipt } from '../machines/receipts.ts';
+import { column, cut } from '../effects/terminal/textCells.ts';
+import type { Receipt } from '../machines/state/rotations.ts';
+import { duration } from '../machines/text/duration.ts';
 
 interface Paper {
 	isTerminal: boolean;

@@ -1,5 +1,5 @@
 /** What went wrong before anything was started: one sentence for the operator, exit status 1. */
-import { wordsOf } from './os/words.ts';
+import { wordsOf } from './os/errorText.ts';
 
 export class StartError extends Error {
 	/** Does the work. @throws {StartError} with what was wanted and why it could not be had */

@@ -1,12 +1,13 @@
 /** What would happen: a supervisor that is imagined from a moment on, or from nothing. */
-import type { Fact, Happening, Plan } from '../machines/facts.ts';
-import { imagined } from '../machines/imagined.ts';
-import { happeningOf } from '../machines/possible.ts';
-import { type Roster, stateOf } from '../machines/roster.ts';
-import { describeState, leafOf, phasesOf, upgradeStateOf } from '../machines/world.ts';
+
+import { describeState, leafOf, phasesOf, upgradeStateOf } from '../machines/charts/world.ts';
+import type { Fact, Happening, Plan } from '../machines/facts/facts.ts';
+import { happeningOf } from '../machines/simulation/nextEvents.ts';
+import { imagined } from '../machines/simulation/simulator.ts';
+import { type Roster, stateOf } from '../machines/state/supervisorState.ts';
 import type { Entry } from './entry.ts';
 import { newReplayer } from './replayer.ts';
-import { newStory, type Story } from './story.ts';
+import { newStory, type Story } from './timeline.ts';
 
 export interface Branch {
 	story: Story;

@@ -6,11 +6,11 @@ import childChart from '../../docs/statecharts/child.svg';
 import generationChart from '../../docs/statecharts/generation.svg';
 import supervisorChart from '../../docs/statecharts/supervisor.svg';
 import upgradeChart from '../../docs/statecharts/upgrade.svg';
-import { possibleWays } from '../machines/chart.ts';
-import { chartNameOf } from '../machines/trace.ts';
+import { possibleWays } from '../diagram/chart.ts';
+import { chartNameOf } from '../diagram/trace.ts';
 import { charts, nameOf, wordsOfState } from './statecharts.ts';
 import { chosen, index, story } from './store.ts';
-import type { Standings } from './story.ts';
+import type { Standings } from './timeline.ts';
 
 const pictures: Record<string, string> = {
 	supervisor: supervisorChart,

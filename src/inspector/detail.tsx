@@ -1,5 +1,5 @@
 /** The fact that is looked at: what it says, what was decided upon it, where it led. */
-import { describeEvent } from '../machines/descriptions.ts';
+import { describeEvent } from '../diagram/descriptions.ts';
 import type { Entry } from './entry.ts';
 import { nameOf, wordsOfState } from './statecharts.ts';
 import { goTo, index, story } from './store.ts';

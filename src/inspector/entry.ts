@@ -1,9 +1,10 @@
 /** What the page knows of one fact: the fact, what the log said, and what the charts did. */
-import { type Fact, isDecision } from '../machines/facts.ts';
-import type { Step } from '../machines/replay.ts';
-import type { Roster } from '../machines/roster.ts';
-import { type Sentence, sentenceOf } from '../machines/sentences.ts';
-import type { Move } from '../machines/trace.ts';
+
+import type { Move } from '../diagram/trace.ts';
+import { type Fact, isDecision } from '../machines/facts/facts.ts';
+import type { Step } from '../machines/simulation/replay.ts';
+import type { Roster } from '../machines/state/supervisorState.ts';
+import { type Sentence, sentenceOf } from '../machines/text/sentences.ts';
 
 export interface Entry {
 	/** A checkpoint stands for all facts before it. */

@@ -1,8 +1,8 @@
 /** What was imagined, to keep: as a journal, and as a unit test in the project's own style. */
-import { type Happening, type Plan, usualPlan } from '../machines/facts.ts';
-import { imaginedPid } from '../machines/possible.ts';
-import type { Roster } from '../machines/roster.ts';
-import { journalFormat } from '../machines/wire.ts';
+import { type Happening, type Plan, usualPlan } from '../machines/facts/facts.ts';
+import { journalFormat } from '../machines/facts/feed.ts';
+import { imaginedPid } from '../machines/simulation/nextEvents.ts';
+import type { Roster } from '../machines/state/supervisorState.ts';
 import type { Branch } from './branch.ts';
 
 /** A journal that `socketmaster replay` and `inspect` take. */
@@ -27,7 +27,7 @@ export function testOf(branch: Branch): string {
 	const decisions = story.entries.filter(({ kind }) => kind === 'decision').map(({ fact }) => fact.type);
 	return [
 		"import { expect, it } from 'vitest';",
-		...(from ? ["import type { Roster } from '../../src/machines/roster.ts';"] : []),
+		...(from ? ["import type { Roster } from '../machines/state/supervisorState.ts';"] : []),
 		"import { simulate } from '../support/simulation.ts';",
 		'',
 		...(from ? [`/** As it was after fact ${branch.after}. */`, `const roster: Roster = ${literal(from)};`, ''] : []),

@@ -1,5 +1,5 @@
 /** What the timeline is drawn of: a band for each rotation, the supervisor's states and marks, a bar for each child. */
-import { type ChildLife, type GenerationLife, type Instant, nameAt, phaseAt, verdictAt } from './lives.ts';
+import { type ChildLife, type GenerationLife, type Instant, nameAt, phaseAt, verdictAt } from './lifespans.ts';
 import { toneOf } from './statecharts.ts';
 import { branch, index, story, timeShown } from './store.ts';
 

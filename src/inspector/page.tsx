@@ -1,11 +1,11 @@
 /** The inspector's page. */
 import { batch, signal } from '@preact/signals';
 import { render } from 'preact';
-import { usualPlan } from '../machines/facts.ts';
+import { usualPlan } from '../machines/facts/facts.ts';
 import { Actors } from './actors.tsx';
 import { Charts } from './charts.tsx';
-import { Facts } from './facts.tsx';
-import { Rotations } from './rotations.tsx';
+import { Facts } from './factList.tsx';
+import { Rotations } from './rotationList.tsx';
 import {
 	append,
 	begin,
@@ -25,7 +25,7 @@ import {
 	story,
 	total,
 } from './store.ts';
-import { Timeline } from './timeline.tsx';
+import { Timeline } from './timelineView.tsx';
 import { clockTime } from './times.ts';
 import { WhatIf } from './whatIf.tsx';
 import type { Told } from './worker.ts';

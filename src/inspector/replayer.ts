@@ -1,8 +1,9 @@
 /** Facts in, entries out: the charts run through them with nothing around, and what they do is noted. */
-import type { Fact } from '../machines/facts.ts';
-import { createReplay } from '../machines/replay.ts';
-import { evolve, type Roster } from '../machines/roster.ts';
-import { tracer } from '../machines/trace.ts';
+
+import { tracer } from '../diagram/trace.ts';
+import type { Fact } from '../machines/facts/facts.ts';
+import { createReplay } from '../machines/simulation/replay.ts';
+import { evolve, type Roster } from '../machines/state/supervisorState.ts';
 import { type Checkpoint, type Entry, entryOf } from './entry.ts';
 
 export function newReplayer() {

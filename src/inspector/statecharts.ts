@@ -1,9 +1,9 @@
 /** The machines as the page knows them: their charts, and how their states are named and coloured. */
-import { type Chart, chartOf, type Tone } from '../machines/chart.ts';
-import { childMachine } from '../machines/child.ts';
-import { generationMachine } from '../machines/generation.ts';
-import { supervisorMachine } from '../machines/supervisor.ts';
-import { upgradeMachine } from '../machines/upgrade.ts';
+import { type Chart, chartOf, type Tone } from '../diagram/chart.ts';
+import { childMachine } from '../machines/charts/child.ts';
+import { generationMachine } from '../machines/charts/generation.ts';
+import { upgradeMachine } from '../machines/charts/selfUpgrade.ts';
+import { supervisorMachine } from '../machines/charts/supervisor.ts';
 
 /** By the names of the machines. */
 export const charts: ReadonlyMap<string, Chart> = new Map(

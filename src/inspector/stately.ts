@@ -1,10 +1,10 @@
 /** The session handed to the Stately Inspector, in a window of its own. */
 import { createBrowserInspector } from '@statelyai/inspect';
 import { createActor } from 'xstate';
-import type { Fact, HappeningFact } from '../machines/facts.ts';
-import { deliver, inertWorld, type Supervisor, supervisorIn } from '../machines/world.ts';
+import { deliver, inertWorld, type Supervisor, supervisorIn } from '../machines/charts/world.ts';
+import type { Fact, HappeningFact } from '../machines/facts/facts.ts';
 import { beginningBefore } from './branch.ts';
-import type { Story } from './story.ts';
+import type { Story } from './timeline.ts';
 
 /** So many facts before the moment are played to it. */
 const most = 400;

@@ -1,9 +1,9 @@
 /** What the page shows: one story, at one moment of it. */
 import { batch, computed, signal } from '@preact/signals';
-import type { Source } from '../machines/wire.ts';
+import type { Source } from '../machines/facts/feed.ts';
 import { type Branch, branchFrom, branchFromNothing } from './branch.ts';
 import type { Entry } from './entry.ts';
-import { newStory, type Story } from './story.ts';
+import { newStory, type Story } from './timeline.ts';
 
 export type Connection = 'loading' | 'live' | 'lost' | 'ended';
 

@@ -1,7 +1,7 @@
 /** What could happen next, and where it leads: imagined, and said so. */
 import { useEffect, useRef, useState } from 'preact/hooks';
-import { usualPlan } from '../machines/facts.ts';
-import { endOf, type Possibility, possibleNext } from '../machines/possible.ts';
+import { usualPlan } from '../machines/facts/facts.ts';
+import { endOf, type Possibility, possibleNext } from '../machines/simulation/nextEvents.ts';
 import { journalOf, testOf } from './exports.ts';
 import { branch, imagine, imagineFromHere, imagineFromNothing, index, source, stopImagining, total } from './store.ts';
 

@@ -1,5 +1,5 @@
 /** Reads what the server sends and replays it, beside the page: a long journal does not stop that from being used. */
-import type { Line, Source } from '../machines/wire.ts';
+import type { Line, Source } from '../machines/facts/feed.ts';
 import type { Entry } from './entry.ts';
 import { newReplayer } from './replayer.ts';
 

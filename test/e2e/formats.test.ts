@@ -3,13 +3,13 @@ import { spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it, onTestFinished } from 'vitest';
-import { supervisorPart } from '../../src/cli/origin.ts';
+import { supervisorPart } from '../../src/cli/startup.ts';
 import { childrenPart } from '../../src/effects/children/children.ts';
 import { orphansPart } from '../../src/effects/children/orphans.ts';
-import { pastOf } from '../../src/effects/journal/lineShapes.ts';
+import { pastOf } from '../../src/effects/journal/lineSchemas.ts';
 import { readJournal } from '../../src/effects/journal/lines.ts';
-import { inheritanceOf } from '../../src/effects/upgrade/inheritance.ts';
-import { evolvePast, noPast } from '../../src/machines/past.ts';
+import { inheritanceOf } from '../../src/effects/upgrade/handoverState.ts';
+import { evolvePast, noPast } from '../../src/machines/state/projections.ts';
 import { environment, executable, fixture, kill, root, run, scratch } from '../support/program.ts';
 
 const stored = (name: string) => join(root, 'test/formats', name);

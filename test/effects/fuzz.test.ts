@@ -7,8 +7,8 @@ import { foldJournal } from '../../src/effects/journal/recovery.ts';
 import { addressesOf, splitHostPort, splitUri, unixAddress } from '../../src/effects/sockets/address.ts';
 import '../../src/effects/children/children.ts';
 import '../../src/effects/sockets/listeners.ts';
-import '../../src/cli/origin.ts';
-import { checkParts } from '../../src/effects/upgrade/inheritance.ts';
+import '../../src/cli/startup.ts';
+import { checkParts } from '../../src/effects/upgrade/handoverState.ts';
 import { header, journalText } from '../support/journal.ts';
 import { rotating } from '../support/simulation.ts';
 

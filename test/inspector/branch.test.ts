@@ -3,9 +3,9 @@ import { describe, expect, it } from 'vitest';
 import { readJournal } from '../../src/effects/journal/lines.ts';
 import { branchFrom, branchFromNothing } from '../../src/inspector/branch.ts';
 import { journalOf, testOf } from '../../src/inspector/exports.ts';
-import { possibleNext } from '../../src/machines/possible.ts';
-import { createReplay } from '../../src/machines/replay.ts';
-import type { Roster } from '../../src/machines/roster.ts';
+import { possibleNext } from '../../src/machines/simulation/nextEvents.ts';
+import { createReplay } from '../../src/machines/simulation/replay.ts';
+import type { Roster } from '../../src/machines/state/supervisorState.ts';
 import { plan, running } from '../support/simulation.ts';
 import { choices, factsOf, storyOf } from './history.ts';
 

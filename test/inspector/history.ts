@@ -1,11 +1,11 @@
 /** Random lives of a supervisor, as the page gets them. */
 import * as fc from 'fast-check';
 import { newReplayer } from '../../src/inspector/replayer.ts';
-import { newStory, type Story } from '../../src/inspector/story.ts';
-import type { Fact } from '../../src/machines/facts.ts';
-import { imagined } from '../../src/machines/imagined.ts';
-import { possibleNext } from '../../src/machines/possible.ts';
-import { upgradeStateOf } from '../../src/machines/world.ts';
+import { newStory, type Story } from '../../src/inspector/timeline.ts';
+import { upgradeStateOf } from '../../src/machines/charts/world.ts';
+import type { Fact } from '../../src/machines/facts/facts.ts';
+import { possibleNext } from '../../src/machines/simulation/nextEvents.ts';
+import { imagined } from '../../src/machines/simulation/simulator.ts';
 import { plan } from '../support/simulation.ts';
 
 /**

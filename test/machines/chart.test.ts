@@ -1,12 +1,12 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { chartFiles, charts } from '../../scripts/charts/files.ts';
-import { type Chart, waysOn } from '../../src/machines/chart.ts';
-import { describeEvent } from '../../src/machines/descriptions.ts';
-import { wordsOfAction, wordsOfEvent, wordsOfGuard } from '../../src/machines/phrases.ts';
+import { type Chart, waysOn } from '../../src/diagram/chart.ts';
+import { chartFiles, charts } from '../../src/diagram/chartFiles.ts';
+import { describeEvent } from '../../src/diagram/descriptions.ts';
+import { wordsOfAction, wordsOfEvent, wordsOfGuard } from '../../src/diagram/phrases.ts';
 
 const read = (path: string) => readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8');
-const drawn = await chartFiles(read('scripts/charts/chart.css'));
+const drawn = await chartFiles(read('src/diagram/chart.css'));
 
 describe('docs/statecharts', () => {
 	it.each(Object.keys(drawn))('has %s as it follows from the machine (npm run statecharts writes it anew)', (name) => {

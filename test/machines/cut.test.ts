@@ -1,10 +1,10 @@
 /** A supervisor that is killed between two facts: whoever goes on serves, and nothing that was about to follow is missing. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { isDecision, type Plan } from '../../src/machines/facts.ts';
-import { withoutUnborn } from '../../src/machines/leftovers.ts';
-import { endOf, possibleNext } from '../../src/machines/possible.ts';
-import { evolve, isLeaving, type Roster } from '../../src/machines/roster.ts';
+import { isDecision, type Plan } from '../../src/machines/facts/facts.ts';
+import { endOf, possibleNext } from '../../src/machines/simulation/nextEvents.ts';
+import { withoutUnborn } from '../../src/machines/state/recoveryState.ts';
+import { evolve, isLeaving, type Roster } from '../../src/machines/state/supervisorState.ts';
 import { draining, type Simulation, simulate } from '../support/simulation.ts';
 
 /** What the first facts amount to. */

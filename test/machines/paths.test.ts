@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import { getShortestPaths } from 'xstate/graph';
-import { childMachine } from '../../src/machines/child.ts';
-import type { ChildOrder } from '../../src/machines/childMessages.ts';
-import type { Fact, Happening } from '../../src/machines/facts.ts';
-import type { GenerationNews } from '../../src/machines/generationSetup.ts';
-import { inertWorld, leafOf, supervisorIn } from '../../src/machines/world.ts';
+import { childMachine } from '../../src/machines/charts/child.ts';
+import type { GenerationNews } from '../../src/machines/charts/generationSetup.ts';
+import type { ChildOrder } from '../../src/machines/charts/protocol.ts';
+import { inertWorld, leafOf, supervisorIn } from '../../src/machines/charts/world.ts';
+import type { Fact, Happening } from '../../src/machines/facts/facts.ts';
 import { plan } from '../support/simulation.ts';
 
 const fact = (happening: Happening): Fact => ({ seq: 1, at: 0, ...happening });

@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
-import type { Plan } from '../../src/machines/facts.ts';
-import { evolve, type Roster, stateOf } from '../../src/machines/roster.ts';
-import { leafOf, phasesOf } from '../../src/machines/world.ts';
+import { leafOf, phasesOf } from '../../src/machines/charts/world.ts';
+import type { Plan } from '../../src/machines/facts/facts.ts';
+import { evolve, type Roster, stateOf } from '../../src/machines/state/supervisorState.ts';
 import { modelWorld } from '../support/model.ts';
 import { plan } from '../support/simulation.ts';
 

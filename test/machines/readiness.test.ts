@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import type { Happening } from '../../src/machines/facts.ts';
-import type { Roster } from '../../src/machines/roster.ts';
+import type { Happening } from '../../src/machines/facts/facts.ts';
+import type { Roster } from '../../src/machines/state/supervisorState.ts';
 import { rosterChild, rosterOf, rotating, type Simulation, simulate } from '../support/simulation.ts';
 
 const kill = (child: number) => ({ type: 'timer.elapsed', child, timer: 'kill' }) as const;

@@ -1,11 +1,11 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { Fact } from '../../src/machines/facts.ts';
-import { withoutUnborn } from '../../src/machines/leftovers.ts';
-import { evolvePast, noPast } from '../../src/machines/past.ts';
-import { createReplay } from '../../src/machines/replay.ts';
-import { evolve, isLeaving, type Roster, stateOf } from '../../src/machines/roster.ts';
-import { describeState } from '../../src/machines/world.ts';
+import { describeState } from '../../src/machines/charts/world.ts';
+import type { Fact } from '../../src/machines/facts/facts.ts';
+import { createReplay } from '../../src/machines/simulation/replay.ts';
+import { evolvePast, noPast } from '../../src/machines/state/projections.ts';
+import { withoutUnborn } from '../../src/machines/state/recoveryState.ts';
+import { evolve, isLeaving, type Roster, stateOf } from '../../src/machines/state/supervisorState.ts';
 import { modelWorld } from '../support/model.ts';
 import { plan, rosterChild, rosterOf, running, simulate } from '../support/simulation.ts';
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import type { Fact } from '../../src/machines/facts.ts';
-import { createReplay } from '../../src/machines/replay.ts';
-import { respawnWait } from '../../src/machines/respawn.ts';
+import type { Fact } from '../../src/machines/facts/facts.ts';
+import { respawnWait } from '../../src/machines/rules/respawn.ts';
+import { createReplay } from '../../src/machines/simulation/replay.ts';
 import { rosterChild, rosterOf, running, type Simulation, simulate } from '../support/simulation.ts';
 
 const due = (index = 0, generation = 1) => ({ type: 'respawn.due', generation, index }) as const;

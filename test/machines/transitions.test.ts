@@ -1,18 +1,18 @@
 /** Every transition of the statecharts is taken: by random lives, or by one that is told here. */
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import { chartOf } from '../../src/machines/chart.ts';
-import { childMachine } from '../../src/machines/child.ts';
-import type { Fact, Happening, Plan } from '../../src/machines/facts.ts';
-import { generationMachine } from '../../src/machines/generation.ts';
-import { imagined } from '../../src/machines/imagined.ts';
-import { endOf, possibleNext } from '../../src/machines/possible.ts';
-import { createReplay } from '../../src/machines/replay.ts';
-import type { Roster, RosterChild } from '../../src/machines/roster.ts';
-import { supervisorMachine } from '../../src/machines/supervisor.ts';
-import { chartNameOf, tracer } from '../../src/machines/trace.ts';
-import { upgradeMachine } from '../../src/machines/upgrade.ts';
-import { upgradeStateOf } from '../../src/machines/world.ts';
+import { chartOf } from '../../src/diagram/chart.ts';
+import { chartNameOf, tracer } from '../../src/diagram/trace.ts';
+import { childMachine } from '../../src/machines/charts/child.ts';
+import { generationMachine } from '../../src/machines/charts/generation.ts';
+import { upgradeMachine } from '../../src/machines/charts/selfUpgrade.ts';
+import { supervisorMachine } from '../../src/machines/charts/supervisor.ts';
+import { upgradeStateOf } from '../../src/machines/charts/world.ts';
+import type { Fact, Happening, Plan } from '../../src/machines/facts/facts.ts';
+import { endOf, possibleNext } from '../../src/machines/simulation/nextEvents.ts';
+import { createReplay } from '../../src/machines/simulation/replay.ts';
+import { imagined } from '../../src/machines/simulation/simulator.ts';
+import type { Roster, RosterChild } from '../../src/machines/state/supervisorState.ts';
 import {
 	draining,
 	plan,

@@ -1,5 +1,5 @@
 /** A journal as a supervisor would have left it. */
-import { journalFormat } from '../../src/machines/wire.ts';
+import { journalFormat } from '../../src/machines/facts/feed.ts';
 
 export const header = {
 	journal: journalFormat,

@@ -1,9 +1,9 @@
 /** A small model of processes, for random runs: who lives, who was told what. */
 import { createActor, type EventObject, fromCallback } from 'xstate';
-import { openDoor } from '../../src/effects/door.ts';
-import type { ProcessCommand, ProcessInput, ProofInput, TimerInput } from '../../src/machines/childMessages.ts';
-import { type Fact, type Happening, isDecision, type Plan, type SignalReason } from '../../src/machines/facts.ts';
-import { deliver, supervisorIn } from '../../src/machines/world.ts';
+import { openDoor } from '../../src/effects/dispatcher.ts';
+import type { ProcessCommand, ProcessInput, ProofInput, TimerInput } from '../../src/machines/charts/protocol.ts';
+import { deliver, supervisorIn } from '../../src/machines/charts/world.ts';
+import { type Fact, type Happening, isDecision, type Plan, type SignalReason } from '../../src/machines/facts/facts.ts';
 
 export interface ModelProcess {
 	child: number;

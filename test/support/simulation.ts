@@ -1,10 +1,11 @@
 /** The statecharts in a simulated world: happenings in, decisions and commands out, no process and no clock. */
-import { type Fact, type Happening, isDecision, type Plan, usualPlan } from '../../src/machines/facts.ts';
-import { imagined } from '../../src/machines/imagined.ts';
-import { endOf, imaginedPid } from '../../src/machines/possible.ts';
-import type { Roster, RosterChild } from '../../src/machines/roster.ts';
-import { sentenceOf } from '../../src/machines/sentences.ts';
-import { type Command, leafOf, phasesOf } from '../../src/machines/world.ts';
+
+import { type Command, leafOf, phasesOf } from '../../src/machines/charts/world.ts';
+import { type Fact, type Happening, isDecision, type Plan, usualPlan } from '../../src/machines/facts/facts.ts';
+import { endOf, imaginedPid } from '../../src/machines/simulation/nextEvents.ts';
+import { imagined } from '../../src/machines/simulation/simulator.ts';
+import type { Roster, RosterChild } from '../../src/machines/state/supervisorState.ts';
+import { sentenceOf } from '../../src/machines/text/sentences.ts';
 
 export const plan: Plan = usualPlan;
 

@@ -2,16 +2,16 @@
 import { rmSync } from 'node:fs';
 import { bootClock } from '../os/clock.ts';
 import { drain, receiveFrom } from '../os/datagram.ts';
+import { dispose } from '../os/deferredClose.ts';
 import { closeAll } from '../os/descriptors.ts';
-import { dispose } from '../os/disposal.ts';
-import { newSecret } from '../os/identity.ts';
+import { newSecret } from '../os/ids.ts';
 import { call, constants, poll } from '../os/libc.ts';
 import { isReadable } from '../os/poll.ts';
 import { ancestorsOf } from '../os/processTree.ts';
 import type { User } from '../os/user.ts';
 import { accept, peerOf } from '../sockets/accept.ts';
 import { addressText, boundAddress } from '../sockets/address.ts';
-import { openPlain } from '../sockets/plain.ts';
+import { openPlain } from '../sockets/bindUnix.ts';
 
 /** Clients that may have connected and not spoken yet: for one more the oldest has to go. */
 const mostClients = 16;

@@ -1,7 +1,7 @@
 /** A child that ended because it tried to bind an address that is the supervisor's: known by what it printed last. */
 import type { BoundAddress } from '../sockets/address.ts';
 import type { Listener } from '../sockets/listener.ts';
-import { describePlace } from './announcement.ts';
+import { describePlace } from './activationEnv.ts';
 
 /** In the words of Node, libc, Python, gunicorn, Java, nginx and others. */
 const inUse =

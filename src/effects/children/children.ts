@@ -1,24 +1,24 @@
 /** Child processes as actors: each one spawned or adopted, signalled and missed. */
 import { array, boolean, nullable, number, object, optional, string, tuple } from 'valibot';
 import { fromCallback } from 'xstate';
-import type { ProcessCommand, ProcessInput } from '../../machines/childMessages.ts';
-import type { Holder, Plan } from '../../machines/facts.ts';
-import { longestFarewell } from '../../machines/patience.ts';
-import { awaitedOf, isLeaving, isNoGood, type RosterChild } from '../../machines/roster.ts';
+import type { ProcessCommand, ProcessInput } from '../../machines/charts/protocol.ts';
+import type { Holder, Plan } from '../../machines/facts/facts.ts';
+import { longestFarewell } from '../../machines/rules/killTimeout.ts';
+import { awaitedOf, isLeaving, isNoGood, type RosterChild } from '../../machines/state/supervisorState.ts';
 import { bootClock } from '../os/clock.ts';
 import { closeAll } from '../os/descriptors.ts';
 import { onEnd, openPidfd } from '../os/pidfd.ts';
 import { lookAt, lookUp } from '../os/proc.ts';
 import type { Exit } from '../os/wait.ts';
-import { revivalOf } from '../sockets/revival.ts';
-import { type Inheritance, part } from '../upgrade/inheritance.ts';
+import { revivalOf } from '../sockets/relisten.ts';
+import { type Inheritance, part } from '../upgrade/handoverState.ts';
 import { addressInUseHint } from './addressInUse.ts';
-import { type BirthsOptions, type Born, birthsOf } from './birth.ts';
-import type { LastWords } from './lastWords.ts';
+import type { LastWords } from './lastOutput.ts';
 import { descendantsOf, membersOf } from './leftBehind.ts';
 import type { Output } from './output.ts';
-import { send } from './send.ts';
-import { type Left, leftFinder } from './whoIsLeft.ts';
+import { send } from './signalChild.ts';
+import { type BirthsOptions, type Born, birthsOf } from './spawnChild.ts';
+import { type Left, leftFinder } from './survivingProcesses.ts';
 
 /** How long a process that was killed may take to be gone, in milliseconds: one may hang in the kernel. */
 const longestDeath = 2000;

@@ -1,9 +1,9 @@
 /** The variables of -env, for each generation. */
 import { array, nullable, number, object, record, string } from 'valibot';
 import type { Log } from '../log/log.ts';
-import { inTime, isLate, lateText, start } from '../os/inTime.ts';
+import { inTime, isLate, lateText, start } from '../os/boundedReads.ts';
 import type { Variables } from '../os/spawn.ts';
-import { type Inheritance, part } from '../upgrade/inheritance.ts';
+import { type Inheritance, part } from '../upgrade/handoverState.ts';
 import { bytesOf, readEnvironment } from './environmentFile.ts';
 
 export const environmentPart = part('environment', () =>

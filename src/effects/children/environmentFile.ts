@@ -2,8 +2,8 @@
 import { constants } from 'node:fs';
 import { open, readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { wordsOf } from '../os/errorText.ts';
 import type { Variables } from '../os/spawn.ts';
-import { wordsOf } from '../os/words.ts';
 
 /** More than that no program could be started with (execve(2)), in bytes. */
 const longest = 1024 * 1024;

@@ -1,7 +1,7 @@
 /** Who outlives the first process of a child, and may hold its sockets still. */
 import { isGroup } from '../os/kill.ts';
 import { allPids, childrenOf, environmentOf, fdsAmong, hasEnded, lookUp, othersInGroup } from '../os/proc.ts';
-import { giveTurn } from '../os/turns.ts';
+import { giveTurn } from '../os/yielding.ts';
 
 /** It is looked twice, and as long as nobody is found who lives and somebody has just ended; but no more often than this. */
 const [rounds, mostRounds] = [2, 20];

@@ -1,14 +1,14 @@
 /** The listener check: whether a child's processes accept on every listener, looked at from outside until that is known. */
 import { setImmediate, setTimeout } from 'node:timers/promises';
 import { type EventObject, fromCallback } from 'xstate';
-import type { ProofInput } from '../../machines/childMessages.ts';
-import type { Happening, Plan } from '../../machines/facts.ts';
-import type { Phase } from '../../machines/roster.ts';
+import type { ProofInput } from '../../machines/charts/protocol.ts';
+import type { Happening, Plan } from '../../machines/facts/facts.ts';
+import type { Phase } from '../../machines/state/supervisorState.ts';
 import { bootClock } from '../os/clock.ts';
 import { hasEnded } from '../os/proc.ts';
 import { forgetProcesses } from '../os/processTree.ts';
 import type { Listener } from '../sockets/listener.ts';
-import { describePlace } from './announcement.ts';
+import { describePlace } from './activationEnv.ts';
 import { type Found, inTurn, treeLooks, unclearFor } from './treeLook.ts';
 import { whyNotAccepting, whyNotHeld } from './whyNotAccepting.ts';
 

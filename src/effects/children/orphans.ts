@@ -1,11 +1,11 @@
 /** Processes of children of an earlier supervisor that has been killed, as those children have been: they serve until a generation is up. */
 import { array, boolean, number, object, optional, tuple } from 'valibot';
-import type { Fact, Plan } from '../../machines/facts.ts';
-import { longestFarewell } from '../../machines/patience.ts';
+import type { Fact, Plan } from '../../machines/facts/facts.ts';
+import { longestFarewell } from '../../machines/rules/killTimeout.ts';
 import type { Log } from '../log/log.ts';
 import { onEnd, openPidfd, signalPidfd } from '../os/pidfd.ts';
 import { lookUp } from '../os/proc.ts';
-import { type Inheritance, part } from '../upgrade/inheritance.ts';
+import { type Inheritance, part } from '../upgrade/handoverState.ts';
 
 /** How long one that was killed may take to be gone, in milliseconds. */
 const longestDeath = 2000;

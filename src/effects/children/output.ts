@@ -8,8 +8,8 @@ import type { Sink } from '../log/sink.ts';
 import { closeAll, reopenBlocking } from '../os/descriptors.ts';
 import { startDiscarder } from '../os/discarder.ts';
 import { call, constants } from '../os/libc.ts';
-import { type Inheritance, part } from '../upgrade/inheritance.ts';
-import type { LastWords } from './lastWords.ts';
+import { type Inheritance, part } from '../upgrade/handoverState.ts';
+import type { LastWords } from './lastOutput.ts';
 
 /** A pipe that is read, as it can be handed over to another program. */
 export interface OpenPipe {

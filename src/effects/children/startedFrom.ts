@@ -3,9 +3,9 @@ import { closeSync, constants, open, readlinkSync, statSync } from 'node:fs';
 import { access, realpath, stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { promisify } from 'node:util';
-import { inTime, isLate, lateText, start } from '../os/inTime.ts';
+import { inTime, isLate, lateText, start } from '../os/boundedReads.ts';
+import { wordsOf } from '../os/errorText.ts';
 import { isDenial } from '../os/proc.ts';
-import { wordsOf } from '../os/words.ts';
 
 /** Not among Node's constants (open(2)); the same on both architectures. */
 const O_PATH = 0o10000000;

@@ -4,7 +4,7 @@ import { bootClock } from '../os/clock.ts';
 import { isNonBlocking } from '../os/descriptors.ts';
 import { filesOf } from '../os/proc.ts';
 import { descendantsOf, treesOf } from '../os/processTree.ts';
-import { oneAtATime } from '../os/turns.ts';
+import { oneAtATime } from '../os/yielding.ts';
 import { connectionsBy } from '../sockets/connections.ts';
 import type { Listener } from '../sockets/listener.ts';
 import { listeningAmong } from '../sockets/listening.ts';

@@ -11,11 +11,11 @@ import {
 	safeParse,
 	string,
 } from 'valibot';
-import type { Receipt } from '../../machines/receipts.ts';
-import { phases } from '../../machines/roster.ts';
-import { receiptSchema } from '../journal/shapes.ts';
+import type { Receipt } from '../../machines/state/rotations.ts';
+import { phases } from '../../machines/state/supervisorState.ts';
+import { receiptSchema } from '../journal/stateSchemas.ts';
 import { type Answer, type AskOptions, ask, askUntilAnswered, type Lost, NoAnswer } from './client.ts';
-import type { Status } from './status.ts';
+import type { Status } from './statusReport.ts';
 
 const childSchema = () =>
 	object({

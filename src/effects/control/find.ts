@@ -2,12 +2,12 @@
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import { inTime, isLate, look } from '../os/inTime.ts';
+import { inTime, isLate, look } from '../os/boundedReads.ts';
 import { allPids } from '../os/proc.ts';
-import { harmless } from '../terminal/words.ts';
+import { harmless } from '../terminal/format.ts';
 import { askStatus } from './answers.ts';
 import { NoAnswer } from './client.ts';
-import type { Status } from './status.ts';
+import type { Status } from './statusReport.ts';
 
 /** How long one that is looked for may take to answer, in milliseconds. */
 const patience = 1000;

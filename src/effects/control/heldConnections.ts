@@ -2,7 +2,7 @@
 import { opendirSync } from 'node:fs';
 import { hasEnded, linkAt } from '../os/proc.ts';
 import { treesOf } from '../os/processTree.ts';
-import { giveTurn } from '../os/turns.ts';
+import { giveTurn } from '../os/yielding.ts';
 import { allConnections } from '../sockets/connections.ts';
 import type { Connection } from '../sockets/diag.ts';
 import type { Listener } from '../sockets/listener.ts';

@@ -1,7 +1,7 @@
 /** Metrics in the text format of Prometheus, by hand: a library would be more than they are. */
-import { readyBounds, type Tally } from '../../machines/tally.ts';
+import { readyBounds, type Tally } from '../../machines/state/counters.ts';
 import type { LogCounts } from '../log/sink.ts';
-import type { Status } from './status.ts';
+import type { Status } from './statusReport.ts';
 
 export interface MetricsOptions {
 	status: Status;

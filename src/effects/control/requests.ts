@@ -1,16 +1,16 @@
 /** The requests that the control socket takes. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { minValue, number, optional, pipe, safeInteger, safeParse, strictObject } from 'valibot';
-import type { Fact, Happening, Request } from '../../machines/facts.ts';
-import type { Receipt } from '../../machines/receipts.ts';
+import type { Fact, Happening, Request } from '../../machines/facts/facts.ts';
+import type { Receipt } from '../../machines/state/rotations.ts';
 import type { StillAccepting } from '../children/stillAccepting.ts';
 import type { LogCounts } from '../log/sink.ts';
-import { wordsOf } from '../os/words.ts';
-import { factStream } from './facts.ts';
+import { wordsOf } from '../os/errorText.ts';
+import { factStream } from './factStream.ts';
 import { connectionsOf } from './heldConnections.ts';
 import { metricsText } from './metrics.ts';
 import { refuse, say, send } from './reply.ts';
-import { type Looked, type Subject, statusOf } from './status.ts';
+import { type Looked, type Subject, statusOf } from './statusReport.ts';
 
 export interface RequestsOptions extends Subject {
 	admit: (happening: Happening) => void;

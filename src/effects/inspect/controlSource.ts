@@ -1,9 +1,9 @@
 /** The facts of a supervisor that runs, from its control socket: whether it has a journal or not. */
 import { setTimeout as wait } from 'node:timers/promises';
-import type { Line, Source } from '../../machines/wire.ts';
+import type { Line, Source } from '../../machines/facts/feed.ts';
 import { askStatus } from '../control/answers.ts';
 import { NoAnswer, open } from '../control/client.ts';
-import { wordsOf } from '../os/words.ts';
+import { wordsOf } from '../os/errorText.ts';
 import type { FactSource, Item } from './source.ts';
 
 /** How long until one that does not answer is asked again, in milliseconds. */

@@ -1,13 +1,13 @@
 /** Where the facts come from that an inspector shows. */
 import { statSync } from 'node:fs';
 import { setImmediate } from 'node:timers/promises';
-import type { Line, Source } from '../../machines/wire.ts';
-import type { Header } from '../journal/lineShapes.ts';
+import type { Line, Source } from '../../machines/facts/feed.ts';
+import type { Header } from '../journal/lineSchemas.ts';
 import { lineReader } from '../journal/lines.ts';
 import { linesOf } from '../journal/tail.ts';
-import { bootId } from '../os/identity.ts';
+import { wordsOf } from '../os/errorText.ts';
+import { bootId } from '../os/ids.ts';
 import { onEnd, openPidfd } from '../os/pidfd.ts';
-import { wordsOf } from '../os/words.ts';
 
 /** What comes out of a source, in order. */
 export type Item =

@@ -1,23 +1,23 @@
 /** The children of a supervisor whose journal can't be read: found by the marks in their environment and by their sockets. */
 import { statSync } from 'node:fs';
-import type { Plan } from '../../machines/facts.ts';
-import { freshRoster, newChild, type Roster, type RosterChild } from '../../machines/roster.ts';
-import { ownWordFolders, runOf } from '../children/wordFolder.ts';
+import type { Plan } from '../../machines/facts/facts.ts';
+import { freshRoster, newChild, type Roster, type RosterChild } from '../../machines/state/supervisorState.ts';
+import { ownWordFolders, runOf } from '../children/notifyDir.ts';
 import { bootClock } from '../os/clock.ts';
 import { firstGivenFd } from '../os/descriptors.ts';
-import { bootId } from '../os/identity.ts';
+import { bootId } from '../os/ids.ts';
 import { allPids, environmentOf, environments, fdsAmong, fileOf, lookUp, ownerOf, tick } from '../os/proc.ts';
 import { ancestorsOf } from '../os/processTree.ts';
 import type { User } from '../os/user.ts';
 import { withoutName } from '../sockets/activation.ts';
 import { addressesOf, type BoundAddress, boundAddress, isAmong } from '../sockets/address.ts';
 import { type Listening, listeningTcp, listeningUnix } from '../sockets/diag.ts';
-import { madeFileOf } from '../sockets/unix.ts';
-import type { Header } from './lineShapes.ts';
+import { madeFileOf } from '../sockets/unixListener.ts';
+import type { Header } from './lineSchemas.ts';
 import { markIn, socketMarks } from './marks.ts';
-import { outputOf } from './relatives.ts';
-import { isManager, isSupervisors, refuseSupervised } from './supervisors.ts';
-import { nothingTold, type Told, toldBy } from './told.ts';
+import { isManager, isSupervisors, refuseSupervised } from './otherSupervisors.ts';
+import { outputOf } from './survivors.ts';
+import { nothingTold, type Told, toldBy } from './unreadableJournal.ts';
 
 export interface Search {
 	/** The journal, and what was kept of an earlier one: of whatever format, and however damaged. */

@@ -11,13 +11,13 @@ import {
 	writeSync,
 } from 'node:fs';
 import { nullable, number } from 'valibot';
-import type { Fact } from '../../machines/facts.ts';
-import { evolvePast, type Past } from '../../machines/past.ts';
-import { stateOf } from '../../machines/roster.ts';
-import { wordsOf } from '../os/words.ts';
-import { type Inheritance, part } from '../upgrade/inheritance.ts';
-import { createPrivate, lock } from './file.ts';
-import type { Header, JournalLine } from './lineShapes.ts';
+import type { Fact } from '../../machines/facts/facts.ts';
+import { evolvePast, type Past } from '../../machines/state/projections.ts';
+import { stateOf } from '../../machines/state/supervisorState.ts';
+import { wordsOf } from '../os/errorText.ts';
+import { type Inheritance, part } from '../upgrade/handoverState.ts';
+import { createPrivate, lock } from './journalFile.ts';
+import type { Header, JournalLine } from './lineSchemas.ts';
 
 export interface Journal {
 	/** Appends a fact. Never throws: a disk that fails is reported once, and supervision goes on. */

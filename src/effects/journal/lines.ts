@@ -1,8 +1,8 @@
 /** The journal's lines, read one after the other. */
 import { type GenericSchema, safeParse } from 'valibot';
-import type { Fact, FactType } from '../../machines/facts.ts';
-import { journalFormat } from '../../machines/wire.ts';
-import { type Checkpoint, type Header, type JournalLine, newSchemas } from './lineShapes.ts';
+import type { Fact, FactType } from '../../machines/facts/facts.ts';
+import { journalFormat } from '../../machines/facts/feed.ts';
+import { type Checkpoint, type Header, type JournalLine, newSchemas } from './lineSchemas.ts';
 
 /** What a journal holds, in order, and what of it could not be read. */
 export interface JournalContent {

@@ -1,7 +1,7 @@
 /** Marks: what tells of a process that it is a child of a supervisor, or comes from one. */
 import { readFileSync } from 'node:fs';
 import { basename, dirname } from 'node:path';
-import { ownWordFolders, runOf } from '../children/wordFolder.ts';
+import { ownWordFolders, runOf } from '../children/notifyDir.ts';
 import { filesOf } from '../os/proc.ts';
 import type { User } from '../os/user.ts';
 

@@ -1,22 +1,23 @@
 /** After a supervisor was killed: its children, its sockets and its pipes, found again by its journal. */
 import { closeSync } from 'node:fs';
-import { withLastEnd, withoutChildThatNeverWas } from '../../machines/leftovers.ts';
-import { evolvePast, noPast, type Past } from '../../machines/past.ts';
-import type { Respawn, Roster, RosterChild } from '../../machines/roster.ts';
+import { evolvePast, noPast, type Past } from '../../machines/state/projections.ts';
+import { withLastEnd, withoutChildThatNeverWas } from '../../machines/state/recoveryState.ts';
+import type { Respawn, Roster, RosterChild } from '../../machines/state/supervisorState.ts';
 import type { Survivor } from '../children/children.ts';
+import type { KeptWords } from '../children/notifySockets.ts';
 import type { OpenPipe } from '../children/output.ts';
-import type { KeptWords } from '../children/words.ts';
 import { bootClock } from '../os/clock.ts';
-import { bootId } from '../os/identity.ts';
+import { listOf } from '../os/errorText.ts';
+import { bootId } from '../os/ids.ts';
 import { errno, SyscallError } from '../os/libc.ts';
 import { findProcess, takeFdIfOpen } from '../os/pidfd.ts';
 import { allPids, environments, fdsAmong, fileOf, lookUp, mayLookAt, tick } from '../os/proc.ts';
 import type { User } from '../os/user.ts';
-import { listOf } from '../os/words.ts';
 import type { Listener } from '../sockets/listener.ts';
-import { type Header, pastOf } from './lineShapes.ts';
+import { type Header, pastOf } from './lineSchemas.ts';
 import type { JournalContent } from './lines.ts';
 import { markIn } from './marks.ts';
+import { refuseSupervised } from './otherSupervisors.ts';
 import {
 	isTrusted,
 	nobody,
@@ -26,8 +27,7 @@ import {
 	takeListening,
 	takePipes,
 	takeWords,
-} from './relatives.ts';
-import { refuseSupervised } from './supervisors.ts';
+} from './survivors.ts';
 
 /** What the journal's facts amount to, and the number of the last one. */
 export function foldJournal({ lines }: JournalContent): { past: Past; seq: number } {

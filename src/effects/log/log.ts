@@ -1,6 +1,6 @@
 /** What a log line looks like: as text in the original's format, or as JSON. */
 import { createRequire } from 'node:module';
-import type { Sentence } from '../../machines/sentences.ts';
+import type { Sentence } from '../../machines/text/sentences.ts';
 import type { Sink } from './sink.ts';
 
 export interface Log {

@@ -1,6 +1,6 @@
 /** Prints to an fd in large pieces, and waits for whoever reads it. */
 import { writeSync } from 'node:fs';
-import { wordsOf } from '../os/words.ts';
+import { wordsOf } from '../os/errorText.ts';
 
 /** As a shell calls the end by SIGPIPE. */
 const nobodyReads = 141;

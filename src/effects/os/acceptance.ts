@@ -4,11 +4,11 @@
  */
 import { opendirSync, readdirSync, readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
-import { inTime, isLate, type Late, look } from './inTime.ts';
+import { inTime, isLate, type Late, look } from './boundedReads.ts';
+import { wordsOf } from './errorText.ts';
 import { hasEnded, isDenial, isEnding, isMissing, isOwnProc, linkAt, lookAt } from './proc.ts';
-import { giveTurn } from './turns.ts';
 import { waitingOf } from './waiting.ts';
-import { wordsOf } from './words.ts';
+import { giveTurn } from './yielding.ts';
 
 /** What was seen of the processes of a child. Listeners are named by the inodes of their sockets. */
 export interface Sight {

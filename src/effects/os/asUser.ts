@@ -1,16 +1,16 @@
 /**
  * A process of another user. No thread of the supervisor may bear the user's uid, for kill(2) looks at that; so what is
- * spawned is Node with this program's smallest part (src/cli/asUser.ts), which changes its own credentials and becomes
+ * spawned is Node with this program's smallest part (src/cli/asUserMain.ts), which changes its own credentials and becomes
  * the program.
  */
 import { existsSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
-import { append, newMemory } from '../upgrade/memory.ts';
+import { append, newMemory } from '../upgrade/memfd.ts';
 import { orderFormat } from './becomeUser.ts';
-import { type Birth, birthOf } from './birth.ts';
 import { debuggerFlag } from './debugger.ts';
 import { closeAll, makePipe, moveUp } from './descriptors.ts';
+import { type Birth, birthOf } from './execOutcome.ts';
 import { nativeFile } from './libc.ts';
 import { startLimit } from './openFiles.ts';
 import { ownNode } from './ownNode.ts';

@@ -1,6 +1,6 @@
 /** What a process does that is to become another user's program. */
 import { closeSync, writeSync } from 'node:fs';
-import { readWhole } from '../upgrade/memory.ts';
+import { readWhole } from '../upgrade/memfd.ts';
 import { setKept } from './descriptors.ts';
 import { call, constants, cString, errno, libc, SyscallError, stringArray } from './libc.ts';
 import { setLimit } from './openFiles.ts';

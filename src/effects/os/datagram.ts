@@ -1,5 +1,5 @@
 /** What processes send to a UNIX socket of ours, with the kernel's word for who they are. */
-import { dispose } from './disposal.ts';
+import { dispose } from './deferredClose.ts';
 import { addressOf, call, constants, errno, libc, SyscallError } from './libc.ts';
 import { isHungUp } from './poll.ts';
 

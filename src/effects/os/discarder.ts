@@ -1,5 +1,5 @@
 /** A process that reads what nobody wants. */
-import { findCommand } from './command.ts';
+import { findCommand } from './findCommand.ts';
 import { ownNode } from './ownNode.ts';
 import { spawnProcess } from './spawn.ts';
 

@@ -2,8 +2,8 @@
 import { readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { setTimeout } from 'node:timers/promises';
+import { inTime, isLate, type Late, look } from './boundedReads.ts';
 import { bootClock } from './clock.ts';
-import { inTime, isLate, type Late, look } from './inTime.ts';
 import { exists } from './kill.ts';
 
 export interface ProcessStat {

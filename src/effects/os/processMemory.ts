@@ -1,6 +1,6 @@
 /** Memory of other processes. */
 import { closeSync, openSync, read } from 'node:fs';
-import { inTime, type Late, look } from './inTime.ts';
+import { inTime, type Late, look } from './boundedReads.ts';
 import { isDenial } from './proc.ts';
 
 /**

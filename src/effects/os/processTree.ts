@@ -2,7 +2,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { bootClock } from './clock.ts';
 import { allPids, environmentOf, isOwnProc, lookAt, lookUp } from './proc.ts';
-import { giveTurn } from './turns.ts';
+import { giveTurn } from './yielding.ts';
 
 /** How far up it is looked for an ancestor. */
 const mostAncestors = 64;

@@ -2,7 +2,7 @@
 import { readFileSync, readSync } from 'node:fs';
 import { constants } from 'node:os';
 import { Observable } from 'rxjs';
-import type { Happening, Request } from '../../machines/facts.ts';
+import type { Happening, Request } from '../../machines/facts/facts.ts';
 import { call, libc } from './libc.ts';
 import { filesOf } from './proc.ts';
 

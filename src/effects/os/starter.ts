@@ -4,8 +4,8 @@
  * child's own business.
  */
 import { writeSync } from 'node:fs';
-import { type Birth, birthOf } from './birth.ts';
 import { closeAll, copyUp, makePipe } from './descriptors.ts';
+import { type Birth, birthOf } from './execOutcome.ts';
 import { call, errno, SyscallError } from './libc.ts';
 import { startLimit, withStartLimit } from './openFiles.ts';
 import { type SpawnSpec, spawnProcess } from './spawn.ts';

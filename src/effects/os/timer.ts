@@ -1,7 +1,7 @@
 /** A wait, as an actor. */
 import { type EventObject, fromCallback } from 'xstate';
-import type { TimerInput } from '../../machines/childMessages.ts';
-import type { Happening } from '../../machines/facts.ts';
+import type { TimerInput } from '../../machines/charts/protocol.ts';
+import type { Happening } from '../../machines/facts/facts.ts';
 import { bootClock } from './clock.ts';
 
 /** What setTimeout takes at most; a longer wait is taken in turns. */

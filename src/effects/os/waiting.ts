@@ -1,6 +1,6 @@
 /** What the threads of a process wait for in a system call (/proc/PID/task/TID/syscall, proc(5)): for which fds to be readable. */
 import { readFileSync } from 'node:fs';
-import { isLate, type Late } from './inTime.ts';
+import { isLate, type Late } from './boundedReads.ts';
 import { isDenial, isEnding } from './proc.ts';
 import { readMemory } from './processMemory.ts';
 

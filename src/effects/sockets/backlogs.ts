@@ -2,7 +2,7 @@
  * A server's own listen(2) changes the backlog of the socket that all generations share (Node asks for 511, hypercorn for
  * 100): it is set again when a generation serves.
  */
-import type { Fact, FactType } from '../../machines/facts.ts';
+import type { Fact, FactType } from '../../machines/facts/facts.ts';
 import { call } from '../os/libc.ts';
 import { unixQueue } from './diag.ts';
 import { backlogOf, type Listener } from './listener.ts';

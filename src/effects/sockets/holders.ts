@@ -1,8 +1,8 @@
 /** Who is in the way of a listener. */
 import { readFileSync } from 'node:fs';
+import { listOf } from '../os/errorText.ts';
 import { allPids, fdsAmong } from '../os/proc.ts';
-import { listOf } from '../os/words.ts';
-import { harmless } from '../terminal/words.ts';
+import { harmless } from '../terminal/format.ts';
 import { listeningTcp, listeningUnix } from './diag.ts';
 import { ListenError } from './listener.ts';
 

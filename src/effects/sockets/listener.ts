@@ -1,10 +1,10 @@
 /** A -listen URI becomes a listening file descriptor. */
 import { closeSync, fstatSync } from 'node:fs';
 import { copyUp, moveUp, setNonBlocking } from '../os/descriptors.ts';
+import { wordsOf } from '../os/errorText.ts';
 import { call, constants, errno, SyscallError } from '../os/libc.ts';
 import { isHungUp } from '../os/poll.ts';
 import { fileOf } from '../os/proc.ts';
-import { wordsOf } from '../os/words.ts';
 import {
 	addressText,
 	type BoundAddress,
@@ -14,10 +14,10 @@ import {
 	splitHostPort,
 	splitUri,
 } from './address.ts';
-import type { MadeFile } from './madeFile.ts';
 import { type ListenOptions, listenOptions } from './options.ts';
 import { backlog, isListening, newSocket, setOption } from './socket.ts';
-import { isFile, listenAt, removeFile, setOwner } from './unix.ts';
+import type { MadeFile } from './socketFile.ts';
+import { isFile, listenAt, removeFile, setOwner } from './unixListener.ts';
 
 export interface Listener {
 	/** The URI as it was given. */

@@ -1,13 +1,13 @@
 /** The listening sockets of one supervisor: opened, taken back, handed on, closed. */
 import { array, number, object, string } from 'valibot';
 import { StartError } from '../startError.ts';
-import { type Inheritance, part } from '../upgrade/inheritance.ts';
+import { type Inheritance, part } from '../upgrade/handoverState.ts';
 import { withoutName } from './activation.ts';
 import { splitUri } from './address.ts';
+import { storedListeners, storeListeners } from './fdStore.ts';
 import { closeListener, type Listener, openListener, takeListener, withOptions } from './listener.ts';
-import { fileSchema } from './madeFile.ts';
 import { unknownWords, withoutOptions } from './options.ts';
-import { storedListeners, storeListeners } from './store.ts';
+import { fileSchema } from './socketFile.ts';
 
 const listenersPart = part('listeners', () => array(object({ uri: string(), fd: number(), file: fileSchema() })));
 

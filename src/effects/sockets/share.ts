@@ -1,10 +1,10 @@
 /** Hands the listening sockets to whoever connects: what libancillary's `ancil_recv_fds` expects, and Python's `socket.recv_fds`. */
 
 import { closeAll } from '../os/descriptors.ts';
+import { wordsOf } from '../os/errorText.ts';
 import { sendFds } from '../os/message.ts';
-import { wordsOf } from '../os/words.ts';
-import { doorPart, openSocketDoor, type SocketDoor, type SocketDoorOptions } from './door.ts';
 import type { Listener } from './listener.ts';
+import { doorPart, openSocketDoor, type SocketDoor, type SocketDoorOptions } from './unixServer.ts';
 
 /** One message brings no more of them (SCM_MAX_FD in the kernel). */
 const most = 253;

@@ -1,7 +1,7 @@
 /** How a command leaves a terminal. */
 import { isatty } from 'node:tty';
-import { loadBeside } from '../os/beside.ts';
-import { look } from '../os/inTime.ts';
+import { look } from '../os/boundedReads.ts';
+import { loadBeside } from '../os/installDir.ts';
 
 function end(): typeof import('./leave.ts') | null {
 	try {

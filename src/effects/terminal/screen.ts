@@ -1,6 +1,6 @@
 /** What is printed to a terminal that is there, and to what is none. */
 import { setTimeout as wait } from 'node:timers/promises';
-import { cut } from './text.ts';
+import { cut } from './textCells.ts';
 
 export type Colour = 'red' | 'green' | 'yellow' | 'bold' | 'faint';
 

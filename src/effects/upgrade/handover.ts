@@ -1,14 +1,14 @@
 /** One program becomes the next: the same pid, the same children, the same sockets. */
 import { closeSync } from 'node:fs';
 import { array, number, object, picklist, record, safeParse, string, unknown } from 'valibot';
-import type { Request } from '../../machines/facts.ts';
-import { ownVariables } from '../os/bytes.ts';
+import type { Request } from '../../machines/facts/facts.ts';
 import { setKept } from '../os/descriptors.ts';
 import { call, cString, SyscallError, stringArray } from '../os/libc.ts';
+import { ownVariables } from '../os/rawArgv.ts';
 import { disownSignals, loopPipes, tellAgain, unreadSignals } from '../os/signals.ts';
 import { variablesOf } from '../os/spawn.ts';
-import type { Inheritance } from './inheritance.ts';
-import { append, newMemory, takeMemory } from './memory.ts';
+import type { Inheritance } from './handoverState.ts';
+import { append, newMemory, takeMemory } from './memfd.ts';
 
 /** Counted up when a program could misread what another one hands over. */
 export const handoverFormat = 5;

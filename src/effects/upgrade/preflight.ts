@@ -3,17 +3,17 @@ import { closeSync, readSync } from 'node:fs';
 import type { Observable } from 'rxjs';
 import { number, object, record, safeParse, string, unknown } from 'valibot';
 import { type EventObject, fromCallback } from 'xstate';
-import type { Happening } from '../../machines/facts.ts';
-import { howItEnded } from '../../machines/sentences.ts';
-import { ownVariables } from '../os/bytes.ts';
+import type { Happening } from '../../machines/facts/facts.ts';
+import { howItEnded } from '../../machines/text/sentences.ts';
 import { closeAll, makePipe, reopenForReading } from '../os/descriptors.ts';
-import { newRun } from '../os/identity.ts';
+import { newRun } from '../os/ids.ts';
 import { signalProcess } from '../os/kill.ts';
+import { ownVariables } from '../os/rawArgv.ts';
 import { type SpawnSpec, spawnProcess } from '../os/spawn.ts';
 import type { Exit } from '../os/wait.ts';
 import { handoverFormat } from './handover.ts';
-import { checkParts, type Inheritance } from './inheritance.ts';
-import { newMemory, takeMemory } from './memory.ts';
+import { checkParts, type Inheritance } from './handoverState.ts';
+import { newMemory, takeMemory } from './memfd.ts';
 
 /** How long the new program may take to check itself, in milliseconds. */
 const patience = 10_000;

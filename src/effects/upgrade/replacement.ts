@@ -2,15 +2,15 @@
 import { statSync } from 'node:fs';
 import { setImmediate, setTimeout } from 'node:timers/promises';
 import { type EventObject, fromCallback } from 'xstate';
-import type { Happening } from '../../machines/facts.ts';
+import type { Happening } from '../../machines/facts/facts.ts';
 import type { Outputs } from '../children/output.ts';
 import type { Sink } from '../log/sink.ts';
-import { commandLine } from '../os/bytes.ts';
-import { findCommand } from '../os/command.ts';
 import { withDebuggerFlag } from '../os/debugger.ts';
+import { findCommand } from '../os/findCommand.ts';
+import { commandLine } from '../os/rawArgv.ts';
 import type { SpawnSpec } from '../os/spawn.ts';
 import { becomeProgram } from './handover.ts';
-import type { Inheritance } from './inheritance.ts';
+import type { Inheritance } from './handoverState.ts';
 
 /** How long until it is asked again whether all children have their processes, in milliseconds. */
 const settling = 5;

@@ -3,7 +3,7 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import { outputsOf } from '../../../src/effects/children/output.ts';
 import type { Sink } from '../../../src/effects/log/sink.ts';
 import { makePipe } from '../../../src/effects/os/descriptors.ts';
-import { inheritanceOf } from '../../../src/effects/upgrade/inheritance.ts';
+import { inheritanceOf } from '../../../src/effects/upgrade/handoverState.ts';
 
 describe('an output', () => {
 	function open(sink: Pick<Sink, 'isStalled' | 'onReady'>, unfinished = '') {

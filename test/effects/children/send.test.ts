@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import { expect, it, onTestFinished } from 'vitest';
-import { send } from '../../../src/effects/children/send.ts';
+import { send } from '../../../src/effects/children/signalChild.ts';
 import { openPidfd } from '../../../src/effects/os/pidfd.ts';
 import { lookUp } from '../../../src/effects/os/proc.ts';
 

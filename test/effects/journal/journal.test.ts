@@ -2,12 +2,12 @@
 import { readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it, onTestFinished } from 'vitest';
-import { openJournal } from '../../../src/effects/journal/file.ts';
 import { fileJournal } from '../../../src/effects/journal/journal.ts';
+import { openJournal } from '../../../src/effects/journal/journalFile.ts';
 import { closeAll } from '../../../src/effects/os/descriptors.ts';
-import { inheritanceOf } from '../../../src/effects/upgrade/inheritance.ts';
-import { noPast } from '../../../src/machines/past.ts';
-import { journalFormat } from '../../../src/machines/wire.ts';
+import { inheritanceOf } from '../../../src/effects/upgrade/handoverState.ts';
+import { journalFormat } from '../../../src/machines/facts/feed.ts';
+import { noPast } from '../../../src/machines/state/projections.ts';
 import { scratch } from '../../support/program.ts';
 import { rosterOf } from '../../support/simulation.ts';
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { readJournal } from '../../../src/effects/journal/lines.ts';
-import { noPast } from '../../../src/machines/past.ts';
+import { noPast } from '../../../src/machines/state/projections.ts';
 import { journalText } from '../../support/journal.ts';
 import { rotating } from '../../support/simulation.ts';
 

@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 // All that declares a part of a handover.
 import '../../../src/cli/daemon.ts';
-import { newSchemas } from '../../../src/effects/journal/lineShapes.ts';
-import { parts } from '../../../src/effects/upgrade/inheritance.ts';
+import { newSchemas } from '../../../src/effects/journal/lineSchemas.ts';
+import { parts } from '../../../src/effects/upgrade/handoverState.ts';
 import { root } from '../../support/program.ts';
 import { type Description, describeSchema, whyNarrower } from '../../support/schemas.ts';
 

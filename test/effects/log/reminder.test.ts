@@ -1,8 +1,8 @@
 /** Old generations do not pile up in silence. */
 import { expect, it } from 'vitest';
-import { drainReminder } from '../../../src/effects/log/reminder.ts';
+import { drainReminder } from '../../../src/effects/log/drainReminder.ts';
 import { bootClock } from '../../../src/effects/os/clock.ts';
-import type { Fact } from '../../../src/machines/facts.ts';
+import type { Fact } from '../../../src/machines/facts/facts.ts';
 import { rosterChild, rosterOf } from '../../support/simulation.ts';
 
 const told = (child: number): Fact => ({

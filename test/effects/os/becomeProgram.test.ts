@@ -7,7 +7,7 @@ import { lookUp } from '../../../src/effects/os/proc.ts';
 import { spawnProcess } from '../../../src/effects/os/spawn.ts';
 import { exits } from '../../../src/effects/os/wait.ts';
 import { becomeProgram } from '../../../src/effects/upgrade/handover.ts';
-import { inheritanceOf, part } from '../../../src/effects/upgrade/inheritance.ts';
+import { inheritanceOf, part } from '../../../src/effects/upgrade/handoverState.ts';
 
 const F_GETFD = 1;
 

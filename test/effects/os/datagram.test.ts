@@ -7,7 +7,7 @@ import { closeAll } from '../../../src/effects/os/descriptors.ts';
 import { call, constants } from '../../../src/effects/os/libc.ts';
 import { isReadable } from '../../../src/effects/os/poll.ts';
 import { accept } from '../../../src/effects/sockets/accept.ts';
-import { openPlain } from '../../../src/effects/sockets/plain.ts';
+import { openPlain } from '../../../src/effects/sockets/bindUnix.ts';
 import { scratch } from '../../support/program.ts';
 
 it('a line is read of each of 20,000 clients that connect, say it and are gone', () => {

@@ -3,7 +3,7 @@ import { pbkdf2 } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import { expect, it } from 'vitest';
-import { inTime, lateText, look, start } from '../../../src/effects/os/inTime.ts';
+import { inTime, lateText, look, start } from '../../../src/effects/os/boundedReads.ts';
 
 const fail = () => Promise.reject(new Error('no work'));
 

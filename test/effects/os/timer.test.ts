@@ -2,7 +2,7 @@ import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { createActor, setup } from 'xstate';
 import { bootClock } from '../../../src/effects/os/clock.ts';
 import { timerActor } from '../../../src/effects/os/timer.ts';
-import type { Happening } from '../../../src/machines/facts.ts';
+import type { Happening } from '../../../src/machines/facts/facts.ts';
 
 describe('a timer', () => {
 	let endOf: (child: number) => Promise<void> | null = () => null;

@@ -1,0 +1,182 @@
+/** `socketmaster replay PATH`: the story that a journal tells. */
+
+import { storyOf } from '../../effects/journal/journalFacts.ts';
+import type { Checkpoint } from '../../effects/journal/lineSchemas.ts';
+import { pastOf } from '../../effects/journal/lineSchemas.ts';
+import { printer } from '../../effects/log/printer.ts';
+import { wordsOf } from '../../effects/os/errorText.ts';
+import { harmless } from '../../effects/terminal/format.ts';
+import type { Command } from '../../machines/charts/world.ts';
+import { type Fact, isDecision } from '../../machines/facts/facts.ts';
+import { createReplay, type Step } from '../../machines/simulation/replay.ts';
+import { evolvePast, noPast } from '../../machines/state/projections.ts';
+import { type Receipt, settledBetween } from '../../machines/state/rotations.ts';
+import { evolve, type Roster } from '../../machines/state/supervisorState.ts';
+import { duration } from '../../machines/text/duration.ts';
+import { sentenceOf } from '../../machines/text/sentences.ts';
+import { readCommand } from '../command.ts';
+
+interface ReplayOptions {
+	path: string;
+	until?: string;
+	json: boolean;
+	follow: boolean;
+	receipts: boolean;
+}
+
+/** Reads the words from `replay` on, prints the story and sets the exit status. */
+export async function runReplay(words: string[], version: string): Promise<void> {
+	let asked: ReplayOptions | undefined;
+	readCommand(words, version, { boolean: ['json', 'follow', 'receipts'], string: ['until', '_'] }, (program) =>
+		program
+			.command('replay <path>')
+			.describe('Sends the facts of a journal through the statecharts and prints what happened.')
+			.option('--until', 'Stop after this fact: a number, or a time as 2026-11-22T13:30:00Z')
+			.option('--json', 'One JSON object a fact', false)
+			.option('--follow', 'Go on as the journal grows', false)
+			.option('--receipts', 'A line for each rotation: what became of it', false)
+			.action((path, { until, json, follow, receipts, _ }) => {
+				if (_.length > 0) return usageError(`unexpected argument: ${_[0]}`);
+				asked = {
+					path: String(path),
+					until,
+					json: json === true,
+					follow: follow === true,
+					receipts: receipts === true,
+				};
+			}),
+	);
+	if (!asked) return;
+	const isUsage = !isLimit(asked.until);
+	const problem = isUsage
+		? `invalid value "${asked.until}" for -until: no number and no time`
+		: await (asked.receipts ? tellReceipts : tellStory)(asked);
+	if (problem === null) return;
+	process.stderr.write(`${problem}\n`);
+	process.exitCode = isUsage ? 2 : 1;
+}
+
+function usageError(sentence: string) {
+	process.stderr.write(`${sentence}\n`);
+	process.exitCode = 2;
+}
+
+function isLimit(until: string | undefined): boolean {
+	return until === undefined || /^\d+$/.test(until) || !Number.isNaN(Date.parse(until));
+}
+
+/** @returns what went wrong, or null */
+async function tellStory({ path, until, json, follow }: ReplayOptions): Promise<string | null> {
+	const replay = createReplay();
+	const out = printer(1);
+	let roster: Roster | null = null;
+	try {
+		for await (const line of storyOf(path, follow)) {
+			if (line === null) {
+				out.flush();
+				continue;
+			}
+			if (isBeyond(line, until)) return null;
+			const step = 'checkpoint' in line ? replay.restore(line.checkpoint, line.seq, line.at) : replay.tell(line);
+			if (step.difference) return `${path}: ${step.difference}`;
+			const says = 'checkpoint' in line ? null : sentenceOf(line, roster, null);
+			roster = 'checkpoint' in line ? line.checkpoint : evolve(roster, line);
+			const { upon: _, ...shown } = step;
+			out.print(
+				`${json ? JSON.stringify({ ...line, ...shown, says: says?.text ?? null }) : asText(line, step, says?.text)}\n`,
+			);
+		}
+		return null;
+	} catch (error) {
+		return `${path}: ${wordsOf(error)}`;
+	} finally {
+		out.flush();
+	}
+}
+
+/** @returns what went wrong, or null */
+async function tellReceipts({ path, until, json, follow }: ReplayOptions): Promise<string | null> {
+	const out = printer(1);
+	const print = (receipt: Receipt) => out.print(`${json ? JSON.stringify(receipt) : receiptText(receipt)}\n`);
+	let past = noPast;
+	try {
+		for await (const line of storyOf(path, follow)) {
+			if (line === null) {
+				out.flush();
+				continue;
+			}
+			if (isBeyond(line, until)) break;
+			const before = past.receipts;
+			past = 'checkpoint' in line ? pastOf(line) : evolvePast(past, line);
+			settledBetween(before, past.receipts).forEach(print);
+		}
+		past.receipts.kept.filter(({ verdict }) => verdict === 'pending').forEach(print);
+		return null;
+	} catch (error) {
+		return `${path}: ${wordsOf(error)}`;
+	} finally {
+		out.flush();
+	}
+}
+
+const verdicts = { pending: 'has no verdict yet', serving: 'came up', givenUp: 'was given up', stopped: 'was stopped' };
+
+function receiptText({ generation, asked, askedAt, spawnedAt, verdictAt, verdict, reason }: Receipt): string {
+	const took = spawnedAt !== null && verdictAt !== null ? ` after ${duration(verdictAt - spawnedAt)}` : '';
+	const why = reason === null ? '' : `: ${harmless(reason)}`;
+	const when = askedAt === null ? '-'.padEnd(29) : localTime(askedAt);
+	return `${when}  ${asked.padEnd(6)}  generation ${generation} ${verdicts[verdict]}${took}${why}`;
+}
+
+function isBeyond({ seq, at }: Checkpoint | Fact, until: string | undefined): boolean {
+	if (until === undefined) return false;
+	return /^\d+$/.test(until) ? seq > Number(until) : at > Date.parse(until);
+}
+
+function asText(line: Checkpoint | Fact, { before, after, commands }: Step, says: string | undefined): string {
+	const { seq, at } = line;
+	const head = `${localTime(at)} ${String(seq).padStart(6)}  `;
+	const then = [...(says === undefined ? [] : [`say "${says}"`]), ...commands.map(commandText)];
+	const rest = then.map((text) => `\n${' '.repeat(33)}=> ${text}`).join('');
+	if (!('checkpoint' in line) && isDecision(line)) return `${head}  decided ${factText(line)}${rest}`;
+	const what = 'checkpoint' in line ? `checkpoint${line.gap ? ' (facts are missing before it)' : ''}` : factText(line);
+	const [from] = before.split(' ');
+	const [to, ...children] = after.split(' ');
+	const way = from === to || from === '' ? to : `${from} -> ${to}`;
+	return `${head}${what.padEnd(44)} ${way}  ${children.join(' ')}`.trimEnd() + rest;
+}
+
+/** As the log has it, and with the distance to UTC: `2026-11-23T14:01:02.003+01:00`. */
+function localTime(at: number): string {
+	const minutes = -new Date(at).getTimezoneOffset();
+	const two = (number: number) => String(Math.floor(Math.abs(number))).padStart(2, '0');
+	const zone = `${minutes < 0 ? '-' : '+'}${two(minutes / 60)}:${two(minutes % 60)}`;
+	return new Date(at + minutes * 60_000).toISOString().replace('Z', zone);
+}
+
+function factText({ type, seq: _seq, at: _at, clock: _clock, cause: _cause, ...fields }: Fact): string {
+	const plain = Object.entries(fields).filter(
+		([, value]) => value !== null && (typeof value !== 'object' || (Array.isArray(value) && value.length > 0)),
+	);
+	return [type, ...plain.map(([key, value]) => `${key}=${harmless(String(value))}`)].join(' ');
+}
+
+function commandText(command: Command): string {
+	switch (command.type) {
+		case 'spawn':
+			return `spawn child ${command.child} of generation ${command.generation}`;
+		case 'adopt':
+			return `adopt ${command.pid} as child ${command.child} of generation ${command.generation}`;
+		case 'signal':
+			return `send SIG${command.signal} to child ${command.child}`;
+		case 'wait':
+			if (command.timer === 'restart') return `wait ${command.millis} ms before a new generation is started`;
+			return command.timer === 'respawn'
+				? `wait ${command.millis} ms before place ${command.index} of generation ${command.generation} is filled`
+				: `wait ${command.millis} ms for the ${command.timer} of child ${command.child}`;
+		case 'prove':
+			return `look whether child ${command.child} accepts, for ${command.purpose}`;
+		default:
+			return command.type;
+	}
+}

@@ -1,0 +1,248 @@
+/** `socketmaster rotate`: asks for a rotation, and waits until it is known what became of it. */
+import {
+	askStatus,
+	askStatusUntilAnswered,
+	generationIn,
+	receiptIn,
+	receiptsIn,
+} from '../../effects/control/answers.ts';
+import { ask, askUntilAnswered, Ended, NoAnswer } from '../../effects/control/client.ts';
+import type { Status } from '../../effects/control/statusReport.ts';
+import { realPath } from '../../effects/os/realPath.ts';
+import { harmless } from '../../effects/terminal/format.ts';
+import { screen } from '../../effects/terminal/screen.ts';
+import type { Receipt } from '../../machines/state/rotations.ts';
+import { duration } from '../../machines/text/duration.ts';
+import { askingCommand, CommandError, controlOf, errorOf, exits, limitOf, millisOf } from '../clientCommand.ts';
+
+interface Asked {
+	control?: unknown;
+	timeout?: unknown;
+	json?: boolean;
+	expect?: unknown;
+}
+
+/** How often a terminal is told how far it is, in milliseconds. */
+const beat = 500;
+
+export const runRotate = askingCommand(
+	'rotate',
+	'Asks for a rotation and waits for its verdict: 0 it serves, 1 it was given up, 4 not yet.',
+	{
+		timeout: { text: 'Milliseconds to wait' },
+		expect: { text: 'Directory that has to be started: another one is a failure' },
+		json: { text: 'Print the receipt', isBoolean: true },
+	},
+	rotate,
+);
+
+async function rotate({ control, timeout, json, expect }: Asked): Promise<number> {
+	const limit = millisOf('timeout', timeout, 1);
+	const expected = directoryOf(expect);
+	const path = await controlOf(control);
+	const signal = limitOf(limit);
+	const out = screen();
+	const began = performance.now();
+	let generation: number | null = null;
+	let isKnown = false;
+	try {
+		let before = await askStatusUntilAnswered(path, { signal, isFirst: true });
+		isKnown = true;
+		/** Whatever was not started when this was run has what it is to start. Another supervisor knows nothing of it. */
+		const answerOf = async () => {
+			const now = await askStatus(path, { signal });
+			const receipts = now.run === before.run ? receiptsIn(path, await ask(path, '/generations', { signal })) : [];
+			const later = receipts.find((each) => each.generation > newestOf(before));
+			if (!later) before = now;
+			return later ? { status: 202, body: { generation: later.generation } } : null;
+		};
+		const asked = await askUntilAnswered(path, '/rotate', { method: 'POST', signal, answerOf, limit: null });
+		if (asked.status !== 202) throw new CommandError(`no rotation: ${errorOf(asked.body)}`, exits.failed);
+		generation = generationIn(path, asked);
+		if (!json)
+			out.print(`Generation ${generation} was asked for (supervisor ${before.pid})${waitText(before, generation)}`);
+		const stop = json || !out.isTerminal ? () => {} : tellProgress(path, generation, out);
+		const answer = await verdictOf(path, generation, before.run, signal).finally(stop);
+		const receipt = receiptIn(path, answer);
+		if (json) process.stdout.write(`${JSON.stringify(answer.body)}\n`);
+		else if (receipt.verdict === 'serving')
+			out.print([servingText(receipt, out), ...originLines(receipt, before)].join('\n'));
+		const isMeant = expected === null || isStartedFrom(receipt, expected);
+		const isDeaf = receipt.verdict === 'serving' && receipt.code === 'not-accepting';
+		if (receipt.verdict === 'serving' && !isDeaf && isMeant) return exits.done;
+		const text = isDeaf
+			? `Generation ${receipt.generation} serves, as nobody else does, and was not seen to accept: ${harmless(receipt.reason ?? '')}\n`
+			: receipt.verdict === 'serving'
+				? `Generation ${receipt.generation} serves, and was started as ${harmless(receipt.program ?? 'an unknown program')} in ${harmless(receipt.directory ?? 'an unknown directory')}, not from ${expected} (-expect)\n`
+				: failureText(receipt, before, await servingNow(path));
+		process.stderr.write(json ? `${text.split('\n')[0]}\n` : text);
+		return exits.failed;
+	} catch (error) {
+		// It was there, and has removed its socket, as it does when it ends.
+		if (error instanceof Ended || (isKnown && error instanceof NoAnswer && error.isGone)) {
+			const what = generation === null ? 'no rotation' : `generation ${generation} did not come up`;
+			throw new CommandError(`${what}: the supervisor has stopped`, exits.failed);
+		}
+		if (!signal?.aborted) throw error;
+		const after = duration(performance.now() - began);
+		if (!isKnown)
+			throw new CommandError(
+				`no supervisor answers at ${path}: no answer after ${after}; no rotation was asked for`,
+				exits.nobody,
+			);
+		const what = generation === null ? 'no answer' : `generation ${generation} has no verdict`;
+		const rest = generation === null ? '' : '; it goes on';
+		throw new CommandError(`${what} after ${after}${rest}`, exits.late);
+	}
+}
+
+/** Of -expect: its real path; null where it is not given. @throws {CommandError} */
+function directoryOf(value: unknown): string | null {
+	if (value === undefined) return null;
+	try {
+		if (value === '') throw new Error('it is empty');
+		return realPath(String(value));
+	} catch {
+		throw new CommandError(`invalid value "${value}" for flag -expect: no such directory`, exits.usage);
+	}
+}
+
+/** In that directory, or a program that lies in it. */
+function isStartedFrom({ directory, program }: Receipt, expected: string): boolean {
+	return directory === expected || (program?.startsWith(expected.endsWith('/') ? expected : `${expected}/`) ?? false);
+}
+
+/** What it has to wait for. */
+function waitText({ generations }: Status, generation: number): string {
+	const first = generations.find((each) => each.state === 'starting' && each.generation < generation);
+	return first ? `; it begins when generation ${first.generation} is up or given up` : '';
+}
+
+/** Where it was started from, where the generation that served was started from elsewhere. */
+function originLines({ directory, program, generation }: Receipt, { generations }: Status): string[] {
+	const old = generations.find((each) => each.state === 'serving' && each.generation !== generation);
+	if (!old) return [];
+	const [own, other] = directory === old.directory ? [program, old.program] : [directory, old.directory];
+	if (own === null || other === null || own === other) return [];
+	return [`It was started from ${harmless(own)}, generation ${old.generation} from ${harmless(other)}`];
+}
+
+function newestOf({ generations, last }: Status): number {
+	return Math.max(0, last?.generation ?? 0, ...generations.map(({ generation }) => generation));
+}
+
+/** Of that supervisor, also where another program, or the next process, goes on with it. @throws {CommandError} */
+async function verdictOf(path: string, generation: number, run: string, signal: AbortSignal | undefined) {
+	const url = `/generations/${generation}?wait`;
+	for (;;) {
+		const answer = await ask(path, url, { signal, limit: null }).catch((error) => {
+			if (error instanceof NoAnswer) return null;
+			throw error;
+		});
+		if (answer?.status === 200) return answer;
+		if (answer)
+			throw new CommandError(`generation ${generation} has no verdict: ${errorOf(answer.body)}`, exits.failed);
+		// Who answers now may be another one, which counts from 1 again.
+		const now = await askStatusUntilAnswered(path, { signal });
+		if (now.run !== run) {
+			throw new CommandError(
+				`generation ${generation} has no verdict: its supervisor has ended, and another one (pid ${now.pid}) has started`,
+				exits.failed,
+			);
+		}
+	}
+}
+
+/** On a terminal: a line that lives. @returns how to stop */
+function tellProgress(path: string, generation: number, out: ReturnType<typeof screen>): () => void {
+	const began = performance.now();
+	let state = 'starting';
+	let isBusy = false;
+	const over = new AbortController();
+	const draw = () => out.live(`Generation ${generation}, ${duration(performance.now() - began)}: ${state}`);
+	const look = async () => {
+		if (isBusy) return;
+		isBusy = true;
+		state = await askStatus(path, { signal: over.signal })
+			.then((status) => stateText(status, generation))
+			.catch(() => 'nobody answers for now');
+		isBusy = false;
+		if (!over.signal.aborted) draw();
+	};
+	draw();
+	const timer = setInterval(look, beat);
+	return () => {
+		clearInterval(timer);
+		over.abort();
+		out.clear();
+	};
+}
+
+function stateText({ generations, queued }: Status, generation: number): string {
+	const own = generations.find((each) => each.generation === generation);
+	if (!own) return queued ? 'waits for the generation before it' : 'is being started';
+	const said = own.children.findLast(({ status }) => status !== null)?.status;
+	const up = own.children.filter(({ phase }) => phase === 'serving').length;
+	if (own.children.some(({ phase }) => phase === 'proving')) return 'is ready, and not seen to accept yet';
+	const count = own.children.length > 1 ? ` (${up} of ${own.children.length} are up)` : '';
+	return `${own.state}${count}${said ? `, "${harmless(said)}"` : ''}`;
+}
+
+const readyWords = {
+	notify: 'as it has said',
+	ack: 'as it has acknowledged',
+	accept: 'as it accepts',
+	wait: 'as it has stayed alive',
+};
+
+function servingText(
+	{ generation, continuedAs, pids, ready, replaced, unproven, ...times }: Receipt,
+	out: ReturnType<typeof screen>,
+) {
+	const took = times.spawnedAt !== null && times.verdictAt !== null ? times.verdictAt - times.spawnedAt : null;
+	const name =
+		continuedAs === null ? `Generation ${generation}` : `Generation ${continuedAs}, in the place of ${generation},`;
+	return [
+		`${out.colour(`${name} serves`, 'green')} (${pids.join(', ')})`,
+		took === null ? '' : `, up after ${duration(took)}`,
+		ready === null ? '' : `, ${readyWords[ready]}`,
+		replaced.length === 0 ? '' : `; ${generationsText(replaced)} told to leave`,
+		unproven ? '; it has not been seen to accept' : '',
+	].join('');
+}
+
+function generationsText(numbers: number[]): string {
+	return numbers.length === 1 ? `generation ${numbers[0]} was` : `generations ${numbers.join(', ')} were`;
+}
+
+/** What a developer needs at once. */
+function failureText(receipt: Receipt, before: Status, serving: string): string {
+	const { generation, verdict, reason, exits: ends, lastWords } = receipt;
+	if (verdict === 'stopped') return `Generation ${generation} did not come up: the supervisor was told to stop\n`;
+	const lines = [
+		`Generation ${generation} was given up: ${harmless(reason ?? '')}; ${serving}`,
+		...originLines(receipt, before),
+	];
+	if (ends.length > 1) for (const end of ends.slice(-20)) lines.push(`  ${endText(end)}`);
+	if (lastWords.length > 0) lines.push('Its last words:', ...lastWords.map((line) => `  | ${harmless(line)}`));
+	return `${lines.join('\n')}\n`;
+}
+
+function endText({ pid, code, signal }: Receipt['exits'][number]): string {
+	if (signal !== null) return `${pid} signal: ${signal}`;
+	return `${pid} exit status ${code ?? 'unknown'}`;
+}
+
+/** Who serves now that it does not. */
+async function servingNow(path: string): Promise<string> {
+	try {
+		const { generations } = await askStatus(path, { limit: 1000 }, '/status');
+		const serving = generations.find(({ state, children }) => state === 'serving' && children.length > 0);
+		if (!serving) return 'no generation serves';
+		return serving.children.every(({ unseen }) => unseen !== null)
+			? `generation ${serving.generation} lives on, and was not seen to accept either`
+			: `generation ${serving.generation} goes on serving`;
+	} catch {
+		return 'nobody answers any more';
+	}
+}

@@ -1,0 +1,76 @@
+/** `socketmaster status`: what is, as a table, as JSON, or as metrics. */
+import { askStatus, statusIn } from '../../effects/control/answers.ts';
+import { ask, NoAnswer } from '../../effects/control/client.ts';
+import type { Status } from '../../effects/control/statusReport.ts';
+import { wordsOf } from '../../effects/os/errorText.ts';
+import { screen, watchPage } from '../../effects/terminal/screen.ts';
+import { askingCommand, CommandError, controlOf, errorOf, exits } from '../clientCommand.ts';
+import { statusTable } from '../statusTable.ts';
+
+interface Asked {
+	control?: unknown;
+	json?: boolean;
+	watch?: boolean;
+	metrics?: boolean;
+}
+
+/** How often a page is drawn again, in milliseconds. */
+const beat = 1000;
+
+export const runStatus = askingCommand(
+	'status',
+	'Shows how a supervisor stands.',
+	{
+		json: { text: 'As JSON', isBoolean: true },
+		watch: { text: 'Again every second, until Ctrl-C', isBoolean: true },
+		metrics: { text: 'In the text format of Prometheus', isBoolean: true },
+	},
+	status,
+);
+
+async function status({ control, json, watch, metrics }: Asked): Promise<number> {
+	if (Number(json) + Number(watch) + Number(metrics) > 1) {
+		throw new CommandError('-json, -watch and -metrics exclude each other', exits.usage);
+	}
+	const path = await controlOf(control);
+	if (watch) return watchStatus(path);
+	const { status, body } = await ask(path, metrics ? '/metrics' : '/status');
+	if (status !== 200) throw new CommandError(errorOf(body), exits.failed);
+	const out = screen();
+	const textOf = (status: Status) =>
+		json ? `${JSON.stringify(body)}\n` : `${statusTable(status, path, Date.now(), out).join('\n')}\n`;
+	const text = metrics ? metricsIn(path, body) : textOf(statusIn(path, body));
+	try {
+		await out.write(text);
+	} catch (error) {
+		throw new CommandError(`the status could not be written: ${wordsOf(error)}`, exits.failed);
+	}
+	return exits.done;
+}
+
+/** @throws {NoAnswer} for what are none */
+function metricsIn(path: string, body: unknown): string {
+	if (typeof body === 'string' && body.startsWith('# HELP socketmaster_')) return body;
+	throw new NoAnswer(`no supervisor answers at ${path}: what answers there is none`);
+}
+
+async function watchStatus(path: string): Promise<number> {
+	const out = screen();
+	if (!out.isTerminal) throw new CommandError('-watch takes a terminal', exits.usage);
+	// Nobody there is a failure at first, and a page that says so later.
+	await askStatus(path);
+	const over = new AbortController();
+	for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(name, () => over.abort());
+	let last: Status | null = null;
+	const draw = async () => {
+		try {
+			last = await askStatus(path, { signal: over.signal, limit: 5000 }, '/status');
+			return statusTable(last, path, Date.now(), out);
+		} catch {
+			const page = last ? statusTable(last, path, Date.now(), out) : [];
+			return [out.colour(`Nobody answers at ${path}; what follows is the last that was known`, 'red'), ...page];
+		}
+	};
+	await watchPage(draw, { signal: over.signal, pause: beat });
+	return exits.done;
+}

@@ -1,0 +1,89 @@
+/** `socketmaster upgrade`: asks a supervisor to replace itself by the program that is installed now, and waits until it has. */
+import { askStatusUntilAnswered } from '../../effects/control/answers.ts';
+import { ask, NoAnswer } from '../../effects/control/client.ts';
+import type { Status } from '../../effects/control/statusReport.ts';
+import { harmless } from '../../effects/terminal/format.ts';
+import { screen } from '../../effects/terminal/screen.ts';
+import { duration } from '../../machines/text/duration.ts';
+import { askingCommand, CommandError, controlOf, errorOf, exits, limitOf, millisOf } from '../clientCommand.ts';
+
+interface Asked {
+	control?: unknown;
+	timeout?: unknown;
+}
+
+/** How long the new program may take until it answers, and one whose answer was lost, in milliseconds. */
+const [patience, lostPatience] = [60_000, 5000];
+
+/** How often it is looked whether the new program is there, in milliseconds. */
+const beat = 50;
+
+export const runUpgrade = askingCommand(
+	'upgrade',
+	'Has a supervisor replaced by the program that is installed now, in the same process.',
+	{ timeout: { text: 'Milliseconds to wait' } },
+	upgrade,
+);
+
+async function upgrade({ control, timeout }: Asked): Promise<number> {
+	const limit = millisOf('timeout', timeout, 1);
+	const path = await controlOf(control);
+	const signal = limitOf(limit);
+	const out = screen();
+	const began = performance.now();
+	let isKnown = false;
+	try {
+		const before = await askStatusUntilAnswered(path, { signal, isFirst: true });
+		isKnown = true;
+		out.live('The new program checks itself');
+		// Killed while the new program checks itself, it is started again as that.
+		const answer = await ask(path, '/upgrade', { method: 'POST', signal, limit: 60_000 }).catch((error) => {
+			if (error instanceof NoAnswer) return null;
+			throw error;
+		});
+		out.clear();
+		if (answer && answer.status !== 202) {
+			const rest = answer.status === 409 ? '; nothing has changed' : '';
+			throw new CommandError(`no upgrade: ${errorOf(answer.body)}${rest}`, exits.failed);
+		}
+		// One that has failed on the request has replaced itself, and does nothing more about it.
+		const now = await takenOver(path, before, answer ? patience : lostPatience, signal);
+		const versions = now.version === before.version ? now.version : `${before.version}, now ${now.version}`;
+		out.print(`Supervisor ${now.pid} was replaced (version ${versions})`);
+		return exits.done;
+	} catch (error) {
+		if (!signal?.aborted) throw error;
+		if (!isKnown) throw new CommandError(`no supervisor answers at ${path}: no upgrade was asked for`, exits.nobody);
+		throw new CommandError(`no upgrade after ${duration(performance.now() - began)}; it goes on`, exits.late);
+	}
+}
+
+const stopped = new CommandError('no upgrade: the supervisor was told to stop', exits.failed);
+
+/** @throws {CommandError} */
+async function takenOver(
+	path: string,
+	before: Status,
+	millis: number,
+	signal: AbortSignal | undefined,
+): Promise<Status> {
+	for (const end = performance.now() + millis; ; ) {
+		const now = await askStatusUntilAnswered(path, { signal, isLast: true }).catch((error) => {
+			if (error instanceof NoAnswer && error.isGone) throw stopped;
+			throw error;
+		});
+		if (now.state === 'stopping') throw stopped;
+		if (now.run !== before.run) {
+			throw new CommandError(`its supervisor has ended, and another one (pid ${now.pid}) has started`, exits.failed);
+		}
+		// One that was killed meanwhile was started as the new program, too.
+		if (now.upgrades.done > before.upgrades.done || now.recoveries > before.recoveries) return now;
+		if (now.upgrades.failed > before.upgrades.failed) {
+			throw new CommandError(`no upgrade: ${harmless(now.upgrades.failure ?? '')}; nothing has changed`, exits.failed);
+		}
+		if (performance.now() > end)
+			throw new CommandError('no upgrade: the supervisor has lost the request', exits.failed);
+		await new Promise((resolve) => setTimeout(resolve, beat));
+		signal?.throwIfAborted();
+	}
+}

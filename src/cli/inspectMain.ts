@@ -1,0 +1,118 @@
+/** `socketmaster inspect [JOURNAL]` and `socketmaster simulate`: the page that shows a supervisor that runs, a journal's, or none. */
+import { askStatus } from '../effects/control/answers.ts';
+import { NoAnswer } from '../effects/control/client.ts';
+import { findControl, Several } from '../effects/control/find.ts';
+import { openBrowser } from '../effects/inspect/browser.ts';
+import { controlSource } from '../effects/inspect/controlSource.ts';
+import { isLoopback } from '../effects/inspect/guard.ts';
+import { serveInspector } from '../effects/inspect/pageServer.ts';
+import { type FactSource, imaginedSource, journalSource, requireJournal } from '../effects/inspect/source.ts';
+import { wordsOf } from '../effects/os/errorText.ts';
+import { besideProgram } from '../effects/os/installDir.ts';
+import { readCommand } from './command.ts';
+
+const preset = { host: '127.0.0.1', port: 9615 };
+
+interface Where {
+	listen: string | undefined;
+	open: boolean;
+}
+
+type Asked = Where & { what: 'journal' | 'control' | 'nothing'; path: string | undefined };
+
+/** Serves the page until the process is ended; sets the exit status where it can't. */
+export async function runInspector(words: string[], version: string): Promise<void> {
+	let asked: Asked | undefined;
+	const take = (
+		what: Asked['what'],
+		path: string | undefined,
+		{ listen, open, _ }: { listen?: unknown; open?: unknown; _: string[] },
+	) => {
+		if (_.length > 0) return fail(`unexpected argument: ${_[0]}`, 2);
+		asked = { what, path, listen: listen === undefined ? undefined : String(listen), open: open === true };
+	};
+	readCommand(words, version, { boolean: ['open'], string: ['listen', 'control', '_'] }, (program) =>
+		program
+			.command('inspect [journal]')
+			.describe('Serves a page that shows what a supervisor does, and did: one that runs, or a journal’s.')
+			.option('--control', 'Which one that runs: the path of its control socket, or NAME for /run/NAME/control')
+			.option('--listen', `Where: HOST:PORT (default ${preset.host}:${preset.port}, or a free port)`)
+			.option('--open', 'Open it in a browser', false)
+			.action((journal, options) => {
+				if (journal !== undefined && options.control !== undefined) {
+					return fail('a journal or a control socket, not both', 2);
+				}
+				if (journal !== undefined) return take('journal', String(journal), options);
+				take('control', options.control === undefined ? undefined : String(options.control), options);
+			})
+			.command('simulate')
+			.describe('Serves the same page on a supervisor that is only imagined.')
+			.option('--listen', `Where: HOST:PORT (default ${preset.host}:${preset.port}, or a free port)`)
+			.option('--open', 'Open it in a browser', false)
+			.action((options) => take('nothing', undefined, options)),
+	);
+	if (!asked) return;
+	const where = asked.listen === undefined ? preset : addressOf(asked.listen);
+	if (where === null) return fail(`invalid value "${asked.listen}" for flag -listen: HOST:PORT is wanted`, 2);
+	const source = await sourceOf(asked);
+	if (source) await serve(source, where, asked);
+}
+
+/** Null where there is none, which is said. */
+async function sourceOf({ what, path }: Asked): Promise<FactSource | null> {
+	if (what === 'nothing') return imaginedSource;
+	try {
+		if (what === 'journal') {
+			await requireJournal(path ?? '');
+			return journalSource(path ?? '');
+		}
+		const control = await findControl(path, process.env);
+		await askStatus(control);
+		return controlSource(control);
+	} catch (error) {
+		if (error instanceof NoAnswer) fail(error.message, 3);
+		else if (error instanceof Several) fail(error.message, 2);
+		else fail(`${path}: ${wordsOf(error)}`);
+		return null;
+	}
+}
+
+async function serve(source: FactSource, where: { host: string; port: number }, { listen, open }: Where) {
+	const page = besideProgram('inspector');
+	try {
+		const { address, port } = await serveInspector({ source, page, ...where }).catch((error) => {
+			if (listen !== undefined || error.code !== 'EADDRINUSE') throw error;
+			return serveInspector({ source, page, ...where, port: 0 });
+		});
+		const host = address.includes(':') ? `[${address}]` : address;
+		const url = `http://${host}:${port}/`;
+		if (!isLoopback(address)) {
+			process.stderr.write(
+				`Warning: ${host} is not this machine’s alone: whoever reaches it sees all that the page shows\n`,
+			);
+		}
+		process.stdout.write(`The inspector is at ${url} until Ctrl-C\n`);
+		if (open) openBrowser(url, (why) => process.stderr.write(`Could not open a browser: ${why}\n`));
+	} catch (error) {
+		fail(`Unable to listen on ${where.host}:${where.port}: ${listenWords(error)}`);
+	}
+}
+
+/** `127.0.0.1:9615`, `[::1]:0`, `localhost:9615`; null for what is none. */
+function addressOf(text: string): { host: string; port: number } | null {
+	const [, bracketed, plain, digits] = /^(?:\[([0-9a-fA-F:.]+)\]|([^:[\]/]+)):(\d{1,5})$/.exec(text) ?? [];
+	const host = bracketed ?? plain;
+	const port = Number(digits);
+	return host === undefined || port > 65535 ? null : { host, port };
+}
+
+/** Node says "listen EADDRINUSE: address already in use 127.0.0.1:9615". */
+function listenWords(error: unknown): string {
+	const [, words] = /^\w+ E\w+: (.*?)(?: [^ ]*:\d+| [^ ]+)?$/.exec((error as Error).message) ?? [];
+	return words ?? (error as Error).message;
+}
+
+function fail(sentence: string, status = 1) {
+	process.stderr.write(`${sentence}\n`);
+	process.exitCode = status;
+}

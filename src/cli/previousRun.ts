@@ -1,0 +1,182 @@
+/** What an earlier supervisor has left that was killed: its journal, and its children, as far as they can be found. */
+import type { Survivor } from '../effects/children/children.ts';
+import { removeWordFolder } from '../effects/children/notifyDir.ts';
+import type { KeptWords } from '../effects/children/notifySockets.ts';
+import type { OpenPipe } from '../effects/children/output.ts';
+import { findByMarks } from '../effects/journal/byMarks.ts';
+import { isOfAJournal, keptBeside, openJournal, readSound, setAside } from '../effects/journal/journalFile.ts';
+import type { Header } from '../effects/journal/lineSchemas.ts';
+import { type JournalContent, nothingRead, UnreadableJournal } from '../effects/journal/lines.ts';
+import {
+	type Denied,
+	foldJournal,
+	type Orphaned,
+	type Recovered,
+	recover,
+	unknownText,
+} from '../effects/journal/recovery.ts';
+import type { Log } from '../effects/log/log.ts';
+import { closeAll } from '../effects/os/descriptors.ts';
+import { wordsOf } from '../effects/os/errorText.ts';
+import type { User } from '../effects/os/user.ts';
+import type { Listener } from '../effects/sockets/listener.ts';
+import { StartError } from '../effects/startError.ts';
+import type { Plan } from '../machines/facts/facts.ts';
+import { noPast, type Past } from '../machines/state/projections.ts';
+import type { Roster } from '../machines/state/supervisorState.ts';
+
+/** What a journal tells of a supervisor that was killed. */
+export interface Found {
+	/** The journal, open. */
+	fd: number | null;
+	/** Null where there is nobody to go on with. */
+	run: string | null;
+	/** All that it tells. */
+	past: Past;
+	roster: Roster | null;
+	seq: number;
+	survivors: Survivor[];
+	pipes: OpenPipe[];
+	listeners: Listener[];
+	/** Processes of children that are gone, which hold the listeners. */
+	orphans: number[];
+	words: KeptWords;
+	/** They were found by their marks, as the journal could not tell of them. */
+	isMarked: boolean;
+	/** Who lives and can't be taken over, and whether they are children for certain. */
+	denied: number[];
+	isDenialCertain: boolean;
+}
+
+export const nothingFound: Found = {
+	fd: null,
+	run: null,
+	past: noPast,
+	roster: null,
+	seq: 0,
+	survivors: [],
+	pipes: [],
+	listeners: [],
+	orphans: [],
+	words: { folder: null, ack: null, sockets: [] },
+	isMarked: false,
+	denied: [],
+	isDenialCertain: false,
+};
+
+export interface Previous {
+	path: string;
+	uris: string[];
+	plan: Plan;
+	user: User | null;
+	log: Log;
+}
+
+/** @throws {StartError} */
+export async function findPrevious(previous: Previous): Promise<Found> {
+	const { path, log } = previous;
+	const { fd, bytes } = await openJournal(path).catch((error) => {
+		throw new StartError(`Unable to open journal ${path}: ${wordsOf(error)}`, { cause: error });
+	});
+	try {
+		const { content, unreadable } = readOrNot(fd, path, bytes);
+		const told = await recoverTold(content, previous, false);
+		const marked = told === null || told === 'less' ? await recoverMarked(bytes, previous) : null;
+		// Where they can't be found by their marks, those that are told of are better than none.
+		const taken = marked ?? (told === 'less' ? await recoverTold(content, previous, true) : told);
+		const { header } = content;
+		if (taken === null && header?.words) removeWordFolder(header.words, header.run);
+		for (const problem of content.problems) log.say('warn', `Journal ${path}: ${problem}`);
+		const { past, seq } = foldJournal(content);
+		const found = {
+			...nothingFound,
+			past,
+			...(taken === 'less' ? null : taken),
+			fd,
+			seq: Math.max(seq, marked?.seq ?? 0),
+		};
+		if (unreadable === null) return found;
+		// A file that has nothing of a journal is left as it is, unless children serve.
+		if (marked === null && !isOfAJournal(bytes)) throw unreadable;
+		log.say('warn', `Journal ${path}: ${unreadable.message}`);
+		const why = setAside(fd, path, bytes);
+		if (why === null) log.say('warn', `Journal ${path}: it is kept in ${path}.bad, and a new one begins`);
+		else
+			log.say(
+				'error',
+				`Journal ${path}: it can't be kept in ${path}.bad, and is left as it is: ${why}; nothing is recorded`,
+			);
+		if (why !== null) closeAll([fd]);
+		return { ...found, fd: why === null ? fd : null };
+	} catch (error) {
+		closeAll([fd]);
+		throw new StartError(`Unable to use journal ${path}: ${wordsOf(error)}`, { cause: error });
+	}
+}
+
+/** What can be read; and why, where nothing can. */
+function readOrNot(fd: number, path: string, bytes: Buffer) {
+	try {
+		return { content: readSound(fd, path, bytes), unreadable: null };
+	} catch (error) {
+		if (!(error instanceof UnreadableJournal)) throw error;
+		return { content: nothingRead(), unreadable: error };
+	}
+}
+
+/**
+ * What the journal tells of, as far as it lives; null where there is nothing.
+ * @param isAll more is not asked for; else it is `less` where there are children that the journal does not tell of
+ */
+async function recoverTold(
+	content: JournalContent,
+	{ path, user, log }: Previous,
+	isAll: boolean,
+): Promise<Partial<Found> | 'less' | null> {
+	const { header } = content;
+	const { roster } = foldJournal(content).past;
+	if (!header || !roster) return null;
+	const found = await recover(header, roster, { user, isAll, say: (text) => log.say('warn', text) });
+	if (found === null) return null;
+	if ('unrecorded' in found) {
+		log.say('warn', unknownText(found.unrecorded));
+		return 'less';
+	}
+	const taken = takenFrom(header, found, log);
+	if (taken.survivors) log.say('info', `Recovered from ${path}: took over ${pidsOf(taken.survivors)}`);
+	return taken;
+}
+
+/** The children that are found by their marks. @throws {Error} where their supervisor is alive */
+async function recoverMarked(bytes: Buffer, { path, uris, plan, user, log }: Previous): Promise<Partial<Found> | null> {
+	const marked = await findByMarks({ files: [bytes, keptBeside(path)], uris, plan, user });
+	if (marked === null) return null;
+	const { header, roster, seq } = marked;
+	const found = await recover(header, roster, { user, isAll: true, say: (text) => log.say('warn', text) });
+	if (found === null || 'unrecorded' in found) return null;
+	const taken = takenFrom(header, found, log);
+	if (taken.survivors) {
+		const pids = pidsOf(taken.survivors);
+		log.say('warn', `Recovered without what ${path} should tell: took over ${pids}, found by their environment`);
+	}
+	return { ...taken, seq, isMarked: true };
+}
+
+function takenFrom(header: Header, found: Recovered | Denied | Orphaned, log: Log): Partial<Found> {
+	if ('orphaned' in found) {
+		if (header.words) removeWordFolder(header.words, header.run);
+		log.say('warn', unknownText(found.pids));
+		return found.orphaned;
+	}
+	if ('denied' in found) {
+		log.say('error', `Children ${found.denied.join(', ')} of an earlier supervisor can't be taken over: ${found.why}`);
+		return { denied: found.denied, isDenialCertain: found.isCertain };
+	}
+	const { remarks, ...rest } = found;
+	for (const remark of remarks) log.say('warn', remark);
+	return { run: header.run, ...rest };
+}
+
+function pidsOf(survivors: Survivor[]): string {
+	return survivors.map(({ pid }) => pid).join(', ');
+}

@@ -1,0 +1,168 @@
+/** Where a supervisor comes from: it starts anew, in the place of one that was killed, or of one that made room. */
+import { array, number, object, string } from 'valibot';
+import type { Survivor } from '../effects/children/children.ts';
+import { type WordFolderOptions, wordFolderFor } from '../effects/children/notifyDir.ts';
+import { type KeptWords, wordsPart } from '../effects/children/notifySockets.ts';
+import type { OpenPipe } from '../effects/children/output.ts';
+import { fileJournal, type Journal, journalPart, memoryJournal } from '../effects/journal/journal.ts';
+import type { Header } from '../effects/journal/lineSchemas.ts';
+import { receiptsSchema, requestSchema, rosterSchema, tallySchema } from '../effects/journal/stateSchemas.ts';
+import type { Log } from '../effects/log/log.ts';
+import { bootId, newRun } from '../effects/os/ids.ts';
+import { lookUpSelf } from '../effects/os/proc.ts';
+import type { User } from '../effects/os/user.ts';
+import type { Listener } from '../effects/sockets/listener.ts';
+import { type Listeners, openListeners } from '../effects/sockets/listeners.ts';
+import { StartError } from '../effects/startError.ts';
+import { type Inheritance, part } from '../effects/upgrade/handoverState.ts';
+import type { Plan, Request } from '../machines/facts/facts.ts';
+import { journalFormat } from '../machines/facts/feed.ts';
+import type { Roster } from '../machines/state/supervisorState.ts';
+import type { Options } from './flags.ts';
+import { type Found, findPrevious, nothingFound } from './previousRun.ts';
+import { version } from './version.ts';
+
+export interface Origin {
+	/** What children carry as SOCKETMASTER_RUN. */
+	run: string;
+	/** The number of the last fact of an earlier life. */
+	seq: number;
+	/** A start, or the next program in the same process. */
+	by: 'start' | 'upgrade';
+	/** What goes on; null for a fresh start. */
+	roster: Roster | null;
+	/** Signals that came too late for the program before. */
+	signals: Request[];
+	listeners: Listeners;
+	/** Why the children that go on are replaced at once; null where they are not. */
+	replacedFor: string | null;
+	/** What was found of a supervisor that was killed. */
+	survivors: Survivor[];
+	pipes: OpenPipe[];
+	/** Processes of children that are gone, which serve until a generation is up. */
+	orphans: number[];
+	words: KeptWords;
+	journal: Journal;
+}
+
+export interface OriginOptions {
+	options: Options;
+	plan: Plan;
+	user: User | null;
+	inheritance: Inheritance;
+	signals: Request[];
+	log: Log;
+}
+
+export const supervisorPart = part('supervisor', () =>
+	object({
+		run: string(),
+		seq: number(),
+		roster: rosterSchema(),
+		receipts: receiptsSchema(),
+		tally: tallySchema(),
+		late: array(requestSchema()),
+	}),
+);
+
+/** @throws {StartError} */
+export async function originOf({ options, plan, user, inheritance, signals, log }: OriginOptions): Promise<Origin> {
+	const path = journalPath(options);
+	const inherited = inheritance.take(supervisorPart);
+	if (inherited) log.say('info', `Upgraded to version ${version}`);
+	const found =
+		inherited || path === null ? nothingFound : await findPrevious({ path, uris: options.listen, plan, user, log });
+	const listeners = openListeners({
+		uris: options.listen,
+		inheritance,
+		recovered: found.roster ? found.listeners : null,
+		orphaned: found.roster ? [] : found.listeners,
+		deniedPids: found.denied,
+		say: (text) => log.say('info', text),
+	});
+	// Where every address was free nobody holds a listener: what is hidden is no child.
+	if (found.denied.length > 0 && found.isDenialCertain) {
+		listeners.close();
+		const pids = found.denied.join(', ');
+		throw new StartError(`Unable to start: children ${pids} of an earlier supervisor live on and can't be taken over`);
+	}
+	const { run, seq } = inherited ?? { run: found.run ?? newRun(), seq: found.seq };
+	const left = inherited?.roster ?? (found.roster && { ...found.roster, plan });
+	const { receipts, tally } = inherited ?? found.past;
+	// With nobody left to go on with it is a start.
+	const roster = left && left.children.length + left.respawns.length > 0 ? left : null;
+	const fd = inherited ? inheritance.take(journalPart) : found.fd;
+	const kept = inheritance.take(wordsPart) ?? found.words;
+	// Where children serve already it is no reason to end.
+	const isNeeded = plan.ready === 'notify' && roster === null;
+	const words = { ...kept, folder: wordFolderOr(listeners, { run, user, known: kept.folder, isNeeded, log }) };
+	const journal =
+		fd === null || path === null
+			? memoryJournal({ roster, receipts, tally }, inheritance)
+			: fileJournal({
+					path,
+					fd,
+					header: headerOf(run, listeners.all, words.folder),
+					start: { roster, receipts, tally },
+					report: (words) => log.say('error', words),
+					inheritance,
+				});
+	return {
+		run,
+		seq,
+		by: inherited ? 'upgrade' : 'start',
+		roster,
+		signals: [...(inherited?.late ?? []), ...signals],
+		listeners,
+		replacedFor: replacedFor(roster, listeners, found),
+		survivors: found.survivors,
+		pipes: found.pipes,
+		orphans: found.orphans,
+		words,
+		journal,
+	};
+}
+
+function replacedFor(roster: Roster | null, { haveChanged }: Listeners, { isMarked }: Found): string | null {
+	if (roster === null || roster.stopSignal !== null) return null;
+	// Whoever runs already has other sockets: nobody would accept on the new ones.
+	if (haveChanged) return 'The listeners have changed';
+	return isMarked ? 'What the children are is not known' : null;
+}
+
+/** @throws {StartError} with nothing left behind */
+function wordFolderOr(listeners: Listeners, options: WordFolderOptions): string | null {
+	try {
+		return wordFolderFor(options);
+	} catch (error) {
+		listeners.close();
+		throw error;
+	}
+}
+
+/** Where the facts go: the flag's path, else the directory that a service manager gave us, else nowhere. */
+export function journalPath({ journal }: Options): string | null {
+	return journal || runtimeFile('journal');
+}
+
+/** A file in the directory that a service manager gave us; null where there is none. */
+export function runtimeFile(name: string): string | null {
+	const { RUNTIME_DIRECTORY = '', SOCKETMASTER_RUN } = process.env;
+	// In a child of another supervisor that directory is the other one's, and so is all that is in it.
+	const [directory] = SOCKETMASTER_RUN ? [] : RUNTIME_DIRECTORY.split(':');
+	return directory ? `${directory}/${name}` : null;
+}
+
+function headerOf(run: string, listeners: Listener[], words: string | null): Header {
+	return {
+		journal: journalFormat,
+		program: version,
+		boot: bootId(),
+		run,
+		pid: process.pid,
+		startTime: lookUpSelf()?.startTime ?? 0,
+		args: process.argv.slice(2),
+		listeners: listeners.map(({ uri, address, inode, file }) => ({ uri, address, inode, file })),
+		words,
+	};
+}

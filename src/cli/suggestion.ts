@@ -1,0 +1,84 @@
+/** What somebody may have meant who wrote a word where the flags end, and no -command. */
+import { findCommand } from '../effects/os/findCommand.ts';
+import { harmless } from '../effects/terminal/format.ts';
+
+const commands = ['rotate', 'status', 'stop', 'upgrade', 'replay', 'inspect', 'simulate'] as const;
+
+/** Words of other programs for the same. */
+const others: Record<string, string> = {
+	reload: 'socketmaster rotate',
+	restart: 'socketmaster rotate (the new program takes over when it is ready)',
+	deploy: 'socketmaster rotate',
+	reopen: 'socketmaster rotate',
+	start: 'socketmaster -command=PATH',
+	run: 'socketmaster -command=PATH',
+	serve: 'socketmaster -command=PATH',
+	exec: 'socketmaster -command=PATH',
+	list: 'socketmaster status',
+	ls: 'socketmaster status',
+	ps: 'socketmaster status',
+	info: 'socketmaster status',
+	show: 'socketmaster status',
+	kill: 'socketmaster stop',
+	quit: 'socketmaster stop',
+	shutdown: 'socketmaster stop',
+	help: 'socketmaster -h',
+	version: 'socketmaster -version',
+	log: 'socketmaster replay JOURNAL (the log itself goes to stderr, or with -syslog to syslog)',
+	logs: 'socketmaster replay JOURNAL (the log itself goes to stderr, or with -syslog to syslog)',
+	monitor: 'socketmaster status -watch',
+	top: 'socketmaster status -watch',
+};
+
+/** So many letters may be wrong. */
+const mostMistakes = 2;
+
+/** One line for the words that stand where the flags end. @param words at least one */
+export function whatWasMeant(words: string[], searchPath: string): string {
+	const [word = ''] = words;
+	const shown = harmless(word);
+	const known = Object.hasOwn(others, word) ? others[word] : undefined;
+	if (known) return `${shown} is no command: try ${known}`;
+	const program = isProgram(word, searchPath) ? `socketmaster -command=${commandOf(words)}` : null;
+	const [nearest] = commands
+		.map((command) => ({ command, distance: distanceOf(word, command) }))
+		.sort((one, two) => one.distance - two.distance);
+	if (nearest && nearest.distance <= mostMistakes && nearest.distance < word.length / 2)
+		return `${shown} is no command: is it socketmaster ${nearest.command}?${program ? ` A program is started so: ${program}` : ''}`;
+	if (program) return `${shown} is no command of socketmaster; a program is started so: ${program}`;
+	return `${shown} is no command (${commands.join(', ')}); a program is started so: socketmaster [flag]... -command=PATH [--] [argument]...`;
+}
+
+function isProgram(word: string, searchPath: string): boolean {
+	try {
+		findCommand(word, searchPath);
+		return true;
+	} catch {
+		return word.includes('/');
+	}
+}
+
+/** In quotes where a shell would part it. */
+function commandOf([program = '', ...args]: string[]): string {
+	const quoted = (word: string) =>
+		/^[\w@%+=:,./-]+$/.test(word) ? word : `'${harmless(word).replaceAll("'", "'\\''")}'`;
+	return [quoted(program), ...(args.length > 0 ? ['--', ...args.map(quoted)] : [])].join(' ');
+}
+
+/** Letters to change, to add, to take away, or to swap with their neighbour (optimal string alignment). */
+function distanceOf(one: string, two: string): number {
+	const rows = [Array.from({ length: two.length + 1 }, (_, index) => index)];
+	for (let at = 1; at <= one.length; at += 1) {
+		const row = [at];
+		for (let to = 1; to <= two.length; to += 1) {
+			const cost = one[at - 1] === two[to - 1] ? 0 : 1;
+			const cell = (back: number, left: number) => rows[at - back]?.[to - left] ?? Number.POSITIVE_INFINITY;
+			let best = Math.min(cell(1, 0) + 1, (row[to - 1] ?? 0) + 1, cell(1, 1) + cost);
+			const isSwapped = at > 1 && to > 1 && one[at - 1] === two[to - 2] && one[at - 2] === two[to - 1];
+			if (isSwapped) best = Math.min(best, cell(2, 2) + 1);
+			row.push(best);
+		}
+		rows.push(row);
+	}
+	return rows[one.length]?.[two.length] ?? 0;
+}

@@ -1,0 +1,21 @@
+/** The files of docs/statecharts, as they follow from the machines. */
+
+import { childMachine } from '../machines/charts/child.ts';
+import { generationMachine } from '../machines/charts/generation.ts';
+import { upgradeMachine } from '../machines/charts/selfUpgrade.ts';
+import { supervisorMachine } from '../machines/charts/supervisor.ts';
+import { type Chart, chartOf } from './chart.ts';
+import { pageOf } from './chartPage.ts';
+import { drawChart } from './drawing.ts';
+
+export const charts: Chart[] = [supervisorMachine, generationMachine, childMachine, upgradeMachine].map(chartOf);
+
+/** A picture and a page for each machine, by the file's name. @param style the pictures' style sheet */
+export async function chartFiles(style: string): Promise<Record<string, string>> {
+	const files: Record<string, string> = {};
+	for (const chart of charts) {
+		files[`${chart.id}.svg`] = await drawChart(chart, style);
+		files[`${chart.id}.md`] = pageOf(chart);
+	}
+	return files;
+}

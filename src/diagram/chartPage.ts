@@ -1,0 +1,88 @@
+/** A statechart in words: a page with its picture, its states and events in sentences, and what happens in each state on each event. */
+import { type Chart, type ChartState, type Way, waysOn } from './chart.ts';
+import { describeEvent, tones } from './descriptions.ts';
+import { wordsOfAction, wordsOfEvent, wordsOfGuard } from './phrases.ts';
+
+/** The page of a chart, in Markdown. */
+export function pageOf(chart: Chart): string {
+	const leaves = chart.states.filter(({ id, states }) => id !== '' && states.length === 0);
+	const events = [...new Set(chart.ways.map(({ event }) => event))].filter((event) => event !== '');
+	return [
+		'<!-- Written by `npm run statecharts` from the machine itself. -->',
+		'',
+		`# The ${chart.id}`,
+		'',
+		chart.description,
+		'',
+		`![The statechart of the ${chart.id}](${chart.id}.svg)`,
+		'',
+		'In the picture a box on an arrow says what happens, under which condition, what is done, and, small, the names that the',
+		'code has for it. Lines lead from a state into a box and from the box, with an arrow, to the next state. A dashed box with no',
+		'line into it is reached from anywhere in the state around it ("at any time"), or stands for going on where an earlier',
+		'supervisor was. What stands within a state happens there without leaving it.',
+		'',
+		'## States',
+		'',
+		...chart.states.filter(({ id }) => id !== '').map(sentenceOfState),
+		'',
+		'## Events',
+		'',
+		...events.map((event) => `- ${code(event)} (${wordsOfEvent(event)}): ${describeEvent(event)}`),
+		'',
+		'## What happens where',
+		'',
+		'A dot says that nothing happens. Where there are several ways, the first one whose condition holds is taken; those of the',
+		'states around come after its own.',
+		'',
+		row('', ...leaves.map(({ key }) => `**${key}**`)),
+		row('---', ...leaves.map(() => '---')),
+		...events.map((event) => row(code(event), ...leaves.map((state) => cell(chart, state, event)))),
+		'',
+		'## Ways',
+		'',
+		row('in', 'on', 'if', 'does', 'goes to'),
+		row('---', '---', '---', '---', '---'),
+		...chart.ways.map(rowOfWay),
+		'',
+	].join('\n');
+}
+
+function sentenceOfState({ id, states, tone, description, invokes }: ChartState): string {
+	const indent = '  '.repeat(id.split('.').length - 1);
+	const works = invokes.length > 0 ? ` At work in it: ${invokes.join(', ')}.` : '';
+	return `${indent}- **${id.split('.').at(-1)}**${states.length > 0 ? '' : ` (${tones[tone]})`}: ${description}${works}`;
+}
+
+function cell(chart: Chart, state: ChartState, event: string): string {
+	const ways = waysOn(chart, state.id, event);
+	const ends = [...new Set(ways.map((way) => whither(way, state)))];
+	// Where every way has a condition, nothing may happen.
+	const isSure = ways.length === 0 || ways.some(({ guard }) => guard === null);
+	return [...ends, ...(isSure ? [] : ['·'])].join(' or ') || '·';
+}
+
+function whither({ to, actions, description }: Way, state: ChartState): string {
+	if (to !== null) return `→ ${to.split('.').at(-1) || state.key}`;
+	return actions.length === 0 && description?.startsWith('ignored') ? 'ignored' : 'stays';
+}
+
+function rowOfWay({ from, event, guard, actions, to, description }: Way): string {
+	const done = actions.map((action) =>
+		wordsOfAction(action) ? `${wordsOfAction(action)} (${code(action)})` : code(action),
+	);
+	return row(
+		from || 'anywhere',
+		event === '' ? 'at once' : code(event),
+		guard === null ? '' : `${wordsOfGuard(guard)} (${code(guard)})`,
+		[...done, ...(description ? [description] : [])].join(', '),
+		to ?? 'stays',
+	);
+}
+
+function row(...cells: string[]): string {
+	return `| ${cells.join(' | ')} |`;
+}
+
+function code(text: string): string {
+	return `\`${text}\``;
+}

@@ -1,0 +1,158 @@
+/** A statechart as an SVG. */
+
+import { fonts, type JoinedWay, type Line } from './arrows.ts';
+import type { Chart } from './chart.ts';
+import { tones } from './descriptions.ts';
+import { type Box, type Layout, layOut, lineHeights, type Path, type PlacedWay, padding } from './layout.ts';
+import { escapeXml, widthOf } from './textWidth.ts';
+
+const margin = 16;
+const legendHeight = 34;
+
+/** Draws a chart. @param style the style sheet, written into the drawing */
+export async function drawChart(chart: Chart, style: string): Promise<string> {
+	const layout = await layOut(chart);
+	const width = Math.ceil(Math.max(layout.width, 700) + 2 * margin);
+	const height = Math.ceil(layout.height + 2 * margin + legendHeight);
+	return [
+		`<svg xmlns="http://www.w3.org/2000/svg" class="chart" viewBox="0 0 ${width} ${height}" width="${width}" height="${height}" role="img" aria-labelledby="${chart.id}-title">`,
+		`<title id="${chart.id}-title">${escapeXml(`The statechart of the ${chart.id}. ${chart.description}`)}</title>`,
+		`<style>${style.replace(/\s*\n\s*/g, ' ').trim()}</style>`,
+		`<rect class="paper" width="${width}" height="${height}" rx="12"/>`,
+		`<g transform="translate(${margin} ${margin})">`,
+		...layout.states.map((placed) => stateOf(placed)),
+		...layout.begins.map(({ x, y, width: size, paths }) =>
+			[
+				`<circle class="begin" cx="${x + size / 2}" cy="${y + size / 2}" r="${size / 2}"/>`,
+				...paths.map((path) => arrow(path, 'begin')),
+			].join(''),
+		),
+		...layout.ways.map(wayOf),
+		'</g>',
+		legend(height - legendHeight, layout, chart),
+		'</svg>',
+		'',
+	].join('\n');
+}
+
+function stateOf({ state, lines, inner, ...box }: Layout['states'][number]): string {
+	const kind = state.states.length > 0 ? 'compound' : state.isFinal ? 'final' : 'atomic';
+	const isCompound = kind === 'compound';
+	let y = box.y + padding.y;
+	const parts = [
+		`<g class="state ${kind} ${state.tone}" data-state="${state.id}" tabindex="0">`,
+		`<title>${escapeXml(`${state.key}: ${state.description}`)}</title>`,
+		`<rect ${at(box)} rx="${isCompound ? 14 : 9}"/>`,
+		...(state.isFinal ? [`<rect class="inner" ${at(inset(box, 4))} rx="6"/>`] : []),
+	];
+	for (const line of lines) {
+		parts.push(text(line, isCompound ? box.x + padding.x + 6 : box.x + box.width / 2, y, !isCompound));
+		y += lineHeights[line.style];
+	}
+	parts.push('</g>');
+	for (const { way, ...place } of inner) {
+		const around = { ...place, x: box.x + 8 + place.x, y: y + place.y };
+		parts.push(
+			`<g class="way inner" ${idsOf(way)} tabindex="0"><title>${escapeXml(way.sentence)}</title><rect ${at(around)} rx="4"/>`,
+		);
+		let line = around.y + 3;
+		for (const each of way.lines) {
+			parts.push(text(each, around.x + 6, line, false));
+			line += lineHeights[each.style];
+		}
+		parts.push('</g>');
+	}
+	return parts.join('');
+}
+
+function wayOf({ way, paths, ...box }: PlacedWay): string {
+	let y = box.y + padding.y;
+	const parts = [
+		`<g class="way${paths.length === 1 ? ' stub' : ''}" ${idsOf(way)} tabindex="0">`,
+		`<title>${escapeXml(way.sentence)}</title>`,
+		...paths.map((path) => arrow(path, 'arrow')),
+		`<rect ${at(box)} rx="5"/>`,
+	];
+	for (const line of way.lines) {
+		parts.push(text(line, box.x + padding.x, y, false));
+		y += lineHeights[line.style];
+	}
+	return `${parts.join('')}</g>`;
+}
+
+function idsOf({ ids, from }: JoinedWay): string {
+	return `data-from="${from.join(' ')}" data-ways="${escapeXml(ids.join(' '))}"`;
+}
+
+function text({ text: words, style }: Line, x: number, top: number, isCentred: boolean): string {
+	const font = fonts[style];
+	const width = widthOf(words, font);
+	const left = isCentred ? x - width / 2 : x;
+	return `<text class="${style}" x="${round(left)}" y="${round(top + lineHeights[style] * 0.76)}" textLength="${width}" lengthAdjust="spacingAndGlyphs">${escapeXml(words)}</text>`;
+}
+
+/** Lines with rounded corners, and a head where it ends at a state. */
+function arrow({ points, from }: Path, kind: string): string {
+	const radius = 7;
+	const [first, ...rest] = points;
+	if (!first) return '';
+	let d = `M${round(first.x)} ${round(first.y)}`;
+	rest.forEach((point, index) => {
+		const next = rest[index + 1];
+		const before = points[index] as { x: number; y: number };
+		if (!next) {
+			d += `L${round(point.x)} ${round(point.y)}`;
+			return;
+		}
+		const a = toward(point, before, radius);
+		const b = toward(point, next, radius);
+		d += `L${round(a.x)} ${round(a.y)}Q${round(point.x)} ${round(point.y)} ${round(b.x)} ${round(b.y)}`;
+	});
+	return `<path class="${kind}"${from === null ? '' : ` data-from="${from}"`} d="${d}"/>${from === null ? head(points) : ''}`;
+}
+
+function toward(from: { x: number; y: number }, to: { x: number; y: number }, most: number) {
+	const length = Math.hypot(to.x - from.x, to.y - from.y) || 1;
+	const share = Math.min(most, length / 2) / length;
+	return { x: from.x + (to.x - from.x) * share, y: from.y + (to.y - from.y) * share };
+}
+
+function head(points: { x: number; y: number }[]): string {
+	const tip = points.at(-1) as { x: number; y: number };
+	const before = points.at(-2) as { x: number; y: number };
+	const angle = Math.atan2(tip.y - before.y, tip.x - before.x);
+	const corner = (turn: number) =>
+		`${round(tip.x - 9 * Math.cos(angle + turn))} ${round(tip.y - 9 * Math.sin(angle + turn))}`;
+	return `<path class="head" d="M${round(tip.x)} ${round(tip.y)}L${corner(0.42)}L${corner(-0.42)}Z"/>`;
+}
+
+/** What the colours mean, in words. */
+function legend(y: number, layout: Layout, { id }: Chart): string {
+	const present = [
+		...new Set(layout.states.filter(({ state }) => state.states.length === 0).map(({ state }) => state.tone)),
+	];
+	let x = margin;
+	const parts = [`<g class="legend" aria-label="${id}: colours">`];
+	for (const tone of present) {
+		const words = tones[tone];
+		parts.push(
+			`<g class="state atomic ${tone}"><rect x="${x}" y="${y + 6}" width="16" height="12" rx="3"/>`,
+			text({ text: words, style: 'note' }, x + 22, y + 4, false),
+			'</g>',
+		);
+		x += 22 + widthOf(words, fonts.note) + 22;
+	}
+	return `${parts.join('')}</g>`;
+}
+
+function at({ x, y, width, height }: Box): string {
+	return `x="${round(x)}" y="${round(y)}" width="${round(width)}" height="${round(height)}"`;
+}
+
+function inset({ x, y, width, height }: Box, by: number): Box {
+	return { x: x + by, y: y + by, width: width - 2 * by, height: height - 2 * by };
+}
+
+function round(number: number): number {
+	return Math.round(number * 10) / 10;
+}

@@ -1,0 +1,233 @@
+/** Where everything of a statechart goes: boxes for states, boxes on the arrows for what leads from one to the next. */
+import { createRequire } from 'node:module';
+import type { ELK, ElkExtendedEdge, ElkNode } from 'elkjs';
+import { fonts, isWithin, type JoinedWay, joined, type Line, outerOf } from './arrows.ts';
+import type { Chart, ChartState } from './chart.ts';
+import { wordsOfAction } from './phrases.ts';
+import { widthOf } from './textWidth.ts';
+
+export interface Box {
+	x: number;
+	y: number;
+	width: number;
+	height: number;
+}
+
+export interface PlacedState extends Box {
+	state: ChartState;
+	/** Its name and who is at work in it. */
+	lines: Line[];
+	/** What happens in it without leaving it, each in its place. */
+	inner: (Box & { way: JoinedWay })[];
+}
+
+/** `from` is the state that a line to a box comes from; null where it leads on to a state. */
+export interface Path {
+	points: { x: number; y: number }[];
+	from: string | null;
+}
+
+export interface PlacedWay extends Box {
+	way: JoinedWay;
+	/** The arrow: to the box, where it has a source of its own, and from it. */
+	paths: Path[];
+}
+
+export interface Layout {
+	width: number;
+	height: number;
+	/** Outer ones first. */
+	states: PlacedState[];
+	ways: PlacedWay[];
+	/** The dots where states begin. */
+	begins: (Box & { paths: PlacedWay['paths'] })[];
+}
+
+export const lineHeights: Record<Line['style'], number> = {
+	name: 22,
+	event: 17,
+	if: 16,
+	does: 16,
+	code: 12.5,
+	note: 16,
+};
+export const padding = { x: 10, y: 7 };
+
+/** Places a chart. */
+export async function layOut(chart: Chart): Promise<Layout> {
+	const ways = joined(chart.ways);
+	const states = new Map(chart.states.map((state) => [state.id, placedState(state, ways)]));
+	const outer = ways.flatMap((way) => (way.to === null ? [] : { way, to: way.to, id: `way:${way.ids[0]}` }));
+	const nodes = new Map(chart.states.map(({ id }) => [id, nodeOf(states.get(id) as PlacedState)]));
+	const edges: ElkExtendedEdge[] = [];
+	const order = new Map(chart.states.map(({ id }, index) => [id, index]));
+	const isAfter = (one: string, other: string) => (order.get(one) ?? 0) > (order.get(other) ?? 0);
+
+	/** In the order in which one reads them: the layout takes it for the way down. */
+	function add(parent: string, node: ElkNode) {
+		const own = nodes.get(parent) as ElkNode;
+		own.children = [...(own.children ?? []), node];
+	}
+
+	for (const { id, parent, initial } of chart.states) {
+		if (parent !== null) {
+			// Stubs stand right before the state that they lead to.
+			for (const { way, to, id: stub } of outer) {
+				if (to !== id || !isStubOf(way, to)) continue;
+				add(outerOf(to), { id: stub, ...sizeOf(way.lines) });
+				edges.push(edge(`${stub}>`, stub, to));
+			}
+			add(parent, nodes.get(id) as ElkNode);
+		}
+		if (initial !== null) {
+			add(id, { id: `begin:${id}`, width: 12, height: 12 });
+			edges.push(edge(`begin:${id}>`, `begin:${id}`, initial));
+		}
+		for (const { way, to, id: box } of outer) {
+			if (way.from[0] !== id || isStubOf(way, to)) continue;
+			add(commonParent(id, to), { id: box, ...sizeOf(way.lines) });
+			const isUp = isAfter(id, to);
+			for (const source of way.from) edges.push(edge(`${box}<${source}`, source, box, isAfter(source, to)));
+			edges.push(edge(`${box}>`, box, to, isUp));
+		}
+	}
+
+	const root = nodes.get('') as ElkNode;
+	root.edges = edges;
+	const Elk = createRequire(import.meta.url)('elkjs') as new () => ELK;
+	const placed = await new Elk().layout(root, { layoutOptions });
+	const boxes = new Map<string, Box>();
+	absolute(placed, 0, 0, boxes);
+	const lines = new Map(
+		(placed.edges ?? []).map((each) => {
+			const points = pointsOf(each);
+			return each.id.endsWith('^') ? [each.id.slice(0, -1), points.reverse()] : [each.id, points];
+		}),
+	);
+	const path = (id: string, from: string | null): Path => ({ points: lines.get(id) ?? [], from });
+	const at = (id: string) => boxes.get(id) as Box;
+	return {
+		width: placed.width ?? 0,
+		height: placed.height ?? 0,
+		states: chart.states
+			.filter(({ id }) => id !== '')
+			.map(({ id }) => ({ ...(states.get(id) as PlacedState), ...at(id) })),
+		ways: outer.map(({ way, to, id }) => ({
+			way,
+			...at(id),
+			paths: [
+				...(isStubOf(way, to) ? [] : way.from.map((source) => path(`${id}<${source}`, source))),
+				path(`${id}>`, null),
+			],
+		})),
+		begins: chart.states
+			.filter(({ initial }) => initial !== null)
+			.map(({ id }) => ({ ...at(`begin:${id}`), paths: [path(`begin:${id}>`, null)] })),
+	};
+}
+
+const layoutOptions = {
+	'elk.algorithm': 'layered',
+	'elk.direction': 'DOWN',
+	'elk.hierarchyHandling': 'INCLUDE_CHILDREN',
+	'elk.edgeRouting': 'ORTHOGONAL',
+	'elk.layered.layering.strategy': 'NETWORK_SIMPLEX',
+	'elk.layered.nodePlacement.strategy': 'NETWORK_SIMPLEX',
+	'elk.layered.nodePlacement.favorStraightEdges': 'true',
+	'elk.layered.crossingMinimization.strategy': 'LAYER_SWEEP',
+	'elk.layered.thoroughness': '50',
+	'elk.layered.spacing.nodeNodeBetweenLayers': '26',
+	'elk.layered.spacing.edgeNodeBetweenLayers': '14',
+	'elk.layered.spacing.edgeEdgeBetweenLayers': '10',
+	'elk.spacing.nodeNode': '14',
+	'elk.spacing.edgeNode': '12',
+	'elk.spacing.edgeEdge': '10',
+	'elk.randomSeed': '1',
+	'elk.json.edgeCoords': 'ROOT',
+	'elk.json.shapeCoords': 'PARENT',
+};
+
+function nodeOf({ state, lines, inner }: PlacedState): ElkNode {
+	const own = sizeOf(lines);
+	const rows = boundsOf(inner);
+	const width = Math.max(own.width, rows.width + 2 * padding.x);
+	const height = own.height + rows.height + (inner.length > 0 ? 4 : 0);
+	const id = state.id || 'machine';
+	if (state.states.length === 0) return { id, width: Math.max(width, 120), height };
+	return {
+		id,
+		layoutOptions: {
+			'elk.padding': `[top=${(state.id === '' ? 0 : height) + 10},left=18,bottom=18,right=18]`,
+			'elk.nodeSize.constraints': 'MINIMUM_SIZE',
+			'elk.nodeSize.minimum': `(${width + 20},${height})`,
+		},
+	};
+}
+
+/** One that leads back up is laid out the other way round: so what is written first stands above. */
+function edge(id: string, from: string, to: string, isUp = false): ElkExtendedEdge {
+	const [source, target] = isUp ? [to, from] : [from, to];
+	return { id: isUp ? `${id}^` : id, sources: [source || 'machine'], targets: [target || 'machine'] };
+}
+
+/** How a state is written down; what happens in it stands in two columns where it has others within it. */
+function placedState(state: ChartState, ways: JoinedWay[]): PlacedState {
+	const works = state.invokes.map((id): Line => ({ text: `at work: ${id}`, style: 'note' }));
+	const entry = state.entry.map(
+		(action): Line => ({ text: `first: ${wordsOfAction(action) || action}`, style: 'note' }),
+	);
+	const inner: PlacedState['inner'] = [];
+	const own = ways.filter((way) => way.from[0] === state.id && way.to === null);
+	const perRow = state.states.length > 0 ? Math.ceil(own.length / 2) : 1;
+	for (let y = 0, index = 0; index < own.length; index += perRow) {
+		const row = own.slice(index, index + perRow).map((way) => ({ way, ...sizeOf(way.lines, 3) }));
+		let x = 0;
+		for (const each of row) {
+			inner.push({ ...each, x, y });
+			x += each.width + 4;
+		}
+		y += Math.max(...row.map(({ height }) => height));
+	}
+	const lines: Line[] = [{ text: state.key, style: 'name' }, ...entry, ...works];
+	return { state, lines, inner, x: 0, y: 0, width: 0, height: 0 };
+}
+
+function boundsOf(boxes: Box[]): { width: number; height: number } {
+	return {
+		width: Math.max(0, ...boxes.map(({ x, width }) => x + width)),
+		height: Math.max(0, ...boxes.map(({ y, height }) => y + height)),
+	};
+}
+
+function sizeOf(lines: Line[], vertical = padding.y): { width: number; height: number } {
+	const width = Math.max(...lines.map(({ text, style }) => widthOf(text, fonts[style])));
+	const height = lines.reduce((sum, { style }) => sum + lineHeights[style], 0);
+	return { width: width + 2 * padding.x, height: Math.ceil(height + 2 * vertical) };
+}
+
+/** The innermost state that has both within it. */
+function commonParent(one: string, other: string): string {
+	let parent = outerOf(one);
+	while (!isWithin(other, parent) || other === parent) parent = outerOf(parent);
+	return parent;
+}
+
+/** Where it leads from anywhere within a state is said right there: no line leads to it. */
+function isStubOf({ from }: JoinedWay, to: string): boolean {
+	const [source = ''] = from;
+	return source !== to && isWithin(to, source);
+}
+
+function absolute(node: ElkNode, x: number, y: number, boxes: Map<string, Box>): void {
+	const own = { x: x + (node.x ?? 0), y: y + (node.y ?? 0), width: node.width ?? 0, height: node.height ?? 0 };
+	boxes.set(node.id === 'machine' ? '' : node.id, own);
+	for (const inner of node.children ?? []) absolute(inner, own.x, own.y, boxes);
+}
+
+function pointsOf({ sections }: ElkExtendedEdge): Path['points'] {
+	return (sections ?? []).flatMap(({ startPoint, bendPoints, endPoint }) => [
+		startPoint,
+		...(bendPoints ?? []),
+		endPoint,
+	]);
+}

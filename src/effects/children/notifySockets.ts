@@ -1,0 +1,301 @@
+/** What children say of themselves: each through a datagram socket of its own (sd_notify(3)), or by einhorn's ack. */
+import { lstatSync, readdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { array, nullable, number, object, string } from 'valibot';
+import type { Happening } from '../../machines/facts/facts.ts';
+import type { Phase } from '../../machines/state/supervisorState.ts';
+import type { Log } from '../log/log.ts';
+import { bootClock } from '../os/clock.ts';
+import { drain, receiveFrom } from '../os/datagram.ts';
+import { dispose, isDisposing } from '../os/deferredClose.ts';
+import { closeAll } from '../os/descriptors.ts';
+import { wordsOf } from '../os/errorText.ts';
+import { newSecret } from '../os/ids.ts';
+import { constants, errno, poll, SyscallError } from '../os/libc.ts';
+import { ancestorsOf } from '../os/processTree.ts';
+import type { User } from '../os/user.ts';
+import { addressText, boundAddress } from '../sockets/address.ts';
+import { openPlain } from '../sockets/bindUnix.ts';
+import { type Inheritance, part } from '../upgrade/handoverState.ts';
+import { type AckDoor, openAckDoor } from './ack.ts';
+import { makeFolder, removeWordFolder } from './notifyDir.ts';
+import { childNotes, notesSchema } from './notifyStatus.ts';
+
+/** So many are read at a time, and so many in a second: who sends more waits in sendmsg(2), and nobody else does. */
+const [mostAtOnce, mostInASecond] = [16, 100];
+
+/** What moves a deadline by less than a part of what was asked for is not worth a fact; all in milliseconds. */
+const [leastMove, mostMove, parts] = [25, 250, 4];
+
+export const wordsPart = part('words', () =>
+	object({
+		folder: nullable(string()),
+		ack: nullable(number()),
+		sockets: array(object({ child: number(), fd: number() })),
+		notes: notesSchema(),
+	}),
+);
+
+/** Sockets of an earlier program. */
+export interface KeptWords {
+	/** Null where none could be made. */
+	folder: string | null;
+	ack: number | null;
+	sockets: { child: number; fd: number }[];
+	notes?: ReturnType<ReturnType<typeof childNotes>['all']>;
+}
+
+interface Ear {
+	fd: number;
+	path: string;
+	/** Takes what has come already. */
+	hearNow: () => void;
+	close: () => void;
+}
+
+export interface WordsOptions {
+	admit: (happening: Happening) => void;
+	log: Pick<Log, 'say'>;
+	run: string;
+	user: User | null;
+	/** Children hold the sockets too: what they say while there is no supervisor is kept in them. */
+	isDurable: boolean;
+	inheritance: Inheritance;
+	/** A child is up by its own word alone. */
+	isNeeded: boolean;
+	/** The folder for them, and what an earlier program has left. */
+	kept: KeptWords;
+	/** How a child stands; null when it is gone. */
+	phaseOf: (child: number) => Phase | null;
+	/** The child of that pid. */
+	childOf: (pid: number) => number | null;
+}
+
+export type Words = ReturnType<typeof childWords>;
+
+export function childWords({
+	admit,
+	log,
+	run,
+	user,
+	isDurable,
+	inheritance,
+	isNeeded,
+	kept,
+	phaseOf,
+	childOf,
+}: WordsOptions) {
+	const notes = childNotes(kept.notes ?? []);
+	const ears = new Map<number, Ear>();
+	const extended = new Map<number, number>();
+	const doubted = new Map<number, string>();
+	const { folder } = kept;
+	/** The user that children run as, where we can give a file to him. */
+	const owner = process.geteuid?.() === 0 ? user : null;
+	let ack = folder === null ? null : openAck(kept.ack);
+	for (const { child, fd } of kept.sockets) {
+		ears.set(child, newEar(fd, addressText(boundAddress(fd))));
+		// Kept by somebody who has outlived it.
+		if (phaseOf(child) === null) forget(child);
+	}
+	if (folder !== null) sweep(folder);
+	inheritance.leave(wordsPart, () => {
+		const sockets = [...ears].map(([child, { fd }]) => ({ child, fd }));
+		const fds = [...sockets.map(({ fd }) => fd), ...(ack ? [ack.fd()] : [])];
+		return { state: { folder, ack: ack?.fd() ?? null, sockets, notes: notes.all() }, fds };
+	});
+
+	/** What a supervisor that was killed has left of children that are gone. */
+	function sweep(folder: string) {
+		const own = new Set([ack?.path, ...[...ears.values()].map(({ path }) => path)]);
+		try {
+			for (const name of readdirSync(folder)) {
+				const path = join(folder, name);
+				if (!own.has(path) && lstatSync(path, { throwIfNoEntry: false })?.isSocket()) rmSync(path, { force: true });
+			}
+		} catch {
+			// They go with the folder.
+		}
+	}
+
+	function openAck(known: number | null): AckDoor | null {
+		try {
+			return openAckDoor({ folder: folder ?? '', user: owner, known, said: acknowledged });
+		} catch (error) {
+			log.say('warn', `Children can't say that they are up by an ack: ${wordsOf(error)}`);
+			return null;
+		}
+	}
+
+	/**
+	 * A socket for a child that is about to be spawned.
+	 * @returns its variables, and the fds that it gets besides its sockets
+	 * @throws {SyscallError} where it has to be heard
+	 */
+	function prepare(child: number): { variables: Record<string, string>; fds: number[] } {
+		if (folder === null) return { variables: {}, fds: [] };
+		const path = `${folder}/${child}-${newSecret()}`;
+		try {
+			const fd = openIn(folder, path);
+			ears.set(child, newEar(fd, path));
+			const variables = { NOTIFY_SOCKET: path, ...(ack ? { EINHORN_SOCK_PATH: ack.path } : {}) };
+			// accept(2) waits where a child has made it wait: only to those whom we trust as ourselves.
+			const shared = ack && user === null ? [ack.fd()] : [];
+			return { variables, fds: isDurable ? [fd, ...shared] : [] };
+		} catch (error) {
+			if (isNeeded) throw error;
+			log.say('warn', `A child can't say that it is up: ${wordsOf(error)}`);
+			return { variables: {}, fds: [] };
+		}
+	}
+
+	function openIn(folder: string, path: string): number {
+		try {
+			return openPlain(path, constants.SOCK_DGRAM, owner);
+		} catch (error) {
+			if (!(error instanceof SyscallError) || error.errno !== errno('ENOENT')) throw error;
+			// Whoever cleans up temporary files has taken it away, and all that was in it.
+			makeFolder(folder);
+			ack?.close();
+			ack = openAck(null);
+			return openPlain(path, constants.SOCK_DGRAM, owner);
+		}
+	}
+
+	/** Hears the child from now on: its pid is known, and what it has said already is there. */
+	function hear(child: number, pid: number) {
+		const ear = ears.get(child);
+		if (ear) listenWith(ear, child, pid);
+	}
+
+	function listenWith(ear: Ear, child: number, pid: number) {
+		let second = 0;
+		let read = 0;
+		let handle: ReturnType<typeof poll> | null = poll(ear.fd, readable);
+		let rest: NodeJS.Timeout | null = null;
+		let hasSentFiles = false;
+		ear.hearNow = readable;
+		ear.close = () => {
+			handle?.close();
+			if (rest) clearTimeout(rest);
+		};
+
+		function pause() {
+			handle?.close();
+			handle = null;
+			rest ??= setTimeout(hearAgain, 1000);
+		}
+
+		/** Who has sent what nobody can close yet sends no more of it. */
+		function hearAgain() {
+			rest = null;
+			if (ears.get(child) !== ear) return;
+			if (hasSentFiles && isDisposing()) return pause();
+			handle ??= poll(ear.fd, readable);
+		}
+
+		function readable() {
+			const now = Math.floor(bootClock() / 1000);
+			if (now !== second) [second, read] = [now, 0];
+			for (let count = 0; count < mostAtOnce; count += 1) {
+				const message = receiveFrom(ear.fd);
+				if (message === 'empty') return;
+				if (message === 'over') return forget(child);
+				read += 1;
+				const isDone = dispose(message.fds);
+				hasSentFiles ||= !isDone;
+				take(child, pid, message.text, message.pid);
+				if (ears.get(child) !== ear) return;
+				if (!isDone || read >= mostInASecond) return pause();
+			}
+		}
+	}
+
+	/** Only what changes something becomes a fact: so nothing grows with what a child says. */
+	function take(child: number, pid: number, text: string, sender: number | null) {
+		// One NUL may end it, as C's sizeof counts it (sd_notify(3) takes it too); with another one it is no text.
+		const lines = text.replace(/\0$/, '').split('\n');
+		if (lines.some((line) => line.includes('\0'))) return;
+		const note = notes.changeBy(child, lines);
+		const isBooting = phaseOf(child) === 'booting';
+		const asked = lines.find((line) => line.startsWith('EXTEND_TIMEOUT_USEC='))?.split('=')[1] ?? '';
+		const isReady = isBooting && lines.includes('READY=1');
+		const isDelayed = isBooting && /^\d+$/.test(asked);
+		if (!isReady && !isDelayed && note === null) return;
+		if (sender === null || !isFrom(sender, pid)) {
+			if (isReady || isDelayed) doubt(child, pid, sender, 'READY=1');
+			return;
+		}
+		if (note) notes.take(child, note);
+		if (isReady) return admit({ type: 'child.announced', child, by: 'notify' });
+		if (!isDelayed) return;
+		const millis = Math.min(Math.floor(Number(asked) / 1000), Number.MAX_SAFE_INTEGER);
+		const until = bootClock() + millis;
+		const step = Math.min(mostMove, Math.floor(millis / parts));
+		if (step < leastMove || until < (extended.get(child) ?? 0) + step) return;
+		extended.set(child, until);
+		admit({ type: 'child.delayed', child, millis });
+	}
+
+	/** Where /proc hides the sender, the name of the socket, which the child alone knows, has to do. */
+	function isFrom(sender: number, pid: number): boolean {
+		return ancestorsOf(sender)?.has(pid) ?? true;
+	}
+
+	/** Takes what was said in time, before it is decided that it came too late. */
+	function hearNow(child: number) {
+		ears.get(child)?.hearNow();
+		ack?.takeNow();
+	}
+
+	/** Said once of a child: it may be somebody else's doing. */
+	function doubt(child: number, pid: number, sender: number | null, what: string) {
+		if (doubted.has(child)) return;
+		const from = `came from ${sender ?? 'somebody'}, which is no living process of its own`;
+		doubted.set(child, `its ${what} ${from}`);
+		log.say('warn', `${what === 'ack' ? 'An ack' : what} for ${pid} ${from}: ignored`);
+	}
+
+	/** Its socket is shared: a sender that /proc hides is not believed, unless it is the child itself. */
+	function acknowledged(pid: number, sender: number, ancestors: Set<number>) {
+		const child = childOf(pid);
+		if (child === null || phaseOf(child) !== 'booting') return;
+		if (!ancestors.has(pid)) return doubt(child, pid, sender, 'ack');
+		admit({ type: 'child.announced', child, by: 'ack' });
+	}
+
+	/** The child is gone, or never was. */
+	function forget(child: number) {
+		notes.forget(child);
+		const ear = ears.get(child);
+		if (!ear) return;
+		ears.delete(child);
+		extended.delete(child);
+		doubted.delete(child);
+		ear.close();
+		// It may hold unread what lingers.
+		drain(ear.fd);
+		closeAll([ear.fd]);
+		rmSync(ear.path, { force: true });
+	}
+
+	/** The supervisor ends. */
+	function close() {
+		for (const child of [...ears.keys()]) forget(child);
+		ack?.close();
+		if (folder !== null) removeWordFolder(folder, run);
+	}
+
+	/** What it has said, and was not believed: a sentence's end, for why it is late. */
+	function ignoredOf(child: number): { ignored?: string } {
+		const ignored = doubted.get(child);
+		return ignored === undefined ? {} : { ignored };
+	}
+
+	return { prepare, hear, hearNow, forget, close, ignoredOf, notesOf: notes.of };
+}
+
+/** One that does not hear yet: its child has no pid. */
+function newEar(fd: number, path: string): Ear {
+	return { fd, path, hearNow: () => {}, close: () => {} };
+}

@@ -1,0 +1,39 @@
+/** Who lives on of a child, as it is told, and the log's words of those of whom that can't be said. */
+import type { Holder } from '../../machines/facts/facts.ts';
+import type { Log } from '../log/log.ts';
+import { type Leader, leftBehind, type Search } from './leftBehind.ts';
+
+export interface Left {
+	left: number[];
+	/** Of those that can't be looked at it is taken that they hold its sockets: they have no fds. */
+	holders: Holder[];
+}
+
+export interface LeftFinderOptions extends Pick<Search, 'run' | 'listeners'> {
+	log: Pick<Log, 'say'>;
+}
+
+/** Each orphan that belongs to nobody is named once; that some can't be seen at all is said once. */
+export function leftFinder({ run, listeners, log }: LeftFinderOptions) {
+	const named = new Set<number>();
+	let wasDoubted = false;
+
+	return async (leader: Leader, search: Omit<Search, 'run' | 'listeners'>): Promise<Left> => {
+		const { left, unseen, nameless } = await leftBehind(leader, { run, listeners, ...search });
+		for (const each of named) if (!nameless.includes(each)) named.delete(each);
+		for (const each of nameless) {
+			if (named.has(each)) continue;
+			named.add(each);
+			const why = `Process ${each} holds the sockets, and it can't be told of which child it is`;
+			log.say('warn', `${why}: it is left alone; a server has to stay in the foreground (docs/servers.md)`);
+		}
+		if (unseen.length > 0 && !wasDoubted) {
+			wasDoubted = true;
+			const whose = `Whose ${unseen.join(', ')} ${unseen.length === 1 ? 'is' : 'are'} can't be seen`;
+			const why = 'it takes CAP_SYS_PTRACE, or they do not answer';
+			log.say('warn', `${whose} (${why}): what a child has left behind may hold its sockets`);
+		}
+		const holders = left.flatMap(({ pid, fds }) => (fds?.length === 0 ? [] : { pid, fds: fds ?? [] }));
+		return { left: left.map(({ pid }) => pid), holders };
+	};
+}

@@ -1,0 +1,78 @@
+/** Facts as server-sent events: first what all of them amount to, then each as it is admitted. */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Fact } from '../../machines/facts/facts.ts';
+import type { Roster } from '../../machines/state/supervisorState.ts';
+
+/**
+ * A reader that leaves more than this untaken for so long, in bytes and milliseconds, or ever more than the second, is cut
+ * off: it comes back with `Last-Event-ID`.
+ */
+const [mostUntaken, mostEver, patience] = [1024 * 1024, 32 * 1024 * 1024, 2000];
+
+/** So many facts are kept for readers that come back. */
+const mostKept = 1024;
+
+export interface FactStreamOptions {
+	/** Another supervisor at the same path counts from 1 again. */
+	run: string;
+	/** The number of the last fact. */
+	seq: () => number;
+	roster: () => Roster | null;
+	/** The last ones before. */
+	recent: Fact[];
+}
+
+/** The readers of one supervisor's facts. */
+export function factStream({ run, seq, roster, recent }: FactStreamOptions) {
+	const readers = new Set<ServerResponse>();
+	const slow = new Set<ServerResponse>();
+	const kept = recent.map(eventOf);
+
+	/** An answer that does not end. */
+	function serve({ headers, url = '/' }: IncomingMessage, response: ServerResponse) {
+		response.writeHead(200, { 'Content-Type': 'text/event-stream', 'Cache-Control': 'no-store' });
+		const query = new URLSearchParams(url.split('?')[1]);
+		const after = String(headers['last-event-id'] ?? query.get('after') ?? '');
+		const isOurs = (query.get('run') ?? run) === run;
+		const missed = isOurs && /^\d{1,15}$/.test(after) ? seq() - Number(after) : Number.NaN;
+		if (missed >= 0 && missed <= kept.length) {
+			response.write(`:\n\n${kept.slice(kept.length - missed).join('')}`);
+		} else {
+			const checkpoint = { checkpoint: roster(), seq: seq(), at: Date.now(), run };
+			response.write(`id: ${seq()}\nevent: checkpoint\ndata: ${JSON.stringify(checkpoint)}\n\n`);
+		}
+		readers.add(response);
+		response.once('close', () => readers.delete(response));
+	}
+
+	function giveTime(reader: ServerResponse) {
+		slow.add(reader);
+		const check = setTimeout(() => {
+			forget();
+			if (reader.writableLength > mostUntaken) reader.destroy();
+		}, patience).unref();
+		function forget() {
+			slow.delete(reader);
+			clearTimeout(check);
+			reader.off('close', forget);
+		}
+		reader.on('close', forget);
+	}
+
+	function note(fact: Fact) {
+		const event = eventOf(fact);
+		kept.push(event);
+		if (kept.length > mostKept) kept.shift();
+		for (const reader of readers) {
+			reader.write(event);
+			if (reader.writableLength > mostEver) reader.destroy();
+			else if (reader.writableLength > mostUntaken && !slow.has(reader)) giveTime(reader);
+		}
+	}
+
+	return { serve, note };
+}
+
+function eventOf(fact: Fact): string {
+	return `id: ${fact.seq}\nevent: fact\ndata: ${JSON.stringify(fact)}\n\n`;
+}

@@ -1,0 +1,197 @@
+/** The status: what is, as the control socket tells it. */
+
+import { patienceWith } from '../../machines/rules/killTimeout.ts';
+import { bootDeadline, verificationDeadline } from '../../machines/rules/verification.ts';
+import type { Past } from '../../machines/state/projections.ts';
+import type { Receipt } from '../../machines/state/rotations.ts';
+import { isNoGood, type Phase, type Roster, type RosterChild, stateOf } from '../../machines/state/supervisorState.ts';
+import type { ChildNotes } from '../children/notifyStatus.ts';
+import { bootClock } from '../os/clock.ts';
+import { firstGivenFd } from '../os/descriptors.ts';
+import { unixQueue } from '../sockets/diag.ts';
+import type { Listener } from '../sockets/listener.ts';
+import { tcpQueue } from '../sockets/socket.ts';
+import type { Held } from './heldConnections.ts';
+
+export interface ChildStatus {
+	child: number;
+	index: number;
+	pid: number | null;
+	phase: Phase;
+	/** When it entered the phase, and when its wait is over: in milliseconds since 1970. */
+	since: number;
+	deadline: number | null;
+	ready: RosterChild['ready'];
+	/** What it says of itself: STATUS=, STOPPING=1, MAINPID=, WATCHDOG=1 of sd_notify(3). */
+	status: string | null;
+	stopping: boolean;
+	mainPid: number | null;
+	watchdog: boolean;
+	/** Of one that was told to leave: whether it accepts new connections all the same; null of others, and where that can't be seen. */
+	accepting: boolean | null;
+	/** Whether it was seen to accept; null before, false where that can't be seen. */
+	seen: boolean | null;
+	/** Processes that it has left behind, which are waited for. */
+	left: number[];
+	/** A sentence that says that it does not accept, and where it listens instead; null where that was not seen. */
+	unseen: string | null;
+	/** Established ones that it holds of the listeners; null where they can't be counted, or were not asked for. */
+	connections: number | null;
+	/** Who is at their other ends, the longest silent first; at most 1,000 in a status. */
+	peers: { address: string | null; silent: number | null }[];
+}
+
+export interface Status {
+	pid: number;
+	version: string;
+	run: string;
+	/** When its process began, in milliseconds since 1970; an upgrade is the same one. */
+	since: number;
+	/** The number of the last fact. */
+	seq: number;
+	state: string;
+	queued: boolean;
+	listeners: { uri: string; address: string; fd: number; queue: number | null; backlog: number | null }[];
+	generations: {
+		generation: number;
+		state: 'starting' | 'serving' | 'draining';
+		/** The real paths of what was started and of where it was started; null where they are not known. */
+		program: string | null;
+		directory: string | null;
+		children: ChildStatus[];
+	}[];
+	/** When another generation is started while none serves, in milliseconds since 1970; null where none is to. */
+	restart: number | null;
+	respawns: { generation: number; index: number; at: number; attempt: number }[];
+	last: Receipt | null;
+	journal: { path: string; size: number; seq: number } | null;
+	upgrades: { done: number; failed: number; failure: string | null };
+	recoveries: number;
+}
+
+/** What a status is told of. */
+export interface Subject {
+	run: string;
+	version: string;
+	since: number;
+	listeners: Listener[];
+	/** The number of the last fact. */
+	seq: () => number;
+	past: () => Past;
+	journal: { path: string; size: () => number | null } | null;
+	notesOf: (child: number) => ChildNotes;
+}
+
+const mostPeers = 1000;
+
+/** What was looked for. */
+export interface Looked {
+	/** By pid; null where connections can't be counted. */
+	held: Held | null;
+	/** The same, of those that were told to leave. */
+	accepting: ReadonlyMap<number, boolean | null>;
+}
+
+/** @param looked null where it was not asked for */
+export function statusOf(subject: Subject, looked: Looked | null): Status {
+	const { receipts, roster, tally } = subject.past();
+	const { run, version, since, listeners, journal } = subject;
+	const size = journal?.size() ?? null;
+	return {
+		pid: process.pid,
+		version,
+		run,
+		since,
+		seq: subject.seq(),
+		state: roster ? stateOf(roster) : 'starting',
+		queued: (roster?.queued ?? null) !== null,
+		listeners: listeners.map((listener, place) => ({
+			uri: listener.uri,
+			address: listener.address,
+			fd: firstGivenFd + place,
+			...(queueOf(listener) ?? { queue: null, backlog: null }),
+		})),
+		generations: roster ? generationsOf(roster, subject, looked) : [],
+		respawns: (roster?.respawns ?? []).map(({ generation, index, at, millis, attempt }) => ({
+			generation,
+			index,
+			at: at + millis,
+			attempt,
+		})),
+		restart: roster?.restart ? roster.restart.at + roster.restart.millis : null,
+		last: receipts.kept.findLast(({ verdict }) => verdict !== 'pending') ?? null,
+		journal: journal && size !== null ? { path: journal.path, size, seq: subject.seq() } : null,
+		upgrades: { done: tally.upgrades, failed: tally.upgradesFailed, failure: tally.upgradeFailure },
+		recoveries: tally.recoveries,
+	};
+}
+
+/** Connections that wait to be accepted, and how many may. */
+export function queueOf({ fd, inode }: Listener): { queue: number; backlog: number } | null {
+	return tcpQueue(fd) ?? unixQueue(inode);
+}
+
+function generationsOf(roster: Roster, { notesOf }: Subject, looked: Looked | null): Status['generations'] {
+	const { children, respawns } = roster;
+	const numbers = [...new Set([...children, ...respawns].map(({ generation }) => generation))].sort((a, b) => a - b);
+	const sinceBoot = Date.now() - bootClock();
+	const held = looked?.held ?? null;
+	let left = mostPeers;
+	return numbers.map((generation) => ({
+		generation,
+		state: stateIn(roster, generation),
+		program: firstIn(children, generation)?.program ?? null,
+		directory: firstIn(children, generation)?.directory ?? null,
+		children: children
+			.filter((child) => child.generation === generation)
+			.map((child) => {
+				const { pid, index, phase, since, ready } = child;
+				const own = (pid === null ? [] : held?.get(pid)) ?? null;
+				const deadline = deadlineOf(child, roster);
+				const peers = (own ?? [])
+					.map(({ peer, silent }) => ({ address: peer, silent }))
+					.sort((a, b) => (b.silent ?? 0) - (a.silent ?? 0))
+					.slice(0, left);
+				left -= peers.length;
+				return {
+					child: child.child,
+					index,
+					pid,
+					phase,
+					since,
+					deadline: deadline === null ? null : deadline + sinceBoot,
+					ready,
+					...notesOf(child.child),
+					accepting: looked?.accepting.get(pid ?? 0) ?? null,
+					seen: child.isSeen,
+					left: child.left,
+					unseen: looked?.accepting.get(pid ?? 0) === true ? null : child.unseen,
+					connections: held === null ? null : (own?.length ?? null),
+					peers,
+				};
+			}),
+	}));
+}
+
+function firstIn(children: RosterChild[], generation: number): RosterChild | undefined {
+	return children.find((child) => child.generation === generation);
+}
+
+/** One that goes on though it is not whole serves when somebody of it is up. */
+function stateIn({ candidate, serving, isWhole, children }: Roster, generation: number) {
+	if (generation === candidate) return 'starting';
+	if (generation !== serving) return 'draining';
+	const isUp = children.some((child) => child.generation === serving && child.phase === 'serving');
+	return isWhole || isUp ? 'serving' : 'starting';
+}
+
+/** When a child is to be up, or gone: in milliseconds since boot; null where nobody waits. */
+function deadlineOf(child: RosterChild, { plan }: Roster): number | null {
+	const { phase, clock, deadline, isSeen } = child;
+	if (clock === null) return null;
+	if (phase === 'proving') return verificationDeadline({ plan, deadline, born: clock, isHidden: isSeen === false });
+	if (phase === 'booting') return bootDeadline(plan, deadline, clock);
+	if (phase !== 'draining' && phase !== 'lingering') return null;
+	const patience = patienceWith(plan, isNoGood(child));
+	return patience === null ? null : clock + patience;
+}

@@ -1,0 +1,236 @@
+/** The shapes of the journal's lines: as types, and as schemas for what is read back. docs/journal.md tells of them. */
+import {
+	array,
+	boolean,
+	type GenericSchema,
+	literal,
+	nullable,
+	number,
+	object,
+	optional,
+	picklist,
+	string,
+} from 'valibot';
+import type { Fact, FactOf, FactType, TimedType } from '../../machines/facts/facts.ts';
+import type { Tally } from '../../machines/state/counters.ts';
+import type { Past } from '../../machines/state/projections.ts';
+import type { Receipts } from '../../machines/state/rotations.ts';
+import type { Roster } from '../../machines/state/supervisorState.ts';
+import type { Listener } from '../sockets/listener.ts';
+import { fileSchema } from '../sockets/socketFile.ts';
+import {
+	asker,
+	code,
+	count,
+	type Fields,
+	holderSchema,
+	plan,
+	receiptsSchema,
+	requests,
+	rosterSchema,
+	shape,
+	tallySchema,
+	time,
+	word,
+} from './stateSchemas.ts';
+
+export interface Header {
+	journal: number;
+	program: string;
+	/** /proc/sys/kernel/random/boot_id */
+	boot: string;
+	/** What children carry as SOCKETMASTER_RUN: the same through upgrades and recoveries. */
+	run: string;
+	pid: number;
+	startTime: number;
+	args: string[];
+	listeners: Pick<Listener, 'uri' | 'address' | 'inode' | 'file'>[];
+	/** The folder of the sockets that children say through that they are up; null where there is none. */
+	words: string | null;
+}
+
+/** What all facts up to `seq` amount to. With `gap`, some of them are not in the file. */
+export interface Checkpoint {
+	checkpoint: Roster;
+	receipts: Receipts;
+	tally: Tally;
+	seq: number;
+	at: number;
+	gap?: true | undefined;
+}
+
+/** What a checkpoint stands for. */
+export function pastOf({ checkpoint, receipts, tally }: Checkpoint): Past {
+	return { roster: checkpoint, receipts, tally };
+}
+
+export type JournalLine = Header | Checkpoint | Fact;
+
+/** A schema for each field of a fact; those that a wait is counted from have a clock, which an earlier program may not have written. */
+type FactFields<T extends FactType> = Fields<Omit<FactOf<T>, 'seq' | 'at' | 'type' | 'clock' | 'cause'>> &
+	(T extends TimedType | 'child.ready' ? { clock: GenericSchema<unknown, number | undefined> } : object);
+
+/** Made when something is read, not at every start. */
+export function newSchemas() {
+	const fact = <T extends FactType>(type: T, fields: FactFields<T>) =>
+		shape<FactOf<T>>({
+			seq: count(),
+			at: time(),
+			type: literal(type),
+			cause: optional(count()),
+			...fields,
+		} as unknown as Fields<FactOf<T>>);
+	const roster = rosterSchema();
+	const lastWords = optional(array(string()));
+	const facts: { [T in FactType]: GenericSchema<unknown, FactOf<T>> } = {
+		'supervisor.started': fact('supervisor.started', { pid: number(), plan: plan() }),
+		'supervisor.recovered': fact('supervisor.recovered', { pid: number(), by: picklist(['start', 'upgrade']), roster }),
+		'signal.HUP': fact('signal.HUP', {}),
+		'signal.TERM': fact('signal.TERM', {}),
+		'signal.INT': fact('signal.INT', {}),
+		'signal.QUIT': fact('signal.QUIT', {}),
+		'signal.USR1': fact('signal.USR1', {}),
+		'signal.USR2': fact('signal.USR2', {}),
+		'rotate.requested': fact('rotate.requested', {}),
+		'stop.requested': fact('stop.requested', { kill: optional(number()) }),
+		'upgrade.requested': fact('upgrade.requested', {}),
+		'child.spawned': fact('child.spawned', {
+			child: number(),
+			pid: number(),
+			startTime: number(),
+			pipe: number(),
+			program: optional(nullable(string())),
+			directory: optional(nullable(string())),
+			clock: number(),
+		}),
+		'child.spawnFailed': fact('child.spawnFailed', {
+			child: number(),
+			reason: string(),
+			code: optional(literal('environment')),
+			clock: number(),
+		}),
+		'child.announced': fact('child.announced', {
+			child: number(),
+			by: picklist(['notify', 'ack']),
+			clock: optional(number()),
+		}),
+		'child.delayed': fact('child.delayed', { child: number(), millis: number(), clock: number() }),
+		'deadline.moved': fact('deadline.moved', { child: number(), deadline: number() }),
+		'child.proving': fact('child.proving', { child: number(), by: word() }),
+		'child.proved': fact('child.proved', {
+			child: number(),
+			isSeen: boolean(),
+			reason: optional(string()),
+			blocking: optional(array(string())),
+			clock: number(),
+		}),
+		'child.unseen': fact('child.unseen', { child: number(), reason: string() }),
+		'child.unproved': fact('child.unproved', {
+			child: number(),
+			missing: array(string()),
+			reason: optional(string()),
+			clock: number(),
+			lastWords,
+		}),
+		'child.rejected': fact('child.rejected', { child: number(), reason: string(), code: optional(code()) }),
+		'respawn.scheduled': fact('respawn.scheduled', {
+			generation: number(),
+			index: count(),
+			attempt: count(),
+			wasUp: boolean(),
+			millis: number(),
+			clock: number(),
+		}),
+		'respawn.due': fact('respawn.due', { generation: number(), index: count() }),
+		'restart.scheduled': fact('restart.scheduled', { attempt: count(), millis: number(), clock: number() }),
+		'restart.due': fact('restart.due', {}),
+		'child.exited': fact('child.exited', {
+			child: number(),
+			pid: number(),
+			code: nullable(number()),
+			signal: nullable(string()),
+			status: number(),
+			left: array(number()),
+			holders: optional(array(holderSchema())),
+			hint: optional(string()),
+			clock: number(),
+			lastWords,
+		}),
+		'child.stopped': fact('child.stopped', { child: number(), pid: number(), clock: number(), lastWords }),
+		'group.gone': fact('group.gone', { child: number() }),
+		'timer.elapsed': fact('timer.elapsed', {
+			child: number(),
+			timer: picklist(['boot', 'kill']),
+			ignored: optional(string()),
+			clock: optional(number()),
+			lastWords,
+		}),
+		'upgrade.verified': fact('upgrade.verified', {}),
+		'upgrade.refused': fact('upgrade.refused', { reason: string() }),
+		'upgrade.failed': fact('upgrade.failed', { reason: string() }),
+		'generation.started': fact('generation.started', { generation: number(), asked: asker(), size: number() }),
+		'generation.promoted': fact('generation.promoted', { generation: number(), replaced: array(number()) }),
+		'generation.givenUp': fact('generation.givenUp', {
+			generation: number(),
+			serving: nullable(number()),
+			reason: string(),
+			code: optional(nullable(code())),
+		}),
+		'generation.kept': fact('generation.kept', {
+			generation: number(),
+			replaced: array(number()),
+			reason: string(),
+			code: optional(nullable(code())),
+		}),
+		'generation.exhausted': fact('generation.exhausted', {
+			generation: number(),
+			deaths: count(),
+			status: number(),
+		}),
+		'child.spawning': fact('child.spawning', { child: number(), generation: number(), index: count() }),
+		'child.ready': fact('child.ready', { child: number(), clock: optional(number()) }),
+		'child.signalled': fact('child.signalled', {
+			child: number(),
+			signal: string(),
+			reason: picklist(['drain', 'stop', 'forward', 'kill', 'crowd']),
+			clock: number(),
+		}),
+		'child.lost': fact('child.lost', { child: number(), status: number() }),
+		'child.abandoned': fact('child.abandoned', { child: number() }),
+		'stop.undone': fact('stop.undone', {}),
+		'rotation.queued': fact('rotation.queued', { asked: asker(), behind: number() }),
+		'request.refused': fact('request.refused', {
+			request: picklist(requests),
+			reason: picklist(['stopping', 'upgrading']),
+		}),
+		'signal.forwarded': fact('signal.forwarded', { signal: string() }),
+		'stop.begun': fact('stop.begun', {
+			request: picklist(requests),
+			signal: string(),
+			kill: number(),
+			clock: number(),
+		}),
+		'service.lost': fact('service.lost', {}),
+		'upgrade.begun': fact('upgrade.begun', {}),
+	};
+	const header: GenericSchema<unknown, Header> = object({
+		journal: number(),
+		program: string(),
+		boot: string(),
+		run: string(),
+		pid: number(),
+		startTime: number(),
+		args: array(string()),
+		listeners: array(object({ uri: string(), address: string(), inode: number(), file: fileSchema() })),
+		words: nullable(string()),
+	});
+	const checkpoint = shape<Checkpoint>({
+		checkpoint: roster,
+		receipts: receiptsSchema(),
+		tally: tallySchema(),
+		seq: count(),
+		at: time(),
+		gap: optional(literal(true)),
+	});
+	return { facts, header, checkpoint };
+}

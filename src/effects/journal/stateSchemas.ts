@@ -1,0 +1,183 @@
+/** Schemas of what facts are folded to, for what is read back: of a journal, of a handover, of a control socket. */
+import {
+	array,
+	boolean,
+	check,
+	type GenericSchema,
+	integer,
+	literal,
+	maxValue,
+	minValue,
+	nullable,
+	number,
+	object,
+	optional,
+	picklist,
+	pipe,
+	safeInteger,
+	string,
+	transform,
+	union,
+} from 'valibot';
+import { type Request, usualVerify } from '../../machines/facts/facts.ts';
+import type { Tally } from '../../machines/state/counters.ts';
+import type { Receipt, Receipts } from '../../machines/state/rotations.ts';
+import {
+	type Ended,
+	phases,
+	type Respawn,
+	type Roster,
+	type RosterChild,
+} from '../../machines/state/supervisorState.ts';
+
+/** A schema for each field, also of those that may be missing: one that is forgotten does not compile. */
+export type Fields<T> = { [K in keyof T]-?: GenericSchema<unknown, T[K]> };
+
+/** An object of these fields. */
+export function shape<T extends object>(fields: Fields<T>): GenericSchema<unknown, T> {
+	return object(fields as Record<string, GenericSchema>) as unknown as GenericSchema<unknown, T>;
+}
+
+const signals = ['signal.HUP', 'signal.TERM', 'signal.INT', 'signal.QUIT', 'signal.USR1', 'signal.USR2'] as const;
+const bareRequests = [...signals, 'rotate.requested', 'upgrade.requested'] as const;
+export const requests = [...bareRequests, 'stop.requested'] as const;
+export const word = () => picklist(['notify', 'ack', 'accept', 'wait']);
+export const code = () => picklist(['exited', 'deadline', 'not-accepting', 'spawn-failed', 'environment', 'stopped']);
+export const asker = () => picklist(['start', 'SIGHUP', 'rotate']);
+/** In milliseconds since 1970, to the year 9999. */
+export const time = () => pipe(number(), integer(), minValue(0), maxValue(253_402_300_799_999));
+export const count = () => pipe(number(), safeInteger(), minValue(0));
+/** Up to commit cd933d0 a plan has no `verify`: it is what no flag means. */
+export const plan = () =>
+	pipe(
+		object({
+			start: number(),
+			ready: picklist(['wait', 'accept', 'notify']),
+			verify: optional(picklist(['accept', 'hold', 'none'])),
+			kill: number(),
+			drain: string(),
+			stop: nullable(string()),
+			respawn: number(),
+			maxDraining: optional(count(), 0),
+			size: pipe(number(), integer(), minValue(1), maxValue(4096)),
+		}),
+		transform((plan) => ({ ...plan, verify: plan.verify ?? usualVerify(plan.start) })),
+	);
+
+/** What was asked for. */
+export const requestSchema = (): GenericSchema<unknown, Request> =>
+	union([
+		shape<Extract<Request, { type: 'stop.requested' }>>({ type: literal('stop.requested'), kill: optional(number()) }),
+		object({ type: picklist(bareRequests) }),
+	]);
+
+const childFields = (): Fields<RosterChild> => ({
+	child: number(),
+	generation: number(),
+	index: count(),
+	pid: nullable(number()),
+	startTime: nullable(number()),
+	pipe: nullable(number()),
+	phase: picklist(phases),
+	since: number(),
+	clock: nullable(number()),
+	born: optional(nullable(number()), null),
+	deadline: nullable(number()),
+	ready: nullable(word()),
+	isSeen: optional(nullable(boolean()), null),
+	program: optional(nullable(string()), null),
+	directory: optional(nullable(string()), null),
+	unseen: optional(nullable(string()), null),
+	isRejected: boolean(),
+	isDismissed: optional(boolean(), false),
+	rejection: optional(nullable(object({ reason: string(), code: code() })), null),
+	wasForwarded: boolean(),
+	attempt: count(),
+	wasUp: boolean(),
+	left: optional(array(count()), []),
+});
+
+/** What facts amount to. */
+export const rosterSchema = () =>
+	shape<Roster>({
+		plan: plan(),
+		serving: number(),
+		isWhole: boolean(),
+		candidate: nullable(number()),
+		lastGeneration: number(),
+		lastSize: number(),
+		lastChild: number(),
+		asked: asker(),
+		queued: nullable(asker()),
+		unanswered: nullable(picklist(requests)),
+		ended: optional(
+			nullable(
+				shape<Ended>({ ...childFields(), endedBy: number(), endedAt: number(), endedClock: nullable(number()) }),
+			),
+			null,
+		),
+		restart: optional(nullable(object({ millis: number(), at: number(), clock: nullable(number()) })), null),
+		restarts: optional(count(), 0),
+		isQuitting: optional(boolean(), false),
+		stopSignal: nullable(string()),
+		status: number(),
+		children: pipe(
+			array(shape<RosterChild>(childFields())),
+			check((children) => new Set(children.map(({ child }) => child)).size === children.length),
+		),
+		respawns: array(
+			shape<Respawn>({
+				generation: number(),
+				index: count(),
+				attempt: count(),
+				wasUp: boolean(),
+				millis: number(),
+				at: number(),
+				clock: nullable(number()),
+				isDue: boolean(),
+			}),
+		),
+	});
+
+/** A process that has outlived the first one of its child, and the fds of the listeners that it holds. */
+export const holderSchema = () => object({ pid: count(), fds: array(count()) });
+
+/** What became of a rotation. */
+export const receiptSchema = () =>
+	shape<Receipt>({
+		generation: count(),
+		verdict: picklist(['pending', 'serving', 'givenUp', 'stopped']),
+		asked: asker(),
+		askedAt: nullable(time()),
+		spawnedAt: nullable(time()),
+		verdictAt: nullable(time()),
+		pids: array(count()),
+		ready: nullable(word()),
+		unproven: boolean(),
+		replaced: array(count()),
+		survivors: optional(array(object({ ...holderSchema().entries, generation: count() })), []),
+		reason: nullable(string()),
+		code: optional(nullable(code()), null),
+		program: optional(nullable(string()), null),
+		directory: optional(nullable(string()), null),
+		exits: array(object({ pid: count(), code: nullable(number()), signal: nullable(string()) })),
+		lastWords: array(string()),
+		continuedAs: nullable(count()),
+	});
+
+/** What became of the rotations. */
+export const receiptsSchema = () => shape<Receipts>({ kept: array(receiptSchema()), askedAt: nullable(time()) });
+
+/** What was counted. */
+export const tallySchema = () =>
+	shape<Tally>({
+		rotations: object({ serving: count(), givenUp: count(), stopped: count() }),
+		unverified: optional(count(), 0),
+		ready: object({ counts: array(count()), count: count(), seconds: number() }),
+		respawns: count(),
+		isUpgrading: boolean(),
+		upgrades: count(),
+		upgradesFailed: count(),
+		upgradeFailure: nullable(string()),
+		recoveries: count(),
+	});

@@ -1,0 +1,78 @@
+/** Who still drains: old generations must not pile up in silence. */
+
+import type { Fact } from '../../machines/facts/facts.ts';
+import type { Roster } from '../../machines/state/supervisorState.ts';
+import { duration } from '../../machines/text/duration.ts';
+import { bootClock } from '../os/clock.ts';
+import type { Log } from './log.ts';
+
+const [second, minute, hour] = [1000, 60_000, 3_600_000];
+
+export interface DrainReminderOptions {
+	log: Pick<Log, 'say'>;
+	roster: () => Roster | null;
+	/** Whether each child accepts new connections, by pid; null where that can't be seen. */
+	accepting: (pids: number[]) => Promise<ReadonlyMap<number, boolean | null>>;
+}
+
+/** Says, 10 s, a minute, and then every hour after a child was told to leave, that it has not. */
+export function drainReminder({ log, roster, accepting }: DrainReminderOptions) {
+	let pending: NodeJS.Timeout | null = null;
+	let seen = bootClock();
+
+	/** Looks at a fact: only one that has somebody leave needs a timer. */
+	function note({ type }: Fact) {
+		if (type === 'child.signalled' || type === 'supervisor.recovered') wait();
+	}
+
+	function wait() {
+		if (pending) clearTimeout(pending);
+		pending = null;
+		const now = bootClock();
+		const next = Math.min(...draining().map(({ clock }) => clock + dueAfter(seen - clock) - now));
+		if (next === Number.POSITIVE_INFINITY) return;
+		pending = setTimeout(remind, Math.max(0, next));
+		pending.unref();
+	}
+
+	function remind() {
+		pending = null;
+		const now = bootClock();
+		const due = draining().filter(({ clock }) => dueAfter(seen - clock) <= now - clock);
+		seen = now;
+		void say(due, now);
+		wait();
+	}
+
+	async function say(due: { pid: number | null; clock: number }[], now: number) {
+		const looked = await accepting(due.flatMap(({ pid }) => pid ?? []));
+		const left = due
+			.filter((each) => draining().some(({ pid }) => pid === each.pid))
+			.map((each) => ({ ...each, isAccepting: looked.get(each.pid ?? 0) === true }));
+		if (left.length === 0) return;
+		const names = left.map(
+			({ pid, clock, isAccepting }) =>
+				`${pid} (told ${duration(now - clock)} ago${isAccepting ? ', still accepts' : ''})`,
+		);
+		const signal = roster()?.plan.drain ?? '';
+		const hint = left.some(({ isAccepting }) => isAccepting)
+			? `; a server that leaves stops accepting: does this one leave on SIG${signal} (-signal)?`
+			: '';
+		log.say('warn', `Still draining: ${names.join(', ')}${hint}`);
+	}
+
+	function draining() {
+		return (roster()?.children ?? []).flatMap(({ phase, pid, clock }) =>
+			phase === 'draining' && clock !== null ? [{ pid, clock }] : [],
+		);
+	}
+
+	return { note };
+}
+
+/** The next point in a drain, in milliseconds from its beginning, at which it is spoken of. */
+function dueAfter(passed: number): number {
+	if (passed < 10 * second) return 10 * second;
+	if (passed < minute) return minute;
+	return (Math.floor(passed / hour) + 1) * hour;
+}

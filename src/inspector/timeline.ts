@@ -1,0 +1,144 @@
+/** All that is known, in order, and how everything stood at any moment of it. */
+import type { Fact } from '../machines/facts/facts.ts';
+import { evolve, type Roster } from '../machines/state/supervisorState.ts';
+import type { Entry } from './entry.ts';
+import { newLives } from './lifespans.ts';
+
+/** Where an actor's chart stands. */
+export interface Standing {
+	state: string;
+	/** It has come to its end, and is gone with the next step. */
+	isFinal: boolean;
+}
+
+export type Standings = ReadonlyMap<string, Standing>;
+
+/** So many entries lie between two moments that are kept whole: a jump takes no more steps than that. */
+const distance = 256;
+
+interface Kept {
+	standings: Standings;
+	roster: Roster | null;
+}
+
+export type Story = ReturnType<typeof newStory>;
+
+export function newStory() {
+	const entries: Entry[] = [];
+	const kept: Kept[] = [];
+	const lives = newLives();
+	/** The last fact of each number, as a place among the entries. */
+	const places = new Map<number, number>();
+	/** The decisions upon a happening, all as places among the entries. */
+	const decided = new Map<number, number[]>();
+	/** Each type of a fact that there is. */
+	const types = new Set<string>();
+	let standings = new Map<string, Standing>();
+	let roster: Roster | null = null;
+	/** Of each entry, never less than before: the clock of the wall may be set back. */
+	const times: number[] = [];
+
+	function append(entry: Entry) {
+		const index = entries.length;
+		entries.push(entry);
+		places.set(entry.fact.seq, index);
+		types.add(entry.fact.type);
+		noteDecision(entry, index);
+		standings = step(standings, entry);
+		roster = rosterAfter(roster, entry);
+		times.push(Math.max(times.at(-1) ?? entry.fact.at, entry.fact.at));
+		lives.add(entry, index, times[index] ?? 0, roster);
+		if (index % distance === 0) kept.push({ standings: new Map(standings), roster });
+	}
+
+	function noteDecision({ kind, upon }: Entry, index: number) {
+		const place = kind === 'decision' && upon !== null ? places.get(upon) : undefined;
+		if (place !== undefined) decided.set(place, [...(decided.get(place) ?? []), index]);
+	}
+
+	/** Where each chart stood after an entry; nowhere before the first one. */
+	function standingsAt(index: number): Standings {
+		if (index < 0) return new Map();
+		if (index === entries.length - 1) return standings;
+		return fold(index, new Map(keptBefore(index).standings), step);
+	}
+
+	/** What the facts up to an entry amount to. */
+	function rosterAt(index: number): Roster | null {
+		if (index < 0) return null;
+		return index === entries.length - 1 ? roster : fold(index, keptBefore(index).roster, rosterAfter);
+	}
+
+	function keptBefore(index: number): Kept {
+		return kept[Math.floor(index / distance)] as Kept;
+	}
+
+	function fold<T>(index: number, from: T, next: (before: T, entry: Entry) => T): T {
+		let value = from;
+		for (let at = Math.floor(index / distance) * distance + 1; at <= index; at += 1) {
+			value = next(value, entries[at] as Entry);
+		}
+		return value;
+	}
+
+	/** The last entry of the step that an entry belongs to: the happening with all that was decided upon it. */
+	function endOfStep(index: number): number {
+		let end = index;
+		while (entries[end + 1]?.kind === 'decision') end += 1;
+		return end;
+	}
+
+	/** The happening of the step that an entry belongs to. */
+	function stepOf(index: number): Entry | null {
+		const entry = entries[index];
+		if (entry?.kind !== 'decision') return entry ?? null;
+		const place = entry.upon === null ? undefined : places.get(entry.upon);
+		return place === undefined ? null : (entries[place] ?? null);
+	}
+
+	/** What was decided upon a happening. */
+	function decidedUpon(index: number): number[] {
+		return decided.get(index) ?? [];
+	}
+
+	/** The last entry that is not after a time. */
+	function indexAt(at: number): number {
+		let [low, high] = [0, entries.length];
+		while (low < high) {
+			const middle = (low + high) >> 1;
+			if ((times[middle] ?? 0) <= at) low = middle + 1;
+			else high = middle;
+		}
+		return low - 1;
+	}
+
+	return {
+		entries,
+		lives,
+		append,
+		standingsAt,
+		rosterAt,
+		endOfStep,
+		stepOf,
+		decidedUpon,
+		types,
+		indexAt,
+		/** When an entry was, in milliseconds since 1970, never less than the one before. */
+		timeAt: (index: number) => times[index] ?? 0,
+		placeOf: (seq: number) => places.get(seq) ?? null,
+	};
+}
+
+function step(standings: Map<string, Standing>, { kind, moves, isLife }: Entry): Map<string, Standing> {
+	if (kind === 'decision') return standings;
+	if (isLife) standings.clear();
+	else for (const [actor, { isFinal }] of standings) if (isFinal) standings.delete(actor);
+	for (const { actor, state, isFinal } of moves) standings.set(actor, { state, isFinal });
+	// Whom a supervisor has invoked ends with it, without a word.
+	if (standings.get('supervisor')?.isFinal) standings.delete('upgrade');
+	return standings;
+}
+
+function rosterAfter(roster: Roster | null, { fact }: Entry): Roster | null {
+	return fact.type === 'checkpoint' ? fact.roster : evolve(roster, fact as Fact);
+}

@@ -1,0 +1,323 @@
+/** What the statechart in generation.ts is made of: its places, its guards and its actions. */
+import { type ActorRefFrom, type DoneActorEvent, type EventObject, fromCallback, sendParent, setup } from 'xstate';
+import type { Decision, FactOf, FailureCode, Plan } from '../facts/facts.ts';
+import { deathsAllowed, isHealthy, respawnWait } from '../rules/respawn.ts';
+import { deathsIn, type Place, vacated, withPlace } from '../rules/slots.ts';
+import type { Respawn, RosterChild } from '../state/supervisorState.ts';
+import { childMachine } from './child.ts';
+import type { ChildNews, ChildOrder, ChildOutput, TimerInput } from './protocol.ts';
+
+export interface GenerationInput {
+	generation: number;
+	plan: Plan;
+	/** The number of its first child; the others follow. */
+	firstChild: number;
+	/** Another generation serves: its children must be verified before they count as up. */
+	isGated: boolean;
+}
+
+/** What the supervisor orders a generation to do. */
+export type GenerationOrder =
+	| Exclude<ChildOrder, { type: 'spawn' }>
+	/** A place whose wait is over is to be filled by a child of this number. */
+	| { type: 'fill'; index: number; child: number }
+	/** Places whose wait was over may be asked for again. */
+	| { type: 'refill' };
+
+/** What a generation tells the supervisor while it lives. */
+export type GenerationNews =
+	| { type: 'generationUp'; generation: number }
+	/**
+	 * It is not whole: a child left unasked with this status (null where it lives), and others are left or follow; `isAlive`
+	 * where one of it lives that was not told to leave.
+	 */
+	| {
+			type: 'generationHurt';
+			generation: number;
+			status: number | null;
+			reason: string;
+			code: FailureCode;
+			isAlive: boolean;
+	  }
+	/** None of its children lives, and some are to be started again. */
+	| { type: 'generationEmptied'; generation: number }
+	/** A place is to be filled again; `isAlone` where the generation has no child left. */
+	| { type: 'placeDue'; generation: number; index: number; isAlone: boolean };
+
+/** What a generation ends with. */
+export interface GenerationOutput {
+	generation: number;
+	/** Of its last child, if that left unasked. */
+	status: number | null;
+	/** How that ended. */
+	reason: string;
+	code: FailureCode;
+	/** A signal had been passed on to it. */
+	wasForwarded: boolean;
+	/** Its last child was up for long. */
+	wasHealthy: boolean;
+	/** Too many of its children had died, and that was said. */
+	isExhausted: boolean;
+}
+
+/** A child is gone: it is done, as xstate says it. */
+type Gone = DoneActorEvent<ChildOutput>;
+
+type ChildRef = ActorRefFrom<typeof childMachine>;
+
+export interface GenerationContext extends GenerationInput {
+	children: Record<number, ChildRef>;
+	/** Those that have a child, or are to have one again. */
+	places: Place[];
+	/** Of the child that left last, if it left unasked. */
+	status: number | null;
+	/** Why it is not whole. */
+	reason: string;
+	code: FailureCode;
+	/** A signal had been passed on to the child that left last; it was up for long. */
+	wasForwarded: boolean;
+	wasHealthy: boolean;
+	isExhausted: boolean;
+}
+
+/** What a generation knows before it has children. */
+export function newContext(input: GenerationInput): GenerationContext {
+	return {
+		...input,
+		children: {},
+		places: [],
+		status: null,
+		reason: '',
+		code: 'exited',
+		wasForwarded: false,
+		wasHealthy: false,
+		isExhausted: false,
+	};
+}
+
+const base = setup({
+	types: {
+		context: {} as GenerationContext,
+		input: {} as GenerationInput,
+		events: {} as ChildNews | GenerationOrder | Gone | FactOf<'respawn.due'>,
+		output: {} as GenerationOutput,
+	},
+	actors: {
+		child: childMachine,
+		timer: fromCallback<EventObject, TimerInput>(() => {
+			throw new Error('the timer actor was not provided');
+		}),
+	},
+	actions: {
+		decide: (_, _decision: Decision) => {
+			throw new Error('the decide action was not provided');
+		},
+	},
+	guards: {
+		isUp: ({ context: { places } }) =>
+			places.some(({ isUp }) => isUp) && places.every(({ isUp, isGoing }) => isUp || isGoing),
+		isDue: ({ context, event }) =>
+			event.type === 'fill' && context.places.some(({ index, vacancy }) => index === event.index && vacancy === 'due'),
+		/** Nobody is left in it. */
+		isVacant: ({ context }) => Object.keys(context.children).length === 0,
+		/** The child that is gone was the last, and none is to follow. */
+		isLast: ({ context }) =>
+			Object.keys(context.children).length === 1 && context.places.every(({ vacancy }) => vacancy === null),
+		isRespawned: ({ context, event }) => isRespawned(context, event),
+		isLastRespawned: ({ context, event }) => isRespawned(context, event) && Object.keys(context.children).length === 1,
+		isExhausted: ({ context, event }) => isExhausted(context, event) && Object.keys(context.children).length === 1,
+		isExhaustedBesideOthers: ({ context, event }) => isExhausted(context, event),
+		wasToldToLeave: ({ event }) => 'output' in event && event.output.status === null,
+	},
+});
+
+type Enqueue = Parameters<Parameters<typeof base.enqueueActions>[0]>[0]['enqueue'];
+
+interface Args {
+	context: GenerationContext;
+}
+
+/** What a generation decides. */
+export const decisions = {
+	exhausted: ({ context: { generation, places, status } }: Args): Decision => ({
+		type: 'generation.exhausted',
+		generation,
+		deaths: deathsIn(places),
+		status: status ?? 0,
+	}),
+};
+
+export const generationSetup = base.extend({
+	actions: {
+		spawnChildren: base.enqueueActions(({ enqueue, context: { firstChild, plan } }) => {
+			for (let index = 0; index < plan.size; index += 1) {
+				add(enqueue, { child: firstChild + index, index, attempt: 0, wasUp: false });
+			}
+		}),
+		noteUp: base.assign(({ context, event }) => ({
+			places: changed(context, (event as ChildNews).child, { isUp: true, wasUp: true }),
+		})),
+		noteGoing: base.assign(({ context, event }) => ({
+			places: changed(context, (event as ChildNews).child, { isUp: false, isGoing: true }),
+		})),
+		noteReason: base.assign(({ event }) => ({ ...whyOf(event), status: null })),
+		noteRejection: base.assign(({ event }) => ({ ...whyOf(event), status: 1 })),
+		/** Those that are started in it from now on serve as soon as they are ready. */
+		ungate: base.assign({ isGated: false }),
+		noteExhausted: base.assign({ isExhausted: true }),
+		noteDue: base.assign(({ context, event }) => ({
+			places: context.places.map((place) =>
+				place.index === (event as FactOf<'respawn.due'>).index && place.vacancy === 'waiting'
+					? { ...place, vacancy: 'due' as const }
+					: place,
+			),
+		})),
+		forget: base.enqueueActions(({ enqueue, context, event }) => {
+			const { output } = event as Gone;
+			bury(enqueue, context, output);
+			enqueue.assign({ places: context.places.filter(({ child }) => child !== output.child) });
+		}),
+		/** Its place is to be filled again. */
+		vacate: base.enqueueActions(({ enqueue, context, event }) => {
+			const { output } = event as Gone;
+			bury(enqueue, context, output);
+			enqueue.assign({
+				places: context.places.map((place) => (place.child === output.child ? vacated(place, output) : place)),
+			});
+		}),
+		scheduleRespawns: base.enqueueActions(({ enqueue, context: { places, generation, plan } }) => {
+			for (const { index, vacancy, attempt, wasUp, seq } of places) {
+				if (vacancy !== 'lost') continue;
+				const millis = respawnWait(plan.respawn, attempt, seq);
+				const respawn = { generation, index, attempt, wasUp, millis };
+				enqueue({ type: 'decide', params: { type: 'respawn.scheduled', ...respawn } });
+				awaitRespawn(enqueue, respawn);
+			}
+		}),
+		dropVacancies: base.enqueueActions(({ enqueue, context: { places } }) => {
+			for (const { index, vacancy } of places) if (vacancy === 'waiting') enqueue.stopChild(timerOf(index));
+			enqueue.assign({ places: places.filter(({ vacancy }) => vacancy === null) });
+		}),
+		askToFill: base.enqueueActions(({ enqueue, context: { places, children, generation } }) => {
+			const isAlone = Object.keys(children).length === 0;
+			for (const { index, vacancy } of places) {
+				if (vacancy !== 'due') continue;
+				enqueue(sendParent({ type: 'placeDue', generation, index, isAlone } satisfies GenerationNews));
+			}
+		}),
+		fill: base.enqueueActions(({ enqueue, context, event }) => {
+			const { index, child } = event as Extract<GenerationOrder, { type: 'fill' }>;
+			const { attempt = 0, wasUp = false } = context.places.find((place) => place.index === index) ?? {};
+			enqueue.stopChild(timerOf(index));
+			add(enqueue, { child, index, attempt, wasUp });
+		}),
+		passOn: base.enqueueActions(({ enqueue, context, event }) => {
+			for (const child of Object.values(context.children)) enqueue.sendTo(child, event as ChildOrder);
+		}),
+		dismissRest: base.enqueueActions(({ enqueue, context: { children, plan } }) => {
+			for (const child of Object.values(children)) {
+				enqueue.sendTo(child, { type: 'leave', signal: plan.drain, reason: 'drain', isDismissal: true });
+			}
+		}),
+		tellUp: sendParent(({ context: { generation } }): GenerationNews => ({ type: 'generationUp', generation })),
+		tellEmptied: sendParent(
+			({ context: { generation } }): GenerationNews => ({ type: 'generationEmptied', generation }),
+		),
+		tellHurt: sendParent(
+			({ context: { generation, status, reason, code, places } }): GenerationNews => ({
+				type: 'generationHurt',
+				generation,
+				status,
+				reason,
+				code,
+				isAlive: places.some(({ child, isGoing }) => child !== null && !isGoing),
+			}),
+		),
+	},
+});
+
+/** An actor for a child in its place, which is to be spawned. */
+function add(
+	enqueue: Enqueue,
+	{ child, index, attempt, wasUp }: Pick<RosterChild, 'child' | 'index' | 'attempt' | 'wasUp'>,
+) {
+	enqueue.assign(({ context, spawn }) => {
+		const id = `child.${child}`;
+		const { generation, plan, isGated } = context;
+		const ref = spawn('child', { id, systemId: id, input: { child, generation, index, plan, isGated } });
+		const place = { index, child, vacancy: null, isUp: false, isGoing: false, attempt, wasUp, seq: 0 };
+		return {
+			children: { ...context.children, [child]: ref },
+			places: withPlace(context.places, place),
+		};
+	});
+	enqueue.sendTo(({ context }) => context.children[child] as ChildRef, { type: 'spawn' });
+}
+
+/** A place that is to be filled again when its wait is over. */
+function awaitRespawn(enqueue: Enqueue, respawn: Pick<Respawn, 'index' | 'attempt' | 'wasUp' | 'millis'>) {
+	enqueue.assign(({ context }) => ({ places: withPlace(context.places, vacantPlace({ ...respawn, isDue: false })) }));
+	enqueue.spawnChild('timer', {
+		id: timerOf(respawn.index),
+		input: ({ context: { generation } }: Args) => respawnTimer({ ...respawn, generation, clock: null }),
+	});
+}
+
+/** A place that waits to be filled again, or is to be filled now. */
+export function vacantPlace({
+	index,
+	attempt,
+	wasUp,
+	isDue,
+}: Pick<Respawn, 'index' | 'attempt' | 'wasUp' | 'isDue'>): Place {
+	const vacancy = isDue ? 'due' : 'waiting';
+	return { index, child: null, vacancy, isUp: false, isGoing: false, attempt, wasUp, seq: 0 };
+}
+
+export function respawnTimer({
+	generation,
+	index,
+	millis,
+	clock,
+}: Pick<Respawn, 'generation' | 'index' | 'millis' | 'clock'>): TimerInput {
+	return { timer: 'respawn', generation, index, millis, since: clock };
+}
+
+/** An actor that is done stays among the machine's children until it is stopped. */
+function bury(
+	enqueue: Enqueue,
+	context: GenerationContext,
+	{ child, status, reason, code, wasForwarded, upAt, endedAt }: ChildOutput,
+) {
+	const { [child]: gone, ...children } = context.children;
+	if (gone) enqueue.stopChild(gone);
+	// One that was told to leave says nothing of why it is not whole.
+	const why = status === null ? { code: 'exited' as const } : { reason, code };
+	enqueue.assign({ children, status, wasForwarded, wasHealthy: isHealthy(upAt, endedAt), ...why });
+}
+
+function whyOf(event: object): { reason: string; code: FailureCode } {
+	const { reason, code } = event as Extract<ChildNews, { type: 'childDoubted' | 'childRejected' }>;
+	return { reason, code };
+}
+
+export function timerOf(index: number): string {
+	return `respawn.${index}`;
+}
+
+function changed({ places }: GenerationContext, child: number, change: Partial<Place>): Place[] {
+	return places.map((place) => (place.child === child ? { ...place, ...change } : place));
+}
+
+/** Whether the place of who is gone is filled again: it was lost, and not for a signal that was passed on to it. */
+function isRespawned({ plan }: GenerationContext, event: object): boolean {
+	if (!('output' in event) || plan.respawn < 0) return false;
+	const { status, wasForwarded } = (event as Gone).output;
+	return status !== null && !wasForwarded;
+}
+
+function isExhausted(context: GenerationContext, event: object): boolean {
+	if (!isRespawned(context, event)) return false;
+	const isEverUp = context.places.some(({ wasUp }) => wasUp) || (event as Gone).output.upAt !== null;
+	return !isEverUp && deathsIn(context.places) + 1 >= deathsAllowed;
+}

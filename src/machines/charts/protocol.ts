@@ -1,0 +1,106 @@
+/** What a child is started with, what it is told, and what it tells. */
+import type { FactOf, FailureCode, Plan } from '../facts/facts.ts';
+
+export interface ChildInput {
+	child: number;
+	generation: number;
+	/** Its place in the generation, from 0 on. */
+	index: number;
+	plan: Plan;
+	/** Another generation serves: this child must be verified before it counts as up. */
+	isGated: boolean;
+}
+
+/** What the process actor is started with; it answers with happenings, through the door. */
+export interface ProcessInput {
+	child: number;
+	generation: number;
+	index: number;
+	/** The pid of a process that runs already. */
+	adopted?: number;
+	/** That has left, and others that it has left behind have not. */
+	isLingering?: boolean;
+}
+
+/** What the process actor is asked to do. */
+export interface ProcessCommand {
+	type: 'signal';
+	signal: string;
+}
+
+/** A wait of `millis`, for ever when they are null, counted from `since` (milliseconds since boot; null is now). */
+export type TimerInput = (
+	| { timer: 'boot' | 'kill'; child: number }
+	| { timer: 'respawn'; generation: number; index: number }
+	| { timer: 'restart' }
+) & { millis: number | null; since: number | null };
+
+/** Which child's processes are looked at, and for what. */
+export interface ProofInput {
+	child: number;
+	/**
+	 * `readiness`: being seen makes it ready; `promotion`: it is ready, and must be seen before an older generation leaves;
+	 * `notice`: it serves, and is named where it is not seen for a while; null: nothing is looked at.
+	 */
+	purpose: 'readiness' | 'promotion' | 'notice' | null;
+	/** How long it is looked for, in milliseconds, from `since` (milliseconds since boot; null is now). */
+	millis: number;
+	since: number | null;
+}
+
+/** What a generation orders its children to do. */
+export type ChildOrder =
+	| { type: 'spawn' }
+	/** It goes on after a restart of its supervisor: what was about to follow follows now. */
+	| { type: 'resume' }
+	| FarewellOrder
+	| { type: 'forward'; signal: string }
+	/** Too many generations drain: it is killed. */
+	| { type: 'crowdOut' }
+	/** It is not what it should be, and yet the best there is. */
+	| { type: 'carryOn' };
+
+export type FarewellOrder =
+	/** Obeyed once: whoever was told to leave is not told again. `isDismissal`: its generation was given up. */
+	| { type: 'leave'; signal: string; reason: 'drain' | 'stop'; isDismissal?: true }
+	/** Obeyed each time; `kill` is how long it may live then, in milliseconds. */
+	| { type: 'stop'; signal: string; kill: number };
+
+/** What a child tells its generation while it lives. */
+export type ChildNews =
+	| { type: 'childUp'; child: number }
+	/** It was not seen to accept, or to hold its sockets. */
+	| { type: 'childDoubted'; child: number; reason: string; code: FailureCode }
+	/** It was not ready in time, and was told to leave. */
+	| { type: 'childRejected'; child: number; reason: string; code: FailureCode };
+
+/** What a child ends with. */
+export interface ChildOutput {
+	child: number;
+	/** What a shell would call its status; null when it had been told to leave. */
+	status: number | null;
+	/** How it ended, or why it was no good. */
+	reason: string;
+	code: FailureCode;
+	/** It may have ended for a signal that was passed on to it. */
+	wasForwarded: boolean;
+	/** When it was up, and when it ended: in milliseconds since boot. */
+	upAt: number | null;
+	endedAt: number;
+	/** The number of the fact that it ended by. */
+	seq: number;
+}
+
+export type ChildHappening = FactOf<
+	| 'child.spawned'
+	| 'child.spawnFailed'
+	| 'child.stopped'
+	| 'child.announced'
+	| 'child.delayed'
+	| 'child.proved'
+	| 'child.unseen'
+	| 'child.unproved'
+	| 'child.exited'
+	| 'group.gone'
+	| 'timer.elapsed'
+>;

@@ -1,0 +1,188 @@
+/**
+ * The statecharts as they stood, of what the facts amount to: a snapshot of xstate's, made in memory and stored nowhere. What
+ * is invoked in a state starts again with its input: a process is adopted, a wait is counted from when it began.
+ */
+import type { Snapshot } from 'xstate';
+import type { Plan } from '../facts/facts.ts';
+import { isLeaving, type Roster, type RosterChild } from '../state/supervisorState.ts';
+import {
+	bootTimer,
+	type ChildContext,
+	killTimer,
+	lateness,
+	newContext as newChild,
+	noticeLook,
+	promotionLook,
+	readinessLook,
+} from './childSetup.ts';
+import {
+	type GenerationContext,
+	newContext as newGeneration,
+	respawnTimer,
+	timerOf,
+	vacantPlace,
+} from './generationSetup.ts';
+import type { ProcessInput, ProofInput, TimerInput } from './protocol.ts';
+import type { SupervisorContext } from './supervisorDecisions.ts';
+import { restartTimer } from './supervisorSetup.ts';
+
+/** An actor among another one's children, as xstate has it. */
+interface Kept {
+	src: string;
+	snapshot: Snapshot<unknown>;
+	systemId?: string;
+	syncSnapshot: false;
+}
+
+type Children = Record<string, Kept>;
+
+/** A chart in a state, with what it knows and what is invoked in it. */
+function chart(value: object, context: object, children: Children): Snapshot<unknown> {
+	return {
+		status: 'active',
+		output: undefined,
+		error: undefined,
+		value,
+		historyValue: {},
+		context,
+		children,
+	} as Snapshot<unknown>;
+}
+
+/** A callback with its input. */
+function callback(src: 'process', input: ProcessInput): Kept;
+function callback(src: 'timer', input: TimerInput): Kept;
+function callback(src: 'proof', input: ProofInput): Kept;
+function callback(src: string, input: object): Kept {
+	return {
+		src,
+		snapshot: { status: 'active', output: undefined, error: undefined, input } as Snapshot<unknown>,
+		syncSnapshot: false,
+	};
+}
+
+/** Stands for an actor in a context. */
+const reference = <T>(id: string) => ({ xstate$$type: 1, id }) as T;
+
+/** The supervisor's chart, with all that are below it. */
+export function restore({ children, respawns, unanswered: _, ended: __, ...known }: Roster): Snapshot<unknown> {
+	const { plan, serving, isWhole, candidate } = known;
+	const present = [...children, ...respawns];
+	const isServed = present.some(({ generation }) => generation === serving);
+	const generations: SupervisorContext['generations'] = {};
+	const actors: Children = {};
+	for (const generation of new Set(present.map((each) => each.generation))) {
+		const id = `generation.${generation}`;
+		const served = isWhole ? 'serving' : 'starting';
+		const state = generation === candidate ? 'starting' : generation === serving ? served : 'leaving';
+		const isOf = (each: { generation: number }) => each.generation === generation;
+		const own = { children: children.filter(isOf), respawns: respawns.filter(isOf) };
+		const isGated = generation === candidate && isServed && plan.verify !== 'none';
+		const snapshot = generationChart(state, { generation, plan, firstChild: 0, isGated }, own);
+		generations[generation] = reference(id);
+		actors[id] = { src: 'generation', snapshot, syncSnapshot: false };
+	}
+	const context: SupervisorContext = {
+		...known,
+		generations,
+		isServed: children.some(({ generation }) => generation === serving),
+	};
+	const state = stateOf(known);
+	return chart({ alive: state }, context, {
+		...actors,
+		...(state === 'unserved' ? { restart: callback('timer', restartTimer(context)) } : {}),
+		upgrade: {
+			src: 'upgrade',
+			snapshot: chart('idle' as unknown as object, {}, {}),
+			systemId: 'upgrade',
+			syncSnapshot: false,
+		},
+	});
+}
+
+/** Between two rotations the chart itself tells where it stands, with the next event. */
+function stateOf({
+	stopSignal,
+	candidate,
+	serving,
+	restart,
+}: Pick<Roster, 'stopSignal' | 'candidate' | 'serving' | 'restart'>) {
+	if (stopSignal !== null) return 'stopping';
+	if (candidate !== null) return serving === 0 ? 'starting' : 'rotating';
+	return restart === null ? 'settling' : 'unserved';
+}
+
+function generationChart(
+	state: 'starting' | 'serving' | 'leaving',
+	input: Parameters<typeof newGeneration>[0],
+	{ children, respawns }: Pick<Roster, 'children' | 'respawns'>,
+): Snapshot<unknown> {
+	const context: GenerationContext = newGeneration(input);
+	const actors: Children = {};
+	for (const known of children) {
+		const { child, index, attempt, wasUp, phase, isRejected: isGoing } = known;
+		const id = `child.${child}`;
+		context.children[child] = reference(id);
+		context.places.push({ index, child, vacancy: null, isUp: phase === 'serving', isGoing, attempt, wasUp, seq: 0 });
+		actors[id] = { src: 'child', snapshot: childChart(known, input), systemId: id, syncSnapshot: false };
+	}
+	for (const respawn of respawns) {
+		context.places.push(vacantPlace(respawn));
+		if (!respawn.isDue) actors[timerOf(respawn.index)] = callback('timer', respawnTimer(respawn));
+	}
+	return chart({ alive: state }, context, actors);
+}
+
+function childChart(known: RosterChild, { plan, isGated }: { plan: Plan; isGated: boolean }): Snapshot<unknown> {
+	const { child, generation, index, pid, phase, left } = known;
+	const context = childContext(known, { child, generation, index, plan, isGated });
+	const isLingering = phase === 'lingering' || (phase === 'killing' && left.length > 0);
+	const running = pid === null ? {} : { adopted: pid, isLingering };
+	const process = context.isUnawaited ? {} : { process: callback('process', { child, generation, index, ...running }) };
+	const value = isLeaving(known) ? { leaving: phase } : { staying: phase };
+	return chart({ alive: value }, context, { ...process, ...waitsOf(known, context) });
+}
+
+function childContext(known: RosterChild, input: Parameters<typeof newChild>[0]): ChildContext {
+	const { pid, phase, clock, deadline, ready, isRejected, isDismissed, wasForwarded, rejection, left } = known;
+	const isComing = phase === 'booting' || phase === 'proving';
+	const born = isComing ? (known.born ?? clock) : null;
+	const context = {
+		...newChild(input),
+		pid,
+		born,
+		deadline,
+		readyAt: born,
+		since: phase === 'booting' || phase === 'draining' || phase === 'lingering' ? clock : null,
+		announced: phase === 'booting' ? ready : null,
+		isUnawaited: phase === 'lingering' && input.plan.kill === 0 && left.length === 0,
+		upAt: phase === 'serving' ? clock : null,
+		isHidden: known.isSeen === false,
+		isRejected,
+		isDismissed,
+		wasForwarded,
+	};
+	if (!isRejected) return context;
+	const { reason, code } = rejection ?? { reason: lateness(context), code: 'deadline' as const };
+	return { ...context, status: 1, reason, code };
+}
+
+/** What is waited for, and looked at, in its phase. */
+function waitsOf({ phase, isSeen, unseen }: RosterChild, context: ChildContext): Children {
+	switch (phase) {
+		case 'booting':
+			return { boot: callback('timer', bootTimer(context)), look: callback('proof', readinessLook(context)) };
+		case 'proving':
+			return { proof: callback('proof', promotionLook(context)) };
+		case 'serving': {
+			const isUnlooked = isSeen === null && unseen === null && context.plan.verify !== 'none';
+			return isUnlooked ? { lookout: callback('proof', noticeLook(context.child)) } : {};
+		}
+		case 'draining':
+		case 'lingering':
+			return { kill: callback('timer', killTimer(context)) };
+		case 'spawning':
+		case 'killing':
+			return {};
+	}
+}

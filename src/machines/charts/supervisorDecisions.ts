@@ -1,0 +1,151 @@
+/** What the supervisor decides, and what it knows and is told for that. */
+import type { ActorRefFrom, DoneActorEvent } from 'xstate';
+import type { Asker, Decision, FactOf, FailureCode, HappeningFact, Request } from '../facts/facts.ts';
+import { restartWait } from '../rules/respawn.ts';
+import type { Roster } from '../state/supervisorState.ts';
+import type { generationMachine } from './generation.ts';
+import type { GenerationNews, GenerationOutput } from './generationSetup.ts';
+
+export type GenerationRef = ActorRefFrom<typeof generationMachine>;
+
+/** What a roster tells, with actors for its children. */
+export interface SupervisorContext extends Omit<Roster, 'children' | 'respawns' | 'unanswered' | 'ended'> {
+	/** Those that live. */
+	generations: Record<number, GenerationRef>;
+	/** Somebody lives of the generation that serves. */
+	isServed: boolean;
+}
+
+/** What the supervisor ends with. */
+export interface SupervisorOutput {
+	/** 0 when a stop was asked for, else the exit code of the last child that left unasked, or 128 plus its signal. */
+	status: number;
+}
+
+/** A generation is over: it is done, as xstate says it. */
+export type Over = DoneActorEvent<GenerationOutput>;
+
+export type Hurt = Extract<GenerationNews, { type: 'generationHurt' }>;
+
+export type SupervisorEvent = HappeningFact | GenerationNews | Over;
+
+interface Args<E = SupervisorEvent> {
+	context: SupervisorContext;
+	event: E;
+}
+
+/** What the supervisor decides, by what it knows and what it was told. */
+export const decisions = {
+	keptInstead: ({ context, event }: Args): Decision => ({
+		type: 'generation.kept',
+		generation: context.candidate ?? 0,
+		replaced: [context.serving],
+		reason: (event as Hurt).reason,
+		code: (event as Hurt).code,
+	}),
+	started: ({ context, event }: Args): Decision => ({
+		type: 'generation.started',
+		generation: context.lastGeneration + 1,
+		asked: askerOf(event) ?? context.queued ?? 'start',
+		size: context.plan.size,
+	}),
+	stopUndone: (): Decision => ({ type: 'stop.undone' }),
+	queued: ({ context, event }: Args): Decision => ({
+		type: 'rotation.queued',
+		asked: askerOf(event) ?? 'start',
+		behind: context.candidate ?? 1,
+	}),
+	promoted: ({ context }: Args): Decision => ({
+		type: 'generation.promoted',
+		generation: context.candidate ?? 0,
+		replaced: [],
+	}),
+	replacing: ({ context: { candidate, serving } }: Args): Decision => ({
+		type: 'generation.promoted',
+		generation: candidate ?? 0,
+		replaced: [serving],
+	}),
+	/** One that was kept as nobody else served has become whole. */
+	madeWhole: ({ context }: Args): Decision => ({
+		type: 'generation.promoted',
+		generation: context.serving,
+		replaced: [],
+	}),
+	givenUp: ({ context: { candidate, serving, isServed, generations }, event }: Args): Decision => ({
+		type: 'generation.givenUp',
+		generation: candidate ?? 0,
+		serving: serving in generations && isServed ? serving : null,
+		...whyOf('output' in event ? event.output : (event as Hurt)),
+	}),
+	/** It was the last, and never served as a whole. */
+	neverServed: ({ context, event }: Args): Decision => {
+		const { generation, reason, code } = (event as Over).output;
+		// Why one was kept that lived on was said then.
+		const why =
+			generation === context.candidate
+				? { reason, code }
+				: { reason: 'none of its children is left', code: isRemembered(code) ? code : ('exited' as const) };
+		return { type: 'generation.givenUp', generation, serving: null, ...why };
+	},
+	kept: ({ context, event }: Args): Decision => ({
+		type: 'generation.kept',
+		generation: context.candidate ?? 0,
+		replaced: [],
+		reason: (event as Hurt).reason,
+		code: (event as Hurt).code,
+	}),
+	serviceLost: (): Decision => ({ type: 'service.lost' }),
+	restart: (args: Args): Decision => ({
+		type: 'restart.scheduled',
+		attempt: nextAttempt(args),
+		millis: restartWait(nextAttempt(args)),
+	}),
+	forwarded: (): Decision => ({ type: 'signal.forwarded', signal: 'QUIT' }),
+	stop: ({ context, event }: Args<FactOf<Request['type']>>): Decision => ({
+		type: 'stop.begun',
+		request: event.type,
+		signal: stopSignalOf(context, event),
+		kill: patienceOf(context, event),
+	}),
+	refused: ({ event }: Args<FactOf<Request['type']>>): Decision => ({
+		type: 'request.refused',
+		request: event.type,
+		reason: 'stopping',
+	}),
+} as const;
+
+/** How often another generation was started, this time included, since one served for long. */
+export function nextAttempt({ context }: Pick<Args, 'context'>): number {
+	return context.restarts + 1;
+}
+
+/** Of one that could not be started nobody is left who would tell why, after an upgrade or a crash. */
+function isRemembered(code: FailureCode): boolean {
+	return code !== 'spawn-failed' && code !== 'environment';
+}
+
+function whyOf({ reason, code }: Pick<Hurt, 'reason' | 'code'>): Pick<Hurt, 'reason' | 'code'> {
+	return { reason, code };
+}
+
+/** Whether an event is about that generation. */
+export function isOf(generation: number | null, event: SupervisorEvent): boolean {
+	if ('output' in event) return event.output.generation === generation;
+	return 'generation' in event && event.generation === generation;
+}
+
+/** What children are stopped by. */
+export function stopSignalOf({ plan }: Pick<SupervisorContext, 'plan'>, { type }: { type: string }): string {
+	return plan.stop ?? (type === 'signal.INT' ? 'INT' : 'TERM');
+}
+
+/** How long children may live after they were told to stop, in milliseconds. */
+export function patienceOf({ plan }: Pick<SupervisorContext, 'plan'>, event: SupervisorEvent): number {
+	return event.type === 'stop.requested' ? (event.kill ?? plan.kill) : plan.kill;
+}
+
+/** Who asks for a rotation by this event; null where nobody does. */
+export function askerOf({ type }: { type: string }): Asker | null {
+	if (type === 'signal.HUP') return 'SIGHUP';
+	return type === 'rotate.requested' ? 'rotate' : null;
+}

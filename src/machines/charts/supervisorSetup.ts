@@ -1,0 +1,251 @@
+/** What the statechart in supervisor.ts is made of: its context, its guards and its actions. */
+import { type EventObject, fromCallback, sendTo, setup } from 'xstate';
+import { type Decision, type FactOf, usualPlan } from '../facts/facts.ts';
+import { restartWait } from '../rules/respawn.ts';
+import { isCandidateBorn, isServiceLost } from '../state/recoveryState.ts';
+import { generationMachine } from './generation.ts';
+import type { GenerationNews, GenerationOrder } from './generationSetup.ts';
+import type { TimerInput } from './protocol.ts';
+import { type UpgradeRequest, upgradeMachine } from './selfUpgrade.ts';
+import {
+	askerOf,
+	type GenerationRef,
+	type Hurt,
+	isOf,
+	nextAttempt,
+	type Over,
+	patienceOf,
+	type SupervisorContext,
+	type SupervisorEvent,
+	type SupervisorOutput,
+	stopSignalOf,
+} from './supervisorDecisions.ts';
+
+/** What a supervisor knows before it has started. */
+export const newContext: SupervisorContext = {
+	plan: usualPlan,
+	serving: 0,
+	isWhole: false,
+	candidate: null,
+	lastGeneration: 0,
+	lastSize: 0,
+	lastChild: 0,
+	asked: 'start',
+	queued: null,
+	restart: null,
+	restarts: 0,
+	isQuitting: false,
+	stopSignal: null,
+	status: 0,
+	isServed: false,
+	generations: {},
+};
+
+/** How long it is waited until another generation is started while none serves. */
+export function restartTimer({ restart }: Pick<SupervisorContext, 'restart'>): TimerInput {
+	return { timer: 'restart', millis: restart?.millis ?? 0, since: restart?.clock ?? null };
+}
+
+const base = setup({
+	types: {
+		context: {} as SupervisorContext,
+		events: {} as SupervisorEvent,
+		output: {} as SupervisorOutput,
+	},
+	actors: {
+		generation: generationMachine,
+		upgrade: upgradeMachine,
+		timer: fromCallback<EventObject, TimerInput>(() => {
+			throw new Error('the timer actor was not provided');
+		}),
+	},
+	actions: {
+		decide: (_, _decision: Decision) => {
+			throw new Error('the decide action was not provided');
+		},
+	},
+	guards: {
+		isCandidate: ({ context, event }) => isOf(context.candidate, event),
+		isServing: ({ context, event }) => isOf(context.serving, event),
+		/** Nothing of an old generation is started while a new one boots, unless all of it is gone. */
+		isFillable: ({ context: { serving, candidate }, event }) =>
+			event.type === 'placeDue' &&
+			(event.generation === candidate || (event.generation === serving && (candidate === null || event.isAlone))),
+		isCandidateBesideServing: ({ context, event }) =>
+			isOf(context.candidate, event) && context.serving in context.generations,
+		/** Where nobody lives of the one that serves, a candidate of which somebody lives is better. */
+		isCandidateToGiveUp: ({ context, event }) =>
+			isOf(context.candidate, event) &&
+			context.serving in context.generations &&
+			(context.isServed || !(event as Hurt).isAlive),
+		isCandidateBesideOthers: ({ context, event }) => isOf(context.candidate, event) && hasOthers(context),
+		/** The last generation is over, and never was whole. */
+		isOverUnserved: ({ context, event }) =>
+			!hasOthers(context) &&
+			context.stopSignal === null &&
+			!(event as Over).output.isExhausted &&
+			(isOf(context.candidate, event) || (isOf(context.serving, event) && !context.isWhole)),
+		isServingBesideOthers: ({ context, event }) => isOf(context.serving, event) && hasOthers(context),
+		isServingToRestart: ({ context, event }) =>
+			isOf(context.serving, event) && hasOthers(context) && !context.isQuitting,
+		/** Older generations leave, and none serves or boots. */
+		isUnserved: ({ context: { generations, serving, isQuitting, stopSignal } }) =>
+			!(serving in generations) && Object.keys(generations).length > 0 && !isQuitting && stopSignal === null,
+		/** The last generation is over. */
+		isOver: ({ context }) => !hasOthers(context),
+		isQueued: ({ context }) => context.queued !== null,
+		isNobodyLeaving: ({ context: { generations, serving, candidate } }) => {
+			for (const each in generations) if (Number(each) !== serving && Number(each) !== candidate) return false;
+			return true;
+		},
+		isStopping: ({ context }) => context.stopSignal !== null,
+		hadBegunToStop: ({ event }) =>
+			event.type === 'supervisor.recovered' && event.by === 'start' && event.roster.stopSignal !== null,
+		/** It was killed before each of its candidate's children had a process. */
+		isCandidateUnborn: ({ event }) => event.type === 'supervisor.recovered' && !isCandidateBorn(event.roster),
+		/** It was killed before another one was scheduled for the one that served. */
+		wasServiceLost: ({ event }) => event.type === 'supervisor.recovered' && isServiceLost(event.roster),
+	},
+});
+
+type Enqueue = Parameters<Parameters<typeof base.enqueueActions>[0]>[0]['enqueue'];
+
+export const supervisorSetup = base.extend({
+	actions: {
+		passOnToUpgrade: sendTo('upgrade', ({ event }) => event as UpgradeRequest),
+		keepQueued: base.assign({ queued: ({ event }) => askerOf(event) }),
+		keepStop: base.assign(({ context, event }) => ({
+			stopSignal: stopSignalOf(context, event),
+			plan: { ...context.plan, kill: patienceOf(context, event) },
+			queued: null,
+		})),
+		beginAgain: base.assign(({ context: { queued, asked } }) => ({ candidate: null, queued: queued ?? asked })),
+		keepQuit: base.assign({ isQuitting: true, restart: null }),
+		keepRestart: base.assign({
+			restarts: nextAttempt,
+			restart: (args) => ({ millis: restartWait(nextAttempt(args)), at: 0, clock: null }),
+		}),
+		undoStop: base.assign({ stopSignal: null, serving: 0, isWhole: false, candidate: null, queued: null }),
+		keepPlan: base.assign({ plan: ({ event }) => (event as FactOf<'supervisor.started'>).plan }),
+		noteStatus: base.assign({
+			status: ({ context, event }) => (event as Hurt).status ?? context.status,
+		}),
+		startGeneration: base.assign(({ context, event, spawn }) => {
+			const { plan, lastChild } = context;
+			const generation = context.lastGeneration + 1;
+			const isGated = plan.verify !== 'none' && context.serving in context.generations;
+			const input = { generation, plan, firstChild: lastChild + 1, isGated };
+			const ref = spawn('generation', { id: `generation.${generation}`, input });
+			return {
+				candidate: generation,
+				lastGeneration: generation,
+				lastSize: plan.size,
+				lastChild: lastChild + plan.size,
+				asked: askerOf(event) ?? context.queued ?? 'start',
+				queued: null,
+				restart: null,
+				isQuitting: false,
+				generations: { ...context.generations, [generation]: ref },
+			};
+		}),
+		promote: base.assign(({ context: { candidate } }) => ({
+			serving: candidate ?? 0,
+			isWhole: true,
+			isServed: true,
+			candidate: null,
+		})),
+		keepAsItIs: base.assign(({ context: { candidate } }) => ({
+			serving: candidate ?? 0,
+			isWhole: false,
+			isServed: true,
+			candidate: null,
+		})),
+		makeWhole: base.assign({ isWhole: true }),
+		noteEmptied: base.assign({ isServed: false }),
+		/** Nobody else gives numbers to children. */
+		fill: base.enqueueActions(({ enqueue, context: { generations, lastChild }, event }) => {
+			const { generation, index } = event as Extract<GenerationNews, { type: 'placeDue' }>;
+			const ref = generations[generation];
+			if (!ref) return;
+			enqueue.assign({ lastChild: lastChild + 1, isServed: true });
+			enqueue.sendTo(ref, { type: 'fill', index, child: lastChild + 1 });
+		}),
+		/** Places that were held back during a rotation. */
+		refill: base.enqueueActions(({ enqueue, context: { generations, serving } }) => {
+			const ref = generations[serving];
+			if (ref) enqueue.sendTo(ref, { type: 'refill' });
+		}),
+		giveUp: base.assign({ candidate: null }),
+		/** An actor that is done stays among the machine's children until it is stopped. */
+		forget: base.enqueueActions(({ enqueue, context, event }) => {
+			const { generation, status, wasHealthy } = (event as Over).output;
+			const { [generation]: gone, ...generations } = context.generations;
+			if (gone) enqueue.stopChild(gone);
+			const restarts = wasHealthy && generation === context.serving ? 0 : context.restarts;
+			enqueue.assign({ generations, restarts, status: status ?? context.status });
+		}),
+		/** What was about to follow in those that are wanted. */
+		resume: base.enqueueActions(({ enqueue, context: { generations, serving, candidate } }) => {
+			for (const each of [serving, candidate ?? 0]) {
+				const ref = generations[each];
+				if (ref) enqueue.sendTo(ref, { type: 'resume' });
+			}
+		}),
+		dismissServing: sendTo(({ context }) => context.generations[context.serving] as GenerationRef, drainOrder),
+		dismissCandidate: sendTo(
+			({ context }) => context.generations[context.candidate ?? 0] as GenerationRef,
+			({ context: { plan } }) => ({ type: 'leave', signal: plan.drain, reason: 'drain', isDismissal: true }) as const,
+		),
+		/** Where it is verified it serves at once. */
+		ungateCandidate: sendTo(({ context }) => context.generations[context.candidate ?? 0] as GenerationRef, {
+			type: 'carryOn',
+		}),
+		carryOn: sendTo(({ context, event }) => context.generations[(event as Hurt).generation] as GenerationRef, {
+			type: 'carryOn',
+		}),
+		stopAll: base.enqueueActions(({ enqueue, context, event }) => {
+			const [signal, kill] = [stopSignalOf(context, event), patienceOf(context, event)];
+			sendToAll(enqueue, context, { type: 'stop', signal, kill });
+		}),
+		/** The oldest of those that leave, where there are more than -max-draining allows. */
+		crowdOut: base.enqueueActions(({ enqueue, context: { plan, generations, serving, candidate } }) => {
+			if (plan.maxDraining === 0) return;
+			const leaving = Object.keys(generations)
+				.map(Number)
+				.filter((each) => each !== serving && each !== candidate)
+				.sort((a, b) => a - b);
+			for (const each of leaving.slice(0, Math.max(0, leaving.length - plan.maxDraining))) {
+				enqueue.sendTo(generations[each] as GenerationRef, { type: 'crowdOut' });
+			}
+		}),
+		forwardToAll: base.enqueueActions(({ enqueue, context }) => {
+			sendToAll(enqueue, context, { type: 'forward', signal: 'QUIT' });
+		}),
+		/** Who should have been told to leave when the last supervisor died is told now. */
+		dismissOthers: base.enqueueActions(({ enqueue, context }) => {
+			const { [context.serving]: _, [context.candidate ?? 0]: __, ...others } = context.generations;
+			for (const each of Object.values(others)) enqueue.sendTo(each, drainOrder({ context }));
+		}),
+		dismissAll: base.enqueueActions(({ enqueue, context }) => {
+			sendToAll(enqueue, context, { type: 'leave', signal: context.stopSignal ?? 'TERM', reason: 'stop' });
+		}),
+	},
+});
+
+function sendToAll(enqueue: Enqueue, { generations }: SupervisorContext, order: GenerationOrder) {
+	for (const each of Object.values(generations)) enqueue.sendTo(each, order);
+}
+
+function drainOrder({ context: { plan } }: { context: SupervisorContext }): GenerationOrder {
+	return { type: 'leave', signal: plan.drain, reason: 'drain' };
+}
+
+/** Whether more than one generation lives. */
+function hasOthers({ generations }: SupervisorContext): boolean {
+	let count = 0;
+	for (const _ in generations) {
+		count += 1;
+		if (count > 1) return true;
+	}
+	return false;
+}

@@ -1,0 +1,119 @@
+/** The seam between the statecharts and the world, which is real in the daemon and inert in a replay. */
+import {
+	type ActorRefFrom,
+	type AnyActorRef,
+	type CallbackActorLogic,
+	createActor,
+	type EventObject,
+	fromCallback,
+	type InspectionEvent,
+} from 'xstate';
+import type { Decision, Fact, HappeningFact } from '../facts/facts.ts';
+import { childMachine } from './child.ts';
+import { generationMachine } from './generation.ts';
+import type { ProcessCommand, ProcessInput, ProofInput, TimerInput } from './protocol.ts';
+import { restore } from './restore.ts';
+import { upgradeMachine } from './selfUpgrade.ts';
+import { supervisorMachine } from './supervisor.ts';
+
+export interface World {
+	/** Records a decision, before it is carried out. */
+	decide: (decision: Decision) => void;
+	process: CallbackActorLogic<ProcessCommand, ProcessInput>;
+	timer: CallbackActorLogic<EventObject, TimerInput>;
+	proof: CallbackActorLogic<EventObject, ProofInput>;
+	preflight: CallbackActorLogic<EventObject, void>;
+	handover: CallbackActorLogic<EventObject, void>;
+}
+
+export type Supervisor = ActorRefFrom<typeof supervisorMachine>;
+
+/** The supervisor's statechart in a world. */
+export function supervisorIn({ decide, process, timer, proof, preflight, handover }: World) {
+	const actions = { decide: (_: unknown, decision: Decision) => decide(decision) };
+	const child = childMachine.provide({ actors: { process, timer, proof }, actions });
+	const generation = generationMachine.provide({ actors: { child, timer }, actions });
+	const upgrade = upgradeMachine.provide({ actors: { preflight, handover }, actions });
+	return supervisorMachine.provide({ actors: { generation, upgrade, timer }, actions });
+}
+
+/** A life in a world, from its first fact on, which is delivered to it next: it starts, or goes on where an earlier one was. */
+export function newLife(world: World, first: Fact, inspect?: (event: InspectionEvent) => void): Supervisor {
+	const snapshot = first.type === 'supervisor.recovered' ? { snapshot: restore(first.roster) } : {};
+	return createActor(supervisorIn(world), { ...snapshot, ...(inspect ? { inspect } : {}) });
+}
+
+/** Sends a happening to the one whose business it is. What comes for a child that is gone is nobody's. */
+export function deliver(supervisor: Supervisor, happening: HappeningFact): void {
+	if ('child' in happening) sendIfThere(supervisor, `child.${happening.child}`, happening);
+	else if ('index' in happening) supervisor.getSnapshot().context.generations[happening.generation]?.send(happening);
+	else if (isUpgradeNews(happening)) sendIfThere(supervisor, 'upgrade', happening);
+	else supervisor.send(happening);
+}
+
+function isUpgradeNews({ type }: HappeningFact): boolean {
+	return type === 'upgrade.verified' || type === 'upgrade.refused' || type === 'upgrade.failed';
+}
+
+function sendIfThere({ system }: Supervisor, id: string, happening: HappeningFact) {
+	(system.get(id) as AnyActorRef | undefined)?.send(happening);
+}
+
+/** What the statecharts had done, besides what they decided. */
+export type Command =
+	| { type: 'spawn'; child: number; generation: number }
+	| { type: 'adopt'; child: number; generation: number; pid: number }
+	| { type: 'signal'; child: number; signal: string }
+	| ({ type: 'wait' } & TimerInput)
+	| { type: 'prove'; child: number; purpose: NonNullable<ProofInput['purpose']> }
+	| { type: 'preflight' }
+	| { type: 'handover' };
+
+/** A world where nothing happens: what is decided and commanded is told, and nothing comes of it. */
+export function inertWorld(decide: World['decide'], command: (command: Command) => void): World {
+	return {
+		decide,
+		process: fromCallback<ProcessCommand, ProcessInput>(({ input: { child, generation, adopted }, receive }) => {
+			command(adopted ? { type: 'adopt', child, generation, pid: adopted } : { type: 'spawn', child, generation });
+			receive(({ signal }) => command({ type: 'signal', child, signal }));
+		}),
+		timer: fromCallback<EventObject, TimerInput>(({ input }) => {
+			if (input.millis !== null) command({ type: 'wait', ...input });
+		}),
+		proof: fromCallback<EventObject, ProofInput>(({ input: { child, purpose } }) => {
+			if (purpose !== null) command({ type: 'prove', child, purpose });
+		}),
+		preflight: fromCallback<EventObject, void>(() => {
+			command({ type: 'preflight' });
+		}),
+		handover: fromCallback<EventObject, void>(() => {
+			command({ type: 'handover' });
+		}),
+	};
+}
+
+/** The name of the innermost state: `booting` of `{ alive: { staying: 'booting' } }`. */
+export function leafOf(value: unknown): string {
+	return typeof value === 'string' ? value : leafOf(Object.values(value as object)[0]);
+}
+
+/** The phase of each child that lives, by its number. */
+export function phasesOf(supervisor: Supervisor): Record<number, string> {
+	const generations = Object.values(supervisor.getSnapshot().context.generations);
+	const children = generations.flatMap((ref) => Object.entries(ref.getSnapshot().context.children));
+	return Object.fromEntries(children.map(([id, ref]) => [id, leafOf(ref.getSnapshot().value)]));
+}
+
+/** Where the supervisor's own replacement stands: `idle`, `checking`, `handingOver`. */
+export function upgradeStateOf(supervisor: Supervisor): string {
+	const upgrade = supervisor.getSnapshot().children.upgrade as ActorRefFrom<typeof upgradeMachine> | undefined;
+	return leafOf(upgrade?.getSnapshot().value ?? 'idle');
+}
+
+/** The whole state of a supervisor in one line: `rotating 1:serving 2:booting`, and ` upgrade:checking` where so. */
+export function describeState(supervisor: Supervisor): string {
+	const { value } = supervisor.getSnapshot();
+	const phases = Object.entries(phasesOf(supervisor)).map(([child, phase]) => `${child}:${phase}`);
+	const upgrade = upgradeStateOf(supervisor);
+	return [leafOf(value), ...phases, ...(upgrade === 'idle' ? [] : [`upgrade:${upgrade}`])].join(' ');
+}

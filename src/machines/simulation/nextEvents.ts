@@ -1,0 +1,153 @@
+/** What could happen next to a supervisor, as far as what is known of it tells. */
+import type { Fact, Happening } from '../facts/facts.ts';
+import { withoutUnborn } from '../state/recoveryState.ts';
+import { isNoGood, type Roster, type RosterChild } from '../state/supervisorState.ts';
+
+export interface Possibility {
+	/** Whom it happens to: `the supervisor`, `child 2 (102)`. */
+	to: string;
+	/** What happens, in a few words. */
+	what: string;
+	happening: Happening;
+	/** How long it takes until then, in milliseconds. */
+	after: number;
+}
+
+/** The pid that an imagined child has. */
+export function imaginedPid(child: number): number {
+	return 100 + child;
+}
+
+/** How long anything takes where nobody waits for it, in milliseconds. */
+const moment = 250;
+
+/**
+ * @param upgrade the state of the supervisor's own replacement
+ * @param strangers children of a supervisor that was killed: only a parent learns how a process ended
+ */
+export function possibleNext(roster: Roster, upgrade: string, strangers: ReadonlySet<number>): Possibility[] {
+	const isBorn = roster.children.every(({ pid }) => pid !== null);
+	const survivors = withoutUnborn(roster);
+	const supervisor = (what: string, happening: Happening): Possibility => ({
+		to: 'the supervisor',
+		what,
+		happening,
+		after: moment,
+	});
+	return [
+		...roster.children.flatMap((child) => possibleFor(child, roster, strangers.has(child.child))),
+		...roster.respawns
+			.filter(({ isDue }) => !isDue)
+			.map(({ generation, index, millis }) => ({
+				to: `generation ${generation}`,
+				what: `place ${index} is due`,
+				happening: { type: 'respawn.due', generation, index } as const,
+				after: millis,
+			})),
+		...(roster.restart === null
+			? []
+			: [{ ...supervisor('a new generation is due', { type: 'restart.due' }), after: roster.restart.millis }]),
+		supervisor('SIGHUP', { type: 'signal.HUP' }),
+		supervisor('SIGTERM', { type: 'signal.TERM' }),
+		supervisor('SIGINT', { type: 'signal.INT' }),
+		supervisor('SIGQUIT', { type: 'signal.QUIT' }),
+		...(upgrade === 'idle' ? [supervisor('SIGUSR2: an upgrade', { type: 'signal.USR2' })] : []),
+		...(upgrade === 'checking'
+			? [
+					supervisor('the new program is sound', { type: 'upgrade.verified' }),
+					supervisor('the new program is not sound', { type: 'upgrade.refused', reason: 'imagined' }),
+				]
+			: []),
+		...(upgrade === 'handingOver' && isBorn
+			? [
+					supervisor('the new program takes over', { type: 'supervisor.recovered', pid: 1, by: 'upgrade', roster }),
+					supervisor('the new program can’t take over', { type: 'upgrade.failed', reason: 'imagined' }),
+				]
+			: []),
+		// With nobody left to go on with the next start begins anew.
+		supervisor(
+			'it is killed, and started again',
+			survivors.children.length > 0
+				? { type: 'supervisor.recovered', pid: 1, by: 'start', roster: survivors }
+				: { type: 'supervisor.started', pid: 1, plan: roster.plan },
+		),
+	];
+}
+
+/** The child ends in this way. */
+export function endOf(
+	{ child, pid }: Pick<RosterChild, 'child' | 'pid'>,
+	how: { code: number } | { signal: string; number: number } | 'unknown',
+	left: number[] = [],
+): Happening {
+	const base = { type: 'child.exited', child, pid: pid ?? imaginedPid(child), left } as const;
+	if (how === 'unknown') return { ...base, code: null, signal: null, status: 1 };
+	return 'code' in how
+		? { ...base, code: how.code, signal: null, status: how.code }
+		: { ...base, code: null, signal: how.signal, status: 128 + how.number };
+}
+
+function possibleFor(child: RosterChild, { plan }: Roster, isStranger: boolean): Possibility[] {
+	const { child: number, pid, phase } = child;
+	const to = pid === null ? `child ${number}` : `child ${number} (${pid})`;
+	const one = (what: string, happening: Happening, after = moment): Possibility => ({ to, what, happening, after });
+	const dies = one('it is killed by SIGKILL', endOf(child, { signal: 'killed', number: 9 }));
+	const ends = isStranger
+		? [one('it ends, nobody learns how', endOf(child, 'unknown'))]
+		: [one('it exits with 0', endOf(child, { code: 0 })), one('it exits with 1', endOf(child, { code: 1 })), dies];
+	const leaves = one(
+		'it ends, and leaves a worker',
+		endOf(child, isStranger ? 'unknown' : { code: 0 }, [9000 + number]),
+	);
+	const waitIsOver = one(
+		plan.ready === 'notify' ? 'it has not said in time that it is up' : 'its wait is over',
+		{ type: 'timer.elapsed', child: number, timer: 'boot' },
+		plan.start,
+	);
+	const isLate = one('it has not left in time', { type: 'timer.elapsed', child: number, timer: 'kill' }, plan.kill);
+	const late = plan.kill > 0 || isNoGood(child) ? [isLate] : [];
+	const accepts = [
+		one('it is seen to accept', { type: 'child.proved', child: number, isSeen: true }, 0),
+		one(
+			'it is not seen to accept in time',
+			{ type: 'child.unproved', child: number, missing: ['its sockets'], reason: `${pid} does not accept` },
+			plan.start,
+		),
+	];
+	switch (phase) {
+		case 'spawning':
+			return [
+				one('it gets a process', {
+					type: 'child.spawned',
+					child: number,
+					pid: imaginedPid(number),
+					startTime: number,
+					pipe: number,
+				}),
+				one('it can’t be spawned', { type: 'child.spawnFailed', child: number, reason: 'imagined' }),
+			];
+		case 'booting':
+			return [
+				one('it says that it is up', { type: 'child.announced', child: number, by: 'notify' }),
+				...(plan.ready === 'accept' && child.isSeen !== false ? accepts : [waitIsOver]),
+				one('it asks for more time', { type: 'child.delayed', child: number, millis: 2 * plan.start }),
+				...ends,
+				one('it is found stopped', { type: 'child.stopped', child: number, pid: pid ?? 0 }, plan.start),
+			];
+		case 'proving':
+			return [...accepts, ...ends];
+		case 'serving':
+			return [...ends, leaves];
+		case 'draining':
+			return [...ends, leaves, ...late];
+		case 'killing':
+			return isStranger ? ends : [dies];
+		case 'lingering':
+			return [one('its worker is gone too', { type: 'group.gone', child: number }), ...late];
+	}
+}
+
+/** A fact as the happening that it was. */
+export function happeningOf({ seq: _, at: __, clock: ___, ...happening }: Fact): Happening {
+	return happening as Happening;
+}

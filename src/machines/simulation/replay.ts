@@ -1,0 +1,101 @@
+/** The same happenings through the same machines, with inert effects: do they decide what was decided? */
+import type { InspectionEvent } from 'xstate';
+import { type Command, deliver, describeState, inertWorld, newLife, type Supervisor } from '../charts/world.ts';
+import { type Decision, type Fact, type HappeningFact, isDecision } from '../facts/facts.ts';
+import type { Roster } from '../state/supervisorState.ts';
+
+/** What a fact did. */
+export interface Step {
+	/** The whole state before and after, as `describeState` has it; empty before the first fact. */
+	before: string;
+	after: string;
+	commands: Command[];
+	/** Of a decision: the number of the happening that it was made upon. */
+	upon: number | null;
+	/** A sentence where the charts decide something else than was recorded. */
+	difference: string | null;
+}
+
+/**
+ * A supervisor that lives through recorded facts. Each life of the recorded one is a new chart. A happening
+ * may have been recorded in the middle of a step, so decisions are compared in their own order.
+ * @param inspect is told what the charts do; then nothing else describes where they stand
+ */
+export function createReplay(inspect?: (event: InspectionEvent) => void) {
+	let decided: { decision: Decision; upon: number }[] = [];
+	let upon = 0;
+	let commands: Command[] = [];
+	let now = '';
+	let supervisor: Supervisor | null = null;
+	/** The number of the fact that it began with. */
+	let began = 0;
+
+	function begin(first: Fact) {
+		supervisor?.stop();
+		decided = [];
+		began = first.seq;
+		const world = inertWorld(
+			(decision) => decided.push({ decision, upon }),
+			(command) => commands.push(command),
+		);
+		supervisor = newLife(world, first, inspect);
+		supervisor.start();
+	}
+
+	/** Takes the next fact. */
+	function tell(fact: Fact): Step {
+		if (isDecision(fact)) return { before: now, after: now, commands: [], ...compare(fact) };
+		const before = now;
+		commands = [];
+		upon = fact.seq;
+		if (fact.type === 'supervisor.started' || fact.type === 'supervisor.recovered') begin(fact);
+		if (supervisor) {
+			deliver(supervisor, fact as HappeningFact);
+			if (!inspect) now = describeState(supervisor);
+		}
+		return { before, after: now, commands, upon: null, difference: null };
+	}
+
+	function compare({ seq, at: _, clock: __, cause, ...recorded }: Fact & Decision): Pick<Step, 'upon' | 'difference'> {
+		const own = decided.splice(cause === undefined ? placeOf(recorded) : 0, 1)[0];
+		const isUponOther = own !== undefined && cause !== undefined && cause !== own.upon;
+		if (own && !isUponOther && isSame(withoutTime(own.decision, recorded), recorded))
+			return { upon: own.upon, difference: null };
+		const named = (seq: number) => (isUponOther ? ` upon ${seq}` : '');
+		const instead = own ? `${JSON.stringify(own.decision)}${named(own.upon)}` : 'nothing';
+		const difference = `fact ${seq} is ${JSON.stringify(recorded)}${named(cause ?? 0)}, the statecharts decide ${instead}`;
+		return { upon: own?.upon ?? null, difference };
+	}
+
+	/** Up to commit cd933d0 what was decided upon a recovery came in another order. */
+	function placeOf(recorded: Decision): number {
+		const ofRecovery = decided.filter(({ upon }) => upon === began);
+		const place = ofRecovery.findIndex(({ decision }) => isSame(withoutTime(decision, recorded), recorded));
+		return Math.max(0, place);
+	}
+
+	/** Goes on from what earlier facts amount to. */
+	function restore(roster: Roster, seq: number, at: number): Step {
+		return tell({ type: 'supervisor.recovered', seq, at, pid: 0, by: 'upgrade', roster });
+	}
+
+	return { tell, restore, state: () => now };
+}
+
+/** What the charts decide, without its time, and without what was not recorded yet up to commit cd933d0. */
+function withoutTime({ clock: _, ...own }: Decision & { clock?: number }, recorded: object): object {
+	if (!('code' in own) || 'code' in recorded) return own;
+	const { code: __, ...rest } = own;
+	return rest;
+}
+
+/** Deep equality of what JSON can hold; a field that is undefined is none. */
+function isSame(one: unknown, other: unknown): boolean {
+	if (typeof one !== 'object' || typeof other !== 'object' || one === null || other === null) return one === other;
+	if (Array.isArray(one) !== Array.isArray(other)) return false;
+	const fields = Object.entries(one).filter(([, value]) => value !== undefined);
+	const others = new Map(Object.entries(other).filter(([, value]) => value !== undefined));
+	return (
+		fields.length === others.size && fields.every(([key, value]) => others.has(key) && isSame(value, others.get(key)))
+	);
+}

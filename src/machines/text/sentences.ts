@@ -1,0 +1,237 @@
+/** What the log says of a fact: a projection of facts, and of what was known before each. */
+import type { Fact, FactOf, Request } from '../facts/facts.ts';
+import { longestFarewell, patienceWith } from '../rules/killTimeout.ts';
+import { isStoppedTooLong } from '../rules/verification.ts';
+import {
+	isLeaving,
+	isNoGood,
+	isOfCandidate,
+	isUnverified,
+	type Roster,
+	type RosterChild,
+} from '../state/supervisorState.ts';
+
+export interface Sentence {
+	level: 'info' | 'warn' | 'error';
+	text: string;
+}
+
+/**
+ * The sentence for a fact, or null where there is nothing to say.
+ * @param before what all earlier facts amount to
+ * @param command the child's program and its arguments; null where they are not known
+ */
+export function sentenceOf(fact: Fact, before: Roster | null, command: string | null): Sentence | null {
+	const everybody = () => pids(before?.children ?? []);
+	switch (fact.type) {
+		case 'generation.started':
+			if (fact.asked === 'start' && !before?.queued) {
+				return fact.generation === 1 ? null : info(`Starting generation ${fact.generation}`);
+			}
+			return info(
+				before?.queued
+					? `Starting generation ${fact.generation}, asked for in the meantime`
+					: `${askers[fact.asked]}: starting generation ${fact.generation}`,
+			);
+		case 'rotation.queued': {
+			const follows = before?.queued ? 'one more rotation will follow already' : 'one more rotation will follow';
+			return info(`${askers[fact.asked]}: generation ${fact.behind} is still starting; ${follows}`);
+		}
+		case 'generation.promoted': {
+			const { generation, replaced } = fact;
+			const children = before?.children ?? [];
+			const up = children.filter((child) => child.generation === generation);
+			const old = children.filter((child) => replaced.includes(child.generation) && !isLeaving(child));
+			const farewell = old.length > 0 ? `; sending SIG${before?.plan.drain} to ${pids(old)}` : '';
+			const doubt = before && isUnverified(before, generation) && farewell ? ', and was not seen to accept' : '';
+			const text = `Generation ${generation} is up (${pids(up)})${doubt}${farewell}`;
+			return doubt ? warning(text) : info(text);
+		}
+		case 'generation.givenUp': {
+			// The supervisor ends with its last child, whose end is told.
+			if (before && before.children.length + before.respawns.length === 0) return null;
+			const rest = fact.serving === null ? 'no generation serves' : `generation ${fact.serving} goes on serving`;
+			return error(`Generation ${fact.generation} given up: ${fact.reason}; ${rest}`);
+		}
+		case 'generation.kept': {
+			const own = before?.children.filter(({ generation }) => generation === fact.generation) ?? [];
+			const goesOn = (before?.plan.respawn ?? -1) >= 0 || own.some((child) => !isLeaving(child) && !child.isRejected);
+			const rest = goesOn ? 'it goes on, as no other one serves' : 'no generation serves';
+			return warning(`Generation ${fact.generation} is not whole: ${fact.reason}; ${rest}`);
+		}
+		case 'generation.exhausted':
+			return error(
+				`Generation ${fact.generation} given up: ${fact.deaths} of its children have died, and none was ever up`,
+			);
+		case 'respawn.scheduled':
+			return warning(`A child of generation ${fact.generation} will be started again in ${fact.millis} ms`);
+		case 'deadline.moved': {
+			const child = before?.children.find((each) => each.child === fact.child);
+			return info(`${child?.pid} asks for more time to come up`);
+		}
+		case 'child.rejected':
+			return error(`${fact.reason}; sending SIG${before?.plan.drain}`);
+		case 'child.proved': {
+			const child = before?.children.find((each) => each.child === fact.child);
+			if (!fact.isSeen) return unseeable(fact, before, child);
+			if (!fact.blocking || isSaidOfOther(child, before)) return null;
+			return warning(`${child?.pid} ${blockingText(fact.blocking)}`);
+		}
+		case 'child.unseen':
+			return warning(`${fact.reason}${keepsServing(fact, before)}`);
+		case 'child.spawned':
+			return originText(fact, before);
+		case 'service.lost':
+			return error(`No generation serves any more; waiting for ${everybody()} to leave`);
+		case 'restart.scheduled':
+			return warning(`No generation serves: a new one will be started in ${fact.millis} ms`);
+		case 'stop.undone':
+			return info(`A start ends the stop that an earlier supervisor had begun; ${everybody()} will leave`);
+		case 'child.stopped':
+			return warning(
+				`${fact.pid} is stopped, so it is not up${before && isStoppedTooLong(before.plan, bornOf(fact, before), fact.clock ?? 0) ? '' : '; its wait begins again'}`,
+			);
+		case 'child.abandoned':
+			return null;
+		case 'stop.begun':
+			return info(`${requests[fact.request]}: stopping; sending SIG${fact.signal} to ${everybody()}`);
+		case 'signal.forwarded':
+			return info(`SIG${fact.signal}: passed on to ${everybody()}`);
+		case 'request.refused':
+			return warning(
+				fact.reason === 'stopping'
+					? `${requests[fact.request]} refused: already stopping`
+					: 'Upgrade refused: one is under way already',
+			);
+		case 'child.spawning':
+			return command === null ? null : info(`Starting ${command}`);
+		case 'child.spawnFailed':
+			return error(`Could not start process ${fact.reason}`);
+		case 'child.signalled': {
+			if (fact.reason === 'crowd') {
+				const own = before?.children.find(({ child }) => child === fact.child);
+				return warning(
+					`More than ${before?.plan.maxDraining} generations drain (-max-draining): killing ${own?.pid} of generation ${own?.generation}`,
+				);
+			}
+			if (fact.reason !== 'kill') return null;
+			const told = before?.children.find(({ child }) => child === fact.child);
+			const patience = before && patienceWith(before.plan, told !== undefined && isNoGood(told));
+			if (told?.phase !== 'lingering')
+				return warning(`${told?.pid} is still alive ${patience} ms after it was told to leave; killing it`);
+			const [who, it] = told.left.length === 1 ? ['process', 'it'] : ['processes', 'them'];
+			const those = `${who} ${told.left.join(', ')}, left behind by ${told.pid}`;
+			const isInTime = patience === null || (fact.clock ?? 0) - (told.clock ?? 0) < patience;
+			return warning(
+				isInTime
+					? `${those}, which was killed: killing ${it} too`
+					: `${those}, still there ${patience} ms after it had left; killing ${it}`,
+			);
+		}
+		case 'child.exited':
+			return info(`${fact.pid} ${howItEnded(fact)}${fact.hint ? ` (${fact.hint})` : ''}${whoIsLeft(fact, before)}`);
+		case 'upgrade.begun':
+			return info('Upgrade: checking the new program');
+		case 'upgrade.refused':
+			return error(`Upgrade refused: ${fact.reason}; nothing has changed`);
+		case 'upgrade.failed':
+			return error(`Upgrade failed: ${fact.reason}; nothing has changed`);
+		default:
+			return null;
+	}
+}
+
+function bornOf({ child: id }: FactOf<'child.stopped'>, before: Roster): number | null {
+	return before.children.find(({ child }) => child === id)?.born ?? null;
+}
+
+/** Said once: not where another child that lives can't be seen either. */
+function unseeable(
+	{ child: id, reason = 'its files in /proc are closed to us' }: FactOf<'child.proved'>,
+	before: Roster | null,
+	child: RosterChild | undefined,
+): Sentence | null {
+	if (before?.children.some((each) => each.child !== id && each.isSeen === false)) return null;
+	const rest = child?.phase === 'booting' ? 'it counts as up after -start' : 'it counts as up unverified';
+	return warning(`Whether ${child?.pid} accepts can't be seen: ${reason}; ${rest}`);
+}
+
+/** Of several children of a generation the first is spoken of. */
+function isSaidOfOther(child: RosterChild | undefined, before: Roster | null): boolean {
+	return before?.children.some((each) => each.generation === child?.generation && each.isSeen === true) ?? false;
+}
+
+/** What follows the pid of a server that polls a socket which blocks. @param places as `tcp://:80 (its fd 3)` */
+function blockingText(places: string[]): string {
+	return `polls ${places.join(', ')}, and the socket blocks: it may wait in accept(2) and serve nobody; set ?nonblocking in -listen (docs/servers.md)`;
+}
+
+function keepsServing({ child: id }: FactOf<'child.unseen'>, before: Roster | null): string {
+	const child = before?.children.find((each) => each.child === id);
+	const isServed = before?.children.some(({ generation }) => generation === before.serving) ?? false;
+	return child?.generation === before?.candidate && isServed
+		? `; generation ${before?.serving} keeps serving until it does`
+		: '';
+}
+
+/** Where a generation comes from, where that is not where the serving one comes from. */
+function originText(
+	{ child: id, program, directory }: FactOf<'child.spawned'>,
+	before: Roster | null,
+): Sentence | null {
+	const own = before?.children.find((each) => each.child === id);
+	const serving = before?.children.find(({ generation }) => generation === before.serving);
+	if (!own || !serving || serving.generation === own.generation) return null;
+	// Of several workers the first is spoken of.
+	if (before?.children.some((each) => each.generation === own.generation && each.pid !== null)) return null;
+	const [path, other] = directory === serving.directory ? [program, serving.program] : [directory, serving.directory];
+	if (!path || !other || path === other) return null;
+	return info(`Generation ${own.generation} comes from ${path}, generation ${serving.generation} from ${other}`);
+}
+
+/** The way a process ended: `exit status 3`, `signal: killed`. */
+export function howItEnded({ code, signal }: { code: number | null; signal: string | null }): string {
+	if (signal !== null) return `signal: ${signal}`;
+	return code === null ? 'exit status unknown' : `exit status ${code}`;
+}
+
+/** Of those that it has left behind. */
+function whoIsLeft({ child: id, left, holders = [] }: FactOf<'child.exited'>, before: Roster | null): string {
+	if (left.length === 0) return '';
+	const child = before?.children.find((each) => each.child === id);
+	const wasTold = child !== undefined && isLeaving(child);
+	const isOne = left.length === 1;
+	const who = `; ${isOne ? 'process' : 'processes'} ${left.join(', ')} of it ${isOne ? 'lives' : 'live'} on`;
+	const signals = `sending SIG${before?.plan.drain}, and SIGKILL after ${longestFarewell / 1000} s`;
+	const isFailing = before !== null && child !== undefined && isOfCandidate(before, child);
+	if (holders.length === 0) return isFailing ? `${who}: ${signals}` : who;
+	const [it, holds] = holders.length === 1 ? ['it', 'holds'] : ['they', 'hold'];
+	const does = holders.every(({ fds }) => fds.length > 0) ? holds : 'may hold';
+	const those = holders.length === left.length ? it : holders.map(({ pid }) => pid).join(', ');
+	const what = `${who}, and ${those} ${does} its sockets`;
+	if (wasTold)
+		return `${what}: told to leave too; a start script has to exec the server, and the server to end its workers on SIG${before?.plan.drain} (-signal; docs/servers.md)`;
+	return `${what}: ${signals}; a server has to stay in the foreground, and a start script to exec it (docs/servers.md)`;
+}
+
+const askers = { start: 'Start', SIGHUP: 'SIGHUP', rotate: 'A rotation request' };
+
+const requests: Record<Request['type'], string> = {
+	'signal.HUP': 'SIGHUP',
+	'signal.TERM': 'SIGTERM',
+	'signal.INT': 'SIGINT',
+	'signal.QUIT': 'SIGQUIT',
+	'signal.USR1': 'SIGUSR1',
+	'signal.USR2': 'SIGUSR2',
+	'rotate.requested': 'A rotation request',
+	'stop.requested': 'A stop request',
+	'upgrade.requested': 'An upgrade request',
+};
+
+const info = (text: string): Sentence => ({ level: 'info', text });
+const warning = (text: string): Sentence => ({ level: 'warn', text });
+const error = (text: string): Sentence => ({ level: 'error', text });
+
+function pids(children: RosterChild[]): string {
+	return children.map(({ pid }) => pid ?? 'a child still being spawned').join(', ') || 'nobody';
+}

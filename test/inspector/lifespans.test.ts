@@ -1,0 +1,148 @@
+import * as fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { nameAt, phaseAt, verdictAt } from '../../src/inspector/lifespans.ts';
+import { withoutUnborn } from '../../src/machines/state/recoveryState.ts';
+import { evolve, type Roster } from '../../src/machines/state/supervisorState.ts';
+import { draining, rotating, running, simulate } from '../support/simulation.ts';
+import { choices, factsOf, storyOf } from './history.ts';
+
+describe('lives', () => {
+	it('say of every child at every fact the phase that the roster says', () => {
+		fc.assert(
+			fc.property(choices, fc.integer({ min: 1, max: 3 }), (happened, size) => {
+				const facts = factsOf(happened, size);
+				const { children } = storyOf(facts).lives;
+				let roster: Roster | null = null;
+				facts.forEach((fact, place) => {
+					roster = evolve(roster, fact);
+					const phases = children.map((life) => [life.child, phaseAt(life, place)] as const);
+					const living = phases.filter(([, phase]) => phase !== null && phase !== 'gone');
+					expect(living).toEqual(roster?.children.map(({ child, phase }) => [child, phase]));
+				});
+			}),
+			{ numRuns: 150 },
+		);
+	});
+
+	it('never draw two children that live at the same time in the same lane', () => {
+		fc.assert(
+			fc.property(choices, (happened) => {
+				const lives = storyOf(factsOf(happened)).lives.children;
+				for (const one of lives) {
+					for (const other of lives) {
+						if (one === other || one.lane !== other.lane) continue;
+						const begins = [one, other].map(({ segments }) => segments[0]?.index ?? 0);
+						const [first, second] = (begins[0] ?? 0) < (begins[1] ?? 0) ? [one, other] : [other, one];
+						expect(first.end?.index ?? Number.POSITIVE_INFINITY).toBeLessThanOrEqual(second.segments[0]?.index ?? 0);
+					}
+				}
+			}),
+			{ numRuns: 100 },
+		);
+	});
+
+	it('tell the verdict of a rotation only from when it was known', () => {
+		const { history } = rotating().wait(3000).up(2);
+		const { lives } = storyOf(history);
+		const second = lives.generations.find(({ generation }) => generation === 2);
+		const promoted = history.findIndex((fact) => fact.type === 'child.proved' && fact.child === 2);
+		expect(second && verdictAt(second, promoted - 1)).toBe('pending');
+		expect(second && verdictAt(second, promoted)).toBe('serving');
+		expect(second && verdictAt(second, 0)).toBeNull();
+		expect((second?.verdict?.at ?? 0) - (second?.askedAt ?? 0)).toBe(3000);
+		expect(second?.replaced.map(({ generation }) => generation)).toEqual([1]);
+	});
+
+	it('count a rotation that had to wait its turn from when it was asked for', () => {
+		const { history } = rotating().wait(100).signal('HUP').wait(900).up(2).wait(50).spawned(3).wait(3000).up(3);
+		const third = storyOf(history).lives.generations.find(({ generation }) => generation === 3);
+		expect((third?.verdict?.at ?? 0) - (third?.askedAt ?? 0)).toBe(100 - 100 + 900 + 50 + 3000);
+	});
+
+	it('tell how a child ended, and whether it was told to', () => {
+		const { children } = storyOf(draining().exited(1, 0).exited(2, 3).history).lives;
+		expect(children[0]?.end).toMatchObject({ how: 'status 0', wasTold: true });
+		expect(children[1]?.end).toMatchObject({ how: 'status 3', wasTold: false });
+	});
+
+	it('mark a generation that a stop came before as stopped', () => {
+		const { history } = simulate().start().spawned(1).signal('TERM');
+		const first = storyOf(history).lives.generations[0];
+		expect(first?.verdict?.kind).toBe('stopped');
+	});
+
+	it('call a first start that came to nothing given up, as it never served', () => {
+		const { history } = simulate().start().spawned(1).exited(1, 7);
+		expect(storyOf(history).lives.generations[0]?.verdict?.kind).toBe('givenUp');
+	});
+
+	it('keep the lives of a supervisor apart from those of the next one in the same journal', () => {
+		const first = simulate().start().spawned(1).up(1).exited(1, 3).history;
+		const second = simulate()
+			.start()
+			.spawned(1)
+			.history.map((fact) => ({ ...fact, seq: fact.seq + first.length }));
+		const { lives } = storyOf([...first, ...second]);
+		expect(lives.children.map(({ child, end }) => [child, end?.how ?? null])).toEqual([
+			[1, 'status 3'],
+			[1, null],
+		]);
+		expect(lives.generations.map(({ verdict }) => verdict?.kind ?? 'pending')).toEqual(['serving', 'pending']);
+		expect(lives.childAt(1, first.length - 1)).toBe(lives.children[0]);
+		expect(lives.childAt(1, first.length + second.length - 1)).toBe(lives.children[1]);
+	});
+
+	it('take from a checkpoint what facts that are missing would have told', () => {
+		const simulation = rotating();
+		const before = [...simulation.history];
+		const roster = simulation.up(2).roster();
+		if (!roster) throw new Error('no roster');
+		const seq = simulation.history.length;
+		const gap = { type: 'checkpoint', seq, at: 2_000_000, roster, gap: true } as const;
+		const { children, generations } = storyOf([...before, gap]).lives;
+		const last = before.length;
+		expect(children.map((life) => phaseAt(life, last))).toEqual(['draining', 'serving']);
+		expect(generations.map((life) => verdictAt(life, last))).toEqual(['serving', 'serving']);
+	});
+
+	it('do not count a rotation that nobody asked for from an old request', () => {
+		const simulation = draining()
+			.wait(3_600_000)
+			.exited(2, 1)
+			.tell({ type: 'restart.due' })
+			.spawned(3)
+			.wait(3000)
+			.up(3);
+		const third = storyOf(simulation.history).lives.generations.find(({ generation }) => generation === 3);
+		expect((third?.verdict?.at ?? 0) - (third?.askedAt ?? 0)).toBe(3000);
+	});
+
+	it('call a candidate given up that a crash left without a process', () => {
+		const simulation = running().signal('HUP');
+		const roster = simulation.roster();
+		if (!roster) throw new Error('no roster');
+		simulation.tell({ type: 'supervisor.recovered', pid: 1, by: 'start', roster: withoutUnborn(roster) });
+		const { generations } = storyOf(simulation.history).lives;
+		expect(generations.map(({ generation, verdict }) => [generation, verdict?.kind])).toEqual([
+			[1, 'serving'],
+			[2, 'givenUp'],
+			[3, undefined],
+		]);
+	});
+
+	it('go on when the clock is set back', () => {
+		const simulation = rotating().wait(3000).up(2).wait(-3_600_000).exited(1);
+		const story = storyOf(simulation.history);
+		const [first] = story.lives.children;
+		expect((first?.end?.at ?? 0) - (first?.segments[0]?.at ?? 0)).toBe(3000);
+		expect(story.indexAt(first?.end?.at ?? 0)).toBe(simulation.history.length - 1);
+	});
+
+	it('know a pid only from when it was known', () => {
+		const { history } = simulate().start().spawned(1);
+		const [child] = storyOf(history).lives.children;
+		const spawned = history.findIndex(({ type }) => type === 'child.spawned');
+		expect(child && nameAt(child, spawned - 1)).toBe('child 1');
+		expect(child && nameAt(child, spawned)).toBe('101');
+	});
+});

@@ -1,0 +1,117 @@
+import * as fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import type { Standings } from '../../src/inspector/timeline.ts';
+import { isDecision } from '../../src/machines/facts/facts.ts';
+import { createReplay } from '../../src/machines/simulation/replay.ts';
+import { evolve, type Roster } from '../../src/machines/state/supervisorState.ts';
+import { rotating, running } from '../support/simulation.ts';
+import { choices, factsOf, storyOf } from './history.ts';
+
+/** In the words of `describeState`. */
+function words(standings: Standings): string {
+	const leaf = (actor: string) => standings.get(actor)?.state.split('.').at(-1) ?? '';
+	const children = [...standings.keys()]
+		.filter((actor) => actor.startsWith('child.') && !standings.get(actor)?.isFinal)
+		.map((actor) => Number(actor.slice('child.'.length)))
+		.sort((one, other) => one - other);
+	const upgrade = leaf('upgrade');
+	return [
+		leaf('supervisor'),
+		...children.map((child) => `${child}:${leaf(`child.${child}`)}`),
+		...(upgrade === 'idle' || upgrade === '' ? [] : [`upgrade:${upgrade}`]),
+	].join(' ');
+}
+
+describe('a story', () => {
+	it('knows at each fact where every chart stood, as the charts themselves say', () => {
+		fc.assert(
+			fc.property(choices, fc.integer({ min: 1, max: 3 }), (happened, size) => {
+				const facts = factsOf(happened, size);
+				const story = storyOf(facts);
+				const replay = createReplay();
+				facts.forEach((fact, place) => {
+					const { after } = replay.tell(fact);
+					expect(words(story.standingsAt(place))).toBe(after);
+				});
+			}),
+			{ numRuns: 150 },
+		);
+	});
+
+	it('knows at each fact what all facts up to it amount to, also far behind the newest', () => {
+		const simulation = running();
+		for (let child = 2; child < 80; child += 1)
+			simulation
+				.signal('HUP')
+				.spawned(child)
+				.up(child)
+				.exited(child - 1);
+		const facts = simulation.history;
+		expect(facts.length).toBeGreaterThan(600);
+		const story = storyOf(facts);
+		let roster: Roster | null = null;
+		facts.forEach((fact, place) => {
+			roster = evolve(roster, fact);
+			expect(story.rosterAt(place)).toEqual(roster);
+		});
+	});
+
+	it('knows of each decision what it was made upon, and of each happening what was decided', () => {
+		fc.assert(
+			fc.property(choices, fc.integer({ min: 1, max: 3 }), (happened, size) => {
+				const facts = factsOf(happened, size);
+				const story = storyOf(facts);
+				const decided = facts.flatMap((_, place) =>
+					story.entries[place]?.kind === 'happening' ? story.decidedUpon(place) : [],
+				);
+				expect(decided.sort((one, other) => one - other)).toEqual(
+					facts.flatMap((fact, place) => (isDecision(fact) ? [place] : [])),
+				);
+			}),
+			{ numRuns: 100 },
+		);
+	});
+
+	it('goes to the last fact that is not after a time', () => {
+		const story = storyOf(rotating().wait(500).up(2).history);
+		const first = story.entries[0]?.fact.at ?? 0;
+		expect(story.indexAt(first - 1)).toBe(-1);
+		expect(story.indexAt(first + 499)).toBe(story.entries.findLastIndex(({ fact }) => fact.at === first));
+		expect(story.indexAt(first + 500)).toBe(story.entries.length - 1);
+	});
+
+	it('tells which ways each chart took', () => {
+		const { history } = rotating().up(2);
+		const story = storyOf(history);
+		const place = history.findIndex((fact) => fact.type === 'child.proved' && fact.child === 2);
+		expect(story.entries[place]?.moves).toEqual([
+			{
+				actor: 'child.2',
+				state: 'alive.staying.serving',
+				isFinal: false,
+				ways: ['alive.staying.proving|child.proved|0'],
+			},
+			{
+				actor: 'generation.2',
+				state: 'alive.serving',
+				isFinal: false,
+				ways: ['alive|childUp|0', 'alive.starting||0'],
+			},
+			{
+				actor: 'supervisor',
+				state: 'alive.draining',
+				isFinal: false,
+				ways: ['alive.rotating|generationUp|0', 'alive.settling||3'],
+			},
+			{ actor: 'generation.1', state: 'alive.leaving', isFinal: false, ways: ['alive|leave|1'] },
+			{ actor: 'child.1', state: 'alive.leaving.draining', isFinal: false, ways: ['alive.staying|leave|0'] },
+		]);
+	});
+
+	it('names the fact on which the charts decide otherwise', () => {
+		const { history } = rotating();
+		const wrong = history.map((fact) => (fact.type === 'child.ready' ? { ...fact, child: 9 } : fact));
+		const story = storyOf(wrong);
+		expect(story.entries.flatMap(({ difference }) => difference ?? [])[0]).toMatch(/^fact \d+ is .*"child":9/);
+	});
+});
