@@ -75,7 +75,7 @@ async function benchRotate() {
 		supervisor.child.kill('SIGHUP');
 		for (;;) {
 			const found = await ask(`/generations/${generation}?wait`);
-			if (found.verdict === 'serving') break;
+			if (found.result === 'promoted') break;
 		}
 		times.hup.push(performance.now() - began);
 		generation += 1;
@@ -86,8 +86,8 @@ async function benchRotate() {
 		generation += 1;
 		times.command.push(await timeCommand('rotate'));
 	}
-	report('rotate: kill -HUP to the verdict, ms, median', [median(times.hup)]);
-	report('rotate: POST /rotate to the verdict, ms, median', [median(times.http)]);
+	report('rotate: kill -HUP to the result, ms, median', [median(times.hup)]);
+	report('rotate: POST /rotate to the result, ms, median', [median(times.http)]);
 	report('rotate: the command, exec to exit, ms, median', [median(times.command)]);
 	const many = isQuick ? 10 : 100;
 	const began = performance.now();

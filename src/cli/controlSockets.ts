@@ -28,7 +28,7 @@ export function openDoors({ options, origin, inheritance, log, subject }: DoorsO
 		try {
 			return StartError.unless(`Unable to open ${what}:`, open);
 		} catch (error) {
-			if (isAskedFor && origin.roster === null) throw error;
+			if (isAskedFor && origin.state === null) throw error;
 			log.say('error', (error as Error).message);
 			return null;
 		}

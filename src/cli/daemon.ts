@@ -78,7 +78,7 @@ function claimPidFile(path: string, origin: Origin, log: Log) {
 	try {
 		StartError.unless(`Unable to write pid file ${path}:`, () => writePidFile(path));
 	} catch (error) {
-		if (origin.roster) return log.say('error', (error as Error).message);
+		if (origin.state) return log.say('error', (error as Error).message);
 		withdraw(origin);
 		throw error;
 	}

@@ -305,7 +305,7 @@ function usage(): string {
 		'  socketmaster status [-control=PATH|NAME] [-json] [-watch] [-metrics]',
 		'  socketmaster stop [-control=PATH|NAME] [-kill=MILLIS]',
 		'  socketmaster upgrade [-control=PATH|NAME] [-timeout=MILLIS]',
-		'  socketmaster replay JOURNAL [-until=SEQ|TIME] [-json] [-follow] [-receipts]',
+		'  socketmaster replay JOURNAL [-until=SEQ|TIME] [-json] [-follow] [-rotations]',
 		'  socketmaster inspect [JOURNAL | -control=PATH|NAME] [-listen=HOST:PORT] [-open]',
 		'  socketmaster simulate [-listen=HOST:PORT] [-open]',
 		'',

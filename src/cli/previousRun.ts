@@ -22,8 +22,8 @@ import type { User } from '../effects/os/user.ts';
 import type { Listener } from '../effects/sockets/listener.ts';
 import { StartError } from '../effects/startError.ts';
 import type { Plan } from '../machines/facts/facts.ts';
-import { noPast, type Past } from '../machines/state/projections.ts';
-import type { Roster } from '../machines/state/supervisorState.ts';
+import { noProjections, type Projections } from '../machines/state/projections.ts';
+import type { SupervisorState } from '../machines/state/supervisorState.ts';
 
 /** What a journal tells of a supervisor that was killed. */
 export interface Found {
@@ -32,8 +32,8 @@ export interface Found {
 	/** Null where there is nobody to go on with. */
 	run: string | null;
 	/** All that it tells. */
-	past: Past;
-	roster: Roster | null;
+	past: Projections;
+	state: SupervisorState | null;
 	seq: number;
 	survivors: Survivor[];
 	pipes: OpenPipe[];
@@ -51,8 +51,8 @@ export interface Found {
 export const nothingFound: Found = {
 	fd: null,
 	run: null,
-	past: noPast,
-	roster: null,
+	past: noProjections,
+	state: null,
 	seq: 0,
 	survivors: [],
 	pipes: [],
@@ -134,9 +134,9 @@ async function recoverTold(
 	isAll: boolean,
 ): Promise<Partial<Found> | 'less' | null> {
 	const { header } = content;
-	const { roster } = foldJournal(content).past;
-	if (!header || !roster) return null;
-	const found = await recover(header, roster, { user, isAll, say: (text) => log.say('warn', text) });
+	const { state } = foldJournal(content).past;
+	if (!header || !state) return null;
+	const found = await recover(header, state, { user, isAll, say: (text) => log.say('warn', text) });
 	if (found === null) return null;
 	if ('unrecorded' in found) {
 		log.say('warn', unknownText(found.unrecorded));
@@ -151,8 +151,8 @@ async function recoverTold(
 async function recoverMarked(bytes: Buffer, { path, uris, plan, user, log }: Previous): Promise<Partial<Found> | null> {
 	const marked = await findByMarks({ files: [bytes, keptBeside(path)], uris, plan, user });
 	if (marked === null) return null;
-	const { header, roster, seq } = marked;
-	const found = await recover(header, roster, { user, isAll: true, say: (text) => log.say('warn', text) });
+	const { header, state, seq } = marked;
+	const found = await recover(header, state, { user, isAll: true, say: (text) => log.say('warn', text) });
 	if (found === null || 'unrecorded' in found) return null;
 	const taken = takenFrom(header, found, log);
 	if (taken.survivors) {

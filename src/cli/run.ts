@@ -4,7 +4,7 @@ import type { Door } from '../effects/dispatcher.ts';
 import type { Log } from '../effects/log/log.ts';
 import { signals, wasDebuggerClosed } from '../effects/os/signals.ts';
 import { deliver, newLife, type Supervisor } from '../machines/charts/world.ts';
-import type { HappeningFact, Plan, Request } from '../machines/facts/facts.ts';
+import type { ExternalFact, Plan, Request } from '../machines/facts/facts.ts';
 import type { Origin } from './startup.ts';
 import { type Supervision, wire } from './wire.ts';
 
@@ -20,7 +20,7 @@ export function supervise(supervision: Supervision): Promise<number> {
 		const presence = setInterval(() => {}, 2 ** 31 - 1);
 		let supervisor: Supervisor | null = null;
 
-		function live(first: HappeningFact): Supervisor {
+		function live(first: ExternalFact): Supervisor {
 			const supervisor = newLife(world, first);
 			supervisor.subscribe({
 				complete: async () => {
@@ -55,11 +55,11 @@ export function supervise(supervision: Supervision): Promise<number> {
 }
 
 /** The first facts of a life: it starts, or goes on with what an earlier one had not answered yet. */
-function begin({ by, roster, signals, replacedFor }: Origin, plan: Plan, log: Log, { admit }: Door) {
+function begin({ by, state, signals, replacedFor }: Origin, plan: Plan, log: Log, { admit }: Door) {
 	const { pid } = process;
-	if (roster === null) admit({ type: 'supervisor.started', pid, plan });
-	else admit({ type: 'supervisor.recovered', pid, by, roster: { ...roster, unanswered: null, ended: null } });
-	if (roster?.unanswered && !isStop(roster.unanswered, by)) admit({ type: roster.unanswered });
+	if (state === null) admit({ type: 'supervisor.started', pid, plan });
+	else admit({ type: 'supervisor.recovered', pid, by, state: { ...state, unanswered: null, ended: null } });
+	if (state?.unanswered && !isStop(state.unanswered, by)) admit({ type: state.unanswered });
 	if (replacedFor !== null) {
 		log.say('info', `${replacedFor}: the children are replaced at once`);
 		admit({ type: 'rotate.requested' });

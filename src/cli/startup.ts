@@ -6,7 +6,7 @@ import { type KeptWords, wordsPart } from '../effects/children/notifySockets.ts'
 import type { OpenPipe } from '../effects/children/output.ts';
 import { fileJournal, type Journal, journalPart, memoryJournal } from '../effects/journal/journal.ts';
 import type { Header } from '../effects/journal/lineSchemas.ts';
-import { receiptsSchema, requestSchema, rosterSchema, tallySchema } from '../effects/journal/stateSchemas.ts';
+import { countersSchema, requestSchema, rotationsSchema, stateSchema } from '../effects/journal/stateSchemas.ts';
 import type { Log } from '../effects/log/log.ts';
 import { bootId, newRun } from '../effects/os/ids.ts';
 import { lookUpSelf } from '../effects/os/proc.ts';
@@ -17,7 +17,7 @@ import { StartError } from '../effects/startError.ts';
 import { type Inheritance, part } from '../effects/upgrade/handoverState.ts';
 import type { Plan, Request } from '../machines/facts/facts.ts';
 import { journalFormat } from '../machines/facts/feed.ts';
-import type { Roster } from '../machines/state/supervisorState.ts';
+import type { SupervisorState } from '../machines/state/supervisorState.ts';
 import type { Options } from './flags.ts';
 import { type Found, findPrevious, nothingFound } from './previousRun.ts';
 import { version } from './version.ts';
@@ -30,7 +30,7 @@ export interface Origin {
 	/** A start, or the next program in the same process. */
 	by: 'start' | 'upgrade';
 	/** What goes on; null for a fresh start. */
-	roster: Roster | null;
+	state: SupervisorState | null;
 	/** Signals that came too late for the program before. */
 	signals: Request[];
 	listeners: Listeners;
@@ -58,9 +58,9 @@ export const supervisorPart = part('supervisor', () =>
 	object({
 		run: string(),
 		seq: number(),
-		roster: rosterSchema(),
-		receipts: receiptsSchema(),
-		tally: tallySchema(),
+		state: stateSchema(),
+		rotations: rotationsSchema(),
+		counters: countersSchema(),
 		late: array(requestSchema()),
 	}),
 );
@@ -75,8 +75,8 @@ export async function originOf({ options, plan, user, inheritance, signals, log 
 	const listeners = openListeners({
 		uris: options.listen,
 		inheritance,
-		recovered: found.roster ? found.listeners : null,
-		orphaned: found.roster ? [] : found.listeners,
+		recovered: found.state ? found.listeners : null,
+		orphaned: found.state ? [] : found.listeners,
 		deniedPids: found.denied,
 		say: (text) => log.say('info', text),
 	});
@@ -87,23 +87,23 @@ export async function originOf({ options, plan, user, inheritance, signals, log 
 		throw new StartError(`Unable to start: children ${pids} of an earlier supervisor live on and can't be taken over`);
 	}
 	const { run, seq } = inherited ?? { run: found.run ?? newRun(), seq: found.seq };
-	const left = inherited?.roster ?? (found.roster && { ...found.roster, plan });
-	const { receipts, tally } = inherited ?? found.past;
+	const left = inherited?.state ?? (found.state && { ...found.state, plan });
+	const { rotations, counters } = inherited ?? found.past;
 	// With nobody left to go on with it is a start.
-	const roster = left && left.children.length + left.respawns.length > 0 ? left : null;
+	const state = left && left.children.length + left.respawns.length > 0 ? left : null;
 	const fd = inherited ? inheritance.take(journalPart) : found.fd;
 	const kept = inheritance.take(wordsPart) ?? found.words;
 	// Where children serve already it is no reason to end.
-	const isNeeded = plan.ready === 'notify' && roster === null;
+	const isNeeded = plan.ready === 'notify' && state === null;
 	const words = { ...kept, folder: wordFolderOr(listeners, { run, user, known: kept.folder, isNeeded, log }) };
 	const journal =
 		fd === null || path === null
-			? memoryJournal({ roster, receipts, tally }, inheritance)
+			? memoryJournal({ state, rotations, counters }, inheritance)
 			: fileJournal({
 					path,
 					fd,
 					header: headerOf(run, listeners.all, words.folder),
-					start: { roster, receipts, tally },
+					start: { state, rotations, counters },
 					report: (words) => log.say('error', words),
 					inheritance,
 				});
@@ -111,10 +111,10 @@ export async function originOf({ options, plan, user, inheritance, signals, log 
 		run,
 		seq,
 		by: inherited ? 'upgrade' : 'start',
-		roster,
+		state,
 		signals: [...(inherited?.late ?? []), ...signals],
 		listeners,
-		replacedFor: replacedFor(roster, listeners, found),
+		replacedFor: replacedFor(state, listeners, found),
 		survivors: found.survivors,
 		pipes: found.pipes,
 		orphans: found.orphans,
@@ -123,8 +123,8 @@ export async function originOf({ options, plan, user, inheritance, signals, log 
 	};
 }
 
-function replacedFor(roster: Roster | null, { haveChanged }: Listeners, { isMarked }: Found): string | null {
-	if (roster === null || roster.stopSignal !== null) return null;
+function replacedFor(state: SupervisorState | null, { haveChanged }: Listeners, { isMarked }: Found): string | null {
+	if (state === null || state.stopSignal !== null) return null;
 	// Whoever runs already has other sockets: nobody would accept on the new ones.
 	if (haveChanged) return 'The listeners have changed';
 	return isMarked ? 'What the children are is not known' : null;

@@ -3,7 +3,7 @@ import type { ChildStatus, Status } from '../effects/control/statusReport.ts';
 import { clockTime, harmless } from '../effects/terminal/format.ts';
 import type { Colour } from '../effects/terminal/screen.ts';
 import { column, cut } from '../effects/terminal/textCells.ts';
-import type { Receipt } from '../machines/state/rotations.ts';
+import type { Rotation } from '../machines/state/rotations.ts';
 import { duration } from '../machines/text/duration.ts';
 
 interface Paper {
@@ -144,10 +144,10 @@ function noteOf(
 			? ''
 			: phase === 'booting'
 				? `up within ${duration(deadline - now)}`
-				: phase === 'proving'
+				: phase === 'verifying'
 					? `ready; to be seen to accept within ${duration(deadline - now)}`
 					: `killed in ${duration(deadline - now)}`;
-	const behind = phase === 'lingering' ? `has left ${left.join(', ')} behind` : '';
+	const behind = phase === 'orphaned' ? `has left ${left.join(', ')} behind` : '';
 	const accepts = accepting ? 'still accepts: does it leave on this signal (-signal)?' : '';
 	const unverified = phase === 'serving' && seen === false ? 'unverified' : '';
 	const notAccepting = unseen === null ? '' : harmless(unseen);
@@ -177,23 +177,23 @@ function generationState(state: string, children: ChildStatus[]): string | null 
 
 const askers = { start: 'the start', SIGHUP: 'SIGHUP', rotate: 'rotate' };
 
-function lastLines(receipt: Receipt, now: number, wide: number, colour: Paper['colour']): string[] {
-	const { generation, verdict, asked, verdictAt, spawnedAt, reason, lastWords } = receipt;
-	const took = verdictAt !== null && spawnedAt !== null ? ` after ${duration(verdictAt - spawnedAt)}` : '';
-	const when = verdictAt === null ? '' : `, ${duration(now - verdictAt)} ago at ${clockTime(verdictAt)}`;
+function lastLines(rotation: Rotation, now: number, wide: number, colour: Paper['colour']): string[] {
+	const { generation, result, trigger, finishedAt, spawnedAt, reason, lastOutput } = rotation;
+	const took = finishedAt !== null && spawnedAt !== null ? ` after ${duration(finishedAt - spawnedAt)}` : '';
+	const when = finishedAt === null ? '' : `, ${duration(now - finishedAt)} ago at ${clockTime(finishedAt)}`;
 	const head = 'last rotation   ';
-	const by = asked === 'start' && generation > 1 ? 'by itself' : askers[asked];
-	if (verdict === 'serving')
+	const by = trigger === 'start' && generation > 1 ? 'by itself' : askers[trigger];
+	if (result === 'promoted')
 		return [
 			cut(
-				`${head}generation ${generation} (${by}) was up${took}${when}${receipt.unproven ? '; not seen to accept' : ''}`,
+				`${head}generation ${generation} (${by}) was up${took}${when}${rotation.unverified ? '; not seen to accept' : ''}`,
 				wide,
 			),
 		];
-	if (verdict === 'stopped') return [cut(`${head}generation ${generation} (${by}): a stop came first${when}`, wide)];
+	if (result === 'stopped') return [cut(`${head}generation ${generation} (${by}): a stop came first${when}`, wide)];
 	return [
 		colour(cut(`${head}generation ${generation} (${by}) was given up${took}${when}`, wide), 'red'),
 		cut(`                ${harmless(reason ?? '')}`, wide),
-		...lastWords.slice(-3).map((line) => cut(`                | ${harmless(line)}`, wide)),
+		...lastOutput.slice(-3).map((line) => cut(`                | ${harmless(line)}`, wide)),
 	];
 }

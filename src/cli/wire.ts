@@ -30,7 +30,7 @@ import { handoverActor, nextProgram, replaceProgram } from '../effects/upgrade/r
 import type { World } from '../machines/charts/world.ts';
 import type { Fact, Plan, Request } from '../machines/facts/facts.ts';
 import { withoutUnfinished } from '../machines/state/recoveryState.ts';
-import { settledBetween } from '../machines/state/rotations.ts';
+import { finishedBetween } from '../machines/state/rotations.ts';
 import { isOfCandidate } from '../machines/state/supervisorState.ts';
 import { sentenceOf } from '../machines/text/sentences.ts';
 import { openDoors } from './controlSockets.ts';
@@ -58,17 +58,16 @@ export function wire({ options, plan, origin, inheritance, path, user, log, sink
 	adoptOrphans();
 	const directory = logicalDirectory();
 	const command = [path, ...options.args].join(' ');
-	const lastWords = lastWordsOf(inheritance, (generation) => {
-		const { roster } = journal.past();
-		return roster?.candidate === generation || (roster?.serving === generation && !roster.isWhole);
+	const lastOutput = lastWordsOf(inheritance, (generation) => {
+		const { state } = journal.past();
+		return state?.candidate === generation || (state?.serving === generation && !state.isComplete);
 	});
-	const outputs = outputsOf({ sink, log, inheritance, lastWords });
-	const wordsOf = (child: number) => lastWords.of(child, outputs.unfinishedOf(child));
+	const outputs = outputsOf({ sink, log, inheritance, lastOutput });
+	const wordsOf = (child: number) => lastOutput.of(child, outputs.unfinishedOf(child));
 	const reaped = exits().pipe(share());
 
 	const door = openDoor({ record: journal.record, past: journal.past, rest: journal.rest, after: origin.seq });
-	const phaseOf = (child: number) =>
-		journal.past().roster?.children.find((each) => each.child === child)?.phase ?? null;
+	const phaseOf = (child: number) => journal.past().state?.children.find((each) => each.child === child)?.phase ?? null;
 	const words = childWords({
 		admit: door.admit,
 		log,
@@ -79,14 +78,14 @@ export function wire({ options, plan, origin, inheritance, path, user, log, sink
 		inheritance,
 		kept: origin.words,
 		phaseOf,
-		childOf: (pid) => journal.past().roster?.children.find((each) => each.pid === pid)?.child ?? null,
+		childOf: (pid) => journal.past().state?.children.find((each) => each.pid === pid)?.child ?? null,
 	});
 	const environment = generationEnvironments({
 		path: options.env,
 		inheritance,
 		log,
 		isThere: (generation) => {
-			const { children = [], respawns = [] } = journal.past().roster ?? {};
+			const { children = [], respawns = [] } = journal.past().state ?? {};
 			return [...children, ...respawns].some((each) => each.generation === generation);
 		},
 	});
@@ -96,7 +95,7 @@ export function wire({ options, plan, origin, inheritance, path, user, log, sink
 		admit: door.admit,
 		log,
 		outputs,
-		lastWords,
+		lastOutput,
 		spec: {
 			path,
 			args: options.args.length > 0 ? commandLine().slice(-options.args.length) : [],
@@ -112,12 +111,12 @@ export function wire({ options, plan, origin, inheritance, path, user, log, sink
 		isDurable: journal.isDurable,
 		inheritance,
 		recovered: origin.survivors,
-		known: (child) => journal.past().roster?.children.find((each) => each.child === child) ?? null,
-		plan: () => journal.past().roster?.plan ?? plan,
+		known: (child) => journal.past().state?.children.find((each) => each.child === child) ?? null,
+		plan: () => journal.past().state?.plan ?? plan,
 		isFailing: (id) => {
-			const { roster } = journal.past();
-			const child = roster?.children.find((each) => each.child === id);
-			return roster !== null && child !== undefined && isOfCandidate(roster, child);
+			const { state } = journal.past();
+			const child = state?.children.find((each) => each.child === id);
+			return state !== null && child !== undefined && isOfCandidate(state, child);
 		},
 		isGroup: options.group,
 	});
@@ -146,19 +145,19 @@ export function wire({ options, plan, origin, inheritance, path, user, log, sink
 		},
 	});
 	const manager = managerOf({ env: process.env, past: journal.past, inheritance });
-	const reminder = drainReminder({ log, roster: () => journal.past().roster, accepting });
+	const reminder = drainReminder({ log, state: () => journal.past().state, accepting });
 	const backlogs = backlogKeeper(listeners.all);
 	const orphans = orphanKeeper({ pids: origin.orphans, inheritance, log, drain: plan.drain });
 	/** What was asked for when the statecharts had failed: that is not what they failed on. */
 	const late: Request[] = [];
-	door.follow((_, { receipts }) => {
-		for (const each of settledBetween(receipts, journal.past().receipts)) lastWords.settle(each.generation);
+	door.follow((_, { rotations }) => {
+		for (const each of finishedBetween(rotations, journal.past().rotations)) lastOutput.settle(each.generation);
 	});
 	door.follow((fact) => {
 		if (fault.wasMet() && isRequest(fact)) late.push(requestOf(fact));
 	});
-	door.follow((fact, { roster }) => {
-		const sentence = sentenceOf(fact, roster, command);
+	door.follow((fact, { state }) => {
+		const sentence = sentenceOf(fact, state, command);
 		if (sentence) log.say(sentence.level, sentence.text);
 	});
 	for (const { note } of [manager, doors.control, reminder, backlogs, orphans].filter((each) => each !== null)) {
@@ -168,10 +167,10 @@ export function wire({ options, plan, origin, inheritance, path, user, log, sink
 		if (fact.type === 'child.abandoned') children.abandon(fact.child);
 	});
 	inheritance.leave(supervisorPart, () => {
-		const { roster, ...rest } = journal.past();
-		const left = roster && fault.wasMet() ? withoutUnfinished(roster) : roster;
+		const { state, ...rest } = journal.past();
+		const left = state && fault.wasMet() ? withoutUnfinished(state) : state;
 		return {
-			state: { run, seq: door.last(), roster: left, ...rest, late },
+			state: { run, seq: door.last(), supervisorState: left, ...rest, late },
 			fds: [],
 		};
 	});
@@ -210,7 +209,7 @@ export function wire({ options, plan, origin, inheritance, path, user, log, sink
 	return { world, door, children, outputs, words, orphans, doors, manager, fault, reaped };
 }
 
-/** A request that the statecharts answer, and the roster keeps until they have. */
+/** A request that the statecharts answer, and the supervisorState keeps until they have. */
 function isRequest(fact: Fact): fact is Fact & Request {
 	return /^(signal\.(HUP|TERM|INT|QUIT)|(rotate|stop)\.requested)$/.test(fact.type);
 }

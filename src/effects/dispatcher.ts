@@ -1,12 +1,12 @@
 /** The one door: every fact passes it, is numbered and recorded there, before anybody acts on it. */
-import type { Decision, Fact, Happening, HappeningFact } from '../machines/facts/facts.ts';
+import type { Decision, ExternalEvent, ExternalFact, Fact } from '../machines/facts/facts.ts';
 import { stamped } from '../machines/facts/facts.ts';
-import { noPast, type Past } from '../machines/state/projections.ts';
+import { noProjections, type Projections } from '../machines/state/projections.ts';
 import { bootClock } from './os/clock.ts';
 
 export interface Door {
 	/** A happening: handed on as soon as the statecharts are done with the one before. */
-	admit: (happening: Happening) => void;
+	admit: (happening: ExternalEvent) => void;
 	/** A decision: nothing follows from it but what the statecharts do next. */
 	decide: (decision: Decision) => void;
 	/** The number of the last fact. */
@@ -14,16 +14,16 @@ export interface Door {
 	/** Who is told of each fact from now on, and of what all facts before amount to; after those that follow already. */
 	follow: (told: Follower) => void;
 	/** Has the statecharts live through the happenings: what came before waits for them. */
-	connect: (deliver: (happening: HappeningFact) => void) => void;
+	connect: (deliver: (happening: ExternalFact) => void) => void;
 }
 
-export type Follower = (fact: Fact, before: Past) => void;
+export type Follower = (fact: Fact, before: Projections) => void;
 
 export interface DoorOptions {
 	/** Sees every fact first. */
 	record: (fact: Fact) => void;
 	/** What all facts that were recorded amount to. */
-	past?: () => Past;
+	past?: () => Projections;
 	/** Told when all happenings are done with. */
 	rest?: () => void;
 	/** The number of the last fact of an earlier life. */
@@ -38,19 +38,19 @@ export interface DoorOptions {
  */
 export function openDoor({
 	record,
-	past = () => noPast,
+	past = () => noProjections,
 	rest = () => {},
 	after = 0,
 	now = Date.now,
 }: DoorOptions): Door {
-	const waiting: HappeningFact[] = [];
+	const waiting: ExternalFact[] = [];
 	const followers: Follower[] = [];
-	let deliver: ((happening: HappeningFact) => void) | null = null;
+	let deliver: ((happening: ExternalFact) => void) | null = null;
 	let seq = after;
 	/** The happening that the charts live through; null while they wait. */
 	let cause: number | null = null;
 
-	function number<T extends Happening | Decision>(what: T) {
+	function number<T extends ExternalEvent | Decision>(what: T) {
 		seq += 1;
 		const fact = stamped(what, { seq, at: now(), clock: bootClock, cause });
 		const before = past();
@@ -59,17 +59,17 @@ export function openDoor({
 		return fact;
 	}
 
-	function admit(happening: Happening) {
-		waiting.push(number(happening) as HappeningFact);
+	function admit(happening: ExternalEvent) {
+		waiting.push(number(happening) as ExternalFact);
 		if (cause === null && deliver !== null) deliverAll(deliver);
 	}
 
-	function connect(next: (happening: HappeningFact) => void) {
+	function connect(next: (happening: ExternalFact) => void) {
 		deliver = next;
 		if (waiting.length > 0) deliverAll(next);
 	}
 
-	function deliverAll(deliver: (happening: HappeningFact) => void) {
+	function deliverAll(deliver: (happening: ExternalFact) => void) {
 		try {
 			for (let fact = waiting.shift(); fact; fact = waiting.shift()) {
 				cause = fact.seq;

@@ -2,8 +2,8 @@
 import { array, boolean, object, string } from 'valibot';
 import type { Fact } from '../machines/facts/facts.ts';
 import { bootDeadline } from '../machines/rules/verification.ts';
-import type { Past } from '../machines/state/projections.ts';
-import type { Roster } from '../machines/state/supervisorState.ts';
+import type { Projections } from '../machines/state/projections.ts';
+import type { SupervisorState } from '../machines/state/supervisorState.ts';
 import { headlineOf } from '../machines/text/headline.ts';
 import { bootClock, monotonicMicros } from './os/clock.ts';
 import { sendDatagram } from './os/message.ts';
@@ -27,7 +27,7 @@ const managerPart = part('manager', () =>
 
 export interface ManagerOptions {
 	env: NodeJS.ProcessEnv;
-	past: () => Past;
+	past: () => Projections;
 	inheritance: Inheritance;
 }
 
@@ -53,30 +53,30 @@ export function managerOf({ env, past, inheritance }: ManagerOptions): Manager {
 	const watchdog = watch(env, () => send.ping('WATCHDOG=1'));
 
 	function note(fact: Fact) {
-		const { roster } = past();
-		if (!roster) return;
-		const lines = linesFor(fact, roster);
+		const { state } = past();
+		if (!state) return;
+		const lines = linesFor(fact, state);
 		const next = headlineOf(past()).slice(0, longestStatus).replaceAll('\n', ' ');
 		if (next !== headline) lines.push(`STATUS=${next}`);
 		headline = next;
 		if (lines.length > 0) send.message(lines.join('\n'));
 	}
 
-	function linesFor(fact: Fact, roster: Roster): string[] {
+	function linesFor(fact: Fact, supervisorState: SupervisorState): string[] {
 		switch (fact.type) {
 			case 'supervisor.recovered':
-				return fact.by === 'start' ? afterCrash(roster) : afterUpgrade(roster);
+				return fact.by === 'start' ? afterCrash(supervisorState) : afterUpgrade(supervisorState);
 			case 'generation.started':
 				if (!isReady || isReloading) return [];
 				isReloading = true;
 				return reloading();
 			case 'generation.promoted':
 				// One that was kept becomes whole also while the next one boots.
-				if (isReady && (!isReloading || roster.candidate !== null)) return [];
+				if (isReady && (!isReloading || supervisorState.candidate !== null)) return [];
 				[isReady, isReloading] = [true, false];
 				return ['READY=1'];
-			case 'generation.givenUp':
-			case 'generation.kept':
+			case 'generation.failed':
+			case 'generation.degraded':
 				if (!isReloading) return [];
 				isReloading = false;
 				return ['READY=1'];
@@ -86,23 +86,23 @@ export function managerOf({ env, past, inheritance }: ManagerOptions): Manager {
 			case 'respawn.scheduled':
 			case 'child.stopped':
 			case 'deadline.moved':
-				return isReady ? [] : extension(roster);
+				return isReady ? [] : extension(supervisorState);
 			default:
 				return [];
 		}
 	}
 
 	/** Another process: it is told anew. One that was kept, and not whole, may stay so. */
-	function afterCrash({ isWhole, serving, children, stopSignal, candidate }: Roster): string[] {
+	function afterCrash({ isComplete, serving, children, stopSignal, candidate }: SupervisorState): string[] {
 		const isServed = children.some(({ generation, phase }) => generation === serving && phase === 'serving');
-		isReady = (isWhole || isServed) && stopSignal === null;
+		isReady = (isComplete || isServed) && stopSignal === null;
 		isReloading = isReady && candidate !== null;
 		if (!isReady) return [];
 		return isReloading ? ['READY=1', ...reloading()] : ['READY=1'];
 	}
 
 	/** The same process; what was begun before a fault may be no more. */
-	function afterUpgrade({ candidate, stopSignal }: Roster): string[] {
+	function afterUpgrade({ candidate, stopSignal }: SupervisorState): string[] {
 		if (!isReloading || candidate !== null || stopSignal !== null) return [];
 		isReloading = false;
 		return ['READY=1'];
@@ -123,7 +123,7 @@ function reloading(): string[] {
 }
 
 /** Until the last child that boots, or is to be started again, has to be up. */
-function extension({ children, respawns, plan }: Roster): string[] {
+function extension({ children, respawns, plan }: SupervisorState): string[] {
 	const booting = children.flatMap(({ phase, deadline, clock }) =>
 		phase === 'booting' && clock !== null ? bootDeadline(plan, deadline, clock) : [],
 	);

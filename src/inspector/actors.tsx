@@ -17,7 +17,7 @@ export function Actors() {
 				{standings.has('supervisor') && (
 					<li>
 						<Actor actor="supervisor" state={leaf('supervisor')} />
-						{story().rosterAt(index.value)?.queued && <span class="quiet"> one more rotation waits its turn</span>}
+						{story().stateAt(index.value)?.queued && <span class="quiet"> one more rotation waits its turn</span>}
 						<ul>
 							{standings.has('upgrade') && leaf('upgrade') !== 'idle' && (
 								<li>

@@ -1,10 +1,10 @@
 /** What would happen: a supervisor that is imagined from a moment on, or from nothing. */
 
 import { describeState, leafOf, phasesOf, upgradeStateOf } from '../machines/charts/world.ts';
-import type { Fact, Happening, Plan } from '../machines/facts/facts.ts';
+import type { ExternalEvent, Fact, Plan } from '../machines/facts/facts.ts';
 import { happeningOf } from '../machines/simulation/nextEvents.ts';
 import { imagined } from '../machines/simulation/simulator.ts';
-import { type Roster, stateOf } from '../machines/state/supervisorState.ts';
+import { type SupervisorState, stateOf } from '../machines/state/supervisorState.ts';
 import type { Entry } from './entry.ts';
 import { newReplayer } from './replayer.ts';
 import { newStory, type Story } from './timeline.ts';
@@ -14,10 +14,10 @@ export interface Branch {
 	/** The number of the fact that it begins after; null for nothing. */
 	after: number | null;
 	/** What all facts before amount to, where it goes on from there. */
-	from: Roster | null;
+	from: SupervisorState | null;
 	/** Every happening that was told, with the time that passes before. */
-	told: { happening: Happening; after: number }[];
-	tell: (happening: Happening, after: number) => void;
+	told: { happening: ExternalEvent; after: number }[];
+	tell: (happening: ExternalEvent, after: number) => void;
 	/** Where the charts stand, as a test asks for it. */
 	state: () => string;
 	phases: () => Record<number, string>;
@@ -25,7 +25,7 @@ export interface Branch {
 	describe: () => string;
 	/** The state of the supervisor's own replacement. */
 	upgrade: () => string;
-	roster: () => Roster | null;
+	supervisorState: () => SupervisorState | null;
 	/** Children of a supervisor that was killed: nobody learns how they end. */
 	strangers: ReadonlySet<number>;
 }
@@ -42,16 +42,18 @@ export function branchFrom(story: Story, index: number): Branch {
 	const end = story.endOfStep(index);
 	const first = beginningBefore(story, end);
 	const { fact, isLife } = story.entries[first] as Entry;
-	const roster = isLife ? null : story.rosterAt(first);
+	const supervisorState = isLife ? null : story.stateAt(first);
 	const branch = newBranch(
 		story.entries[end]?.fact.seq ?? null,
-		roster,
+		supervisorState,
 		fact.seq - (isLife ? 1 : 0),
 		fact.at,
 		strangersAt(story, end),
 	);
 	branch.tell(
-		isLife ? beginningOf(fact) : { type: 'supervisor.recovered', pid: 1, by: 'upgrade', roster: roster as Roster },
+		isLife
+			? beginningOf(fact)
+			: { type: 'supervisor.recovered', pid: 1, by: 'upgrade', state: supervisorState as SupervisorState },
 		0,
 	);
 	// What happened since then happens again.
@@ -65,7 +67,7 @@ export function branchFrom(story: Story, index: number): Branch {
 }
 
 /**
- * The last moment up to which everything was answered and every child had a process, as a roster tells all of it; or the
+ * The last moment up to which everything was answered and every child had a process, as a supervisorState tells all of it; or the
  * beginning of that life.
  */
 export function beginningBefore(story: Story, index: number): number {
@@ -77,31 +79,37 @@ export function beginningBefore(story: Story, index: number): number {
 		if (isLife) return at;
 		// Happenings may come in the middle of a step.
 		if (story.endOfStep(at) !== at || earliest <= fact.seq) continue;
-		const roster = story.rosterAt(at);
-		if (!roster || roster.unanswered !== null || stateOf(roster) === 'stopped') continue;
-		// A roster knows nothing of an upgrade that is under way.
+		const supervisorState = story.stateAt(at);
+		if (!supervisorState || supervisorState.unanswered !== null || stateOf(supervisorState) === 'stopped') continue;
+		// A supervisorState knows nothing of an upgrade that is under way.
 		if ((story.standingsAt(at).get('upgrade')?.state ?? 'idle') !== 'idle') continue;
-		if (roster.children.every(({ pid }) => pid !== null)) return at;
+		if (supervisorState.children.every(({ pid }) => pid !== null)) return at;
 	}
 	return 0;
 }
 
-function beginningOf(fact: Entry['fact']): Happening {
+function beginningOf(fact: Entry['fact']): ExternalEvent {
 	if (fact.type !== 'checkpoint') return happeningOf(fact);
-	return { type: 'supervisor.recovered', pid: 1, by: 'upgrade', roster: fact.roster };
+	return { type: 'supervisor.recovered', pid: 1, by: 'upgrade', state: fact.state };
 }
 
 /** Whom the supervisor before has left to this one when it was killed. */
 function strangersAt({ entries }: Story, index: number): number[] {
 	const life = entries.slice(0, index + 1).findLast(({ fact }) => isTakenOver(fact))?.fact;
-	return life && 'roster' in life ? life.roster.children.map(({ child }) => child) : [];
+	return life && 'state' in life ? life.state.children.map(({ child }) => child) : [];
 }
 
-function isTakenOver(fact: Entry['fact'] | Happening): boolean {
+function isTakenOver(fact: Entry['fact'] | ExternalEvent): boolean {
 	return fact.type === 'supervisor.started' || (fact.type === 'supervisor.recovered' && fact.by === 'start');
 }
 
-function newBranch(after: number | null, from: Roster | null, seq: number, at: number, known: number[]): Branch {
+function newBranch(
+	after: number | null,
+	from: SupervisorState | null,
+	seq: number,
+	at: number,
+	known: number[],
+): Branch {
 	const story = newStory();
 	const replay = newReplayer();
 	const told: Branch['told'] = [];
@@ -119,13 +127,13 @@ function newBranch(after: number | null, from: Roster | null, seq: number, at: n
 			world.wait(millis);
 			world.tell(happening);
 			if (happening.type !== 'supervisor.recovered' || happening.by !== 'start') return;
-			for (const { child } of happening.roster.children) strangers.add(child);
+			for (const { child } of happening.state.children) strangers.add(child);
 		},
 		state: () => leafOf(supervisor().getSnapshot().value),
 		phases: () => phasesOf(supervisor()),
 		describe: () => describeState(supervisor()),
 		upgrade: () => upgradeStateOf(supervisor()),
-		roster: world.roster,
+		supervisorState: world.supervisorState,
 		strangers,
 	};
 }

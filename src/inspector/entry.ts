@@ -3,7 +3,7 @@
 import type { Move } from '../diagram/trace.ts';
 import { type Fact, isDecision } from '../machines/facts/facts.ts';
 import type { Step } from '../machines/simulation/replay.ts';
-import type { Roster } from '../machines/state/supervisorState.ts';
+import type { SupervisorState } from '../machines/state/supervisorState.ts';
 import { type Sentence, sentenceOf } from '../machines/text/sentences.ts';
 
 export interface Entry {
@@ -25,12 +25,12 @@ export interface Checkpoint {
 	type: 'checkpoint';
 	seq: number;
 	at: number;
-	roster: Roster;
+	state: SupervisorState;
 	gap: boolean;
 }
 
 /** @param before what all facts before amount to */
-export function entryOf(fact: Fact | Checkpoint, before: Roster | null, moves: Move[], step: Step): Entry {
+export function entryOf(fact: Fact | Checkpoint, before: SupervisorState | null, moves: Move[], step: Step): Entry {
 	const { upon, difference } = step;
 	if (fact.type === 'checkpoint') {
 		return { fact, kind: 'checkpoint', says: null, moves, upon, difference, isLife: true };

@@ -1,8 +1,8 @@
 /** What was imagined, to keep: as a journal, and as a unit test in the project's own style. */
-import { type Happening, type Plan, usualPlan } from '../machines/facts/facts.ts';
+import { type ExternalEvent, type Plan, usualPlan } from '../machines/facts/facts.ts';
 import { journalFormat } from '../machines/facts/feed.ts';
 import { imaginedPid } from '../machines/simulation/nextEvents.ts';
-import type { Roster } from '../machines/state/supervisorState.ts';
+import type { SupervisorState } from '../machines/state/supervisorState.ts';
 import type { Branch } from './branch.ts';
 
 /** A journal that `socketmaster replay` and `inspect` take. */
@@ -30,7 +30,9 @@ export function testOf(branch: Branch): string {
 		...(from ? ["import type { Roster } from '../machines/state/supervisorState.ts';"] : []),
 		"import { simulate } from '../support/simulation.ts';",
 		'',
-		...(from ? [`/** As it was after fact ${branch.after}. */`, `const roster: Roster = ${literal(from)};`, ''] : []),
+		...(from
+			? [`/** As it was after fact ${branch.after}. */`, `const supervisorState: Roster = ${literal(from)};`, '']
+			: []),
 		`it(${quoted(titleOf(branch))}, () => {`,
 		'\tconst simulation = simulate();',
 		...told.flatMap(({ happening, after }) => [
@@ -54,12 +56,12 @@ function titleOf({ story, told, from, state }: Branch): string {
 }
 
 /** The simulation's own word for a happening, where it has one that says the same. */
-function callOf(happening: Happening, from: Roster | null): string {
+function callOf(happening: ExternalEvent, from: SupervisorState | null): string {
 	switch (happening.type) {
 		case 'supervisor.started':
 			return `.start(${literal(changesOf(happening.plan))})`;
 		case 'supervisor.recovered':
-			if (happening.roster === from && happening.by === 'upgrade') return '.recover(roster)';
+			if (happening.state === from && happening.by === 'upgrade') return '.recover(supervisorState)';
 			break;
 		case 'signal.HUP':
 		case 'signal.TERM':
@@ -77,12 +79,12 @@ function callOf(happening: Happening, from: Roster | null): string {
 		case 'child.announced':
 			if (happening.by === 'notify') return `.announced(${happening.child})`;
 			break;
-		case 'child.proved':
-			if (happening.isSeen) return `.proved(${happening.child})`;
+		case 'child.verified':
+			if (happening.isSeen) return `.verified(${happening.child})`;
 			break;
 		case 'child.exited': {
-			const { child, pid, code, signal, left, status } = happening;
-			if (pid === imaginedPid(child) && left.length === 0 && signal === null && status === code)
+			const { child, pid, code, signal, survivors, status } = happening;
+			if (pid === imaginedPid(child) && survivors.length === 0 && signal === null && status === code)
 				return `.exited(${child}, ${code})`;
 			break;
 		}

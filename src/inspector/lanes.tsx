@@ -1,5 +1,5 @@
 /** What the timeline is drawn of: a band for each rotation, the supervisor's states and marks, a bar for each child. */
-import { type ChildLife, type GenerationLife, type Instant, nameAt, phaseAt, verdictAt } from './lifespans.ts';
+import { type ChildLife, type GenerationLife, type Instant, nameAt, phaseAt, resultAt } from './lifespans.ts';
 import { toneOf } from './statecharts.ts';
 import { branch, index, story, timeShown } from './store.ts';
 
@@ -16,7 +16,7 @@ interface Drawn {
 	isCrowded: boolean;
 }
 
-/** A rotation, from the generation's beginning to the verdict on it. */
+/** A rotation, from the generation's beginning to the result on it. */
 export function Band({
 	life,
 	x,
@@ -25,20 +25,20 @@ export function Band({
 	height,
 	isCrowded,
 }: Drawn & { life: GenerationLife; at: number; now: number; height: number }) {
-	const verdict = verdictAt(life, at);
-	if (verdict === null) return null;
-	const end = verdict === 'pending' ? now : (life.verdict?.at ?? now);
-	const words = { pending: '…', serving: '✔', givenUp: '✘', stopped: '■', left: '–', unknown: '?' }[verdict];
+	const result = resultAt(life, at);
+	if (result === null) return null;
+	const end = result === 'pending' ? now : (life.result?.at ?? now);
+	const words = { pending: '…', promoted: '✔', failed: '✘', stopped: '■', left: '–', unknown: '?' }[result];
 	const width = Math.max(1.5, x(end) - x(life.started.at));
 	return (
-		<g class={`band ${verdict}`}>
+		<g class={`band ${result}`}>
 			<rect x={x(life.started.at)} y={22} width={width} height={height - 22} />
 			{!isCrowded && (
 				<text x={x(life.started.at) + 3} y={56}>
 					{life.generation} {words}
 				</text>
 			)}
-			<title>{`generation ${life.generation}: ${verdict}`}</title>
+			<title>{`generation ${life.generation}: ${result}`}</title>
 		</g>
 	);
 }

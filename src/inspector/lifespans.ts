@@ -1,6 +1,6 @@
 /** Who lived when: generations and children with all their phases, as a timeline and a table of rotations show them. A fold over facts. */
-import type { Asker, Fact, SignalReason } from '../machines/facts/facts.ts';
-import type { Phase, Roster } from '../machines/state/supervisorState.ts';
+import type { Fact, SignalReason, Trigger } from '../machines/facts/facts.ts';
+import type { Phase, SupervisorState } from '../machines/state/supervisorState.ts';
 import type { Entry } from './entry.ts';
 
 /** A moment: its place among the entries, and its time. */
@@ -27,16 +27,16 @@ export interface ChildLife {
 }
 
 /** `left` is one that leaves, `unknown` one that is gone, of which it is not known whether they served. */
-export type Verdict = 'serving' | 'givenUp' | 'stopped' | 'left' | 'unknown';
+export type Result = 'promoted' | 'failed' | 'stopped' | 'left' | 'unknown';
 
 export interface GenerationLife {
 	generation: number;
 	/** Null where it was there before what is known. */
-	asked: Asker | null;
+	asked: Trigger | null;
 	/** When it was asked for. */
-	askedAt: number;
+	requestedAt: number;
 	started: Instant;
-	verdict: (Instant & { kind: Verdict }) | null;
+	result: (Instant & { kind: Result }) | null;
 	/** The generations that were told to leave for it. */
 	replaced: GenerationLife[];
 	children: ChildLife[];
@@ -60,16 +60,16 @@ export function newLives() {
 	let ownGenerations = new Map<number, GenerationLife>();
 	let ownChildren = new Map<number, ChildLife>();
 	const lanes: ChildLife[] = [];
-	let askedAt: number | null = null;
+	let requestedAt: number | null = null;
 	let queuedAt: number | null = null;
 
-	/** @param at its time, never less than before. @param roster what all facts up to this one amount to */
-	function add({ fact, moves }: Entry, index: number, at: number, roster: Roster | null) {
+	/** @param at its time, never less than before. @param supervisorState what all facts up to this one amount to */
+	function add({ fact, moves }: Entry, index: number, at: number, supervisorState: SupervisorState | null) {
 		const now = { index, at };
 		switch (fact.type) {
 			case 'checkpoint':
 			case 'supervisor.recovered':
-				goOn(fact.roster, now, fact.type === 'checkpoint' ? 'unknown' : 'givenUp');
+				goOn(fact.state, now, fact.type === 'checkpoint' ? 'unknown' : 'failed');
 				if (fact.type === 'checkpoint') mark(fact.gap ? 'facts are missing' : 'checkpoint', now);
 				else mark(fact.by === 'upgrade' ? 'upgraded' : 'recovered', now);
 				break;
@@ -79,7 +79,7 @@ export function newLives() {
 				break;
 			case 'signal.HUP':
 			case 'rotate.requested':
-				askedAt = at;
+				requestedAt = at;
 				mark(wordOf(fact.type), now);
 				break;
 			case 'signal.TERM':
@@ -92,19 +92,19 @@ export function newLives() {
 				mark(wordOf(fact.type), now);
 				break;
 			case 'rotation.queued':
-				queuedAt ??= askedAt;
+				queuedAt ??= requestedAt;
 				break;
 			case 'generation.started':
-				addGeneration(fact.generation, fact.asked, now, queuedAt ?? askedAt ?? at);
-				[queuedAt, askedAt] = [null, null];
+				addGeneration(fact.generation, fact.trigger, now, queuedAt ?? requestedAt ?? at);
+				[queuedAt, requestedAt] = [null, null];
 				break;
 			case 'generation.promoted': {
 				const life = ownGenerations.get(fact.generation);
 				if (life) life.replaced = fact.replaced.flatMap((number) => ownGenerations.get(number) ?? []);
 				break;
 			}
-			case 'generation.givenUp':
-				decide(ownGenerations.get(fact.generation), 'givenUp', now);
+			case 'generation.failed':
+				decide(ownGenerations.get(fact.generation), 'failed', now);
 				break;
 			case 'stop.begun':
 				for (const life of ownGenerations.values()) decide(life, 'stopped', now);
@@ -113,46 +113,46 @@ export function newLives() {
 				ownChildren.get(fact.child)?.signals.push({ ...now, signal: fact.signal, reason: fact.reason });
 				break;
 		}
-		if ('child' in fact) follow(fact, roster, now);
+		if ('child' in fact) follow(fact, supervisorState, now);
 		for (const { actor, state } of moves) {
 			if (actor === 'supervisor' && states.at(-1)?.state !== state) states.push({ ...now, state });
 			const [kind, number] = actor.split('.');
 			if (kind !== 'generation') continue;
 			// What the charts came to is known at once; that it is decided so stands in the facts that follow.
-			if (state === 'alive.serving') decide(ownGenerations.get(Number(number)), 'serving', now);
-			if (state === 'over') decide(ownGenerations.get(Number(number)), 'givenUp', now);
+			if (state === 'alive.serving') decide(ownGenerations.get(Number(number)), 'promoted', now);
+			if (state === 'over') decide(ownGenerations.get(Number(number)), 'failed', now);
 		}
 	}
 
 	/** Nobody of the supervisor before is left. */
 	function beginAnew(now: Instant) {
 		for (const life of ownChildren.values()) end(life, 'gone meanwhile', now);
-		for (const life of ownGenerations.values()) decide(life, 'givenUp', now);
+		for (const life of ownGenerations.values()) decide(life, 'failed', now);
 		ownGenerations = new Map();
 		ownChildren = new Map();
-		[askedAt, queuedAt] = [null, null];
+		[requestedAt, queuedAt] = [null, null];
 	}
 
-	/** A child's phase is what the roster says: whether a signal changes it is decided there. */
-	function follow(fact: Fact & { child: number }, roster: Roster | null, now: Instant) {
-		const own = roster?.children.find(({ child }) => child === fact.child);
+	/** A child's phase is what the supervisorState says: whether a signal changes it is decided there. */
+	function follow(fact: Fact & { child: number }, supervisorState: SupervisorState | null, now: Instant) {
+		const own = supervisorState?.children.find(({ child }) => child === fact.child);
 		const life = ownChildren.get(fact.child);
 		if (own && !life) addChild(own, now);
 		else if (own && life) update(life, own, now);
 		else if (life) end(life, howItEnded(fact), now);
 	}
 
-	function update(life: ChildLife, { pid, phase }: Roster['children'][number], now: Instant) {
+	function update(life: ChildLife, { pid, phase }: SupervisorState['children'][number], now: Instant) {
 		if (pid !== null && !life.pid) life.pid = { ...now, pid };
 		if (life.segments.at(-1)?.phase !== phase) life.segments.push({ ...now, phase });
 	}
 
-	/** What a roster says of those that live; facts before it may be missing. */
+	/** What a supervisorState says of those that live; facts before it may be missing. */
 	/** @param gone what is to be said of generations that are not there any more and never were known to serve */
-	function goOn(roster: Roster, now: Instant, gone: Verdict) {
-		const present = new Set(roster.children.map(({ child }) => child));
+	function goOn(supervisorState: SupervisorState, now: Instant, gone: Result) {
+		const present = new Set(supervisorState.children.map(({ child }) => child));
 		for (const life of ownChildren.values()) if (!present.has(life.child)) end(life, 'gone meanwhile', now);
-		for (const own of roster.children) {
+		for (const own of supervisorState.children) {
 			const known = ownChildren.get(own.child);
 			// A supervisor that began anew counts from 1 again.
 			const isSame = known && (!known.pid || own.pid === null || known.pid.pid === own.pid);
@@ -170,10 +170,12 @@ export function newLives() {
 		for (const life of ownGenerations.values()) {
 			const isThere =
 				life.children.some(({ child }) => present.has(child)) ||
-				roster.respawns.some(({ generation }) => generation === life.generation);
-			if (life.generation === roster.serving && roster.isWhole && isThere) decide(life, 'serving', now);
+				supervisorState.respawns.some(({ generation }) => generation === life.generation);
+			if (life.generation === supervisorState.serving && supervisorState.isComplete && isThere)
+				decide(life, 'promoted', now);
 			else if (!isThere) decide(life, gone, now);
-			else if (life.generation !== roster.candidate && life.generation !== roster.serving) decide(life, 'left', now);
+			else if (life.generation !== supervisorState.candidate && life.generation !== supervisorState.serving)
+				decide(life, 'left', now);
 		}
 	}
 
@@ -181,18 +183,18 @@ export function newLives() {
 		marks.push({ ...now, label });
 	}
 
-	/** The first verdict stands. */
-	function decide(life: GenerationLife | undefined, kind: Verdict, now: Instant) {
-		if (life) life.verdict ??= { ...now, kind };
+	/** The first result stands. */
+	function decide(life: GenerationLife | undefined, kind: Result, now: Instant) {
+		if (life) life.result ??= { ...now, kind };
 	}
 
-	function addGeneration(generation: number, asked: Asker | null, started: Instant, askedAt: number) {
-		const life = { generation, asked, askedAt, started, verdict: null, replaced: [], children: [] };
+	function addGeneration(generation: number, asked: Trigger | null, started: Instant, requestedAt: number) {
+		const life = { generation, asked, requestedAt, started, result: null, replaced: [], children: [] };
 		generations.push(life);
 		ownGenerations.set(generation, life);
 	}
 
-	function addChild({ child, generation, pid, phase }: Roster['children'][number], now: Instant) {
+	function addChild({ child, generation, pid, phase }: SupervisorState['children'][number], now: Instant) {
 		let lane = lanes.findIndex(({ end }) => end !== null && end.at <= now.at);
 		if (lane < 0) lane = lanes.length;
 		const life: ChildLife = {
@@ -258,8 +260,8 @@ export function nameAt({ child, pid }: ChildLife, index: number): string {
 	return pid && pid.index <= index ? `${pid.pid}` : `child ${child}`;
 }
 
-/** The verdict on a generation, as far as it was known at a moment; null when it was not there yet. */
-export function verdictAt({ started, verdict }: GenerationLife, index: number): Verdict | 'pending' | null {
+/** The result on a generation, as far as it was known at a moment; null when it was not there yet. */
+export function resultAt({ started, result }: GenerationLife, index: number): Result | 'pending' | null {
 	if (started.index > index) return null;
-	return verdict && verdict.index <= index ? verdict.kind : 'pending';
+	return result && result.index <= index ? result.kind : 'pending';
 }

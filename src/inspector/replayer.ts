@@ -3,19 +3,19 @@
 import { tracer } from '../diagram/trace.ts';
 import type { Fact } from '../machines/facts/facts.ts';
 import { createReplay } from '../machines/simulation/replay.ts';
-import { evolve, type Roster } from '../machines/state/supervisorState.ts';
+import { evolve, type SupervisorState } from '../machines/state/supervisorState.ts';
 import { type Checkpoint, type Entry, entryOf } from './entry.ts';
 
 export function newReplayer() {
 	const trace = tracer();
 	const replay = createReplay(trace.inspect);
-	let roster: Roster | null = null;
+	let state: SupervisorState | null = null;
 
 	return (fact: Fact | Checkpoint): Entry => {
 		if (['checkpoint', 'supervisor.started', 'supervisor.recovered'].includes(fact.type)) trace.forget();
-		const step = fact.type === 'checkpoint' ? replay.restore(fact.roster, fact.seq, fact.at) : replay.tell(fact);
-		const entry = entryOf(fact, roster, trace.take(), step);
-		roster = fact.type === 'checkpoint' ? fact.roster : evolve(roster, fact);
+		const step = fact.type === 'checkpoint' ? replay.restore(fact.state, fact.seq, fact.at) : replay.tell(fact);
+		const entry = entryOf(fact, state, trace.take(), step);
+		state = fact.type === 'checkpoint' ? fact.state : evolve(state, fact);
 		return entry;
 	};
 }

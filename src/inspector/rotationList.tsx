@@ -2,7 +2,7 @@
 import { useVirtualizer } from '@tanstack/react-virtual';
 import { useRef } from 'preact/hooks';
 import { duration } from '../machines/text/duration.ts';
-import { type GenerationLife, nameAt, phaseAt, verdictAt } from './lifespans.ts';
+import { type GenerationLife, nameAt, phaseAt, resultAt } from './lifespans.ts';
 import { goTo, index, story, total } from './store.ts';
 
 const rowHeight = 44;
@@ -12,7 +12,7 @@ export function Rotations() {
 	const { generations } = story().lives;
 	const at = index.value;
 	total.value;
-	const shown = generations.filter((life) => verdictAt(life, at) !== null).reverse();
+	const shown = generations.filter((life) => resultAt(life, at) !== null).reverse();
 	const rows = useVirtualizer({
 		count: shown.length,
 		getScrollElement: () => room.current,
@@ -48,20 +48,20 @@ export function Rotations() {
 }
 
 function Row({ life, at }: { life: GenerationLife; at: number }) {
-	const verdict = verdictAt(life, at) ?? 'pending';
-	const { askedAt, asked, started } = life;
-	const waited = started.at - askedAt;
-	const isTimed = verdict === 'serving' && life.verdict && asked !== null;
-	const ready = isTimed ? ` in ${duration((life.verdict?.at ?? 0) - started.at)}` : '';
+	const result = resultAt(life, at) ?? 'pending';
+	const { requestedAt, asked, started } = life;
+	const waited = started.at - requestedAt;
+	const isTimed = result === 'promoted' && life.result && asked !== null;
+	const ready = isTimed ? ` in ${duration((life.result?.at ?? 0) - started.at)}` : '';
 	const overlap = overlapOf(life, at);
 	const ends = life.children.map((child) => wordsOfEnd(child, at)).join('; ');
-	const words = `generation ${life.generation}: ${wordsOfVerdict[verdict]}${ready}; ${overlap}${ends}`;
+	const words = `generation ${life.generation}: ${textOfResult[result]}${ready}; ${overlap}${ends}`;
 	return (
-		<button type="button" onClick={() => goTo(life.verdict?.index ?? life.started.index)} title={words}>
+		<button type="button" onClick={() => goTo(life.result?.index ?? life.started.index)} title={words}>
 			<span class="head">
 				<strong>generation {life.generation}</strong>{' '}
-				<span class={`badge ${tonesOfVerdict[verdict]}`}>
-					{wordsOfVerdict[verdict]}
+				<span class={`badge ${tonesOfResult[result]}`}>
+					{textOfResult[result]}
 					{ready}
 				</span>
 			</span>
@@ -74,19 +74,19 @@ function Row({ life, at }: { life: GenerationLife; at: number }) {
 	);
 }
 
-const wordsOfVerdict = {
+const textOfResult = {
 	pending: '… starting',
-	serving: '✔ serves',
-	givenUp: '✘ given up',
+	promoted: '✔ serves',
+	failed: '✘ given up',
 	stopped: '■ stopped',
 	left: '– leaves',
 	unknown: '? not known',
 };
 
-const tonesOfVerdict = {
+const tonesOfResult = {
 	pending: 'coming',
-	serving: 'well',
-	givenUp: 'ill',
+	promoted: 'well',
+	failed: 'ill',
 	stopped: 'leaving',
 	left: 'leaving',
 	unknown: 'gone',
@@ -96,7 +96,7 @@ const tonesOfVerdict = {
 function overlapOf(life: GenerationLife, at: number): string {
 	const first = life.children[0]?.segments[0];
 	const old = life.replaced.flatMap(({ children }) => children);
-	if (!first || old.length === 0 || verdictAt(life, at) !== 'serving') return '';
+	if (!first || old.length === 0 || resultAt(life, at) !== 'promoted') return '';
 	const ends = old.map(({ end }) => (end && end.index <= at ? end.at : null));
 	if (ends.includes(null)) return 'the old one still leaves; ';
 	return `overlap ${duration(Math.max(...(ends as number[])) - first.at)}; `;

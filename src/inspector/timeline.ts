@@ -1,6 +1,6 @@
 /** All that is known, in order, and how everything stood at any moment of it. */
 import type { Fact } from '../machines/facts/facts.ts';
-import { evolve, type Roster } from '../machines/state/supervisorState.ts';
+import { evolve, type SupervisorState } from '../machines/state/supervisorState.ts';
 import type { Entry } from './entry.ts';
 import { newLives } from './lifespans.ts';
 
@@ -18,7 +18,7 @@ const distance = 256;
 
 interface Kept {
 	standings: Standings;
-	roster: Roster | null;
+	supervisorState: SupervisorState | null;
 }
 
 export type Story = ReturnType<typeof newStory>;
@@ -34,7 +34,7 @@ export function newStory() {
 	/** Each type of a fact that there is. */
 	const types = new Set<string>();
 	let standings = new Map<string, Standing>();
-	let roster: Roster | null = null;
+	let supervisorState: SupervisorState | null = null;
 	/** Of each entry, never less than before: the clock of the wall may be set back. */
 	const times: number[] = [];
 
@@ -45,10 +45,10 @@ export function newStory() {
 		types.add(entry.fact.type);
 		noteDecision(entry, index);
 		standings = step(standings, entry);
-		roster = rosterAfter(roster, entry);
+		supervisorState = stateAfter(supervisorState, entry);
 		times.push(Math.max(times.at(-1) ?? entry.fact.at, entry.fact.at));
-		lives.add(entry, index, times[index] ?? 0, roster);
-		if (index % distance === 0) kept.push({ standings: new Map(standings), roster });
+		lives.add(entry, index, times[index] ?? 0, supervisorState);
+		if (index % distance === 0) kept.push({ standings: new Map(standings), supervisorState });
 	}
 
 	function noteDecision({ kind, upon }: Entry, index: number) {
@@ -64,9 +64,9 @@ export function newStory() {
 	}
 
 	/** What the facts up to an entry amount to. */
-	function rosterAt(index: number): Roster | null {
+	function stateAt(index: number): SupervisorState | null {
 		if (index < 0) return null;
-		return index === entries.length - 1 ? roster : fold(index, keptBefore(index).roster, rosterAfter);
+		return index === entries.length - 1 ? supervisorState : fold(index, keptBefore(index).supervisorState, stateAfter);
 	}
 
 	function keptBefore(index: number): Kept {
@@ -117,7 +117,7 @@ export function newStory() {
 		lives,
 		append,
 		standingsAt,
-		rosterAt,
+		stateAt,
 		endOfStep,
 		stepOf,
 		decidedUpon,
@@ -139,6 +139,6 @@ function step(standings: Map<string, Standing>, { kind, moves, isLife }: Entry):
 	return standings;
 }
 
-function rosterAfter(roster: Roster | null, { fact }: Entry): Roster | null {
-	return fact.type === 'checkpoint' ? fact.roster : evolve(roster, fact as Fact);
+function stateAfter(supervisorState: SupervisorState | null, { fact }: Entry): SupervisorState | null {
+	return fact.type === 'checkpoint' ? fact.state : evolve(supervisorState, fact as Fact);
 }

@@ -30,7 +30,7 @@ export function Timeline() {
 	const height = top + Math.max(1, lanes.length) * lane + 8;
 	const isCrowded = bars.length > crowd;
 	const bands = lives.generations.filter(
-		({ started, verdict }) => started.at <= span.to && (verdict?.at ?? now) >= span.from,
+		({ started, result }) => started.at <= span.to && (result?.at ?? now) >= span.from,
 	);
 
 	/**
@@ -52,7 +52,7 @@ export function Timeline() {
 
 	/** Whether the longest of some rotations is still wide enough to be seen in a span. */
 	function isReadable(lives: GenerationLife[], from: number, to: number): boolean {
-		const times = lives.map(({ started, verdict }) => (verdict?.at ?? now) - started.at);
+		const times = lives.map(({ started, result }) => (result?.at ?? now) - started.at);
 		return Math.max(...times) >= (to - from) * 0.015;
 	}
 

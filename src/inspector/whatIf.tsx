@@ -109,9 +109,11 @@ function Numeral({ label, value, least = 0, most, set }: NumeralProps) {
 }
 
 function Imagining() {
-	const { after, describe, roster, upgrade, state, strangers } = branch.value as NonNullable<typeof branch.value>;
+	const { after, describe, supervisorState, upgrade, state, strangers } = branch.value as NonNullable<
+		typeof branch.value
+	>;
 	total.value;
-	const now = roster();
+	const now = supervisorState();
 	const possible = now && state() !== 'stopped' ? possibleNext(now, upgrade(), strangers) : [];
 	const groups = new Map<string, Possibility[]>();
 	for (const each of possible) groups.set(each.to, [...(groups.get(each.to) ?? []), each]);
@@ -142,7 +144,7 @@ function Imagining() {
 			{now && (
 				<ExitWith
 					children={now.children.filter(
-						({ child, pid, phase }) => pid !== null && phase !== 'lingering' && !strangers.has(child),
+						({ child, pid, phase }) => pid !== null && phase !== 'orphaned' && !strangers.has(child),
 					)}
 				/>
 			)}

@@ -53,7 +53,7 @@ on('lines', ({ lines, progress }: { lines: Line[]; progress: number }) => {
 							type: 'checkpoint',
 							seq: line.seq,
 							at: line.at,
-							roster: line.checkpoint,
+							state: line.checkpoint,
 							gap: line.gap === true || isMissing,
 						}
 					: line,

@@ -163,26 +163,26 @@ const asked = [];
 function ask() {
 	const args = ['rotate', `-control=${control}`, '-json', '-timeout=90000'];
 	const child = spawn(join(root, 'bin/socketmaster'), args, { stdio: ['ignore', 'pipe', 'pipe'], env });
-	let [receipt, words] = ['', ''];
+	let [rotation, words] = ['', ''];
 	child.stdout.on('data', (chunk) => {
-		receipt += chunk;
+		rotation += chunk;
 	});
 	child.stderr.on('data', (chunk) => {
 		words += chunk;
 	});
 	const began = Date.now();
-	asked.push(once(child, 'close').then(([status]) => ({ status, receipt, words, began, ended: Date.now() })));
+	asked.push(once(child, 'close').then(([status]) => ({ status, rotation, words, began, ended: Date.now() })));
 }
 
 async function checkAsked() {
-	for (const { status, receipt, words, began, ended } of await Promise.all(asked)) {
+	for (const { status, rotation, words, began, ended } of await Promise.all(asked)) {
 		if (losses.some(({ from, to }) => began <= to && ended >= from)) continue;
-		const verdict = receipt && JSON.parse(receipt).verdict;
+		const result = rotation && JSON.parse(rotation).result;
 		// It was run while there was no supervisor, and says that nothing was asked for.
 		const metNobody = absences.some(({ from, to }) => began <= to && ended >= from);
-		if (status === 3 && metNobody && receipt === '' && /^no supervisor answers/.test(words)) unanswered += 1;
-		else if (status === 0 ? verdict !== 'serving' : status !== 1 || verdict !== 'givenUp')
-			problems.push(`rotate ended with ${status}, ${verdict || 'no receipt'}: ${words}`);
+		if (status === 3 && metNobody && rotation === '' && /^no supervisor answers/.test(words)) unanswered += 1;
+		else if (status === 0 ? result !== 'promoted' : status !== 1 || result !== 'failed')
+			problems.push(`rotate ended with ${status}, ${result || 'no rotation'}: ${words}`);
 	}
 }
 

@@ -45,15 +45,15 @@ describe('replay', () => {
 			' decided generation.started generation=1 asked=start size=1',
 			' decided child.spawning child=1 generation=1 index=0',
 			'timer.elapsed child=1 timer=boot starting -> running 1:serving',
-			' decided child.proving child=1 by=wait',
+			' decided child.verifying child=1 by=wait',
 			' decided child.ready child=1',
 			' decided generation.promoted generation=1',
 			'signal.HUP running -> rotating 1:serving 2:spawning',
 			' => spawn child 2 of generation 2',
 			' decided generation.started generation=2 asked=SIGHUP size=1',
 			' decided child.spawning child=2 generation=2 index=0',
-			' decided child.proving child=2 by=wait',
-			'child.proved child=2 isSeen=true rotating -> draining 1:draining 2:serving',
+			' decided child.verifying child=2 by=wait',
+			'child.verified child=2 isSeen=true rotating -> draining 1:draining 2:serving',
 			' => send SIGHUP to child 1',
 			' decided child.ready child=2',
 			' decided generation.promoted generation=2 replaced=1',
@@ -102,7 +102,7 @@ describe('replay', () => {
 	it('is exact, or says at which fact it is not', async () => {
 		const path = await realJournal();
 		// As if the new child had never been up: the charts can't have been draining then.
-		const text = readFileSync(path, 'utf8').replace(/^.*"child.proved","child":2.*\n/m, '');
+		const text = readFileSync(path, 'utf8').replace(/^.*"child.verified","child":2.*\n/m, '');
 		writeFileSync(path, text);
 		const { stderr, status } = replay(path);
 		expect(status).toBe(1);

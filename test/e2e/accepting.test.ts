@@ -108,23 +108,23 @@ describe('a candidate that says too early that it is up, and is promoted as the 
 		return { own, rotate };
 	}
 
-	it('has its verdict when it accepts', async () => {
+	it('has its result when it accepts', async () => {
 		const { own, rotate } = await orphaned('accept');
-		expect((await ask(own.control, '/generations/2')).body).toMatchObject({ verdict: 'pending', unproven: true });
+		expect((await ask(own.control, '/generations/2')).body).toMatchObject({ result: 'pending', unverified: true });
 		own.open('go');
 		const { status, stdout } = await rotate.done;
 		expect({ status, stdout }).toMatchObject({ status: 0, stdout: expect.stringMatching(/Generation 2 serves/) });
 		expect(stdout).not.toContain('not been seen');
-		expect(await rotation(own, 2)).toMatchObject({ verdict: 'serving', unproven: false, code: null });
+		expect(await rotation(own, 2)).toMatchObject({ result: 'promoted', unverified: false, code: null });
 	});
 
-	it('has its verdict through an upgrade', async () => {
+	it('has its result through an upgrade', async () => {
 		const { own, rotate } = await orphaned('accept');
 		own.program.signal('SIGUSR2');
 		await own.program.logged(/^Upgraded/);
 		own.open('go');
 		expect((await rotate.done).status).toBe(0);
-		expect(await rotation(own, 2)).toMatchObject({ verdict: 'serving', unproven: false });
+		expect(await rotation(own, 2)).toMatchObject({ result: 'promoted', unverified: false });
 	});
 
 	it('has failed when it ends', async () => {
@@ -141,7 +141,7 @@ describe('a candidate that says too early that it is up, and is promoted as the 
 		expect(stderr).toMatch(
 			/^Generation 2 serves, as nobody else does, and was not seen to accept: \d+ does not accept on /,
 		);
-		expect(await rotation(own, 2)).toMatchObject({ verdict: 'serving', unproven: true, code: 'not-accepting' });
+		expect(await rotation(own, 2)).toMatchObject({ result: 'promoted', unverified: true, code: 'not-accepting' });
 		own.open('go');
 		expect(await own.answer()).toBeGreaterThan(0);
 	});
@@ -196,7 +196,7 @@ describe('a candidate that is ready', () => {
 		const [, pid = ''] = await own.program.logged(/^\[(\d+)\] here$/);
 		kill(Number(pid), 'SIGSTOP');
 		own.open('go');
-		for (let phase = ''; phase !== 'proving'; await wait(5)) {
+		for (let phase = ''; phase !== 'verifying'; await wait(5)) {
 			const { generations } = (await ask(own.control, '/status?brief')).body;
 			phase = generations.find((each: Row) => each.generation === 2).children[0].phase;
 		}
@@ -252,7 +252,7 @@ describe('a candidate that is ready', () => {
 		expect(stderr).toMatch(
 			/^Generation 2 was given up: \d+ listens on 127\.0\.0\.1:\d+ and does not accept on tcp:\/\/127\.0\.0\.1:0 \(its fd 3\): see docs\/servers\.md \(-start=4000\); generation 1 goes on serving\n/,
 		);
-		expect(await rotation(own, 2)).toMatchObject({ verdict: 'givenUp', code: 'not-accepting' });
+		expect(await rotation(own, 2)).toMatchObject({ result: 'failed', code: 'not-accepting' });
 		expect(await own.answer()).toBe(first);
 	});
 
@@ -336,7 +336,7 @@ describe('while a candidate is looked at', () => {
 		own.instruct('print here await FOLDER/go accept');
 		own.program.signal('SIGHUP');
 		await own.program.logged(/\] here$/);
-		for (let phase = ''; phase !== 'proving'; await wait(5)) {
+		for (let phase = ''; phase !== 'verifying'; await wait(5)) {
 			const { generations } = (await ask(own.control, '/status?brief')).body;
 			phase = generations.find((each: Row) => each.generation === 2)?.children[0]?.phase ?? '';
 		}
@@ -378,7 +378,7 @@ describe('while a candidate is looked at', () => {
 		const status = (await ask(own.control, '/status?brief')).body;
 		kill(status.generations[0].children[0].pid, 'SIGKILL');
 		await own.program.logged(/^Generation 2 is up \(\d+\)$/);
-		expect(await rotation(own, 2)).toMatchObject({ verdict: 'serving', unproven: true });
+		expect(await rotation(own, 2)).toMatchObject({ result: 'promoted', unverified: true });
 		own.open('go');
 		expect(await own.answer()).toBe(status.generations[1].children[0].pid);
 	});
@@ -427,7 +427,7 @@ describe('-ready=accept', () => {
 		expect(stdout).toMatch(
 			/^Generation 2 serves \(\d+\), up after .*, as it accepts; generation 1 was told to leave$/m,
 		);
-		expect(await rotation(own, 2)).toMatchObject({ ready: 'accept', unproven: false, code: null });
+		expect(await rotation(own, 2)).toMatchObject({ ready: 'accept', unverified: false, code: null });
 		own.instruct('ready print said await FOLDER/go accept');
 		own.program.signal('SIGHUP');
 		await own.program.logged(/\] said$/);
@@ -604,7 +604,7 @@ describe('a server that accepts by io_uring', () => {
 		const journal = `-journal=${join(scratch(), 'journal')}`;
 		const own = await rotated('', ['-ready=accept', '-start=60000', journal]);
 		await own.program.logged(/^Generation 2 is up/);
-		expect(await rotation(own, 2)).toMatchObject({ ready: 'accept', unproven: false });
+		expect(await rotation(own, 2)).toMatchObject({ ready: 'accept', unverified: false });
 	});
 
 	it.runIf(isThere)('on a port of its own is not taken for one that can’t be seen', async () => {
@@ -660,7 +660,7 @@ describe('what can’t be seen', () => {
 		own.program.signal('SIGHUP');
 		await own.program.logged(/^Generation 2 is up/);
 		await own.program.logged(/exit status 0$/);
-		expect(await rotation(own, 2)).toMatchObject({ verdict: 'serving', unproven: true });
+		expect(await rotation(own, 2)).toMatchObject({ result: 'promoted', unverified: true });
 		own.program.signal('SIGHUP');
 		await own.program.logged(/^Generation 3 is up/);
 		await own.program.logged(/exit status 0$/, 2);
@@ -695,7 +695,7 @@ describe('what can’t be seen', () => {
 		await own.up();
 		own.program.signal('SIGHUP');
 		await own.program.logged(/^Generation 2 is up/);
-		expect(await rotation(own, 2)).toMatchObject({ ready: 'wait', unproven: true });
+		expect(await rotation(own, 2)).toMatchObject({ ready: 'wait', unverified: true });
 	});
 
 	it.runIf(isRoot)('as /proc hides it (hidepid=) does not keep rotations waiting', async () => {

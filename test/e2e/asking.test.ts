@@ -134,22 +134,22 @@ describe('socketmaster rotate', () => {
 		expect(stderr).toMatch(/\| waiting for the database$/m);
 	});
 
-	it('prints the receipt with -json, also of a failure', async () => {
+	it('prints the rotation with -json, also of a failure', async () => {
 		const self = supervised();
 		await up(self);
 		self.next('echo oh; exit 9');
 		const { status, stdout, stderr } = await self.rotate('-json').done;
 		expect(status).toBe(1);
 		expect(stderr).toMatch(/^Generation 2 was given up: \d+ exit status 9; generation 1 goes on serving\n$/);
-		const receipt = JSON.parse(stdout);
-		expect(receipt).toMatchObject({
+		const rotation = JSON.parse(stdout);
+		expect(rotation).toMatchObject({
 			generation: 2,
-			verdict: 'givenUp',
-			asked: 'rotate',
-			lastWords: ['oh'],
+			result: 'failed',
+			trigger: 'rotate',
+			lastOutput: ['oh'],
 			ready: null,
 		});
-		expect(receipt.exits).toEqual([{ pid: receipt.pids[0], code: 9, signal: null }]);
+		expect(rotation.exits).toEqual([{ pid: rotation.pids[0], code: 9, signal: null }]);
 	});
 
 	it('ends with 4 when the time is over, and the rotation goes on', async () => {
@@ -159,7 +159,7 @@ describe('socketmaster rotate', () => {
 		self.next(`while [ ! -e ${gate} ]; do sleep 0.01; done; ${say} READY=1; exec sleep 1000`);
 		const { status, stderr } = await self.rotate('-timeout=300').done;
 		expect(status).toBe(4);
-		expect(stderr).toMatch(/^generation 2 has no verdict after \d+ ms; it goes on\n$/);
+		expect(stderr).toMatch(/^generation 2 has no result after \d+ ms; it goes on\n$/);
 		writeFileSync(gate, '');
 		await up(self, 2);
 	});
@@ -204,16 +204,16 @@ describe('socketmaster rotate', () => {
 		self.program.signal('SIGHUP');
 		await self.program.logged(/^SIGHUP: generation 2 is still starting/);
 		writeFileSync(gate, '');
-		expect(JSON.parse((await first.done).stdout)).toMatchObject({ generation: 2, verdict: 'serving' });
+		expect(JSON.parse((await first.done).stdout)).toMatchObject({ generation: 2, result: 'promoted' });
 		for (const each of others) {
 			const { status, stdout } = await each.done;
 			expect(status).toBe(0);
-			expect(JSON.parse(stdout)).toMatchObject({ generation: 3, verdict: 'serving', asked: 'rotate' });
+			expect(JSON.parse(stdout)).toMatchObject({ generation: 3, result: 'promoted', trigger: 'rotate' });
 		}
 		expect(self.lines().filter((line) => /^Generation \d+ is up/.test(line))).toHaveLength(3);
 	});
 
-	it('is told its own verdict where a SIGHUP of somebody else’s comes first', async () => {
+	it('is told its own result where a SIGHUP of somebody else’s comes first', async () => {
 		const self = supervised(`${say} READY=1; exec sleep 1000`, ['-ready=notify'], 60_000);
 		await up(self);
 		const gate = join(self.folder, 'go');
@@ -224,9 +224,9 @@ describe('socketmaster rotate', () => {
 		await self.program.logged(/one more rotation will follow$/);
 		self.next(`${say} READY=1; exec sleep 1000`);
 		writeFileSync(gate, '');
-		expect(JSON.parse((await own.done).stdout)).toMatchObject({ generation: 3, verdict: 'serving' });
+		expect(JSON.parse((await own.done).stdout)).toMatchObject({ generation: 3, result: 'promoted' });
 		const { body } = await ask(self.control, '/generations/2');
-		expect(body).toMatchObject({ verdict: 'givenUp', asked: 'SIGHUP' });
+		expect(body).toMatchObject({ result: 'failed', trigger: 'SIGHUP' });
 	});
 
 	it('ends with 1 when a stop comes first, also for one that is queued', async () => {
@@ -301,7 +301,7 @@ describe('socketmaster rotate', () => {
 		writeFileSync(gate, '');
 		const { status, stdout } = await rotation.done;
 		expect(status).toBe(0);
-		expect(JSON.parse(stdout)).toMatchObject({ generation: 2, verdict: 'serving', replaced: [1] });
+		expect(JSON.parse(stdout)).toMatchObject({ generation: 2, result: 'promoted', replaced: [1] });
 	});
 
 	it.each(['pending', 'queued'])('waits across a kill -9 and the recovery, one that is %s', async (kind) => {
@@ -324,7 +324,7 @@ describe('socketmaster rotate', () => {
 		writeFileSync(gate, '');
 		const { status, stdout, stderr } = await rotation.done;
 		expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
-		expect(JSON.parse(stdout)).toMatchObject({ generation: kind === 'queued' ? 3 : 2, verdict: 'serving' });
+		expect(JSON.parse(stdout)).toMatchObject({ generation: kind === 'queued' ? 3 : 2, result: 'promoted' });
 	});
 
 	it('is asked for once, where the first answer is lost on its way', async () => {
@@ -348,7 +348,7 @@ describe('socketmaster rotate', () => {
 		const { status, stdout } = await command(['rotate', `-control=${between}`, '-json']).done;
 		expect(isLost).toBe(true);
 		expect(status).toBe(0);
-		expect(JSON.parse(stdout)).toMatchObject({ generation: 2, verdict: 'serving' });
+		expect(JSON.parse(stdout)).toMatchObject({ generation: 2, result: 'promoted' });
 		expect(self.lines().filter((line) => line.includes('rotation'))).toEqual([
 			'A rotation request: starting generation 2',
 		]);
@@ -367,7 +367,7 @@ describe('socketmaster rotate', () => {
 		const { status, stderr } = await rotation.done;
 		expect(status).toBe(1);
 		expect(stderr).toMatch(
-			/^generation 2 has no verdict: its supervisor has ended, and another one \(pid \d+\) has started\n$/,
+			/^generation 2 has no result: its supervisor has ended, and another one \(pid \d+\) has started\n$/,
 		);
 	});
 
@@ -789,7 +789,7 @@ describe('socketmaster status', () => {
 		await up(self);
 		expect((await self.rotate().done).status).toBe(0);
 		const { stdout } = await command(['status', '-metrics', `-control=${self.control}`]).done;
-		expect(stdout).toContain('socketmaster_rotations_total{verdict="serving"} 1\n');
+		expect(stdout).toContain('socketmaster_rotations_total{result="serving"} 1\n');
 		expect(stdout).toContain('socketmaster_state{state="running"} 1\n');
 		expect(stdout).toMatch(/^socketmaster_ready_seconds_count 2$/m);
 		if (existsSync('/usr/bin/promtool')) {
@@ -912,13 +912,13 @@ except OSError as error:
 			onTestFinished(() => void each.destroy());
 		}
 		expect((await self.rotate().done).status).toBe(0);
-		expect((await ask(self.control, '/generations')).body.map(({ verdict }: Row) => verdict)).toEqual([
+		expect((await ask(self.control, '/generations')).body.map(({ result }: Row) => result)).toEqual([
 			'serving',
 			'serving',
 		]);
 	});
 
-	it('is handed over in an upgrade, and comes back after a recovery, with the receipts', async () => {
+	it('is handed over in an upgrade, and comes back after a recovery, with the rotations', async () => {
 		const journal = join(scratch(), 'journal');
 		const self = supervised('exec sleep 1000', [`-journal=${journal}`]);
 		await up(self);
@@ -928,27 +928,27 @@ except OSError as error:
 		self.next('exec sleep 1000');
 		expect((await command(['upgrade', `-control=${self.control}`]).done).status).toBe(0);
 		expect(statSync(self.control).ino).toBe(ino);
-		const receipts = (await ask(self.control, '/generations')).body;
-		expect(receipts.map(({ verdict }: Row) => verdict)).toEqual(['serving', 'givenUp']);
-		expect(receipts[1].lastWords).toEqual(['no']);
+		const rotations = (await ask(self.control, '/generations')).body;
+		expect(rotations.map(({ result }: Row) => result)).toEqual(['serving', 'failed']);
+		expect(rotations[1].lastOutput).toEqual(['no']);
 		await killed(self.program);
 		self.begin();
-		await expect.poll(() => ask(self.control, '/generations').catch(() => null)).toMatchObject({ body: receipts });
+		await expect.poll(() => ask(self.control, '/generations').catch(() => null)).toMatchObject({ body: rotations });
 		const { body } = await ask(self.control, '/status');
 		expect(body).toMatchObject({ upgrades: { done: 1 }, recoveries: 1, last: { generation: 2 } });
-		const { stdout } = await command(['replay', journal, '-receipts']).done;
+		const { stdout } = await command(['replay', journal, '-rotations']).done;
 		expect(stdout.split('\n').map((line) => line.slice(31).replace(/\d{3,}|after \d+ m?s/g, 'N'))).toEqual([
 			'start   generation 1 came up N',
 			'rotate  generation 2 was given up N: N exit status 1',
 			'',
 		]);
-		const { stdout: json } = await command(['replay', journal, '-receipts', '-json']).done;
+		const { stdout: json } = await command(['replay', journal, '-rotations', '-json']).done;
 		expect(
 			json
 				.trim()
 				.split('\n')
 				.map((line) => JSON.parse(line)),
-		).toEqual(receipts);
+		).toEqual(rotations);
 	});
 
 	it('that can’t be opened is said in one sentence, and nothing is left behind', async () => {

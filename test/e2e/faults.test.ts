@@ -262,7 +262,7 @@ describe('an exception inside', () => {
 		writeFileSync(gate, '');
 		const { status, stdout } = await later.done;
 		expect(status).toBe(0);
-		expect(JSON.parse(stdout)).toMatchObject({ generation: 3, verdict: 'serving' });
+		expect(JSON.parse(stdout)).toMatchObject({ generation: 3, result: 'promoted' });
 	});
 
 	it('is told to whoever has asked for an upgrade', async () => {

@@ -44,30 +44,30 @@ async function fleet() {
 				ANSIBLE_PYTHON_INTERPRETER: '/usr/bin/python3',
 			}),
 		});
-	const verdicts = async () =>
+	const results = async () =>
 		Promise.all(
 			hosts.map(async ({ control }) => {
 				const { last } = (await ask(control, '/status')).body;
-				return `${last.generation} ${last.verdict}`;
+				return `${last.generation} ${last.result}`;
 			}),
 		);
 	const versions = () => hosts.map(({ own }) => readlinkSync(join(own, 'current')));
-	return { deploy, verdicts, versions };
+	return { deploy, results, versions };
 }
 
 describe.runIf(hasAnsible)('a fleet', () => {
 	it('gets a version host by host, and stops at the first that gives it up', async () => {
-		const { deploy, verdicts, versions } = await fleet();
+		const { deploy, results, versions } = await fleet();
 		const good = deploy(42);
 		expect(good.status, good.stdout).toBe(0);
-		expect(await verdicts()).toEqual(Array(5).fill('2 serving'));
+		expect(await results()).toEqual(Array(5).fill('2 serving'));
 		expect(good.stdout).toMatch(/generation 2 serves, pids \d+/);
 
 		const broken = deploy(43);
 		expect(broken.status, broken.stdout).not.toBe(0);
-		expect(await verdicts()).toEqual(['3 serving', '3 serving', '3 givenUp', '2 serving', '2 serving']);
+		expect(await results()).toEqual(['3 serving', '3 serving', '3 failed', '2 serving', '2 serving']);
 		expect(versions()).toEqual(['43', '43', '42', '42', '42']);
 		expect(broken.stdout).toContain('no such table: users');
-		expect(broken.stdout).toMatch(/"verdict": "givenUp"/);
+		expect(broken.stdout).toMatch(/"result": "failed"/);
 	}, 120_000);
 });

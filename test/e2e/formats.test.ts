@@ -6,10 +6,10 @@ import { expect, it, onTestFinished } from 'vitest';
 import { supervisorPart } from '../../src/cli/startup.ts';
 import { childrenPart } from '../../src/effects/children/children.ts';
 import { orphansPart } from '../../src/effects/children/orphans.ts';
-import { pastOf } from '../../src/effects/journal/lineSchemas.ts';
+import { projectionsOf } from '../../src/effects/journal/lineSchemas.ts';
 import { readJournal } from '../../src/effects/journal/lines.ts';
 import { inheritanceOf } from '../../src/effects/upgrade/handoverState.ts';
-import { evolvePast, noPast } from '../../src/machines/state/projections.ts';
+import { evolveProjections, noProjections } from '../../src/machines/state/projections.ts';
 import { environment, executable, fixture, kill, root, run, scratch } from '../support/program.ts';
 
 const stored = (name: string) => join(root, 'test/formats', name);
@@ -69,15 +69,15 @@ it('handover-5.jsonl is taken over, with its children, its listener and a rotati
 
 it.each([
 	['handover-5.jsonl', null, null],
-	['handover-5-left.jsonl', 'HUP', 'lingering'],
+	['handover-5-left.jsonl', 'HUP', 'orphaned'],
 ])('%s is understood in all its parts', (name, told, phase) => {
 	const [document = ''] = readFileSync(stored(name), 'utf8').split('\n');
 	const inheritance = inheritanceOf(JSON.parse(document).states);
 	const first = inheritance.take(childrenPart)?.find(({ child }) => child === 1);
 	expect(first?.told).toBe(told);
 	expect(first?.group === null).toBe(told === null);
-	const { roster } = inheritance.take(supervisorPart) ?? {};
-	if (phase) expect(roster?.children[0]?.phase).toBe(phase);
+	const { state: supervisorState } = inheritance.take(supervisorPart) ?? {};
+	if (phase) expect(supervisorState?.children[0]?.phase).toBe(phase);
 	expect(inheritance.take(orphansPart)).toEqual({ living: [], wereTold: false });
 });
 
@@ -94,11 +94,11 @@ it('a process that was left behind is known from a stored journal, and from its 
 	for (const name of ['journal-4-left.jsonl', 'journal-4-left-checkpoint.jsonl']) {
 		const { header, lines } = readJournal(readFileSync(stored(name)));
 		expect(header).not.toBeNull();
-		let past = noPast;
-		for (const line of lines) past = 'checkpoint' in line ? pastOf(line) : evolvePast(past, line);
-		const { roster } = past;
-		expect(roster?.plan).toMatchObject({ maxDraining: 5 });
-		expect(roster?.children[0]).toMatchObject({ phase: 'lingering', left: [26122], born: expect.any(Number) });
+		let past = noProjections;
+		for (const line of lines) past = 'checkpoint' in line ? projectionsOf(line) : evolveProjections(past, line);
+		const { state } = past;
+		expect(state?.plan).toMatchObject({ maxDraining: 5 });
+		expect(state?.children[0]).toMatchObject({ phase: 'orphaned', left: [26122], born: expect.any(Number) });
 	}
 });
 
@@ -106,7 +106,12 @@ it('a checkpoint tells which child ended last, without having been told to leave
 	const { lines } = readJournal(readFileSync(stored('journal-4-ended-checkpoint.jsonl')));
 	const [checkpoint] = lines;
 	if (!checkpoint || !('checkpoint' in checkpoint)) throw new Error('the first line is no checkpoint');
-	expect(pastOf(checkpoint).roster?.ended).toMatchObject({ child: 1, generation: 1, phase: 'serving', wasUp: true });
+	expect(projectionsOf(checkpoint).state?.ended).toMatchObject({
+		child: 1,
+		generation: 1,
+		phase: 'serving',
+		wasUp: true,
+	});
 });
 
 it.each(readdirSync(stored('.')).filter((name) => name.startsWith('journal-')))(

@@ -122,12 +122,12 @@ describe('a start script without exec', () => {
 		await command(['rotate', `-control=${own.control}`]).done;
 		const [, first] = await program.logged(/; process(?:es)? (.*) of it lives? on, and /);
 		const { generations } = (await ask(own.control, '/status')).body;
-		expect(generations[0]).toMatchObject({ generation: 1, state: 'draining', children: [{ phase: 'lingering' }] });
+		expect(generations[0]).toMatchObject({ generation: 1, state: 'draining', children: [{ phase: 'orphaned' }] });
 		expect(generations[0].children[0].left.length).toBeGreaterThan(0);
 		const { survivors } = (await ask(own.control, '/generations/2')).body;
 		expect(survivors[0]).toMatchObject({ generation: 1, fds: [3] });
 		const { stdout } = await command(['status', `-control=${own.control}`]).done;
-		expect(stdout).toMatch(/^1 +draining +\d+ +lingering .* has left [\d, ]+ behind/m);
+		expect(stdout).toMatch(/^1 +draining +\d+ +orphaned .* has left [\d, ]+ behind/m);
 		expect(before.generations).toHaveLength(1);
 		for (const pid of String(first).split(', ')) kill(Number(pid), 'SIGKILL');
 		await follow(own.control, (state) => state === 'running');

@@ -209,7 +209,7 @@ describe.runIf(hasBrowser)('the inspector’s page', () => {
 		await page.getByRole('option', { name: /child\.exited.*103 exit status 7/ }).click();
 		await reads(() => page.getByTestId('detail').textContent(), /child\.lost child=3 status=7/);
 		await reads(() => page.getByTestId('detail').textContent(), /supervisor.*alive › rotating.*alive › running/);
-		await page.getByRole('button', { name: /generation\.givenUp/ }).click();
+		await page.getByRole('button', { name: /generation\.failed/ }).click();
 		await reads(() => rotation(page, 3).textContent(), '✘ given up');
 		await reads(() => page.getByTestId('detail').textContent(), 'Decided upon');
 
@@ -235,7 +235,7 @@ describe.runIf(hasBrowser)('the inspector’s page', () => {
 		const shown = async () => (await page.locator('.row .type').allTextContents()) as string[];
 		await page.keyboard.press('/');
 		await page.keyboard.type('given up');
-		await reads(async () => (await shown()).join(), /^generation\.givenUp$/);
+		await reads(async () => (await shown()).join(), /^generation\.failed$/);
 		await page.getByLabel('Show only facts with this text').fill('');
 		await page.getByLabel('Show only facts of this kind').selectOption('decision');
 		expect(
@@ -283,7 +283,7 @@ describe.runIf(hasBrowser)('the inspector’s page', () => {
 		const journal = await save('Save as a journal');
 		expect(spawnSync(executable, ['replay', journal], { encoding: 'utf8' })).toMatchObject({ status: 0, stderr: '' });
 		const code = readFileSync(await save('Save as a unit test'), 'utf8');
-		expect(code).toContain('simulation.recover(roster);');
+		expect(code).toContain('simulation.recover(supervisorState);');
 		expect(runExported(code)).toMatch(/1 passed/);
 		expect(runExported(code.replace("toBe('running')", "toBe('rotating')"))).toMatch(/1 failed/);
 

@@ -191,7 +191,7 @@ describe('a hostile child', () => {
 import array, os, signal, socket, struct, time
 server = socket.create_server(('127.0.0.1', 0))
 server.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1024)
-def lingering():
+def orphaned():
     client = socket.create_connection(server.getsockname())
     client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack('ii', 1, 60))
     client.setblocking(False)
@@ -202,7 +202,7 @@ speaker = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
 acker = socket.socket(socket.AF_UNIX)
 acker.connect(os.environ['EINHORN_SOCK_PATH'])
 for way, place in ((speaker, [os.environ['NOTIFY_SOCKET']]), (acker, [])):
-    client = lingering()
+    client = orphaned()
     control = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array('i', [client.fileno()]))]
     way.sendmsg([b'STATUS=x'], control, 0, *place)
     os.close(client.detach())

@@ -481,7 +481,7 @@ describe('a journal', () => {
 	it.each([
 		'{"seq":99,"at":1,"checkpoint":null}',
 		'{}',
-		'{"seq":99,"at":1,"type":"supervisor.recovered","pid":1,"by":"start","roster":{"children":null}}',
+		'{"seq":99,"at":1,"type":"supervisor.recovered","pid":1,"by":"start","state":{"children":null}}',
 		'{"seq":99,"at":1,"type":"constructor"}',
 		'no JSON at all',
 		'{"seq":99,"at":1,"type":"child.married","child":1}',

@@ -454,7 +454,7 @@ describe('-syslog', () => {
 			];
 			const program = run([...inside, executable, ...args], { command: 'nsenter' });
 			const logged = () => (existsSync(log) ? readFileSync(log, 'utf8') : '');
-			const isWhole = (generation: number) =>
+			const isComplete = (generation: number) =>
 				(logged().match(/\[\d+\] line \d+$/gm) ?? []).length === count * generation;
 			await until('the first line', () => logged().includes('line 1\n'));
 
@@ -464,7 +464,7 @@ describe('-syslog', () => {
 			daemon.kill('SIGCONT');
 			await until('what was stalled', () => logged().includes('Generation 2 is up'));
 			// What a daemon has not read when it is killed is lost with it.
-			await until('all of it', () => isWhole(2));
+			await until('all of it', () => isComplete(2));
 
 			daemon.kill('SIGKILL');
 			await once(daemon, 'exit');

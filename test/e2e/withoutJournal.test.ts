@@ -176,8 +176,8 @@ it('a child serves on where the version that should replace it fails', async () 
 	await next.logged(/^Generation 2 .* gave? up|given up|exit status 1/);
 	const status = await ask(own.control, '/status');
 	expect(status.body.generations).toMatchObject([{ generation: 1, state: 'serving', children: [{ pid: child }] }]);
-	const { status: verdict, stderr } = await command(['rotate', `-control=${own.control}`]).done;
-	expect({ verdict, stderr }).toMatchObject({ verdict: 1, stderr: expect.stringContaining('exit status 1') });
+	const { status: result, stderr } = await command(['rotate', `-control=${own.control}`]).done;
+	expect({ result, stderr }).toMatchObject({ result: 1, stderr: expect.stringContaining('exit status 1') });
 	expect(await answer(own.uri.slice('tcp://'.length))).toBe(200);
 });
 

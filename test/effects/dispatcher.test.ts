@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { type Door, openDoor } from '../../src/effects/dispatcher.ts';
-import type { HappeningFact } from '../../src/machines/facts/facts.ts';
-import { noPast } from '../../src/machines/state/projections.ts';
+import type { ExternalFact } from '../../src/machines/facts/facts.ts';
+import { noProjections } from '../../src/machines/state/projections.ts';
 
 describe('the door', () => {
 	it('numbers, times and records each fact before anybody sees it', () => {
@@ -30,7 +30,7 @@ describe('the door', () => {
 
 	it('lets what comes of a happening wait until the happening is done with', () => {
 		const seen: number[] = [];
-		const deliver = ({ seq }: HappeningFact) => {
+		const deliver = ({ seq }: ExternalFact) => {
 			if (seq === 1) {
 				door.admit({ type: 'signal.HUP' });
 				door.admit({ type: 'signal.HUP' });
@@ -45,7 +45,7 @@ describe('the door', () => {
 
 	it('a decision carries the number of the happening that it was made upon, also when another one was recorded since', () => {
 		const recorded: [string, number | undefined][] = [];
-		const deliver = ({ seq }: HappeningFact) => {
+		const deliver = ({ seq }: ExternalFact) => {
 			if (seq === 1) door.admit({ type: 'signal.TERM' });
 			door.decide({ type: 'service.lost' });
 		};
@@ -71,7 +71,7 @@ describe('the door', () => {
 
 	it('tells those that follow of each fact after it was recorded, with what all before amount to', () => {
 		const told: string[] = [];
-		const past = { ...noPast };
+		const past = { ...noProjections };
 		const door = openDoor({ record: ({ seq }) => told.push(`record ${seq}`), past: () => past });
 		door.follow(({ seq }, before) => told.push(`first ${seq} ${before === past}`));
 		door.follow(({ seq }) => told.push(`second ${seq}`));

@@ -7,14 +7,14 @@ import { constants } from '../../src/effects/os/libc.ts';
 import { managerOf } from '../../src/effects/serviceManager.ts';
 import { openPlain } from '../../src/effects/sockets/bindUnix.ts';
 import { inheritanceOf } from '../../src/effects/upgrade/handoverState.ts';
-import { evolvePast, noPast } from '../../src/machines/state/projections.ts';
+import { evolveProjections, noProjections } from '../../src/machines/state/projections.ts';
 import { scratch } from '../support/program.ts';
-import { draining, rosterOf, rotating, running, type Simulation, simulate } from '../support/simulation.ts';
+import { draining, rotating, running, type Simulation, simulate, stateWith } from '../support/simulation.ts';
 
 function manager(env: Record<string, string> = {}, left: Record<string, unknown> | null = null) {
 	const path = join(scratch(), 'notify');
 	const fd = openPlain(path, constants.SOCK_DGRAM, null);
-	let past = noPast;
+	let past = noProjections;
 	const own = managerOf({ env: { NOTIFY_SOCKET: path, ...env }, past: () => past, inheritance: inheritanceOf(left) });
 	onTestFinished(() => {
 		own.close();
@@ -30,7 +30,7 @@ function manager(env: Record<string, string> = {}, left: Record<string, unknown>
 		/** Tells of all that happened in a simulation since the last time. */
 		tell({ history }: Simulation, from = 0) {
 			for (const fact of history.slice(from)) {
-				past = evolvePast(past, fact);
+				past = evolveProjections(past, fact);
 				own.note(fact);
 			}
 			return heard();
@@ -85,30 +85,38 @@ describe('a manager is told', () => {
 
 	it('after a crash in the middle of a rotation that it is up, and that the rotation goes on', () => {
 		const before = rotating();
-		const roster = before.roster();
-		if (!roster) throw new Error('nothing is known');
-		const simulation = simulate().tell({ type: 'supervisor.recovered', pid: 2, by: 'start', roster }).up(2);
+		const supervisorState = before.supervisorState();
+		if (!supervisorState) throw new Error('nothing is known');
+		const simulation = simulate()
+			.tell({ type: 'supervisor.recovered', pid: 2, by: 'start', state: supervisorState })
+			.up(2);
 		expect(words(manager().tell(simulation))).toEqual(['READY=1', 'RELOADING=1', micros, 'READY=1']);
 	});
 
 	it('after an upgrade in the middle of a rotation only that it has ended', () => {
-		const roster = rotating().roster();
-		if (!roster) throw new Error('nothing is known');
+		const supervisorState = rotating().supervisorState();
+		if (!supervisorState) throw new Error('nothing is known');
 		const told = { isReady: true, isReloading: true, waiting: [] };
-		expect(words(manager({}, { manager: told }).tell(simulate().recover(roster).up(2)))).toEqual(['READY=1']);
+		expect(words(manager({}, { manager: told }).tell(simulate().recover(supervisorState).up(2)))).toEqual(['READY=1']);
 	});
 
 	it('after a fault that cost the rotation that it has ended', () => {
 		const told = { isReady: true, isReloading: true, waiting: [] };
-		expect(words(manager({}, { manager: told }).tell(simulate().recover(rosterOf())))).toEqual(['READY=1']);
+		expect(words(manager({}, { manager: told }).tell(simulate().recover(stateWith())))).toEqual(['READY=1']);
 	});
 
 	it('that it is up only when it is, also where one that is not whole went through an upgrade', () => {
-		const roster = simulate().start({ size: 2, respawn: 10 }).spawned(1).spawned(2).up(1).exited(2, 1).roster();
-		if (!roster) throw new Error('nothing is known');
+		const supervisorState = simulate()
+			.start({ size: 2, respawn: 10 })
+			.spawned(1)
+			.spawned(2)
+			.up(1)
+			.exited(2, 1)
+			.supervisorState();
+		if (!supervisorState) throw new Error('nothing is known');
 		const told = { isReady: false, isReloading: false, waiting: [] };
 		const simulation = simulate()
-			.recover(roster)
+			.recover(supervisorState)
 			.tell({ type: 'respawn.due', generation: 1, index: 1 })
 			.spawned(3)
 			.up(3);
@@ -132,17 +140,17 @@ describe('a manager is told', () => {
 			.exited(4, 1);
 
 	it('after a crash that it is up, where one serves that was kept and is not whole', () => {
-		const roster = kept().roster();
-		expect(roster).toMatchObject({ serving: 2, isWhole: false, candidate: null });
-		if (!roster) throw new Error('nothing is known');
-		const simulation = simulate().tell({ type: 'supervisor.recovered', pid: 2, by: 'start', roster });
+		const supervisorState = kept().supervisorState();
+		expect(supervisorState).toMatchObject({ serving: 2, isComplete: false, candidate: null });
+		if (!supervisorState) throw new Error('nothing is known');
+		const simulation = simulate().tell({ type: 'supervisor.recovered', pid: 2, by: 'start', state: supervisorState });
 		expect(words(manager().tell(simulation))).toEqual(['READY=1']);
 	});
 
 	it('that a rotation has ended when its candidate has come up, and not when the one before is whole at last', () => {
 		const { tell } = manager();
 		const simulation = kept().tell({ type: 'respawn.due', generation: 2, index: 1 });
-		const child = simulation.roster()?.lastChild ?? 0;
+		const child = simulation.supervisorState()?.lastChild ?? 0;
 		simulation.spawned(child);
 		tell(simulation);
 		const began = simulation.history.length;

@@ -5,16 +5,16 @@ import { branchFrom, branchFromNothing } from '../../src/inspector/branch.ts';
 import { journalOf, testOf } from '../../src/inspector/exports.ts';
 import { possibleNext } from '../../src/machines/simulation/nextEvents.ts';
 import { createReplay } from '../../src/machines/simulation/replay.ts';
-import type { Roster } from '../../src/machines/state/supervisorState.ts';
+import type { SupervisorState } from '../../src/machines/state/supervisorState.ts';
 import { plan, running } from '../support/simulation.ts';
 import { choices, factsOf, storyOf } from './history.ts';
 
 /** Somebody presses buttons. */
 function play(branch: ReturnType<typeof branchFromNothing>, pressed: number[]) {
 	for (const press of pressed) {
-		const roster = branch.roster();
-		if (!roster || branch.state() === 'stopped') return;
-		const possible = possibleNext(roster, branch.upgrade(), branch.strangers);
+		const supervisorState = branch.supervisorState();
+		if (!supervisorState || branch.state() === 'stopped') return;
+		const possible = possibleNext(supervisorState, branch.upgrade(), branch.strangers);
 		const { happening, after } = possible[press % possible.length] ?? possible[0] ?? { happening: null, after: 0 };
 		if (happening) branch.tell(happening, after);
 	}
@@ -44,12 +44,12 @@ describe('what is imagined', () => {
 	it('recovers from a kill as the program does: a candidate without a process is started anew', () => {
 		const story = storyOf(running().signal('HUP').history);
 		const branch = branchFrom(story, story.entries.length - 1);
-		const killed = possibleNext(branch.roster() as Roster, branch.upgrade(), branch.strangers).find(({ what }) =>
-			what.startsWith('it is killed, and'),
+		const killed = possibleNext(branch.supervisorState() as SupervisorState, branch.upgrade(), branch.strangers).find(
+			({ what }) => what.startsWith('it is killed, and'),
 		);
 		if (killed) branch.tell(killed.happening, 0);
 		expect(branch.describe()).toBe('rotating 1:serving 3:spawning');
-		const offered = possibleNext(branch.roster() as Roster, branch.upgrade(), branch.strangers);
+		const offered = possibleNext(branch.supervisorState() as SupervisorState, branch.upgrade(), branch.strangers);
 		expect(offered.filter(({ to }) => to.startsWith('child 1')).map(({ what }) => what)).toEqual([
 			'it ends, nobody learns how',
 			'it ends, and leaves a worker',
@@ -89,20 +89,20 @@ describe('an exported test', () => {
 		const branch = branchFromNothing({ ...plan, drain: 'TERM' }, 1_700_000_000_000);
 		branch.tell({ type: 'child.spawned', child: 1, pid: 101, startTime: 1, pipe: 1 }, 250);
 		branch.tell({ type: 'timer.elapsed', child: 1, timer: 'boot' }, 3000);
-		branch.tell({ type: 'child.proved', child: 1, isSeen: true }, 0);
+		branch.tell({ type: 'child.verified', child: 1, isSeen: true }, 0);
 		branch.tell({ type: 'signal.HUP' }, 250);
 		branch.tell({ type: 'child.spawnFailed', child: 2, reason: 'it’s "gone"' }, 250);
 		expect(testOf(branch)).toBe(`import { expect, it } from 'vitest';
 import { simulate } from '../support/simulation.ts';
 
-it('a supervisor that has started is running after child.spawned, timer.elapsed, child.proved, signal.HUP, child.spawnFailed', () => {
+it('a supervisor that has started is running after child.spawned, timer.elapsed, child.verified, signal.HUP, child.spawnFailed', () => {
 	const simulation = simulate();
 	simulation.start({ drain: 'TERM' });
 	simulation.wait(250);
 	simulation.spawned(1);
 	simulation.wait(3000);
 	simulation.waited(1);
-	simulation.proved(1);
+	simulation.verified(1);
 	simulation.wait(250);
 	simulation.signal('HUP');
 	simulation.wait(250);
@@ -112,13 +112,13 @@ it('a supervisor that has started is running after child.spawned, timer.elapsed,
 	expect(simulation.decisions()).toEqual([
 		'generation.started',
 		'child.spawning',
-		'child.proving',
+		'child.verifying',
 		'child.ready',
 		'generation.promoted',
 		'generation.started',
 		'child.spawning',
 		'child.lost',
-		'generation.givenUp',
+		'generation.failed',
 	]);
 });
 `);

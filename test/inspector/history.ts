@@ -17,11 +17,11 @@ export function factsOf(choices: number[], size = 1): Fact[] {
 	const world = imagined({ seq: 0, at: 1_000_000, told: (fact) => facts.push(fact) });
 	world.tell({ type: 'supervisor.started', pid: 1, plan: { ...plan, size, kill: 1000 } });
 	for (const choice of choices) {
-		const roster = world.roster();
+		const state = world.supervisorState();
 		const { value } = world.supervisor().getSnapshot();
-		if (!roster || value === 'stopped') break;
+		if (!state || value === 'stopped') break;
 		const upgrade = upgradeStateOf(world.supervisor());
-		const possible = possibleNext(roster, upgrade, new Set());
+		const possible = possibleNext(state, upgrade, new Set());
 		const next = possible[choice % possible.length];
 		if (!next) break;
 		world.wait(next.after);

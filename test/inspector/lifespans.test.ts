@@ -1,23 +1,23 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { nameAt, phaseAt, verdictAt } from '../../src/inspector/lifespans.ts';
+import { nameAt, phaseAt, resultAt } from '../../src/inspector/lifespans.ts';
 import { withoutUnborn } from '../../src/machines/state/recoveryState.ts';
-import { evolve, type Roster } from '../../src/machines/state/supervisorState.ts';
+import { evolve, type SupervisorState } from '../../src/machines/state/supervisorState.ts';
 import { draining, rotating, running, simulate } from '../support/simulation.ts';
 import { choices, factsOf, storyOf } from './history.ts';
 
 describe('lives', () => {
-	it('say of every child at every fact the phase that the roster says', () => {
+	it('say of every child at every fact the phase that the supervisorState says', () => {
 		fc.assert(
 			fc.property(choices, fc.integer({ min: 1, max: 3 }), (happened, size) => {
 				const facts = factsOf(happened, size);
 				const { children } = storyOf(facts).lives;
-				let roster: Roster | null = null;
+				let supervisorState: SupervisorState | null = null;
 				facts.forEach((fact, place) => {
-					roster = evolve(roster, fact);
+					supervisorState = evolve(supervisorState, fact);
 					const phases = children.map((life) => [life.child, phaseAt(life, place)] as const);
 					const living = phases.filter(([, phase]) => phase !== null && phase !== 'gone');
-					expect(living).toEqual(roster?.children.map(({ child, phase }) => [child, phase]));
+					expect(living).toEqual(supervisorState?.children.map(({ child, phase }) => [child, phase]));
 				});
 			}),
 			{ numRuns: 150 },
@@ -41,22 +41,22 @@ describe('lives', () => {
 		);
 	});
 
-	it('tell the verdict of a rotation only from when it was known', () => {
+	it('tell the result of a rotation only from when it was known', () => {
 		const { history } = rotating().wait(3000).up(2);
 		const { lives } = storyOf(history);
 		const second = lives.generations.find(({ generation }) => generation === 2);
-		const promoted = history.findIndex((fact) => fact.type === 'child.proved' && fact.child === 2);
-		expect(second && verdictAt(second, promoted - 1)).toBe('pending');
-		expect(second && verdictAt(second, promoted)).toBe('serving');
-		expect(second && verdictAt(second, 0)).toBeNull();
-		expect((second?.verdict?.at ?? 0) - (second?.askedAt ?? 0)).toBe(3000);
+		const promoted = history.findIndex((fact) => fact.type === 'child.verified' && fact.child === 2);
+		expect(second && resultAt(second, promoted - 1)).toBe('pending');
+		expect(second && resultAt(second, promoted)).toBe('promoted');
+		expect(second && resultAt(second, 0)).toBeNull();
+		expect((second?.result?.at ?? 0) - (second?.requestedAt ?? 0)).toBe(3000);
 		expect(second?.replaced.map(({ generation }) => generation)).toEqual([1]);
 	});
 
 	it('count a rotation that had to wait its turn from when it was asked for', () => {
 		const { history } = rotating().wait(100).signal('HUP').wait(900).up(2).wait(50).spawned(3).wait(3000).up(3);
 		const third = storyOf(history).lives.generations.find(({ generation }) => generation === 3);
-		expect((third?.verdict?.at ?? 0) - (third?.askedAt ?? 0)).toBe(100 - 100 + 900 + 50 + 3000);
+		expect((third?.result?.at ?? 0) - (third?.requestedAt ?? 0)).toBe(100 - 100 + 900 + 50 + 3000);
 	});
 
 	it('tell how a child ended, and whether it was told to', () => {
@@ -68,12 +68,12 @@ describe('lives', () => {
 	it('mark a generation that a stop came before as stopped', () => {
 		const { history } = simulate().start().spawned(1).signal('TERM');
 		const first = storyOf(history).lives.generations[0];
-		expect(first?.verdict?.kind).toBe('stopped');
+		expect(first?.result?.kind).toBe('stopped');
 	});
 
 	it('call a first start that came to nothing given up, as it never served', () => {
 		const { history } = simulate().start().spawned(1).exited(1, 7);
-		expect(storyOf(history).lives.generations[0]?.verdict?.kind).toBe('givenUp');
+		expect(storyOf(history).lives.generations[0]?.result?.kind).toBe('failed');
 	});
 
 	it('keep the lives of a supervisor apart from those of the next one in the same journal', () => {
@@ -87,7 +87,7 @@ describe('lives', () => {
 			[1, 'status 3'],
 			[1, null],
 		]);
-		expect(lives.generations.map(({ verdict }) => verdict?.kind ?? 'pending')).toEqual(['serving', 'pending']);
+		expect(lives.generations.map(({ result }) => result?.kind ?? 'pending')).toEqual(['promoted', 'pending']);
 		expect(lives.childAt(1, first.length - 1)).toBe(lives.children[0]);
 		expect(lives.childAt(1, first.length + second.length - 1)).toBe(lives.children[1]);
 	});
@@ -95,14 +95,14 @@ describe('lives', () => {
 	it('take from a checkpoint what facts that are missing would have told', () => {
 		const simulation = rotating();
 		const before = [...simulation.history];
-		const roster = simulation.up(2).roster();
-		if (!roster) throw new Error('no roster');
+		const supervisorState = simulation.up(2).supervisorState();
+		if (!supervisorState) throw new Error('nothing is known');
 		const seq = simulation.history.length;
-		const gap = { type: 'checkpoint', seq, at: 2_000_000, roster, gap: true } as const;
+		const gap = { type: 'checkpoint', seq, at: 2_000_000, state: supervisorState, gap: true } as const;
 		const { children, generations } = storyOf([...before, gap]).lives;
 		const last = before.length;
 		expect(children.map((life) => phaseAt(life, last))).toEqual(['draining', 'serving']);
-		expect(generations.map((life) => verdictAt(life, last))).toEqual(['serving', 'serving']);
+		expect(generations.map((life) => resultAt(life, last))).toEqual(['promoted', 'promoted']);
 	});
 
 	it('do not count a rotation that nobody asked for from an old request', () => {
@@ -114,18 +114,18 @@ describe('lives', () => {
 			.wait(3000)
 			.up(3);
 		const third = storyOf(simulation.history).lives.generations.find(({ generation }) => generation === 3);
-		expect((third?.verdict?.at ?? 0) - (third?.askedAt ?? 0)).toBe(3000);
+		expect((third?.result?.at ?? 0) - (third?.requestedAt ?? 0)).toBe(3000);
 	});
 
 	it('call a candidate given up that a crash left without a process', () => {
 		const simulation = running().signal('HUP');
-		const roster = simulation.roster();
-		if (!roster) throw new Error('no roster');
-		simulation.tell({ type: 'supervisor.recovered', pid: 1, by: 'start', roster: withoutUnborn(roster) });
+		const supervisorState = simulation.supervisorState();
+		if (!supervisorState) throw new Error('nothing is known');
+		simulation.tell({ type: 'supervisor.recovered', pid: 1, by: 'start', state: withoutUnborn(supervisorState) });
 		const { generations } = storyOf(simulation.history).lives;
-		expect(generations.map(({ generation, verdict }) => [generation, verdict?.kind])).toEqual([
-			[1, 'serving'],
-			[2, 'givenUp'],
+		expect(generations.map(({ generation, result }) => [generation, result?.kind])).toEqual([
+			[1, 'promoted'],
+			[2, 'failed'],
 			[3, undefined],
 		]);
 	});

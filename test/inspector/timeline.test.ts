@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import type { Standings } from '../../src/inspector/timeline.ts';
 import { isDecision } from '../../src/machines/facts/facts.ts';
 import { createReplay } from '../../src/machines/simulation/replay.ts';
-import { evolve, type Roster } from '../../src/machines/state/supervisorState.ts';
+import { evolve, type SupervisorState } from '../../src/machines/state/supervisorState.ts';
 import { rotating, running } from '../support/simulation.ts';
 import { choices, factsOf, storyOf } from './history.ts';
 
@@ -49,10 +49,10 @@ describe('a story', () => {
 		const facts = simulation.history;
 		expect(facts.length).toBeGreaterThan(600);
 		const story = storyOf(facts);
-		let roster: Roster | null = null;
+		let supervisorState: SupervisorState | null = null;
 		facts.forEach((fact, place) => {
-			roster = evolve(roster, fact);
-			expect(story.rosterAt(place)).toEqual(roster);
+			supervisorState = evolve(supervisorState, fact);
+			expect(story.stateAt(place)).toEqual(supervisorState);
 		});
 	});
 
@@ -83,13 +83,13 @@ describe('a story', () => {
 	it('tells which ways each chart took', () => {
 		const { history } = rotating().up(2);
 		const story = storyOf(history);
-		const place = history.findIndex((fact) => fact.type === 'child.proved' && fact.child === 2);
+		const place = history.findIndex((fact) => fact.type === 'child.verified' && fact.child === 2);
 		expect(story.entries[place]?.moves).toEqual([
 			{
 				actor: 'child.2',
 				state: 'alive.staying.serving',
 				isFinal: false,
-				ways: ['alive.staying.proving|child.proved|0'],
+				ways: ['alive.staying.verifying|child.verified|0'],
 			},
 			{
 				actor: 'generation.2',

@@ -4,40 +4,42 @@ import { describe, expect, it } from 'vitest';
 import { isDecision, type Plan } from '../../src/machines/facts/facts.ts';
 import { endOf, possibleNext } from '../../src/machines/simulation/nextEvents.ts';
 import { withoutUnborn } from '../../src/machines/state/recoveryState.ts';
-import { evolve, isLeaving, type Roster } from '../../src/machines/state/supervisorState.ts';
+import { evolve, isLeaving, type SupervisorState } from '../../src/machines/state/supervisorState.ts';
 import { draining, type Simulation, simulate } from '../support/simulation.ts';
 
 /** What the first facts amount to. */
-function rosterAt({ history }: Simulation, length: number): Roster {
-	let roster: Roster | null = null;
-	for (const fact of history.slice(0, length)) roster = evolve(roster, fact);
-	if (!roster) throw new Error('nothing has happened');
-	return roster;
+function stateAt({ history }: Simulation, length: number): SupervisorState {
+	let supervisorState: SupervisorState | null = null;
+	for (const fact of history.slice(0, length)) supervisorState = evolve(supervisorState, fact);
+	if (!supervisorState) throw new Error('nothing has happened');
+	return supervisorState;
 }
 
 /** The next supervisor, by so many facts; null where nobody is left to go on with. */
-function recovered(simulation: Simulation, length: number): Roster | null {
-	const { unanswered, ...roster } = rosterAt(simulation, length);
-	const left = withoutUnborn({ ...roster, unanswered });
+function recovered(simulation: Simulation, length: number): SupervisorState | null {
+	const { unanswered, ...supervisorState } = stateAt(simulation, length);
+	const left = withoutUnborn({ ...supervisorState, unanswered });
 	if (left.children.length + left.respawns.length === 0) return null;
-	const next = simulate().tell({ type: 'supervisor.recovered', pid: 1, by: 'start', roster: left });
+	const next = simulate().tell({ type: 'supervisor.recovered', pid: 1, by: 'start', state: left });
 	if (unanswered === 'signal.HUP' || unanswered === 'signal.QUIT') next.tell({ type: unanswered });
 	// A wait that was over when it was killed is over at once for the next one.
 	if (simulation.history[length - 1]?.type === 'restart.due') next.tell({ type: 'restart.due' });
-	return next.roster();
+	return next.supervisorState();
 }
 
-const isWanted = ({ serving, candidate }: Roster, { generation }: { generation: number }) =>
+const isWanted = ({ serving, candidate }: SupervisorState, { generation }: { generation: number }) =>
 	generation === serving || generation === candidate;
 
 /** Children that serve or are to, and places that are to be filled. */
-function wanted(roster: Roster) {
-	const children = roster.children.filter((child) => isWanted(roster, child) && !isLeaving(child) && !child.isRejected);
-	return [...children, ...roster.respawns.filter((each) => isWanted(roster, each))];
+function wanted(supervisorState: SupervisorState) {
+	const children = supervisorState.children.filter(
+		(child) => isWanted(supervisorState, child) && !isLeaving(child) && !child.isRejected,
+	);
+	return [...children, ...supervisorState.respawns.filter((each) => isWanted(supervisorState, each))];
 }
 
-function placesOf(roster: Roster, generation: number): number[] {
-	const own = wanted(roster).filter((each) => each.generation === generation);
+function placesOf(supervisorState: SupervisorState, generation: number): number[] {
+	const own = wanted(supervisorState).filter((each) => each.generation === generation);
 	return [...new Set(own.map(({ index }) => index))].sort();
 }
 
@@ -48,20 +50,20 @@ function endOfStep({ history }: Simulation, length: number): number {
 }
 
 function compare(simulation: Simulation, length: number) {
-	const whole = rosterAt(simulation, endOfStep(simulation, length));
+	const whole = stateAt(simulation, endOfStep(simulation, length));
 	const next = recovered(simulation, length);
 	if (!next) return;
-	for (const roster of [whole, next]) {
-		const places = wanted(roster).map(({ generation, index }) => `${generation}.${index}`);
+	for (const supervisorState of [whole, next]) {
+		const places = wanted(supervisorState).map(({ generation, index }) => `${generation}.${index}`);
 		expect(new Set(places).size, `a place twice after ${length}`).toBe(places.length);
 	}
 	const where = `${length} of ${simulation.history.map(({ type }) => type).join(' ')}`;
-	expect([rosterAt(simulation, length).serving, whole.serving], where).toContain(next.serving);
+	expect([stateAt(simulation, length).serving, whole.serving], where).toContain(next.serving);
 	if (wanted(whole).length > 0) expect(wanted(next), where).not.toEqual([]);
 	if (whole.plan.respawn >= 0 && whole.candidate === null && next.serving === whole.serving)
 		expect(placesOf(next, whole.serving), where).toEqual(expect.arrayContaining(placesOf(whole, whole.serving)));
-	for (const { child, phase, ready } of whole.children) {
-		if (ready === 'wait' || (phase !== 'proving' && phase !== 'serving')) continue;
+	for (const { child, phase, readyBy } of whole.children) {
+		if (readyBy === 'wait' || (phase !== 'verifying' && phase !== 'serving')) continue;
 		expect(next.children.find((each) => each.child === child)?.phase, where).not.toBe('booting');
 	}
 }
@@ -69,7 +71,7 @@ function compare(simulation: Simulation, length: number) {
 function cutEverywhere(simulation: Simulation) {
 	const { history } = simulation;
 	for (let length = 2; length <= history.length; length += 1) {
-		const isBorn = rosterAt(simulation, length).children.every(({ pid }) => pid !== null);
+		const isBorn = stateAt(simulation, length).children.every(({ pid }) => pid !== null);
 		if (isBorn) compare(simulation, length);
 	}
 }
@@ -80,9 +82,11 @@ const isInLife = (type: string) => !/^(supervisor|upgrade|stop)\.|^signal\.(TERM
 function walk(plan: Partial<Plan>, choices: number[]): Simulation {
 	const simulation = simulate().start(plan);
 	for (const choice of choices) {
-		const roster = simulation.roster();
-		if (!roster || roster.children.length + roster.respawns.length === 0) break;
-		const possible = possibleNext(roster, 'busy', new Set()).filter(({ happening }) => isInLife(happening.type));
+		const supervisorState = simulation.supervisorState();
+		if (!supervisorState || supervisorState.children.length + supervisorState.respawns.length === 0) break;
+		const possible = possibleNext(supervisorState, 'busy', new Set()).filter(({ happening }) =>
+			isInLife(happening.type),
+		);
 		// Whoever is to have a process has it, or has none, before anything else happens.
 		const births = possible.filter(({ happening }) => /^child\.spawn/.test(happening.type));
 		const next = births.length > 0 ? births : possible;
@@ -108,12 +112,12 @@ describe('a supervisor that is killed between two facts', () => {
 	it('when a worker has ended fills its place', () => {
 		const simulation = simulate().start({ size: 2, respawn: 100 }).spawned(1).spawned(2).up(1).up(2).exited(1, 1);
 		const cut = simulation.history.findIndex(({ type }) => type === 'child.exited') + 1;
-		expect(recovered(simulation, cut)?.respawns).toEqual(simulation.roster()?.respawns);
+		expect(recovered(simulation, cut)?.respawns).toEqual(simulation.supervisorState()?.respawns);
 	});
 
 	it('when a child was late, and not told to leave yet, promotes nobody', () => {
-		const simulation = simulate().start({ size: 2, ready: 'notify' }).spawned(1).spawned(2).announced(1).proved(1);
-		simulation.announced(2).proved(2).signal('HUP').spawned(3).spawned(4).announced(3).proved(3).waited(4);
+		const simulation = simulate().start({ size: 2, ready: 'notify' }).spawned(1).spawned(2).announced(1).verified(1);
+		simulation.announced(2).verified(2).signal('HUP').spawned(3).spawned(4).announced(3).verified(3).waited(4);
 		const cut = simulation.history.findIndex(({ type }) => type === 'child.rejected') + 1;
 		expect(recovered(simulation, cut)).toMatchObject({ serving: 1, candidate: 3 });
 	});
@@ -128,11 +132,13 @@ describe('a supervisor that is killed between two facts', () => {
 
 	it('while a late child is gone and its group is not fills its place when that is gone too, and once', () => {
 		const plan = { size: 2, respawn: 100, kill: 1000, ready: 'notify' } as const;
-		const simulation = simulate().start(plan).spawned(1).spawned(2).announced(1).proved(1).waited(2);
+		const simulation = simulate().start(plan).spawned(1).spawned(2).announced(1).verified(1).waited(2);
 		simulation.tell(endOf({ child: 2, pid: null }, { code: 0 }, [202]));
-		expect(simulation.roster()?.respawns).toEqual([]);
-		const next = simulate().recover(rosterAt(simulation, simulation.history.length));
-		expect(next.tell({ type: 'group.gone', child: 2 }).roster()?.respawns).toMatchObject([{ generation: 1, index: 1 }]);
+		expect(simulation.supervisorState()?.respawns).toEqual([]);
+		const next = simulate().recover(stateAt(simulation, simulation.history.length));
+		expect(next.tell({ type: 'group.gone', child: 2 }).supervisorState()?.respawns).toMatchObject([
+			{ generation: 1, index: 1 },
+		]);
 	});
 
 	it('when a child has said that it is up believes it', () => {
@@ -140,8 +146,8 @@ describe('a supervisor that is killed between two facts', () => {
 		simulation.signal('HUP').spawned(3).announced(3);
 		const cut = simulation.history.findLastIndex(({ type }) => type === 'child.announced') + 1;
 		expect(recovered(simulation, cut)?.children.find(({ child }) => child === 3)).toMatchObject({
-			phase: 'proving',
-			ready: 'notify',
+			phase: 'verifying',
+			readyBy: 'notify',
 		});
 	});
 

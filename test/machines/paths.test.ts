@@ -4,10 +4,10 @@ import { childMachine } from '../../src/machines/charts/child.ts';
 import type { GenerationNews } from '../../src/machines/charts/generationSetup.ts';
 import type { ChildOrder } from '../../src/machines/charts/protocol.ts';
 import { inertWorld, leafOf, supervisorIn } from '../../src/machines/charts/world.ts';
-import type { Fact, Happening } from '../../src/machines/facts/facts.ts';
+import type { ExternalEvent, Fact } from '../../src/machines/facts/facts.ts';
 import { plan } from '../support/simulation.ts';
 
-const fact = (happening: Happening): Fact => ({ seq: 1, at: 0, ...happening });
+const fact = (happening: ExternalEvent): Fact => ({ seq: 1, at: 0, ...happening });
 
 const started = fact({ type: 'supervisor.started', pid: 1, plan });
 const hup = fact({ type: 'signal.HUP' });
@@ -65,8 +65,8 @@ describe('the shortest way', () => {
 	it('to every state of a child is as short as a process would think', () => {
 		const spawned = fact({ type: 'child.spawned', child: 1, pid: 9, startTime: 1, pipe: 1 });
 		const boot = fact({ type: 'timer.elapsed', child: 1, timer: 'boot' });
-		const proved = fact({ type: 'child.proved', child: 1, isSeen: true });
-		const unproved = fact({ type: 'child.unproved', child: 1, missing: ['tcp://:80 (its fd 3)'] });
+		const verified = fact({ type: 'child.verified', child: 1, isSeen: true });
+		const unverified = fact({ type: 'child.unverified', child: 1, missing: ['tcp://:80 (its fd 3)'] });
 		const kill = fact({ type: 'timer.elapsed', child: 1, timer: 'kill' });
 		const failed = fact({ type: 'child.spawnFailed', child: 1, reason: 'no' });
 		const spawn: ChildOrder = { type: 'spawn' };
@@ -76,7 +76,7 @@ describe('the shortest way', () => {
 		});
 		const paths = getShortestPaths(alone, {
 			input: { child: 1, generation: 1, index: 0, plan, isGated: true },
-			events: [spawn, spawned, boot, proved, unproved, kill, leave, failed] as never[],
+			events: [spawn, spawned, boot, verified, unverified, kill, leave, failed] as never[],
 			serializeState: ({ value, context }) => JSON.stringify([value, context]),
 		});
 		const ways = withoutDetours(
@@ -88,9 +88,9 @@ describe('the shortest way', () => {
 			beginning: [],
 			spawning: ['spawn'],
 			booting: ['spawn', 'child.spawned'],
-			proving: ['spawn', 'child.spawned', 'timer.elapsed'],
-			doubted: ['spawn', 'child.spawned', 'timer.elapsed', 'child.unproved'],
-			serving: ['spawn', 'child.spawned', 'timer.elapsed', 'child.proved'],
+			verifying: ['spawn', 'child.spawned', 'timer.elapsed'],
+			doubted: ['spawn', 'child.spawned', 'timer.elapsed', 'child.unverified'],
+			serving: ['spawn', 'child.spawned', 'timer.elapsed', 'child.verified'],
 			recalled: ['spawn', 'leave'],
 			draining: ['spawn', 'child.spawned', 'leave'],
 			killing: ['spawn', 'child.spawned', 'leave', 'timer.elapsed'],

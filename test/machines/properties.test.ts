@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { leafOf, phasesOf } from '../../src/machines/charts/world.ts';
 import type { Plan } from '../../src/machines/facts/facts.ts';
-import { evolve, type Roster, stateOf } from '../../src/machines/state/supervisorState.ts';
+import { evolve, type SupervisorState, stateOf } from '../../src/machines/state/supervisorState.ts';
 import { modelWorld } from '../support/model.ts';
 import { plan } from '../support/simulation.ts';
 
@@ -79,9 +79,9 @@ const rules: Record<string, () => (moment: Moment) => void> = {
 		() =>
 		({ world, before, effects }) => {
 			const { context } = world.actor.getSnapshot();
-			const wasGivenUp =
+			const hasFailed =
 				before.candidate !== null && context.candidate !== before.candidate && context.serving === before.serving;
-			if (!wasGivenUp || context.stopSignal !== null) return;
+			if (!hasFailed || context.stopSignal !== null) return;
 			expect(effects.told.filter(({ child }) => before.servingAlive.includes(child))).toEqual([]);
 		},
 
@@ -105,13 +105,13 @@ const rules: Record<string, () => (moment: Moment) => void> = {
 			expect(hasEnded).toBe(world.living().length === 0 && !world.isRespawning());
 		},
 
-	'the roster folded from the facts tells the same as the statecharts': () => {
-		let roster: Roster | null = null;
+	'the supervisorState folded from the facts tells the same as the statecharts': () => {
+		let supervisorState: SupervisorState | null = null;
 		let folded = 0;
 		return ({ world }) => {
-			for (const fact of world.history.slice(folded)) roster = evolve(roster, fact);
+			for (const fact of world.history.slice(folded)) supervisorState = evolve(supervisorState, fact);
 			folded = world.history.length;
-			expect(readRoster(roster as unknown as Roster)).toEqual(readCharts(world));
+			expect(readRoster(supervisorState as unknown as SupervisorState)).toEqual(readCharts(world));
 		};
 	},
 };
@@ -170,32 +170,52 @@ describe('in any sequence of facts', () => {
 	});
 });
 
-function readRoster(roster: Roster) {
-	const { serving, isWhole, lastGeneration, lastChild, stopSignal, status, candidate, queued, restarts, isQuitting } =
-		roster;
-	return {
-		state: stateOf(roster),
+function readRoster(supervisorState: SupervisorState) {
+	const {
 		serving,
-		isWhole,
+		isComplete,
+		lastGeneration,
+		lastChild,
+		stopSignal,
+		status,
+		candidate,
+		queued,
+		restarts,
+		isQuitting,
+	} = supervisorState;
+	return {
+		state: stateOf(supervisorState),
+		serving,
+		isComplete,
 		lastGeneration,
 		lastChild,
 		stopSignal,
 		status,
 		restarts,
 		isQuitting,
-		...(stateOf(roster) === 'stopped' ? {} : { candidate, queued }),
-		children: Object.fromEntries(roster.children.map(({ child, phase }) => [child, phase])),
+		...(stateOf(supervisorState) === 'stopped' ? {} : { candidate, queued }),
+		children: Object.fromEntries(supervisorState.children.map(({ child, phase }) => [child, phase])),
 	};
 }
 
 function readCharts({ actor }: ModelWorld) {
 	const { value, context } = actor.getSnapshot();
-	const { serving, isWhole, lastGeneration, lastChild, stopSignal, status, candidate, queued, restarts, isQuitting } =
-		context;
+	const {
+		serving,
+		isComplete,
+		lastGeneration,
+		lastChild,
+		stopSignal,
+		status,
+		candidate,
+		queued,
+		restarts,
+		isQuitting,
+	} = context;
 	return {
 		state: leafOf(value),
 		serving,
-		isWhole,
+		isComplete,
 		lastGeneration,
 		lastChild,
 		stopSignal,

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import type { Happening } from '../../src/machines/facts/facts.ts';
-import type { Roster } from '../../src/machines/state/supervisorState.ts';
-import { rosterChild, rosterOf, rotating, type Simulation, simulate } from '../support/simulation.ts';
+import type { ExternalEvent } from '../../src/machines/facts/facts.ts';
+import type { SupervisorState } from '../../src/machines/state/supervisorState.ts';
+import { childState, rotating, type Simulation, simulate, stateWith } from '../support/simulation.ts';
 
 const kill = (child: number) => ({ type: 'timer.elapsed', child, timer: 'kill' }) as const;
 const delayed = (child: number, millis: number) => ({ type: 'child.delayed', child, millis }) as const;
@@ -14,32 +14,32 @@ const notified = (changes = {}) =>
 		.start({ ready: 'notify', ...changes })
 		.spawned(1)
 		.announced(1)
-		.proved(1)
+		.verified(1)
 		.signal('HUP')
 		.spawned(2);
 
 describe('-ready=wait', () => {
 	it('takes a child for up at its own word, before the wait is over', () => {
-		const simulation = rotating().announced(2).proved(2);
+		const simulation = rotating().announced(2).verified(2);
 		expect(simulation.state()).toBe('draining');
 		expect(simulation.history).toContainEqual(
-			expect.objectContaining({ type: 'child.proving', child: 2, by: 'notify' }),
+			expect.objectContaining({ type: 'child.verifying', child: 2, by: 'notify' }),
 		);
 	});
 
 	it('takes a child for up when the wait is over', () => {
-		const simulation = rotating().waited(2).proved(2);
+		const simulation = rotating().waited(2).verified(2);
 		expect(simulation.state()).toBe('draining');
-		expect(simulation.roster()?.children.find(({ child }) => child === 2)).toMatchObject({ ready: 'wait' });
+		expect(simulation.supervisorState()?.children.find(({ child }) => child === 2)).toMatchObject({ readyBy: 'wait' });
 	});
 
 	it('takes an ack for a word', () => {
-		const simulation = rotating().tell({ type: 'child.announced', child: 2, by: 'ack' }).proved(2);
-		expect(simulation.roster()?.children.find(({ child }) => child === 2)).toMatchObject({ ready: 'ack' });
+		const simulation = rotating().tell({ type: 'child.announced', child: 2, by: 'ack' }).verified(2);
+		expect(simulation.supervisorState()?.children.find(({ child }) => child === 2)).toMatchObject({ readyBy: 'ack' });
 	});
 
 	it('ignores what is said again', () => {
-		const simulation = rotating().announced(2).announced(2).proved(2).announced(2).announced(1);
+		const simulation = rotating().announced(2).announced(2).verified(2).announced(2).announced(1);
 		expect(simulation.decisions().filter((type) => type === 'child.ready')).toHaveLength(2);
 	});
 });
@@ -48,7 +48,7 @@ describe('-ready=notify', () => {
 	it('takes a child for up by its own word alone', () => {
 		const simulation = notified();
 		expect(simulation.state()).toBe('rotating');
-		expect(simulation.announced(2).proved(2).state()).toBe('draining');
+		expect(simulation.announced(2).verified(2).state()).toBe('draining');
 	});
 
 	it('gives up a candidate that misses its deadline, tells it to leave, and kills it ten seconds later', () => {
@@ -92,13 +92,13 @@ describe('-ready=notify', () => {
 
 	it('starts again what missed its deadline when that is gone, where -respawn says so', () => {
 		const simulation = simulate().start({ ready: 'notify', respawn: 500 }).spawned(1).waited(1);
-		expect(simulation.roster()?.respawns).toEqual([]);
+		expect(simulation.supervisorState()?.respawns).toEqual([]);
 		simulation.exited(1, 0).tell({ type: 'respawn.due', generation: 1, index: 0 });
 		expect(simulation.decided()).toContain('spawn 2');
 	});
 
 	it('goes on after a recovery with a candidate that was to leave, and its patience', () => {
-		const late = rosterChild({
+		const late = childState({
 			child: 2,
 			generation: 2,
 			pid: 102,
@@ -108,7 +108,7 @@ describe('-ready=notify', () => {
 			isRejected: false,
 		});
 		const simulation = simulate().recover(
-			rosterOf({ lastGeneration: 2, lastChild: 2, children: [rosterChild(), late] }),
+			stateWith({ lastGeneration: 2, lastChild: 2, children: [childState(), late] }),
 		);
 		expect(waitsOf(simulation, 'kill')).toEqual([{ type: 'wait', child: 2, timer: 'kill', millis: 10_000, since: 5 }]);
 	});
@@ -148,20 +148,25 @@ describe('a child that asks for more time', () => {
 		simulation.commands.splice(0);
 		simulation.wait(5000).tell({ type: 'child.stopped', child: 2, pid: 102 });
 		expect(waitsOf(simulation, 'boot')).toEqual([{ type: 'wait', child: 2, timer: 'boot', millis: 3000, since: null }]);
-		expect(simulation.roster()?.children.find(({ child }) => child === 2)).toMatchObject({ deadline: null });
+		expect(simulation.supervisorState()?.children.find(({ child }) => child === 2)).toMatchObject({ deadline: null });
 	});
 
 	it('keeps its deadline through a recovery', () => {
-		const booting = rosterChild({ child: 2, generation: 2, phase: 'booting', clock: 1000, deadline: 9000 });
-		const roster = rosterOf({ candidate: 2, lastGeneration: 2, lastChild: 2, children: [rosterChild(), booting] });
-		const simulation = simulate().recover(roster);
+		const booting = childState({ child: 2, generation: 2, phase: 'booting', clock: 1000, deadline: 9000 });
+		const supervisorState = stateWith({
+			candidate: 2,
+			lastGeneration: 2,
+			lastChild: 2,
+			children: [childState(), booting],
+		});
+		const simulation = simulate().recover(supervisorState);
 		expect(waitsOf(simulation, 'boot')).toEqual([{ type: 'wait', child: 2, timer: 'boot', millis: 8000, since: 1000 }]);
 	});
 });
 
 describe('the proof of adoption', () => {
-	const unproved = (child: number): Happening => ({
-		type: 'child.unproved',
+	const unverified = (child: number): ExternalEvent => ({
+		type: 'child.unverified',
 		child,
 		missing: ['tcp://:80 (its fd 3)'],
 	});
@@ -169,11 +174,11 @@ describe('the proof of adoption', () => {
 	it('comes before the old generation is told to leave', () => {
 		const simulation = rotating().waited(2);
 		expect(simulation.decided()).toEqual([]);
-		expect(simulation.proved(2).decided()).toEqual(['HUP to 1']);
+		expect(simulation.verified(2).decided()).toEqual(['HUP to 1']);
 	});
 
 	it('gives up a generation that does not hold its sockets', () => {
-		const simulation = rotating().waited(2).tell(unproved(2));
+		const simulation = rotating().waited(2).tell(unverified(2));
 		expect(simulation.reports()).toEqual([
 			'Generation 2 given up: 102 does not hold tcp://:80 (its fd 3); generation 1 goes on serving',
 		]);
@@ -182,13 +187,17 @@ describe('the proof of adoption', () => {
 	});
 
 	it('kills what such a generation leaves behind after ten seconds, also without -kill', () => {
-		const simulation = rotating().waited(2).tell(unproved(2));
-		expect(simulation.roster()?.children[1]).toMatchObject({ phase: 'draining', isDismissed: true, isRejected: false });
+		const simulation = rotating().waited(2).tell(unverified(2));
+		expect(simulation.supervisorState()?.children[1]).toMatchObject({
+			phase: 'draining',
+			isDismissed: true,
+			isRejected: false,
+		});
 		simulation.tell({
 			...{ type: 'child.exited', child: 2, pid: 102, code: null, signal: 'hangup', status: 129 },
-			left: [7],
+			survivors: [7],
 		});
-		expect(simulation.phases()).toEqual({ 1: 'serving', 2: 'lingering' });
+		expect(simulation.phases()).toEqual({ 1: 'serving', 2: 'orphaned' });
 		simulation.decided();
 		expect(simulation.wait(10_000).tell({ type: 'timer.elapsed', child: 2, timer: 'kill' }).decided()).toEqual([
 			'KILL to 2',
@@ -197,7 +206,7 @@ describe('the proof of adoption', () => {
 
 	it('kills a sibling that is not up either after ten seconds', () => {
 		const simulation = simulate().start({ size: 2 }).spawned(1).spawned(2).up(1).up(2);
-		simulation.signal('HUP').spawned(3).spawned(4).waited(3).tell(unproved(3));
+		simulation.signal('HUP').spawned(3).spawned(4).waited(3).tell(unverified(3));
 		expect(simulation.phases()).toMatchObject({ 3: 'draining', 4: 'draining' });
 		simulation.decided();
 		expect(simulation.wait(10_000).tell({ type: 'timer.elapsed', child: 4, timer: 'kill' }).decided()).toEqual([
@@ -207,9 +216,9 @@ describe('the proof of adoption', () => {
 
 	it('ends with the same status with an upgrade in between as without', () => {
 		const ends = (isUpgraded: boolean) => {
-			const simulation = rotating().waited(2).tell(unproved(2));
-			const { roster } = simulation;
-			const next = isUpgraded ? simulate().recover(roster() as Roster) : simulation;
+			const simulation = rotating().waited(2).tell(unverified(2));
+			const { supervisorState } = simulation;
+			const next = isUpgraded ? simulate().recover(supervisorState() as SupervisorState) : simulation;
 			return next.signal('QUIT').exited(2).exited(1).status();
 		};
 		expect([ends(false), ends(true)]).toEqual([0, 0]);
@@ -217,7 +226,7 @@ describe('the proof of adoption', () => {
 
 	it('does not limit how long one may drain that a stop has met in the look', () => {
 		const simulation = rotating().waited(2).signal('TERM');
-		expect(simulation.roster()?.children[1]).toMatchObject({ phase: 'draining', isRejected: false });
+		expect(simulation.supervisorState()?.children[1]).toMatchObject({ phase: 'draining', isRejected: false });
 	});
 
 	it('says that nobody serves where the only child is told to leave', () => {
@@ -237,28 +246,33 @@ describe('the proof of adoption', () => {
 	});
 
 	it('goes on where it can’t be seen', () => {
-		const simulation = rotating().waited(2).tell({ type: 'child.proved', child: 2, isSeen: false });
+		const simulation = rotating().waited(2).tell({ type: 'child.verified', child: 2, isSeen: false });
 		expect(simulation.state()).toBe('draining');
 	});
 
 	it('does not keep a stop waiting', () => {
 		const simulation = rotating().waited(2).signal('TERM');
 		expect(simulation.decided()).toEqual(['TERM to 1', 'TERM to 2']);
-		expect(simulation.proved(2).state()).toBe('stopping');
+		expect(simulation.verified(2).state()).toBe('stopping');
 	});
 
 	it('begins again after a recovery in the middle of it', () => {
-		const proving = rosterChild({ child: 2, generation: 2, phase: 'proving', ready: 'notify' });
-		const roster = rosterOf({ candidate: 2, lastGeneration: 2, lastChild: 2, children: [rosterChild(), proving] });
-		const simulation = simulate().recover(roster);
+		const verifying = childState({ child: 2, generation: 2, phase: 'verifying', readyBy: 'notify' });
+		const supervisorState = stateWith({
+			candidate: 2,
+			lastGeneration: 2,
+			lastChild: 2,
+			children: [childState(), verifying],
+		});
+		const simulation = simulate().recover(supervisorState);
 		expect(simulation.commands).toContainEqual({ type: 'prove', child: 2, purpose: 'promotion' });
-		expect(simulation.proved(2).state()).toBe('draining');
+		expect(simulation.verified(2).state()).toBe('draining');
 	});
 });
 
 describe('-ready=accept', () => {
-	const seen = (child: number) => ({ type: 'child.proved', child, isSeen: true }) as const;
-	const hidden = (child: number) => ({ type: 'child.proved', child, isSeen: false, reason: 'x' }) as const;
+	const seen = (child: number) => ({ type: 'child.verified', child, isSeen: true }) as const;
+	const hidden = (child: number) => ({ type: 'child.verified', child, isSeen: false, reason: 'x' }) as const;
 
 	it('waits for no time: a child that is seen to accept is ready, and verified', () => {
 		const simulation = simulate().start({ ready: 'accept' }).spawned(1);
@@ -267,21 +281,21 @@ describe('-ready=accept', () => {
 		expect(simulation.tell(seen(1)).phases()).toEqual({ 1: 'serving' });
 		simulation.signal('HUP').spawned(2).decided();
 		expect(simulation.tell(seen(2)).decided()).toEqual(['HUP to 1']);
-		expect(simulation.roster()?.children.map(({ ready }) => ready)).toEqual(['accept', 'accept']);
+		expect(simulation.supervisorState()?.children.map(({ readyBy }) => readyBy)).toEqual(['accept', 'accept']);
 	});
 
 	it('takes its message too, and then still sees whether it accepts', () => {
 		const simulation = simulate().start({ ready: 'accept' }).spawned(1).tell(seen(1)).signal('HUP').spawned(2);
-		expect(simulation.announced(2).phases()).toEqual({ 1: 'serving', 2: 'proving' });
+		expect(simulation.announced(2).phases()).toEqual({ 1: 'serving', 2: 'verifying' });
 		expect(simulation.tell(seen(2)).state()).toBe('draining');
 	});
 
 	it('gives a candidate up that is not seen by its deadline, and tells scripts why', () => {
 		const simulation = simulate().start({ ready: 'accept' }).spawned(1).tell(seen(1)).signal('HUP').spawned(2);
 		const reason = '102 does not accept on tcp://:80 (its fd 3)';
-		simulation.tell({ type: 'child.unproved', child: 2, missing: ['tcp://:80 (its fd 3)'], reason });
+		simulation.tell({ type: 'child.unverified', child: 2, missing: ['tcp://:80 (its fd 3)'], reason });
 		expect(simulation.history).toContainEqual(
-			expect.objectContaining({ type: 'generation.givenUp', generation: 2, serving: 1, code: 'not-accepting' }),
+			expect.objectContaining({ type: 'generation.failed', generation: 2, serving: 1, code: 'not-accepting' }),
 		);
 		expect(simulation.reports()).toContain(
 			`Generation 2 given up: ${reason} (-start=3000); generation 1 goes on serving`,
@@ -295,15 +309,15 @@ describe('-ready=accept', () => {
 			simulate().start({ ready: 'wait', verify: 'none' }).spawned(1).waited(1).signal('HUP').spawned(2);
 		const simulation = stopped(begun().wait(3000));
 		expect(simulation.phases()).toEqual({ 1: 'serving', 2: 'booting' });
-		const roster = simulation.roster();
-		if (!roster) throw new Error('no roster');
-		for (const each of [simulation, simulate().recover(roster)]) {
+		const supervisorState = simulation.supervisorState();
+		if (!supervisorState) throw new Error('no supervisorState');
+		for (const each of [simulation, simulate().recover(supervisorState)]) {
 			stopped(each.wait(26_000));
 			expect(each.phases()).toEqual({ 1: 'serving', 2: 'booting' });
 			stopped(each.wait(4000));
 			expect(each.history).toContainEqual(
 				expect.objectContaining({
-					type: 'generation.givenUp',
+					type: 'generation.failed',
 					generation: 2,
 					code: 'deadline',
 					reason: '102 was still stopped (SIGSTOP) after ten times its wait (-start=3000)',
@@ -315,11 +329,16 @@ describe('-ready=accept', () => {
 
 	it('keeps the reason of a failure through an upgrade', () => {
 		const simulation = simulate().start({ ready: 'accept' }).spawned(1);
-		simulation.tell({ type: 'child.unproved', child: 1, missing: ['tcp://:80 (its fd 3)'], reason: '101 is not seen' });
-		const roster = simulation.roster();
-		if (!roster) throw new Error('no roster');
-		const next = simulate().recover(roster).exited(1);
-		expect(next.history.at(-1)).toMatchObject({ type: 'generation.givenUp', code: 'not-accepting' });
+		simulation.tell({
+			type: 'child.unverified',
+			child: 1,
+			missing: ['tcp://:80 (its fd 3)'],
+			reason: '101 is not seen',
+		});
+		const supervisorState = simulation.supervisorState();
+		if (!supervisorState) throw new Error('no supervisorState');
+		const next = simulate().recover(supervisorState).exited(1);
+		expect(next.history.at(-1)).toMatchObject({ type: 'generation.failed', code: 'not-accepting' });
 	});
 
 	it('goes by -start where it can’t be seen whether it accepts, also after an upgrade', () => {
@@ -328,9 +347,9 @@ describe('-ready=accept', () => {
 		expect(simulation.phases()).toEqual({ 1: 'serving', 2: 'booting' });
 		const wait = simulation.commands.find((command) => command.type === 'wait' && command.timer === 'boot');
 		expect(wait).toMatchObject({ child: 2, millis: 3000 });
-		const roster = simulation.roster();
-		if (!roster) throw new Error('no roster');
-		const next = simulate().recover(roster);
+		const supervisorState = simulation.supervisorState();
+		if (!supervisorState) throw new Error('no supervisorState');
+		const next = simulate().recover(supervisorState);
 		expect(next.commands).toContainEqual(
 			expect.objectContaining({ type: 'wait', timer: 'boot', child: 2, millis: 3000 }),
 		);
@@ -342,7 +361,7 @@ describe('a candidate that is verified', () => {
 	it('serves at once when the serving generation ends, and so do its children that are not ready yet', () => {
 		const simulation = simulate().start({ size: 2 }).spawned(1).spawned(2).up(1).up(2);
 		simulation.signal('HUP').spawned(3).spawned(4).waited(3);
-		expect(simulation.phases()).toMatchObject({ 3: 'proving', 4: 'booting' });
+		expect(simulation.phases()).toMatchObject({ 3: 'verifying', 4: 'booting' });
 		simulation.exited(1, 1).exited(2, 1);
 		expect(simulation.phases()).toEqual({ 3: 'serving', 4: 'booting' });
 		expect(simulation.waited(4).phases()).toEqual({ 3: 'serving', 4: 'serving' });
@@ -375,7 +394,7 @@ describe('a candidate that is verified', () => {
 			'environment',
 		],
 	])('that fails by %s has a code for scripts', (_, act, code) => {
-		expect(act(rotating()).history).toContainEqual(expect.objectContaining({ type: 'generation.givenUp', code }));
+		expect(act(rotating()).history).toContainEqual(expect.objectContaining({ type: 'generation.failed', code }));
 	});
 });
 
@@ -387,8 +406,8 @@ describe('-stop', () => {
 	});
 
 	it('goes on after an upgrade', () => {
-		const roster = rosterOf({ stopSignal: 'QUIT' });
-		expect(simulate().recover(roster).decided()).toEqual(['adopt 1', 'QUIT to 1']);
+		const supervisorState = stateWith({ stopSignal: 'QUIT' });
+		expect(simulate().recover(supervisorState).decided()).toEqual(['adopt 1', 'QUIT to 1']);
 	});
 });
 
@@ -404,14 +423,23 @@ describe('a generation of workers', () => {
 			.spawned(3)
 			.spawned(4);
 		simulation.decided();
-		simulation.announced(3).proved(3);
+		simulation.announced(3).verified(3);
 		expect(simulation.decided()).toEqual([]);
-		expect(simulation.announced(4).proved(4).decided()).toEqual(['HUP to 1', 'HUP to 2']);
+		expect(simulation.announced(4).verified(4).decided()).toEqual(['HUP to 1', 'HUP to 2']);
 	});
 
 	it('is given up with all of it when one misses its deadline', () => {
 		const simulation = simulate().start({ size: 2, ready: 'notify' }).spawned(1).spawned(2);
-		simulation.announced(1).proved(1).announced(2).proved(2).signal('HUP').spawned(3).spawned(4).announced(3).proved(3);
+		simulation
+			.announced(1)
+			.verified(1)
+			.announced(2)
+			.verified(2)
+			.signal('HUP')
+			.spawned(3)
+			.spawned(4)
+			.announced(3)
+			.verified(3);
 		simulation.decided();
 		expect(simulation.waited(4).decided()).toEqual(['HUP to 4', 'HUP to 3']);
 		expect(simulation.phases()).toMatchObject({ 1: 'serving', 2: 'serving' });

@@ -3,11 +3,11 @@ import { describe, expect, it } from 'vitest';
 import { describeState } from '../../src/machines/charts/world.ts';
 import type { Fact } from '../../src/machines/facts/facts.ts';
 import { createReplay } from '../../src/machines/simulation/replay.ts';
-import { evolvePast, noPast } from '../../src/machines/state/projections.ts';
+import { evolveProjections, noProjections } from '../../src/machines/state/projections.ts';
 import { withoutUnborn } from '../../src/machines/state/recoveryState.ts';
-import { evolve, isLeaving, type Roster, stateOf } from '../../src/machines/state/supervisorState.ts';
+import { evolve, isLeaving, type SupervisorState, stateOf } from '../../src/machines/state/supervisorState.ts';
 import { modelWorld } from '../support/model.ts';
-import { plan, rosterChild, rosterOf, running, simulate } from '../support/simulation.ts';
+import { childState, plan, running, simulate, stateWith } from '../support/simulation.ts';
 
 const choices = fc.array(fc.nat(), { maxLength: 60 });
 const luck = fc.array(fc.boolean(), { maxLength: 5 });
@@ -44,34 +44,34 @@ describe('any run', () => {
 		);
 	});
 
-	it('leaves no receipt without a verdict but of what is under way', () => {
+	it('leaves no rotation without a result but of what is under way', () => {
 		fc.assert(
 			fc.property(fc.integer({ min: 1, max: 3 }), choices, luck, respawn, (size, picks, rolls, respawn) => {
 				const { history, states } = randomRun(size, picks, rolls, respawn);
-				let past = noPast;
+				let past = noProjections;
 				for (const fact of history) {
-					past = evolvePast(past, fact);
-					const { roster, receipts } = past;
-					if (!roster || !states.has(fact.seq)) continue;
-					const isStopping = roster.stopSignal !== null || stateOf(roster) === 'stopped';
+					past = evolveProjections(past, fact);
+					const { state, rotations } = past;
+					if (!state || !states.has(fact.seq)) continue;
+					const isStopping = state.stopSignal !== null || stateOf(state) === 'stopped';
 					const isThere = (each: number) =>
-						[...roster.children, ...roster.respawns].some(({ generation }) => generation === each);
+						[...state.children, ...state.respawns].some(({ generation }) => generation === each);
 					const underWay = [
-						...(roster.candidate !== null ? [roster.candidate] : []),
-						...(!roster.isWhole && isThere(roster.serving) ? [roster.serving] : []),
-						...(roster.queued !== null ? [roster.lastGeneration + 1] : []),
+						...(state.candidate !== null ? [state.candidate] : []),
+						...(!state.isComplete && isThere(state.serving) ? [state.serving] : []),
+						...(state.queued !== null ? [state.lastGeneration + 1] : []),
 					];
-					// One that nobody is left of has to wait for the next one's verdict.
-					const isGone = !roster.isWhole && !isThere(roster.serving) && roster.candidate !== null;
-					const pending = receipts.kept.filter(({ verdict }) => verdict === 'pending');
+					// One that nobody is left of has to wait for the next one's result.
+					const isGone = !state.isComplete && !isThere(state.serving) && state.candidate !== null;
+					const pending = rotations.kept.filter(({ result }) => result === 'pending');
 					const left = pending.map(({ generation }) => generation);
 					// One that was promoted as nobody else served is looked at still.
 					const isLookedAt =
-						roster.isWhole &&
-						roster.children.some(
-							(each) => each.generation === roster.serving && each.isSeen === null && !isLeaving(each),
+						state.isComplete &&
+						state.children.some(
+							(each) => each.generation === state.serving && each.isSeen === null && !isLeaving(each),
 						);
-					const known = isGone || isLookedAt ? left.filter((generation) => generation !== roster.serving) : left;
+					const known = isGone || isLookedAt ? left.filter((generation) => generation !== state.serving) : left;
 					expect(known.sort()).toEqual(isStopping ? [] : underWay.sort());
 				}
 			}),
@@ -91,11 +91,11 @@ describe('any run', () => {
 					const { history, states } = randomRun(size, picks, rolls, respawn);
 					const rests = [...states.keys()];
 					const cut = rests[at % rests.length] ?? 0;
-					let roster: Roster | null = null;
-					for (const fact of history.slice(0, cut)) roster = evolve(roster, fact);
-					if (!roster || stateOf(roster) === 'stopped') return;
+					let supervisorState: SupervisorState | null = null;
+					for (const fact of history.slice(0, cut)) supervisorState = evolve(supervisorState, fact);
+					if (!supervisorState || stateOf(supervisorState) === 'stopped') return;
 					const replay = createReplay();
-					expect(replay.restore(roster, cut, 0).after).toBe(states.get(cut));
+					expect(replay.restore(supervisorState, cut, 0).after).toBe(states.get(cut));
 					for (const fact of history.slice(cut)) {
 						const { after, difference } = replay.tell(fact);
 						expect(difference).toBe(null);
@@ -160,7 +160,7 @@ describe('an upgrade', () => {
 describe('a checkpoint', () => {
 	it('that stands for facts up to the middle of a birth is gone on from exactly', () => {
 		const simulation = running().signal('HUP');
-		const checkpoint = simulation.roster();
+		const checkpoint = simulation.supervisorState();
 		const known = simulation.history.length;
 		const at = simulation.history.at(-1)?.at ?? 0;
 		simulation.spawned(2).up(2).exited(1);
@@ -173,10 +173,10 @@ describe('a checkpoint', () => {
 
 	it('that stands for facts up to the middle of a look whether one accepts is gone on from exactly', () => {
 		const simulation = running().signal('HUP').spawned(2).waited(2);
-		expect(simulation.phases()[2]).toBe('proving');
-		const checkpoint = simulation.roster();
+		expect(simulation.phases()[2]).toBe('verifying');
+		const checkpoint = simulation.supervisorState();
 		const known = simulation.history.length;
-		simulation.signal('HUP').proved(2).exited(1);
+		simulation.signal('HUP').verified(2).exited(1);
 		const replay = createReplay();
 		if (checkpoint) replay.restore(checkpoint, known, 0);
 		const steps = simulation.history.slice(known).map((fact) => replay.tell(fact));
@@ -185,10 +185,10 @@ describe('a checkpoint', () => {
 });
 
 describe('after a supervisor was killed', () => {
-	const recovered = (changes: Partial<Roster>, by: 'start' | 'upgrade' = 'start') =>
-		simulate().tell({ type: 'supervisor.recovered', pid: 2, by, roster: rosterOf(changes) });
-	const old = rosterChild();
-	const candidate = rosterChild({
+	const recovered = (changes: Partial<SupervisorState>, by: 'start' | 'upgrade' = 'start') =>
+		simulate().tell({ type: 'supervisor.recovered', pid: 2, by, state: stateWith(changes) });
+	const old = childState();
+	const candidate = childState({
 		child: 2,
 		generation: 2,
 		pid: 102,
@@ -239,11 +239,11 @@ describe('after a supervisor was killed', () => {
 	});
 
 	it('what was decided upon it is compared in any order where no cause was recorded, and else in its own', () => {
-		const booting = { ...candidate, phase: 'booting' as const, ready: 'notify' as const };
-		const drained = rosterChild({ child: 3, generation: 3, pid: 103 });
+		const booting = { ...candidate, phase: 'booting' as const, readyBy: 'notify' as const };
+		const drained = childState({ child: 3, generation: 3, pid: 103 });
 		const { history } = recovered({ candidate: 2, lastGeneration: 3, lastChild: 3, children: [old, booting, drained] });
 		const [first, ...decided] = history;
-		expect(decided.map(({ type }) => type)).toEqual(['child.signalled', 'child.proving']);
+		expect(decided.map(({ type }) => type)).toEqual(['child.signalled', 'child.verifying']);
 		const differences = (facts: Fact[]) => {
 			const replay = createReplay();
 			return facts.flatMap((fact) => replay.tell(fact).difference ?? []);
@@ -268,28 +268,31 @@ describe('after a supervisor was killed', () => {
 	});
 
 	it('a rotation that had not come to a process begins again', () => {
-		const simulation = recovered({ candidate: 2, lastGeneration: 2, asked: 'SIGHUP' });
+		const simulation = recovered({ candidate: 2, lastGeneration: 2, trigger: 'SIGHUP' });
 		expect(simulation.decided()).toEqual(['adopt 1', 'spawn 2']);
 		expect(simulation.history).toContainEqual(
-			expect.objectContaining({ type: 'generation.started', generation: 3, asked: 'SIGHUP' }),
+			expect.objectContaining({ type: 'generation.started', generation: 3, trigger: 'SIGHUP' }),
 		);
 		expect(simulation.spawned(2).up(2).state()).toBe('draining');
 	});
 
 	it('a candidate of which only some had a process begins again, and those leave', () => {
-		const serving = [rosterChild(), rosterChild({ child: 2, index: 1, pid: 102 })];
+		const serving = [childState(), childState({ child: 2, index: 1, pid: 102 })];
 		const booting = { ...candidate, child: 3, pid: 103, phase: 'booting' as const };
 		const two = { ...plan, size: 2 };
-		const counts = { candidate: 2, lastGeneration: 2, lastSize: 2, lastChild: 3, asked: 'SIGHUP' as const };
+		const counts = { candidate: 2, lastGeneration: 2, lastSize: 2, lastChild: 3, trigger: 'SIGHUP' as const };
 		const simulation = recovered({ ...counts, plan: two, children: [...serving, booting] });
 		expect(simulation.decided()).toEqual(['adopt 1', 'adopt 2', 'adopt 3', 'HUP to 3', 'spawn 4', 'spawn 5']);
-		expect(simulation.spawned(4).spawned(5).up(4).up(5).roster()).toMatchObject({ serving: 3, isWhole: true });
+		expect(simulation.spawned(4).spawned(5).up(4).up(5).supervisorState()).toMatchObject({
+			serving: 3,
+			isComplete: true,
+		});
 	});
 
 	it('the place of a child that was to take another’s, and had no process yet, is filled', () => {
-		const unborn = rosterChild({ child: 3, index: 1, pid: null, phase: 'spawning', attempt: 4, wasUp: true });
-		const roster = withoutUnborn(rosterOf({ lastChild: 3, children: [rosterChild(), unborn] }));
-		expect(roster.respawns).toMatchObject([{ generation: 1, index: 1, attempt: 4, wasUp: true, isDue: true }]);
+		const unborn = childState({ child: 3, index: 1, pid: null, phase: 'spawning', attempt: 4, wasUp: true });
+		const supervisorState = withoutUnborn(stateWith({ lastChild: 3, children: [childState(), unborn] }));
+		expect(supervisorState.respawns).toMatchObject([{ generation: 1, index: 1, attempt: 4, wasUp: true, isDue: true }]);
 	});
 
 	it('a process group that was waited for is left alone where -kill is no longer given', () => {
@@ -298,7 +301,7 @@ describe('after a supervisor was killed', () => {
 			lastGeneration: 2,
 			lastChild: 2,
 			children: [
-				{ ...old, phase: 'lingering', clock: 99_000 },
+				{ ...old, phase: 'orphaned', clock: 99_000 },
 				{ ...candidate, phase: 'serving', clock: null },
 			],
 		});

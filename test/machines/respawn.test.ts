@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { Fact } from '../../src/machines/facts/facts.ts';
 import { respawnWait } from '../../src/machines/rules/respawn.ts';
 import { createReplay } from '../../src/machines/simulation/replay.ts';
-import { rosterChild, rosterOf, running, type Simulation, simulate } from '../support/simulation.ts';
+import { childState, running, type Simulation, simulate, stateWith } from '../support/simulation.ts';
 
 const due = (index = 0, generation = 1) => ({ type: 'respawn.due', generation, index }) as const;
 
@@ -61,7 +61,7 @@ describe('a serving child that dies unasked', () => {
 		expect(simulation.decided()).toEqual([]);
 		simulation.tell(due());
 		expect(simulation.decided()).toEqual(['spawn 2']);
-		expect(simulation.roster()?.children).toMatchObject([
+		expect(simulation.supervisorState()?.children).toMatchObject([
 			{ child: 2, generation: 1, index: 0, attempt: 1, wasUp: true },
 		]);
 		expect(simulation.spawned(2).up(2).phases()).toEqual({ 2: 'serving' });
@@ -70,7 +70,7 @@ describe('a serving child that dies unasked', () => {
 	it('keeps its place among others', () => {
 		const simulation = simulate().start({ size: 3, respawn: 500 }).spawned(1).spawned(2).spawned(3).up(1).up(2).up(3);
 		simulation.exited(2, 1).tell(due(1));
-		expect(simulation.roster()?.children.map(({ child, index }) => [child, index])).toEqual([
+		expect(simulation.supervisorState()?.children.map(({ child, index }) => [child, index])).toEqual([
 			[1, 0],
 			[3, 2],
 			[4, 1],
@@ -129,7 +129,7 @@ describe('a serving child that dies unasked', () => {
 	it('long after QUIT was passed on to it is not started again either, a later child is', () => {
 		const simulation = simulate().start({ size: 2, respawn: 500 }).spawned(1).spawned(2).up(1).up(2);
 		simulation.exited(1, 1).tell(due(0)).signal('QUIT').spawned(3).up(3);
-		expect(simulation.exited(2, 1).roster()?.respawns).toEqual([]);
+		expect(simulation.exited(2, 1).supervisorState()?.respawns).toEqual([]);
 		expect(simulation.phases()).toEqual({ 3: 'serving' });
 	});
 });
@@ -151,7 +151,7 @@ describe('a place that waits', () => {
 		simulation.decided();
 		simulation.tell(due(0));
 		expect(simulation.decided()).toEqual([]);
-		expect(simulation.roster()?.respawns).toEqual([]);
+		expect(simulation.supervisorState()?.respawns).toEqual([]);
 	});
 
 	it('is not filled during a rotation, and is when that is given up', () => {
@@ -181,15 +181,15 @@ describe('a place that waits', () => {
 	it('gives way to a rotation: the new generation takes over from nobody', () => {
 		const simulation = serving().exited(1, 1).signal('HUP').spawned(2).up(2);
 		expect(simulation.state()).toBe('running');
-		expect(simulation.roster()).toMatchObject({ serving: 2, respawns: [], children: [{ child: 2 }] });
+		expect(simulation.supervisorState()).toMatchObject({ serving: 2, respawns: [], children: [{ child: 2 }] });
 	});
 
 	it('goes on with its wait after an upgrade', () => {
 		const before = serving().exited(1, 1);
-		const roster = before.roster() ?? rosterOf();
-		const simulation = simulate().recover(roster);
+		const supervisorState = before.supervisorState() ?? stateWith();
+		const simulation = simulate().recover(supervisorState);
 		expect(simulation.state()).toBe('running');
-		const [{ millis = 0, clock = null } = {}] = roster.respawns;
+		const [{ millis = 0, clock = null } = {}] = supervisorState.respawns;
 		expect(simulation.commands).toContainEqual({
 			type: 'wait',
 			timer: 'respawn',
@@ -203,29 +203,29 @@ describe('a place that waits', () => {
 
 	it('goes on with its wait and its count after kill -9, beside a child that survived', () => {
 		const respawn = { generation: 1, index: 1, attempt: 3, wasUp: true, millis: 2000, at: 0, clock: 77, isDue: false };
-		const roster = rosterOf({ lastChild: 2, children: [rosterChild()], respawns: [respawn] });
+		const supervisorState = stateWith({ lastChild: 2, children: [childState()], respawns: [respawn] });
 		const simulation = simulate().tell({
 			type: 'supervisor.recovered',
 			pid: 2,
 			by: 'start',
-			roster: { ...roster, plan: { ...roster.plan, size: 2, respawn: 500 } },
+			state: { ...supervisorState, plan: { ...supervisorState.plan, size: 2, respawn: 500 } },
 		});
 		simulation.tell(due(1)).spawned(3).exited(3, 1);
-		expect(simulation.roster()?.respawns).toMatchObject([{ index: 1, attempt: 4, wasUp: true }]);
+		expect(simulation.supervisorState()?.respawns).toMatchObject([{ index: 1, attempt: 4, wasUp: true }]);
 	});
 
 	it('that was due and held back is still so after a recovery in the middle of the rotation', () => {
 		const simulation = simulate().start({ size: 2, respawn: 500 }).spawned(1).spawned(2).up(1).up(2);
 		simulation.signal('HUP').spawned(3).spawned(4).exited(1, 1).tell(due(0));
-		const recovered = simulate().recover(simulation.roster() ?? rosterOf());
+		const recovered = simulate().recover(simulation.supervisorState() ?? stateWith());
 		expect(recovered.decided()).not.toContain('spawn 5');
 		expect(recovered.exited(3, 1).decided()).toContain('spawn 5');
 	});
 
 	it('that was due, and whose child was never recorded, is filled after a recovery', () => {
 		const simulation = simulate().start({ size: 2, respawn: 500 }).spawned(1).spawned(2).up(1).up(2).exited(1, 1);
-		const respawns = (simulation.roster()?.respawns ?? []).map((each) => ({ ...each, isDue: true }));
-		const recovered = simulate().recover({ ...(simulation.roster() ?? rosterOf()), respawns });
+		const respawns = (simulation.supervisorState()?.respawns ?? []).map((each) => ({ ...each, isDue: true }));
+		const recovered = simulate().recover({ ...(simulation.supervisorState() ?? stateWith()), respawns });
 		expect(recovered.decided()).toEqual(['adopt 2', 'spawn 3']);
 	});
 
@@ -257,7 +257,7 @@ describe('a generation that never was up', () => {
 		expect(simulation.state()).toBe('running');
 		simulation.tell(due()).spawned(2).up(2);
 		expect(simulation.decisions().at(-1)).toBe('generation.promoted');
-		expect(simulation.roster()).toMatchObject({ serving: 1, isWhole: true });
+		expect(simulation.supervisorState()).toMatchObject({ serving: 1, isComplete: true });
 	});
 
 	it('ends the supervisor with its tenth death, and the status of that', () => {
@@ -294,9 +294,12 @@ describe('a generation that never was up', () => {
 		const respawns = [
 			{ generation: 1, index: 1, attempt: 8, wasUp: false, millis: 1, at: 0, clock: null, isDue: false },
 		];
-		const booting = rosterChild({ phase: 'booting', clock: 1 });
-		const roster = rosterOf({ serving: 1, isWhole: false, lastChild: 2, children: [booting], respawns });
-		const simulation = simulate().recover({ ...roster, plan: { ...roster.plan, size: 2, respawn: 500 } });
+		const booting = childState({ phase: 'booting', clock: 1 });
+		const supervisorState = stateWith({ serving: 1, isComplete: false, lastChild: 2, children: [booting], respawns });
+		const simulation = simulate().recover({
+			...supervisorState,
+			plan: { ...supervisorState.plan, size: 2, respawn: 500 },
+		});
 		simulation.tell(due(1)).spawned(3).exited(3, 1);
 		expect(simulation.state()).toBe('running');
 		simulation.exited(1, 6);
@@ -308,7 +311,7 @@ describe('a generation that never was up', () => {
 		const simulation = starting().exited(1, 1).signal('HUP');
 		expect(simulation.state()).toBe('rotating');
 		simulation.spawned(2).up(2);
-		expect(simulation.roster()).toMatchObject({ serving: 2, isWhole: true, respawns: [] });
+		expect(simulation.supervisorState()).toMatchObject({ serving: 2, isComplete: true, respawns: [] });
 	});
 
 	it('is kept, not whole, where nobody of the one that serves lives, and takes its place', () => {
@@ -319,23 +322,26 @@ describe('a generation that never was up', () => {
 		expect(simulation.reports()[0]).toBe(
 			'Generation 2 is not whole: 104 exit status 5; it goes on, as no other one serves',
 		);
-		expect(simulation.roster()).toMatchObject({ serving: 2, isWhole: false, children: [{ child: 3 }] });
-		expect(simulation.roster()?.respawns.map(({ generation }) => generation)).toEqual([2]);
+		expect(simulation.supervisorState()).toMatchObject({ serving: 2, isComplete: false, children: [{ child: 3 }] });
+		expect(simulation.supervisorState()?.respawns.map(({ generation }) => generation)).toEqual([2]);
 		expect(simulation.tell(due(0)).decided()).toEqual([]);
-		expect(simulation.tell(due(1, 2)).spawned(5).up(5).roster()).toMatchObject({ serving: 2, isWhole: true });
+		expect(simulation.tell(due(1, 2)).spawned(5).up(5).supervisorState()).toMatchObject({
+			serving: 2,
+			isComplete: true,
+		});
 	});
 
 	it('is given up where nobody lives of either: the one that was up once is started again', () => {
 		const simulation = serving().exited(1, 1).signal('HUP').spawned(2).exited(2, 3);
 		expect(simulation.reports()).toContain('Generation 2 given up: 102 exit status 3; no generation serves');
-		expect(simulation.roster()).toMatchObject({ serving: 1, respawns: [{ generation: 1 }] });
+		expect(simulation.supervisorState()).toMatchObject({ serving: 1, respawns: [{ generation: 1 }] });
 		expect(simulation.tell(due()).spawned(3).up(3).phases()).toEqual({ 3: 'serving' });
 	});
 
 	it('is given up at once beside one that serves: a candidate is not started again', () => {
 		const simulation = serving().signal('HUP').spawned(2).exited(2, 1);
 		expect(simulation.state()).toBe('running');
-		expect(simulation.roster()?.respawns).toEqual([]);
+		expect(simulation.supervisorState()?.respawns).toEqual([]);
 		expect(simulation.phases()).toEqual({ 1: 'serving' });
 	});
 });

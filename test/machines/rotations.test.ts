@@ -1,43 +1,43 @@
 /** What became of each rotation, by happenings alone. */
 import { describe, expect, it } from 'vitest';
-import type { Happening } from '../../src/machines/facts/facts.ts';
+import type { ExternalEvent } from '../../src/machines/facts/facts.ts';
 import { endOf } from '../../src/machines/simulation/nextEvents.ts';
-import { evolvePast, noPast, type Past } from '../../src/machines/state/projections.ts';
+import { evolveProjections, noProjections, type Projections } from '../../src/machines/state/projections.ts';
 import { withoutUnborn, withoutUnfinished } from '../../src/machines/state/recoveryState.ts';
 import { headlineOf } from '../../src/machines/text/headline.ts';
 import { draining, rotating, running, type Simulation, simulate } from '../support/simulation.ts';
 
-const pastOf = ({ history }: Simulation): Past => history.reduce(evolvePast, noPast);
-const receipt = (simulation: Simulation, generation: number) =>
-	pastOf(simulation).receipts.kept.find((each) => each.generation === generation);
-const verdicts = (simulation: Simulation) =>
-	pastOf(simulation).receipts.kept.map(({ generation, verdict }) => `${generation} ${verdict}`);
+const projectionsOf = ({ history }: Simulation): Projections => history.reduce(evolveProjections, noProjections);
+const rotation = (simulation: Simulation, generation: number) =>
+	projectionsOf(simulation).rotations.kept.find((each) => each.generation === generation);
+const results = (simulation: Simulation) =>
+	projectionsOf(simulation).rotations.kept.map(({ generation, result }) => `${generation} ${result}`);
 const rotate = { type: 'rotate.requested' } as const;
 
 /** A child ends, and had printed this. */
-const dying = (child: number, lastWords: string[], code = 1) =>
-	({ ...endOf({ child, pid: null }, { code }), lastWords }) as Happening;
+const dying = (child: number, lastOutput: string[], code = 1) =>
+	({ ...endOf({ child, pid: null }, { code }), lastOutput }) as ExternalEvent;
 
 /** It was killed, and another process goes on with what is known. */
 const crash = (simulation: Simulation) => {
-	const roster = simulation.roster();
-	if (!roster) throw new Error('nothing happened yet');
-	return simulation.tell({ type: 'supervisor.recovered', pid: 2, by: 'start', roster: withoutUnborn(roster) });
+	const supervisorState = simulation.supervisorState();
+	if (!supervisorState) throw new Error('nothing happened yet');
+	return simulation.tell({ type: 'supervisor.recovered', pid: 2, by: 'start', state: withoutUnborn(supervisorState) });
 };
 
-describe('a receipt', () => {
+describe('a rotation', () => {
 	it('of a rotation that came up tells who asked, when, and what it replaced', () => {
 		const simulation = running().wait(1000).tell(rotate).wait(20).spawned(2).wait(3000).up(2);
-		expect(receipt(simulation, 2)).toEqual({
+		expect(rotation(simulation, 2)).toEqual({
 			generation: 2,
-			verdict: 'serving',
-			asked: 'rotate',
-			askedAt: 1_001_000,
+			result: 'promoted',
+			trigger: 'rotate',
+			requestedAt: 1_001_000,
 			spawnedAt: 1_001_020,
-			verdictAt: 1_004_020,
+			finishedAt: 1_004_020,
 			pids: [102],
-			ready: 'wait',
-			unproven: false,
+			readyBy: 'wait',
+			unverified: false,
 			replaced: [1],
 			survivors: [],
 			reason: null,
@@ -45,37 +45,37 @@ describe('a receipt', () => {
 			program: null,
 			directory: null,
 			exits: [],
-			lastWords: [],
-			continuedAs: null,
+			lastOutput: [],
+			supersededBy: null,
 		});
 	});
 
 	it('is pending until then', () => {
-		expect(receipt(rotating(), 2)).toMatchObject({ verdict: 'pending', verdictAt: null, pids: [102], ready: null });
+		expect(rotation(rotating(), 2)).toMatchObject({ result: 'pending', finishedAt: null, pids: [102], readyBy: null });
 	});
 
 	it('of a start was asked for by it', () => {
-		expect(receipt(running(), 1)).toMatchObject({ verdict: 'serving', asked: 'start', askedAt: 1_000_000 });
+		expect(rotation(running(), 1)).toMatchObject({ result: 'promoted', trigger: 'start', requestedAt: 1_000_000 });
 	});
 
 	it('names the weakest word of its children', () => {
-		const simulation = simulate().start({ size: 2 }).spawned(1).spawned(2).announced(1).proved(1).up(2);
-		expect(receipt(simulation, 1)).toMatchObject({ verdict: 'serving', ready: 'wait', pids: [101, 102] });
-		const said = simulate().start().spawned(1).announced(1).proved(1);
-		expect(receipt(said, 1)).toMatchObject({ ready: 'notify' });
+		const simulation = simulate().start({ size: 2 }).spawned(1).spawned(2).announced(1).verified(1).up(2);
+		expect(rotation(simulation, 1)).toMatchObject({ result: 'promoted', readyBy: 'wait', pids: [101, 102] });
+		const said = simulate().start().spawned(1).announced(1).verified(1);
+		expect(rotation(said, 1)).toMatchObject({ readyBy: 'notify' });
 	});
 
 	it('says that it could not be seen whether the sockets are held', () => {
-		const simulation = rotating().waited(2).tell({ type: 'child.proved', child: 2, isSeen: false });
-		expect(receipt(simulation, 2)).toMatchObject({ verdict: 'serving', unproven: true });
+		const simulation = rotating().waited(2).tell({ type: 'child.verified', child: 2, isSeen: false });
+		expect(rotation(simulation, 2)).toMatchObject({ result: 'promoted', unverified: true });
 	});
 
 	it('of one that died has its reason, its end, and its last words', () => {
-		expect(receipt(rotating().tell(dying(2, ['no config', 'giving up'], 3)), 2)).toMatchObject({
-			verdict: 'givenUp',
+		expect(rotation(rotating().tell(dying(2, ['no config', 'giving up'], 3)), 2)).toMatchObject({
+			result: 'failed',
 			reason: '102 exit status 3',
 			exits: [{ pid: 102, code: 3, signal: null }],
-			lastWords: ['no config', 'giving up'],
+			lastOutput: ['no config', 'giving up'],
 		});
 	});
 
@@ -84,27 +84,27 @@ describe('a receipt', () => {
 			type: 'timer.elapsed',
 			child: 2,
 			timer: 'boot',
-			lastWords: ['waiting for the database'],
-		} satisfies Happening;
-		expect(receipt(rotating({ ready: 'notify' }).tell(late), 2)).toMatchObject({
-			verdict: 'givenUp',
+			lastOutput: ['waiting for the database'],
+		} satisfies ExternalEvent;
+		expect(rotation(rotating({ ready: 'notify' }).tell(late), 2)).toMatchObject({
+			result: 'failed',
 			reason: '102 has not said in time that it is up (-start=3000)',
 			exits: [],
-			lastWords: ['waiting for the database'],
+			lastOutput: ['waiting for the database'],
 		});
 	});
 
 	it('of one that does not hold its sockets has what it printed last', () => {
-		const unproved = {
-			type: 'child.unproved',
+		const unverified = {
+			type: 'child.unverified',
 			child: 2,
 			missing: ['tcp://:80 (its fd 3)'],
-			lastWords: ['bye'],
-		} satisfies Happening;
-		expect(receipt(rotating().waited(2).tell(unproved), 2)).toMatchObject({
-			verdict: 'givenUp',
+			lastOutput: ['bye'],
+		} satisfies ExternalEvent;
+		expect(rotation(rotating().waited(2).tell(unverified), 2)).toMatchObject({
+			result: 'failed',
 			reason: '102 does not hold tcp://:80 (its fd 3)',
-			lastWords: ['bye'],
+			lastOutput: ['bye'],
 		});
 	});
 
@@ -113,22 +113,22 @@ describe('a receipt', () => {
 		const both = simulate().start({ size: 2, respawn: 10 }).spawned(1).spawned(2);
 		both.tell(dying(1, lines('a')));
 		both.tell(dying(2, lines('b')));
-		expect(receipt(both, 1)?.lastWords).toEqual([...lines('a').slice(10), ...lines('b')]);
+		expect(rotation(both, 1)?.lastOutput).toEqual([...lines('a').slice(10), ...lines('b')]);
 	});
 
 	it('names as replaced only whom somebody was there of to be told', () => {
 		const simulation = running({ respawn: 5000 }).exited(1, 1).tell(rotate).spawned(2).up(2);
-		expect(receipt(simulation, 2)).toMatchObject({ verdict: 'serving', replaced: [] });
+		expect(rotation(simulation, 2)).toMatchObject({ result: 'promoted', replaced: [] });
 	});
 
-	it('keeps its verdict, whatever becomes of the generation later', () => {
-		expect(receipt(draining().exited(2, 1), 2)).toMatchObject({ verdict: 'serving', exits: [] });
+	it('keeps its result, whatever becomes of the generation later', () => {
+		expect(rotation(draining().exited(2, 1), 2)).toMatchObject({ result: 'promoted', exits: [] });
 	});
 
 	it('of a first generation that dies is given up with the supervisor', () => {
 		const simulation = simulate().start().spawned(1).exited(1, 3);
 		expect(simulation.status()).toBe(3);
-		expect(receipt(simulation, 1)).toMatchObject({ verdict: 'givenUp', reason: '101 exit status 3' });
+		expect(rotation(simulation, 1)).toMatchObject({ result: 'failed', reason: '101 exit status 3' });
 	});
 
 	it('of one that dies again and again is given up with its last death', () => {
@@ -136,23 +136,23 @@ describe('a receipt', () => {
 		for (let child = 2; child <= 10; child += 1) {
 			simulation.tell({ type: 'respawn.due', generation: 1, index: 0 }).spawned(child).exited(child, 7);
 		}
-		expect(receipt(simulation, 1)).toMatchObject({
-			verdict: 'givenUp',
+		expect(rotation(simulation, 1)).toMatchObject({
+			result: 'failed',
 			reason: '10 of its children have died, and none was ever up',
 		});
 	});
 
 	it('of one that goes on though it is not whole waits until it is', () => {
 		const simulation = simulate().start({ size: 2, respawn: 10 }).spawned(1).spawned(2).up(1).exited(2, 1);
-		expect(receipt(simulation, 1)).toMatchObject({ verdict: 'pending' });
+		expect(rotation(simulation, 1)).toMatchObject({ result: 'pending' });
 		simulation.tell({ type: 'respawn.due', generation: 1, index: 1 }).spawned(3).up(3);
-		expect(receipt(simulation, 1)).toMatchObject({ verdict: 'serving', exits: [{ pid: 102, code: 1, signal: null }] });
+		expect(rotation(simulation, 1)).toMatchObject({ result: 'promoted', exits: [{ pid: 102, code: 1, signal: null }] });
 	});
 
 	it('of one that was never whole is given up when nobody of it is left', () => {
 		const simulation = simulate().start({ size: 2 }).spawned(1).spawned(2).exited(2, 1);
-		expect(receipt(simulation, 1)).toMatchObject({ verdict: 'pending' });
-		expect(receipt(simulation.exited(1, 1), 1)).toMatchObject({ verdict: 'givenUp' });
+		expect(rotation(simulation, 1)).toMatchObject({ result: 'pending' });
+		expect(rotation(simulation.exited(1, 1), 1)).toMatchObject({ result: 'failed' });
 	});
 });
 
@@ -161,7 +161,7 @@ describe('a generation that never was whole', () => {
 	const kept = () => {
 		const simulation = simulate().start({ size: 2, respawn: 60_000 }).spawned(1).spawned(2).up(1).up(2);
 		simulation.signal('HUP').spawned(3).spawned(4).exited(1).exited(2).exited(3);
-		expect(receipt(simulation, 2)).toMatchObject({ verdict: 'pending' });
+		expect(rotation(simulation, 2)).toMatchObject({ result: 'pending' });
 		return simulation;
 	};
 
@@ -169,118 +169,130 @@ describe('a generation that never was whole', () => {
 		const simulation = kept().signal('HUP');
 		const [first = 0, second = 0] =
 			simulation
-				.roster()
+				.supervisorState()
 				?.children.filter(({ generation }) => generation === 3)
 				.map(({ child }) => child) ?? [];
 		simulation.spawned(first).spawned(second).up(first).up(second);
-		expect(verdicts(simulation)).toEqual(['1 serving', '2 givenUp', '3 serving']);
-		expect(receipt(simulation, 2)?.reason).toBe('generation 3 took its place before it was whole');
+		expect(results(simulation)).toEqual(['1 promoted', '2 failed', '3 promoted']);
+		expect(rotation(simulation, 2)?.reason).toBe('generation 3 took its place before it was whole');
 	});
 
 	it('is given up when the next one goes on as it is, in its place', () => {
 		const simulation = kept().exited(4).signal('HUP');
 		const [first = 0, second = 0] =
 			simulation
-				.roster()
+				.supervisorState()
 				?.children.filter(({ generation }) => generation === 3)
 				.map(({ child }) => child) ?? [];
 		simulation.spawned(first).spawned(second).exited(first, 1);
-		expect(verdicts(simulation)).toEqual(['1 serving', '2 givenUp', '3 pending']);
+		expect(results(simulation)).toEqual(['1 promoted', '2 failed', '3 pending']);
 	});
 
-	it('gets its verdict also when twenty others had theirs meanwhile', () => {
+	it('gets its result also when twenty others had theirs meanwhile', () => {
 		const simulation = simulate().start({ size: 2, respawn: 60_000 }).spawned(1).spawned(2).up(1).exited(2, 1);
 		for (let turn = 0; turn < 21; turn += 1) {
 			simulation.signal('HUP');
-			const candidate = simulation.roster()?.candidate ?? 0;
-			const own = simulation.roster()?.children.filter(({ generation }) => generation === candidate) ?? [];
+			const candidate = simulation.supervisorState()?.candidate ?? 0;
+			const own = simulation.supervisorState()?.children.filter(({ generation }) => generation === candidate) ?? [];
 			for (const { child } of own) simulation.spawned(child);
 			for (const { child } of own) simulation.exited(child, 1);
 		}
 		simulation.tell({ type: 'respawn.due', generation: 1, index: 1 });
-		const child = simulation.roster()?.lastChild ?? 0;
+		const child = simulation.supervisorState()?.lastChild ?? 0;
 		simulation.wait(1000).spawned(child).up(child);
-		expect(receipt(simulation, 1)).toMatchObject({ verdict: 'serving' });
-		expect(pastOf(simulation).tally.ready.count).toBe(1);
-		expect(verdicts(simulation)).toHaveLength(20);
+		expect(rotation(simulation, 1)).toMatchObject({ result: 'promoted' });
+		expect(projectionsOf(simulation).counters.ready.count).toBe(1);
+		expect(results(simulation)).toHaveLength(20);
 	});
 });
 
 describe('a rotation that is queued', () => {
-	it('has a receipt as soon as it is asked for, and one for all who ask', () => {
+	it('has a rotation as soon as it is asked for, and one for all who ask', () => {
 		const simulation = rotating().wait(100).tell(rotate).wait(100).signal('HUP');
-		expect(receipt(simulation, 3)).toMatchObject({ verdict: 'pending', asked: 'rotate', askedAt: 1_000_100, pids: [] });
-		expect(verdicts(simulation)).toEqual(['1 serving', '2 pending', '3 pending']);
+		expect(rotation(simulation, 3)).toMatchObject({
+			result: 'pending',
+			trigger: 'rotate',
+			requestedAt: 1_000_100,
+			pids: [],
+		});
+		expect(results(simulation)).toEqual(['1 promoted', '2 pending', '3 pending']);
 		simulation.up(2).wait(5).spawned(3).up(3);
-		expect(receipt(simulation, 3)).toMatchObject({ verdict: 'serving', askedAt: 1_000_100, replaced: [2] });
+		expect(rotation(simulation, 3)).toMatchObject({ result: 'promoted', requestedAt: 1_000_100, replaced: [2] });
 	});
 
 	it('is given up with the first generation, with which the supervisor ends', () => {
 		const simulation = simulate().start().spawned(1).tell(rotate).exited(1, 5);
-		expect(receipt(simulation, 2)).toMatchObject({
-			verdict: 'givenUp',
+		expect(rotation(simulation, 2)).toMatchObject({
+			result: 'failed',
 			reason: 'the supervisor has ended with generation 1',
 		});
 	});
 
 	it('is stopped with all that is under way when a stop comes first', () => {
 		const simulation = rotating().tell(rotate, { type: 'stop.requested' });
-		expect(verdicts(simulation)).toEqual(['1 serving', '2 stopped', '3 stopped']);
-		expect(receipt(simulation, 3)).toMatchObject({ spawnedAt: null, pids: [] });
+		expect(results(simulation)).toEqual(['1 promoted', '2 stopped', '3 stopped']);
+		expect(rotation(simulation, 3)).toMatchObject({ spawnedAt: null, pids: [] });
 	});
 });
 
 describe('through the death of the supervisor', () => {
-	it('a pending one gets its verdict', () => {
+	it('a pending one gets its result', () => {
 		const simulation = crash(rotating()).up(2);
-		expect(verdicts(simulation)).toEqual(['1 serving', '2 serving']);
+		expect(results(simulation)).toEqual(['1 promoted', '2 promoted']);
 	});
 
-	it('one whose process was not there yet is continued as the next, and shares its verdict', () => {
+	it('one whose process was not there yet is continued as the next, and shares its result', () => {
 		const simulation = running().tell(rotate);
-		expect(receipt(simulation, 2)).toMatchObject({ verdict: 'pending' });
+		expect(rotation(simulation, 2)).toMatchObject({ result: 'pending' });
 		crash(simulation);
-		expect(receipt(simulation, 2)).toMatchObject({ verdict: 'pending', continuedAs: 3 });
+		expect(rotation(simulation, 2)).toMatchObject({ result: 'pending', supersededBy: 3 });
 		crash(simulation).spawned(4).up(4);
-		expect(receipt(simulation, 2)).toMatchObject({ verdict: 'serving', asked: 'rotate', pids: [104], continuedAs: 4 });
-		expect(receipt(simulation, 3)).toMatchObject({ verdict: 'serving', continuedAs: 4 });
-		expect(receipt(simulation, 4)).toMatchObject({ verdict: 'serving', continuedAs: null });
+		expect(rotation(simulation, 2)).toMatchObject({
+			result: 'promoted',
+			trigger: 'rotate',
+			pids: [104],
+			supersededBy: 4,
+		});
+		expect(rotation(simulation, 3)).toMatchObject({ result: 'promoted', supersededBy: 4 });
+		expect(rotation(simulation, 4)).toMatchObject({ result: 'promoted', supersededBy: null });
 	});
 
 	it('names a child whose birth was not recorded, and was found', () => {
 		const simulation = running().tell(rotate);
-		const roster = simulation.roster();
-		if (!roster) throw new Error('nothing is known');
-		const children = roster.children.map((each) =>
+		const supervisorState = simulation.supervisorState();
+		if (!supervisorState) throw new Error('nothing is known');
+		const children = supervisorState.children.map((each) =>
 			each.child === 2 ? { ...each, pid: 777, startTime: 1, pipe: 1, phase: 'booting' as const } : each,
 		);
 		simulation.tell({
 			type: 'supervisor.recovered',
 			pid: 2,
 			by: 'start',
-			roster: { ...roster, unanswered: null, children },
+			state: { ...supervisorState, unanswered: null, children },
 		});
 		simulation.up(2);
-		expect(receipt(simulation, 2)).toMatchObject({ verdict: 'serving', pids: [777], spawnedAt: expect.any(Number) });
+		expect(rotation(simulation, 2)).toMatchObject({ result: 'promoted', pids: [777], spawnedAt: expect.any(Number) });
 	});
 
 	it('one that the supervisor failed on is given up', () => {
 		const simulation = running().tell(rotate);
-		const roster = withoutUnfinished(simulation.roster() as NonNullable<ReturnType<Simulation['roster']>>);
-		simulation.recover(roster);
-		expect(receipt(simulation, 2)).toMatchObject({
-			verdict: 'givenUp',
+		const supervisorState = withoutUnfinished(
+			simulation.supervisorState() as NonNullable<ReturnType<Simulation['supervisorState']>>,
+		);
+		simulation.recover(supervisorState);
+		expect(rotation(simulation, 2)).toMatchObject({
+			result: 'failed',
 			reason: 'the supervisor failed while it was being started',
 		});
 	});
 
 	it('one that was stopped and never started gives its number to the next start', () => {
 		const simulation = crash(rotating().tell(rotate, { type: 'stop.requested' }));
-		expect(receipt(simulation, 3)).toMatchObject({ verdict: 'pending', asked: 'start' });
+		expect(rotation(simulation, 3)).toMatchObject({ result: 'pending', trigger: 'start' });
 	});
 });
 
-describe('receipts', () => {
+describe('rotations', () => {
 	it('are kept for the last 20 rotations, and for all that are pending', () => {
 		const simulation = running();
 		for (let child = 2; child <= 31; child += 1)
@@ -290,16 +302,16 @@ describe('receipts', () => {
 				.up(child)
 				.exited(child - 1);
 		simulation.signal('HUP');
-		expect(verdicts(simulation)).toHaveLength(21);
-		expect(verdicts(simulation).at(0)).toBe('12 serving');
-		expect(verdicts(simulation).at(-1)).toBe('32 pending');
+		expect(results(simulation)).toHaveLength(21);
+		expect(results(simulation).at(0)).toBe('12 promoted');
+		expect(results(simulation).at(-1)).toBe('32 pending');
 	});
 
 	it('do not grow with children that die again and again', () => {
 		const simulation = simulate().start({ size: 2, respawn: 0 }).spawned(1).spawned(2).up(1).exited(2, 1);
-		let past = pastOf(simulation);
-		const { roster } = past;
-		if (!roster) throw new Error('nothing is known');
+		let past = projectionsOf(simulation);
+		const { state } = past;
+		if (!state) throw new Error('nothing is known');
 		const fact = {
 			type: 'child.exited',
 			child: 1,
@@ -307,38 +319,38 @@ describe('receipts', () => {
 			code: 1,
 			signal: null,
 			status: 1,
-			left: [],
-		} satisfies Happening;
+			survivors: [],
+		} satisfies ExternalEvent;
 		for (let seq = 1; seq <= 5000; seq += 1) {
-			past = { ...evolvePast(past, { seq, at: seq, ...fact, lastWords: [`death ${seq}`] }), roster };
+			past = { ...evolveProjections(past, { seq, at: seq, ...fact, lastOutput: [`death ${seq}`] }), state };
 		}
-		const [own] = past.receipts.kept;
+		const [own] = past.rotations.kept;
 		expect(own?.exits).toHaveLength(4096);
-		expect(own?.lastWords).toHaveLength(20);
+		expect(own?.lastOutput).toHaveLength(20);
 	});
 
 	it('count children that took a place, and no upgrade that was a repair', () => {
 		const simulation = simulate().start({ size: 2, respawn: 10 }).spawned(1).spawned(2).up(1).up(2).exited(2, 1);
 		simulation.tell({ type: 'respawn.due', generation: 1, index: 1 }).spawned(3).up(3);
-		expect(pastOf(simulation).tally.respawns).toBe(1);
-		const roster = simulation.roster();
-		if (!roster) throw new Error('nothing is known');
-		simulation.recover(roster);
-		expect(pastOf(simulation).tally).toMatchObject({ upgrades: 0, recoveries: 0 });
-		simulation.tell({ type: 'upgrade.requested' }, { type: 'upgrade.verified' }).recover(roster);
-		expect(pastOf(simulation).tally).toMatchObject({ upgrades: 1, recoveries: 0 });
+		expect(projectionsOf(simulation).counters.respawns).toBe(1);
+		const supervisorState = simulation.supervisorState();
+		if (!supervisorState) throw new Error('nothing is known');
+		simulation.recover(supervisorState);
+		expect(projectionsOf(simulation).counters).toMatchObject({ upgrades: 0, recoveries: 0 });
+		simulation.tell({ type: 'upgrade.requested' }, { type: 'upgrade.verified' }).recover(supervisorState);
+		expect(projectionsOf(simulation).counters).toMatchObject({ upgrades: 1, recoveries: 0 });
 	});
 
 	it('keep no more than 8 KiB of last words', () => {
-		const end = { ...endOf({ child: 2, pid: null }, { code: 3 }), lastWords: Array(20).fill('x'.repeat(1000)) };
-		expect(receipt(rotating().tell(end), 2)?.lastWords.join('').length).toBe(8000);
+		const end = { ...endOf({ child: 2, pid: null }, { code: 3 }), lastOutput: Array(20).fill('x'.repeat(1000)) };
+		expect(rotation(rotating().tell(end), 2)?.lastOutput.join('').length).toBe(8000);
 	});
 
-	it('count the rotations by verdict, and how long they took', () => {
+	it('count the rotations by result, and how long they took', () => {
 		const simulation = running().tell(rotate).spawned(2).wait(3000).up(2).tell(rotate).spawned(3).exited(3, 1);
 		simulation.tell(rotate, { type: 'stop.requested' });
-		const { rotations, ready } = pastOf(simulation).tally;
-		expect(rotations).toEqual({ serving: 1, givenUp: 1, stopped: 1 });
+		const { rotations, ready } = projectionsOf(simulation).counters;
+		expect(rotations).toEqual({ promoted: 1, failed: 1, stopped: 1 });
 		expect(ready).toMatchObject({ count: 2, seconds: 3 });
 		expect(ready.counts).toEqual([1, 1, 1, 1, 1, 2, 2, 2, 2, 2, 2]);
 	});
@@ -360,13 +372,13 @@ describe('a stop with a patience of its own', () => {
 
 	it('goes on where it was after an upgrade', () => {
 		const simulation = draining().wait(9000).tell({ type: 'stop.requested', kill: 500 });
-		const roster = simulation.roster();
-		expect(roster?.plan.kill).toBe(500);
-		expect(roster?.children.map(({ clock }) => clock)).toEqual([1_009_000, 1_009_000]);
+		const supervisorState = simulation.supervisorState();
+		expect(supervisorState?.plan.kill).toBe(500);
+		expect(supervisorState?.children.map(({ clock }) => clock)).toEqual([1_009_000, 1_009_000]);
 	});
 
 	it('leaves what the plan says where none is named', () => {
-		expect(running({ kill: 700 }).tell({ type: 'stop.requested' }).roster()?.plan.kill).toBe(700);
+		expect(running({ kill: 700 }).tell({ type: 'stop.requested' }).supervisorState()?.plan.kill).toBe(700);
 	});
 });
 
@@ -385,5 +397,5 @@ it.each([
 		'generation 3 was given up: 103 exit status 1; no generation serves, a new one will be started; 1 older drains',
 	],
 ])('a supervisor that is %s is put into one sentence', (_, simulation, words) => {
-	expect(headlineOf(pastOf(simulation))).toBe(words);
+	expect(headlineOf(projectionsOf(simulation))).toBe(words);
 });

@@ -253,7 +253,7 @@ describe('a rotation', () => {
 		expect(simulation.state()).toBe('draining');
 		simulation.exited(4, 1);
 		expect(simulation.history.at(-1)).toMatchObject({ type: 'restart.scheduled', attempt });
-		expect(simulation.context().restarts).toBe(simulation.roster()?.restarts);
+		expect(simulation.context().restarts).toBe(simulation.supervisorState()?.restarts);
 	});
 
 	it('counts anew also where the generation that had served for long died while another one booted', () => {
@@ -264,7 +264,7 @@ describe('a rotation', () => {
 		simulation.spawned(4).waited(4).wait(60_000);
 		simulation.signal('HUP').spawned(5).exited(4, 1).exited(5, 1);
 		expect(simulation.history.at(-1)).toMatchObject({ type: 'restart.scheduled', attempt: 1, millis: 1000 });
-		expect(simulation.context().restarts).toBe(simulation.roster()?.restarts);
+		expect(simulation.context().restarts).toBe(simulation.supervisorState()?.restarts);
 	});
 
 	it('asked for while none serves begins at once, and its candidate serves as soon as it is ready', () => {
@@ -280,12 +280,12 @@ describe('a rotation', () => {
 	});
 
 	it('that is scheduled is scheduled after an upgrade too', () => {
-		const roster = draining().exited(2, 1).roster();
-		if (!roster) throw new Error('no roster');
-		const simulation = simulate().recover(roster);
+		const supervisorState = draining().exited(2, 1).supervisorState();
+		if (!supervisorState) throw new Error('no supervisorState');
+		const simulation = simulate().recover(supervisorState);
 		expect(simulation.state()).toBe('unserved');
 		const wait = simulation.commands.find((command) => command.type === 'wait' && command.timer === 'restart');
-		expect(wait).toMatchObject({ millis: 1000, since: roster.restart?.clock });
+		expect(wait).toMatchObject({ millis: 1000, since: supervisorState.restart?.clock });
 		expect(wait).not.toMatchObject({ since: null });
 	});
 });
@@ -429,7 +429,7 @@ describe('-max-draining', () => {
 			code: 0,
 			signal: null,
 			status: 0,
-			left: [900],
+			survivors: [900],
 			holders,
 		});
 		simulation.decided();
@@ -439,13 +439,13 @@ describe('-max-draining', () => {
 });
 
 describe('a process group', () => {
-	const leaves = (simulation: Simulation, child: number, left: number[]) =>
-		simulation.tell({ type: 'child.exited', child, pid: 100 + child, code: 0, signal: null, status: 0, left });
+	const leaves = (simulation: Simulation, child: number, survivors: number[]) =>
+		simulation.tell({ type: 'child.exited', child, pid: 100 + child, code: 0, signal: null, status: 0, survivors });
 
 	it('that outlives its told leader has as long as -kill says, and is killed then', () => {
 		const simulation = leaves(draining({ kill: 500 }), 1, [900, 901]);
 		expect(simulation.reports()).toEqual([]);
-		expect(simulation.phases()).toEqual({ 1: 'lingering', 2: 'serving' });
+		expect(simulation.phases()).toEqual({ 1: 'orphaned', 2: 'serving' });
 		expect(simulation.state()).toBe('draining');
 		// They are told what it was told.
 		expect(simulation.decided()).toEqual(['HUP to 1']);
@@ -471,17 +471,17 @@ describe('a process group', () => {
 				code: 0,
 				signal: null,
 				status: 0,
-				left: [900, 901],
+				survivors: [900, 901],
 				holders,
 			});
 		const simulation = outlived(draining(), 1);
 		expect(simulation.decided()).toEqual(['HUP to 1']);
 		expect(simulation.state()).toBe('draining');
-		expect(simulation.roster()?.children[0]).toMatchObject({ phase: 'lingering', left: [900] });
-		const roster = simulation.roster();
-		if (!roster) throw new Error('no roster');
+		expect(simulation.supervisorState()?.children[0]).toMatchObject({ phase: 'orphaned', survivors: [900] });
+		const supervisorState = simulation.supervisorState();
+		if (!supervisorState) throw new Error('no supervisorState');
 		// The next supervisor waits for them too.
-		expect(simulate().recover(roster).state()).toBe('draining');
+		expect(simulate().recover(supervisorState).state()).toBe('draining');
 		expect(simulation.tell({ type: 'group.gone', child: 1 }).state()).toBe('running');
 
 		const stopping = outlived(running().signal('TERM'), 1);
@@ -606,7 +606,7 @@ describe('what is decided', () => {
 			'child.spawning',
 			'child.spawned',
 			'timer.elapsed',
-			'child.proving',
+			'child.verifying',
 			'child.ready',
 			'generation.promoted',
 			'signal.HUP',
@@ -614,8 +614,8 @@ describe('what is decided', () => {
 			'child.spawning',
 			'child.spawned',
 			'timer.elapsed',
-			'child.proving',
-			'child.proved',
+			'child.verifying',
+			'child.verified',
 			'child.ready',
 			'generation.promoted',
 			'child.signalled',
@@ -635,10 +635,10 @@ describe('what is decided', () => {
 		[
 			'a generation given up',
 			rotating().exited(2, 1),
-			{ type: 'generation.givenUp', generation: 2, serving: 1, reason: '102 exit status 1' },
+			{ type: 'generation.failed', generation: 2, serving: 1, reason: '102 exit status 1' },
 		],
 		['an unasked end', running().exited(1, 7), { type: 'child.lost', child: 1, status: 7 }],
-		['a queued rotation', rotating().signal('HUP'), { type: 'rotation.queued', asked: 'SIGHUP', behind: 2 }],
+		['a queued rotation', rotating().signal('HUP'), { type: 'rotation.queued', trigger: 'SIGHUP', behind: 2 }],
 		[
 			'a refused request',
 			running().signal('TERM').tell({ type: 'rotate.requested' }),

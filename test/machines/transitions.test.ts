@@ -8,20 +8,20 @@ import { generationMachine } from '../../src/machines/charts/generation.ts';
 import { upgradeMachine } from '../../src/machines/charts/selfUpgrade.ts';
 import { supervisorMachine } from '../../src/machines/charts/supervisor.ts';
 import { upgradeStateOf } from '../../src/machines/charts/world.ts';
-import type { Fact, Happening, Plan } from '../../src/machines/facts/facts.ts';
+import type { ExternalEvent, Fact, Plan } from '../../src/machines/facts/facts.ts';
 import { endOf, possibleNext } from '../../src/machines/simulation/nextEvents.ts';
 import { createReplay } from '../../src/machines/simulation/replay.ts';
 import { imagined } from '../../src/machines/simulation/simulator.ts';
-import type { Roster, RosterChild } from '../../src/machines/state/supervisorState.ts';
+import type { ChildState, SupervisorState } from '../../src/machines/state/supervisorState.ts';
 import {
+	childState,
 	draining,
 	plan,
-	rosterChild,
-	rosterOf,
 	rotating,
 	running,
 	type Simulation,
 	simulate,
+	stateWith,
 } from '../support/simulation.ts';
 
 const plans = fc.record({
@@ -32,10 +32,10 @@ const plans = fc.record({
 	respawn: fc.constantFrom(-1, 0, 500),
 	maxDraining: fc.constantFrom(0, 0, 1),
 });
-const likelihoods: Partial<Record<Happening['type'], number>> = {
+const likelihoods: Partial<Record<ExternalEvent['type'], number>> = {
 	'child.spawned': 12,
 	'child.announced': 6,
-	'child.proved': 12,
+	'child.verified': 12,
 	'timer.elapsed': 6,
 	'restart.due': 6,
 	'signal.HUP': 6,
@@ -53,9 +53,9 @@ function lifeOf(changes: Partial<Plan>, choices: number[]): Fact[] {
 	const world = imagined({ seq: 0, at: 1_000_000, told: (fact) => facts.push(fact) });
 	world.tell({ type: 'supervisor.started', pid: 1, plan: { ...plan, ...changes } });
 	for (const choice of choices) {
-		const roster = world.roster();
-		if (!roster || world.supervisor().getSnapshot().status === 'done') break;
-		const possible = possibleNext(roster, upgradeStateOf(world.supervisor()), new Set());
+		const supervisorState = world.supervisorState();
+		if (!supervisorState || world.supervisor().getSnapshot().status === 'done') break;
+		const possible = possibleNext(supervisorState, upgradeStateOf(world.supervisor()), new Set());
 		// What makes a rotation come about is more likely than what ends a life.
 		const likely = possible.flatMap((each) => Array(likelihoods[each.happening.type] ?? 2).fill(each));
 		const next = likely[choice % likely.length];
@@ -75,14 +75,14 @@ function waysIn(facts: Fact[]): string[] {
 }
 
 const ask = (type: 'rotate.requested' | 'upgrade.requested' | 'signal.USR1' | 'signal.USR2') => ({ type });
-const candidateOf = (changes: Partial<RosterChild>) =>
-	rosterChild({ child: 2, generation: 2, pid: 102, startTime: 2, pipe: 2, ...changes });
-const rotatingRoster = (candidate: Partial<RosterChild>, changes: Partial<Roster> = {}) =>
-	rosterOf({
+const candidateOf = (changes: Partial<ChildState>) =>
+	childState({ child: 2, generation: 2, pid: 102, startTime: 2, pipe: 2, ...changes });
+const rotatingRoster = (candidate: Partial<ChildState>, changes: Partial<SupervisorState> = {}) =>
+	stateWith({
 		candidate: 2,
 		lastGeneration: 2,
 		lastChild: 2,
-		children: [rosterChild(), candidateOf(candidate)],
+		children: [childState(), candidateOf(candidate)],
 		...changes,
 	});
 
@@ -107,7 +107,7 @@ const told: Record<string, () => Simulation> = {
 	'a rotation is asked for where one serves alone': () => running().tell(ask('rotate.requested')),
 	'a rotation is asked for while another one drains': () => draining().tell(ask('rotate.requested')),
 	'a rotation is asked for while none serves': () => draining().exited(2, 1).tell(ask('rotate.requested')),
-	'an upgrade in the middle of a stop': () => simulate().recover(rosterOf({ stopSignal: 'INT' })),
+	'an upgrade in the middle of a stop': () => simulate().recover(stateWith({ stopSignal: 'INT' })),
 	'a child that takes the place of a lost one is late': () =>
 		simulate()
 			.start({ ready: 'notify', size: 2, respawn: 0 })
@@ -122,7 +122,7 @@ const told: Record<string, () => Simulation> = {
 	'a candidate is not seen to accept': () =>
 		rotating()
 			.waited(2)
-			.tell({ type: 'child.unproved', child: 2, missing: ['its sockets'] }),
+			.tell({ type: 'child.unverified', child: 2, missing: ['its sockets'] }),
 	'an upgrade is asked for in every state': () => {
 		const all = [ask('signal.USR1'), ask('signal.USR2'), ask('upgrade.requested')];
 		const simulation = running().tell(...all, { type: 'upgrade.verified' }, ...all);
@@ -136,35 +136,35 @@ const told: Record<string, () => Simulation> = {
 			.tell({ type: 'stop.requested', kill: 700 }),
 	'killed before another one was scheduled for the one that served': () =>
 		simulate().recover(
-			rosterOf({ serving: 2, lastGeneration: 2, lastChild: 2, children: [rosterChild({ phase: 'draining' })] }),
+			stateWith({ serving: 2, lastGeneration: 2, lastChild: 2, children: [childState({ phase: 'draining' })] }),
 		),
 	'killed between a message and what follows from it': () =>
-		simulate().recover(rotatingRoster({ phase: 'booting', ready: 'notify' })),
+		simulate().recover(rotatingRoster({ phase: 'booting', readyBy: 'notify' })),
 	'the same where none serves': () =>
 		simulate().recover(
 			rotatingRoster(
-				{ phase: 'booting', ready: 'notify' },
-				{ children: [candidateOf({ phase: 'booting', ready: 'notify' })] },
+				{ phase: 'booting', readyBy: 'notify' },
+				{ children: [candidateOf({ phase: 'booting', readyBy: 'notify' })] },
 			),
 		),
 	'killed while a candidate was looked at, and the one that served has ended': () =>
-		simulate().recover(rotatingRoster({}, { children: [candidateOf({ phase: 'proving', ready: 'wait' })] })),
+		simulate().recover(rotatingRoster({}, { children: [candidateOf({ phase: 'verifying', readyBy: 'wait' })] })),
 	'killed before one that was looked at was told to leave': () =>
-		simulate().recover(rotatingRoster({ phase: 'proving', ready: 'wait' }, { candidate: null })),
+		simulate().recover(rotatingRoster({ phase: 'verifying', readyBy: 'wait' }, { candidate: null })),
 	'started anew without -kill while others of a replaced child live': () =>
 		simulate().recover(
-			rosterOf({
+			stateWith({
 				serving: 2,
 				lastGeneration: 2,
 				lastChild: 2,
-				children: [rosterChild({ phase: 'lingering' }), candidateOf({})],
+				children: [childState({ phase: 'orphaned' }), candidateOf({})],
 			}),
 		),
 	'the same of a child of the one that serves': () =>
 		simulate().recover(
-			rosterOf({
+			stateWith({
 				lastChild: 2,
-				children: [rosterChild(), rosterChild({ child: 2, index: 1, pid: 102, phase: 'lingering' })],
+				children: [childState(), childState({ child: 2, index: 1, pid: 102, phase: 'orphaned' })],
 			}),
 		),
 	'a generation dies ten times': () => {
@@ -195,18 +195,18 @@ const told: Record<string, () => Simulation> = {
 	'a child that serves says what it has said before': () =>
 		running()
 			.announced(1)
-			.proved(1)
+			.verified(1)
 			.tell({ type: 'child.delayed', child: 1, millis: 9 }, { type: 'child.unseen', child: 1, reason: 'no' }),
 	'what a child accepts on can’t be seen': () =>
 		simulate()
 			.start({ ready: 'accept' })
 			.spawned(1)
-			.tell({ type: 'child.proved', child: 1, isSeen: false, reason: 'no' }),
+			.tell({ type: 'child.verified', child: 1, isSeen: false, reason: 'no' }),
 	'a candidate that is not seen to accept is the best there is': () =>
 		rotating({ respawn: 60_000 })
 			.waited(2)
 			.exited(1, 1)
-			.tell({ type: 'child.unproved', child: 2, missing: ['its sockets'] }),
+			.tell({ type: 'child.unverified', child: 2, missing: ['its sockets'] }),
 	'too many drain before one has a process': () => {
 		const simulation = simulate().start({ size: 2, maxDraining: 1 }).spawned(1).spawned(2).up(1).up(2);
 		simulation.signal('HUP').spawned(3).exited(3, 1);

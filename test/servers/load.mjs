@@ -25,8 +25,8 @@ function get(path, agent) {
 			});
 			response.on('end', () => {
 				const word = body.split(' ', 1)[0];
-				const isWhole = body === `${word} `.repeat(3000).slice(0, 20_000) && body.length === 20_000;
-				if (response.statusCode !== 200 || !isWhole)
+				const isComplete = body === `${word} `.repeat(3000).slice(0, 20_000) && body.length === 20_000;
+				if (response.statusCode !== 200 || !isComplete)
 					fail(new Error(`status ${response.statusCode}, ${body.length} bytes, of ${word}`));
 				else resolve(word);
 			});

@@ -3,7 +3,13 @@ import { createActor, type EventObject, fromCallback } from 'xstate';
 import { openDoor } from '../../src/effects/dispatcher.ts';
 import type { ProcessCommand, ProcessInput, ProofInput, TimerInput } from '../../src/machines/charts/protocol.ts';
 import { deliver, supervisorIn } from '../../src/machines/charts/world.ts';
-import { type Fact, type Happening, isDecision, type Plan, type SignalReason } from '../../src/machines/facts/facts.ts';
+import {
+	type ExternalEvent,
+	type Fact,
+	isDecision,
+	type Plan,
+	type SignalReason,
+} from '../../src/machines/facts/facts.ts';
 
 export interface ModelProcess {
 	child: number;
@@ -82,8 +88,8 @@ export function modelWorld(plan: Plan, canSpawn: () => boolean, lacksSockets: ()
 				const own = processes.get(child);
 				if (purpose === null || purpose === 'notice') return;
 				if (own && purpose === 'readiness') own.isUp = own.holdsSockets;
-				if (own?.holdsSockets) door.admit({ type: 'child.proved', child, isSeen: true });
-				else door.admit({ type: 'child.unproved', child, missing: ['tcp://:80 (its fd 3)'] });
+				if (own?.holdsSockets) door.admit({ type: 'child.verified', child, isSeen: true });
+				else door.admit({ type: 'child.unverified', child, missing: ['tcp://:80 (its fd 3)'] });
 			}),
 			preflight: fromCallback(() => {}),
 			handover: fromCallback(() => {}),
@@ -92,7 +98,7 @@ export function modelWorld(plan: Plan, canSpawn: () => boolean, lacksSockets: ()
 	door.connect((happening) => deliver(actor, happening));
 	actor.start();
 
-	const admit = (happening: Happening) => {
+	const admit = (happening: ExternalEvent) => {
 		now += 1;
 		door.admit(happening);
 	};
@@ -110,7 +116,7 @@ export function modelWorld(plan: Plan, canSpawn: () => boolean, lacksSockets: ()
 					code: 1,
 					signal: null,
 					status: 1,
-					left: [],
+					survivors: [],
 				});
 			},
 		]);

@@ -1,16 +1,16 @@
 /** The statecharts in a simulated world: happenings in, decisions and commands out, no process and no clock. */
 
 import { type Command, leafOf, phasesOf } from '../../src/machines/charts/world.ts';
-import { type Fact, type Happening, isDecision, type Plan, usualPlan } from '../../src/machines/facts/facts.ts';
+import { type ExternalEvent, type Fact, isDecision, type Plan, usualPlan } from '../../src/machines/facts/facts.ts';
 import { endOf, imaginedPid } from '../../src/machines/simulation/nextEvents.ts';
 import { imagined } from '../../src/machines/simulation/simulator.ts';
-import type { Roster, RosterChild } from '../../src/machines/state/supervisorState.ts';
+import type { ChildState, SupervisorState } from '../../src/machines/state/supervisorState.ts';
 import { sentenceOf } from '../../src/machines/text/sentences.ts';
 
 export const plan: Plan = usualPlan;
 
 /** A child that is in a process of its own and serves. */
-export const rosterChild = (changes: Partial<RosterChild> = {}): RosterChild => ({
+export const childState = (changes: Partial<ChildState> = {}): ChildState => ({
 	child: 1,
 	generation: 1,
 	index: 0,
@@ -20,9 +20,9 @@ export const rosterChild = (changes: Partial<RosterChild> = {}): RosterChild => 
 	phase: 'serving',
 	since: 900_000,
 	clock: null,
-	born: null,
+	spawnedClock: null,
 	deadline: null,
-	ready: null,
+	readyBy: null,
 	isSeen: null,
 	program: null,
 	directory: null,
@@ -33,20 +33,20 @@ export const rosterChild = (changes: Partial<RosterChild> = {}): RosterChild => 
 	wasForwarded: false,
 	attempt: 0,
 	wasUp: false,
-	left: [],
+	survivors: [],
 	...changes,
 });
 
 /** Generation 1 serves, with child 1. */
-export const rosterOf = (changes: Partial<Roster> = {}): Roster => ({
+export const stateWith = (changes: Partial<SupervisorState> = {}): SupervisorState => ({
 	plan,
 	serving: 1,
-	isWhole: true,
+	isComplete: true,
 	candidate: null,
 	lastGeneration: 1,
 	lastSize: 1,
 	lastChild: 1,
-	asked: 'start',
+	trigger: 'start',
 	queued: null,
 	unanswered: null,
 	ended: null,
@@ -55,7 +55,7 @@ export const rosterOf = (changes: Partial<Roster> = {}): Roster => ({
 	isQuitting: false,
 	stopSignal: null,
 	status: 0,
-	children: [rosterChild()],
+	children: [childState()],
 	respawns: [],
 	...changes,
 });
@@ -90,14 +90,15 @@ export function simulate() {
 			return simulation;
 		},
 		/** Sends happenings. */
-		tell(...happenings: Happening[]) {
+		tell(...happenings: ExternalEvent[]) {
 			for (const happening of happenings) world.tell(happening);
 			return simulation;
 		},
 		start: (changes: Partial<Plan> = {}) =>
 			simulation.tell({ type: 'supervisor.started', pid: 1, plan: { ...plan, ...changes } }),
-		/** It goes on from a roster, after an upgrade. */
-		recover: (roster: Roster) => simulation.tell({ type: 'supervisor.recovered', pid: 1, by: 'upgrade', roster }),
+		/** It goes on from a supervisorState, after an upgrade. */
+		recover: (supervisorState: SupervisorState) =>
+			simulation.tell({ type: 'supervisor.recovered', pid: 1, by: 'upgrade', state: supervisorState }),
 		/** The child has a process: pid 100 plus its number. */
 		spawned: (child: number) =>
 			simulation.tell({ type: 'child.spawned', child, pid: imaginedPid(child), startTime: child, pipe: child }),
@@ -106,11 +107,11 @@ export function simulate() {
 		/** It says that it is up. */
 		announced: (child: number) => simulation.tell({ type: 'child.announced', child, by: 'notify' }),
 		/** It is seen to accept. */
-		proved: (child: number) => simulation.tell({ type: 'child.proved', child, isSeen: true }),
+		verified: (child: number) => simulation.tell({ type: 'child.verified', child, isSeen: true }),
 		/** Its first wait is over, and it is seen to accept where another generation serves. */
 		up(child: number) {
 			simulation.waited(child);
-			return simulation.phases()[child] === 'proving' ? simulation.proved(child) : simulation;
+			return simulation.phases()[child] === 'verifying' ? simulation.verified(child) : simulation;
 		},
 		exited: (child: number, code = 0) => simulation.tell(endOf({ child, pid: null }, { code })),
 		killed: (child: number, number: number) =>
@@ -120,7 +121,7 @@ export function simulate() {
 		status: () => world.supervisor().getSnapshot().output?.status,
 		context: () => world.supervisor().getSnapshot().context,
 		/** What the facts amount to. */
-		roster: world.roster,
+		supervisorState: world.supervisorState,
 		/** `2: 'draining'` and so on, of the children that live. */
 		phases: () => phasesOf(world.supervisor()),
 		commands,

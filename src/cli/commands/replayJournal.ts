@@ -2,16 +2,16 @@
 
 import { storyOf } from '../../effects/journal/journalFacts.ts';
 import type { Checkpoint } from '../../effects/journal/lineSchemas.ts';
-import { pastOf } from '../../effects/journal/lineSchemas.ts';
+import { projectionsOf } from '../../effects/journal/lineSchemas.ts';
 import { printer } from '../../effects/log/printer.ts';
 import { wordsOf } from '../../effects/os/errorText.ts';
 import { harmless } from '../../effects/terminal/format.ts';
 import type { Command } from '../../machines/charts/world.ts';
 import { type Fact, isDecision } from '../../machines/facts/facts.ts';
 import { createReplay, type Step } from '../../machines/simulation/replay.ts';
-import { evolvePast, noPast } from '../../machines/state/projections.ts';
-import { type Receipt, settledBetween } from '../../machines/state/rotations.ts';
-import { evolve, type Roster } from '../../machines/state/supervisorState.ts';
+import { evolveProjections, noProjections } from '../../machines/state/projections.ts';
+import { finishedBetween, type Rotation } from '../../machines/state/rotations.ts';
+import { evolve, type SupervisorState } from '../../machines/state/supervisorState.ts';
 import { duration } from '../../machines/text/duration.ts';
 import { sentenceOf } from '../../machines/text/sentences.ts';
 import { readCommand } from '../command.ts';
@@ -21,28 +21,28 @@ interface ReplayOptions {
 	until?: string;
 	json: boolean;
 	follow: boolean;
-	receipts: boolean;
+	rotations: boolean;
 }
 
 /** Reads the words from `replay` on, prints the story and sets the exit status. */
 export async function runReplay(words: string[], version: string): Promise<void> {
 	let asked: ReplayOptions | undefined;
-	readCommand(words, version, { boolean: ['json', 'follow', 'receipts'], string: ['until', '_'] }, (program) =>
+	readCommand(words, version, { boolean: ['json', 'follow', 'rotations'], string: ['until', '_'] }, (program) =>
 		program
 			.command('replay <path>')
 			.describe('Sends the facts of a journal through the statecharts and prints what happened.')
 			.option('--until', 'Stop after this fact: a number, or a time as 2026-11-22T13:30:00Z')
 			.option('--json', 'One JSON object a fact', false)
 			.option('--follow', 'Go on as the journal grows', false)
-			.option('--receipts', 'A line for each rotation: what became of it', false)
-			.action((path, { until, json, follow, receipts, _ }) => {
+			.option('--rotations', 'A line for each rotation: what became of it', false)
+			.action((path, { until, json, follow, rotations, _ }) => {
 				if (_.length > 0) return usageError(`unexpected argument: ${_[0]}`);
 				asked = {
 					path: String(path),
 					until,
 					json: json === true,
 					follow: follow === true,
-					receipts: receipts === true,
+					rotations: rotations === true,
 				};
 			}),
 	);
@@ -50,7 +50,7 @@ export async function runReplay(words: string[], version: string): Promise<void>
 	const isUsage = !isLimit(asked.until);
 	const problem = isUsage
 		? `invalid value "${asked.until}" for -until: no number and no time`
-		: await (asked.receipts ? tellReceipts : tellStory)(asked);
+		: await (asked.rotations ? sendRotations : tellStory)(asked);
 	if (problem === null) return;
 	process.stderr.write(`${problem}\n`);
 	process.exitCode = isUsage ? 2 : 1;
@@ -69,7 +69,7 @@ function isLimit(until: string | undefined): boolean {
 async function tellStory({ path, until, json, follow }: ReplayOptions): Promise<string | null> {
 	const replay = createReplay();
 	const out = printer(1);
-	let roster: Roster | null = null;
+	let supervisorState: SupervisorState | null = null;
 	try {
 		for await (const line of storyOf(path, follow)) {
 			if (line === null) {
@@ -79,8 +79,8 @@ async function tellStory({ path, until, json, follow }: ReplayOptions): Promise<
 			if (isBeyond(line, until)) return null;
 			const step = 'checkpoint' in line ? replay.restore(line.checkpoint, line.seq, line.at) : replay.tell(line);
 			if (step.difference) return `${path}: ${step.difference}`;
-			const says = 'checkpoint' in line ? null : sentenceOf(line, roster, null);
-			roster = 'checkpoint' in line ? line.checkpoint : evolve(roster, line);
+			const says = 'checkpoint' in line ? null : sentenceOf(line, supervisorState, null);
+			supervisorState = 'checkpoint' in line ? line.checkpoint : evolve(supervisorState, line);
 			const { upon: _, ...shown } = step;
 			out.print(
 				`${json ? JSON.stringify({ ...line, ...shown, says: says?.text ?? null }) : asText(line, step, says?.text)}\n`,
@@ -95,10 +95,10 @@ async function tellStory({ path, until, json, follow }: ReplayOptions): Promise<
 }
 
 /** @returns what went wrong, or null */
-async function tellReceipts({ path, until, json, follow }: ReplayOptions): Promise<string | null> {
+async function sendRotations({ path, until, json, follow }: ReplayOptions): Promise<string | null> {
 	const out = printer(1);
-	const print = (receipt: Receipt) => out.print(`${json ? JSON.stringify(receipt) : receiptText(receipt)}\n`);
-	let past = noPast;
+	const print = (rotation: Rotation) => out.print(`${json ? JSON.stringify(rotation) : rotationText(rotation)}\n`);
+	let past = noProjections;
 	try {
 		for await (const line of storyOf(path, follow)) {
 			if (line === null) {
@@ -106,11 +106,11 @@ async function tellReceipts({ path, until, json, follow }: ReplayOptions): Promi
 				continue;
 			}
 			if (isBeyond(line, until)) break;
-			const before = past.receipts;
-			past = 'checkpoint' in line ? pastOf(line) : evolvePast(past, line);
-			settledBetween(before, past.receipts).forEach(print);
+			const before = past.rotations;
+			past = 'checkpoint' in line ? projectionsOf(line) : evolveProjections(past, line);
+			finishedBetween(before, past.rotations).forEach(print);
 		}
-		past.receipts.kept.filter(({ verdict }) => verdict === 'pending').forEach(print);
+		past.rotations.kept.filter(({ result }) => result === 'pending').forEach(print);
 		return null;
 	} catch (error) {
 		return `${path}: ${wordsOf(error)}`;
@@ -119,13 +119,13 @@ async function tellReceipts({ path, until, json, follow }: ReplayOptions): Promi
 	}
 }
 
-const verdicts = { pending: 'has no verdict yet', serving: 'came up', givenUp: 'was given up', stopped: 'was stopped' };
+const results = { pending: 'has no result yet', promoted: 'came up', failed: 'failed', stopped: 'was stopped' };
 
-function receiptText({ generation, asked, askedAt, spawnedAt, verdictAt, verdict, reason }: Receipt): string {
-	const took = spawnedAt !== null && verdictAt !== null ? ` after ${duration(verdictAt - spawnedAt)}` : '';
+function rotationText({ generation, trigger, requestedAt, spawnedAt, finishedAt, result, reason }: Rotation): string {
+	const took = spawnedAt !== null && finishedAt !== null ? ` after ${duration(finishedAt - spawnedAt)}` : '';
 	const why = reason === null ? '' : `: ${harmless(reason)}`;
-	const when = askedAt === null ? '-'.padEnd(29) : localTime(askedAt);
-	return `${when}  ${asked.padEnd(6)}  generation ${generation} ${verdicts[verdict]}${took}${why}`;
+	const when = requestedAt === null ? '-'.padEnd(29) : localTime(requestedAt);
+	return `${when}  ${trigger.padEnd(6)}  generation ${generation} ${results[result]}${took}${why}`;
 }
 
 function isBeyond({ seq, at }: Checkpoint | Fact, until: string | undefined): boolean {

@@ -3,15 +3,15 @@ import {
 	askStatus,
 	askStatusUntilAnswered,
 	generationIn,
-	receiptIn,
-	receiptsIn,
+	rotationIn,
+	rotationsIn,
 } from '../../effects/control/answers.ts';
 import { ask, askUntilAnswered, Ended, NoAnswer } from '../../effects/control/client.ts';
 import type { Status } from '../../effects/control/statusReport.ts';
 import { realPath } from '../../effects/os/realPath.ts';
 import { harmless } from '../../effects/terminal/format.ts';
 import { screen } from '../../effects/terminal/screen.ts';
-import type { Receipt } from '../../machines/state/rotations.ts';
+import type { Rotation } from '../../machines/state/rotations.ts';
 import { duration } from '../../machines/text/duration.ts';
 import { askingCommand, CommandError, controlOf, errorOf, exits, limitOf, millisOf } from '../clientCommand.ts';
 
@@ -27,11 +27,11 @@ const beat = 500;
 
 export const runRotate = askingCommand(
 	'rotate',
-	'Asks for a rotation and waits for its verdict: 0 it serves, 1 it was given up, 4 not yet.',
+	'Asks for a rotation and waits for its result: 0 it serves, 1 it was given up, 4 not yet.',
 	{
 		timeout: { text: 'Milliseconds to wait' },
 		expect: { text: 'Directory that has to be started: another one is a failure' },
-		json: { text: 'Print the receipt', isBoolean: true },
+		json: { text: 'Print the rotation', isBoolean: true },
 	},
 	rotate,
 );
@@ -51,8 +51,8 @@ async function rotate({ control, timeout, json, expect }: Asked): Promise<number
 		/** Whatever was not started when this was run has what it is to start. Another supervisor knows nothing of it. */
 		const answerOf = async () => {
 			const now = await askStatus(path, { signal });
-			const receipts = now.run === before.run ? receiptsIn(path, await ask(path, '/generations', { signal })) : [];
-			const later = receipts.find((each) => each.generation > newestOf(before));
+			const rotations = now.run === before.run ? rotationsIn(path, await ask(path, '/generations', { signal })) : [];
+			const later = rotations.find((each) => each.generation > newestOf(before));
 			if (!later) before = now;
 			return later ? { status: 202, body: { generation: later.generation } } : null;
 		};
@@ -62,19 +62,19 @@ async function rotate({ control, timeout, json, expect }: Asked): Promise<number
 		if (!json)
 			out.print(`Generation ${generation} was asked for (supervisor ${before.pid})${waitText(before, generation)}`);
 		const stop = json || !out.isTerminal ? () => {} : tellProgress(path, generation, out);
-		const answer = await verdictOf(path, generation, before.run, signal).finally(stop);
-		const receipt = receiptIn(path, answer);
+		const answer = await resultOf(path, generation, before.run, signal).finally(stop);
+		const rotation = rotationIn(path, answer);
 		if (json) process.stdout.write(`${JSON.stringify(answer.body)}\n`);
-		else if (receipt.verdict === 'serving')
-			out.print([servingText(receipt, out), ...originLines(receipt, before)].join('\n'));
-		const isMeant = expected === null || isStartedFrom(receipt, expected);
-		const isDeaf = receipt.verdict === 'serving' && receipt.code === 'not-accepting';
-		if (receipt.verdict === 'serving' && !isDeaf && isMeant) return exits.done;
+		else if (rotation.result === 'promoted')
+			out.print([servingText(rotation, out), ...originLines(rotation, before)].join('\n'));
+		const isMeant = expected === null || isStartedFrom(rotation, expected);
+		const isDeaf = rotation.result === 'promoted' && rotation.code === 'not-accepting';
+		if (rotation.result === 'promoted' && !isDeaf && isMeant) return exits.done;
 		const text = isDeaf
-			? `Generation ${receipt.generation} serves, as nobody else does, and was not seen to accept: ${harmless(receipt.reason ?? '')}\n`
-			: receipt.verdict === 'serving'
-				? `Generation ${receipt.generation} serves, and was started as ${harmless(receipt.program ?? 'an unknown program')} in ${harmless(receipt.directory ?? 'an unknown directory')}, not from ${expected} (-expect)\n`
-				: failureText(receipt, before, await servingNow(path));
+			? `Generation ${rotation.generation} serves, as nobody else does, and was not seen to accept: ${harmless(rotation.reason ?? '')}\n`
+			: rotation.result === 'promoted'
+				? `Generation ${rotation.generation} serves, and was started as ${harmless(rotation.program ?? 'an unknown program')} in ${harmless(rotation.directory ?? 'an unknown directory')}, not from ${expected} (-expect)\n`
+				: failureText(rotation, before, await servingNow(path));
 		process.stderr.write(json ? `${text.split('\n')[0]}\n` : text);
 		return exits.failed;
 	} catch (error) {
@@ -90,7 +90,7 @@ async function rotate({ control, timeout, json, expect }: Asked): Promise<number
 				`no supervisor answers at ${path}: no answer after ${after}; no rotation was asked for`,
 				exits.nobody,
 			);
-		const what = generation === null ? 'no answer' : `generation ${generation} has no verdict`;
+		const what = generation === null ? 'no answer' : `generation ${generation} has no result`;
 		const rest = generation === null ? '' : '; it goes on';
 		throw new CommandError(`${what} after ${after}${rest}`, exits.late);
 	}
@@ -108,7 +108,7 @@ function directoryOf(value: unknown): string | null {
 }
 
 /** In that directory, or a program that lies in it. */
-function isStartedFrom({ directory, program }: Receipt, expected: string): boolean {
+function isStartedFrom({ directory, program }: Rotation, expected: string): boolean {
 	return directory === expected || (program?.startsWith(expected.endsWith('/') ? expected : `${expected}/`) ?? false);
 }
 
@@ -119,7 +119,7 @@ function waitText({ generations }: Status, generation: number): string {
 }
 
 /** Where it was started from, where the generation that served was started from elsewhere. */
-function originLines({ directory, program, generation }: Receipt, { generations }: Status): string[] {
+function originLines({ directory, program, generation }: Rotation, { generations }: Status): string[] {
 	const old = generations.find((each) => each.state === 'serving' && each.generation !== generation);
 	if (!old) return [];
 	const [own, other] = directory === old.directory ? [program, old.program] : [directory, old.directory];
@@ -132,7 +132,7 @@ function newestOf({ generations, last }: Status): number {
 }
 
 /** Of that supervisor, also where another program, or the next process, goes on with it. @throws {CommandError} */
-async function verdictOf(path: string, generation: number, run: string, signal: AbortSignal | undefined) {
+async function resultOf(path: string, generation: number, run: string, signal: AbortSignal | undefined) {
 	const url = `/generations/${generation}?wait`;
 	for (;;) {
 		const answer = await ask(path, url, { signal, limit: null }).catch((error) => {
@@ -140,13 +140,12 @@ async function verdictOf(path: string, generation: number, run: string, signal: 
 			throw error;
 		});
 		if (answer?.status === 200) return answer;
-		if (answer)
-			throw new CommandError(`generation ${generation} has no verdict: ${errorOf(answer.body)}`, exits.failed);
+		if (answer) throw new CommandError(`generation ${generation} has no result: ${errorOf(answer.body)}`, exits.failed);
 		// Who answers now may be another one, which counts from 1 again.
 		const now = await askStatusUntilAnswered(path, { signal });
 		if (now.run !== run) {
 			throw new CommandError(
-				`generation ${generation} has no verdict: its supervisor has ended, and another one (pid ${now.pid}) has started`,
+				`generation ${generation} has no result: its supervisor has ended, and another one (pid ${now.pid}) has started`,
 				exits.failed,
 			);
 		}
@@ -183,7 +182,7 @@ function stateText({ generations, queued }: Status, generation: number): string 
 	if (!own) return queued ? 'waits for the generation before it' : 'is being started';
 	const said = own.children.findLast(({ status }) => status !== null)?.status;
 	const up = own.children.filter(({ phase }) => phase === 'serving').length;
-	if (own.children.some(({ phase }) => phase === 'proving')) return 'is ready, and not seen to accept yet';
+	if (own.children.some(({ phase }) => phase === 'verifying')) return 'is ready, and not seen to accept yet';
 	const count = own.children.length > 1 ? ` (${up} of ${own.children.length} are up)` : '';
 	return `${own.state}${count}${said ? `, "${harmless(said)}"` : ''}`;
 }
@@ -196,18 +195,18 @@ const readyWords = {
 };
 
 function servingText(
-	{ generation, continuedAs, pids, ready, replaced, unproven, ...times }: Receipt,
+	{ generation, supersededBy, pids, readyBy, replaced, unverified, ...times }: Rotation,
 	out: ReturnType<typeof screen>,
 ) {
-	const took = times.spawnedAt !== null && times.verdictAt !== null ? times.verdictAt - times.spawnedAt : null;
+	const took = times.spawnedAt !== null && times.finishedAt !== null ? times.finishedAt - times.spawnedAt : null;
 	const name =
-		continuedAs === null ? `Generation ${generation}` : `Generation ${continuedAs}, in the place of ${generation},`;
+		supersededBy === null ? `Generation ${generation}` : `Generation ${supersededBy}, in the place of ${generation},`;
 	return [
 		`${out.colour(`${name} serves`, 'green')} (${pids.join(', ')})`,
 		took === null ? '' : `, up after ${duration(took)}`,
-		ready === null ? '' : `, ${readyWords[ready]}`,
+		readyBy === null ? '' : `, ${readyWords[readyBy]}`,
 		replaced.length === 0 ? '' : `; ${generationsText(replaced)} told to leave`,
-		unproven ? '; it has not been seen to accept' : '',
+		unverified ? '; it has not been seen to accept' : '',
 	].join('');
 }
 
@@ -216,19 +215,19 @@ function generationsText(numbers: number[]): string {
 }
 
 /** What a developer needs at once. */
-function failureText(receipt: Receipt, before: Status, serving: string): string {
-	const { generation, verdict, reason, exits: ends, lastWords } = receipt;
-	if (verdict === 'stopped') return `Generation ${generation} did not come up: the supervisor was told to stop\n`;
+function failureText(rotation: Rotation, before: Status, serving: string): string {
+	const { generation, result, reason, exits: ends, lastOutput } = rotation;
+	if (result === 'stopped') return `Generation ${generation} did not come up: the supervisor was told to stop\n`;
 	const lines = [
 		`Generation ${generation} was given up: ${harmless(reason ?? '')}; ${serving}`,
-		...originLines(receipt, before),
+		...originLines(rotation, before),
 	];
 	if (ends.length > 1) for (const end of ends.slice(-20)) lines.push(`  ${endText(end)}`);
-	if (lastWords.length > 0) lines.push('Its last words:', ...lastWords.map((line) => `  | ${harmless(line)}`));
+	if (lastOutput.length > 0) lines.push('Its last words:', ...lastOutput.map((line) => `  | ${harmless(line)}`));
 	return `${lines.join('\n')}\n`;
 }
 
-function endText({ pid, code, signal }: Receipt['exits'][number]): string {
+function endText({ pid, code, signal }: Rotation['exits'][number]): string {
 	if (signal !== null) return `${pid} signal: ${signal}`;
 	return `${pid} exit status ${code ?? 'unknown'}`;
 }

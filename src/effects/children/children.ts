@@ -4,7 +4,7 @@ import { fromCallback } from 'xstate';
 import type { ProcessCommand, ProcessInput } from '../../machines/charts/protocol.ts';
 import type { Holder, Plan } from '../../machines/facts/facts.ts';
 import { longestFarewell } from '../../machines/rules/killTimeout.ts';
-import { awaitedOf, isLeaving, isNoGood, type RosterChild } from '../../machines/state/supervisorState.ts';
+import { awaitedOf, type ChildState, isLeaving, isNoGood } from '../../machines/state/supervisorState.ts';
 import { bootClock } from '../os/clock.ts';
 import { closeAll } from '../os/descriptors.ts';
 import { onEnd, openPidfd } from '../os/pidfd.ts';
@@ -18,7 +18,7 @@ import { descendantsOf, membersOf } from './leftBehind.ts';
 import type { Output } from './output.ts';
 import { send } from './signalChild.ts';
 import { type BirthsOptions, type Born, birthsOf } from './spawnChild.ts';
-import { type Left, leftFinder } from './survivingProcesses.ts';
+import { type SurvivingProcesses, survivorFinder } from './survivingProcesses.ts';
 
 /** How long a process that was killed may take to be gone, in milliseconds: one may hang in the kernel. */
 const longestDeath = 2000;
@@ -75,11 +75,11 @@ export const childrenPart = part('children', () =>
 
 export interface ChildrenOptions extends Omit<BirthsOptions, 'revive' | 'born'> {
 	inheritance: Inheritance;
-	lastWords: LastWords;
+	lastOutput: LastWords;
 	/** Children of a supervisor that was killed. Whoever is neither among them nor inherited is gone. */
 	recovered: Survivor[];
 	/** A child as it is known; null when it is gone. */
-	known: (child: number) => RosterChild | null;
+	known: (child: number) => ChildState | null;
 	plan: () => Plan;
 	/** Whether a child is not up yet, and its end fails a rotation. */
 	isFailing: (child: number) => boolean;
@@ -91,7 +91,7 @@ export interface ChildrenOptions extends Omit<BirthsOptions, 'revive' | 'born'> 
 export function childrenOf({
 	inheritance,
 	recovered,
-	lastWords,
+	lastOutput,
 	known,
 	plan,
 	isFailing,
@@ -101,7 +101,7 @@ export function childrenOf({
 	const { admit, log, outputs, spec, words, listeners } = birth;
 	const survivors = inheritance.take(childrenPart) ?? recovered;
 	const living = new Map<number, Living>();
-	const find = leftFinder({ run: spec.run, listeners: new Set(listeners.map(({ inode }) => inode)), log });
+	const find = survivorFinder({ run: spec.run, listeners: new Set(listeners.map(({ inode }) => inode)), log });
 	/** Those whose first process has ended, while it is looked for who lives on. */
 	const ending = new Map<Living, Promise<void>>();
 	/** Told when nobody is left of those that nobody waits for. */
@@ -135,11 +135,11 @@ export function childrenOf({
 		words.hear(child, pid);
 	}
 
-	function adopt({ child, isLingering }: ProcessInput, pid: number): Living {
+	function adopt({ child, isOrphaned }: ProcessInput, pid: number): Living {
 		const output = outputs.of(child);
 		const survivor = survivors.find((each) => each.child === child) ?? whoIsGone(child, pid);
-		const isOwn = survivor.isOwn && (isLingering || !isReaped(survivor));
-		const group = isLingering ? new Map(survivor.group) : null;
+		const isOwn = survivor.isOwn && (isOrphaned || !isReaped(survivor));
+		const group = isOrphaned ? new Map(survivor.group) : null;
 		const alive = keep({ ...newcomer(), ...survivor, isOwn, output, group });
 		if (group) {
 			words.forget(child);
@@ -174,30 +174,30 @@ export function childrenOf({
 		ending.set(gone, told);
 	}
 
-	function tellEnd(exit: Exit, gone: Living, others: Left) {
-		const { left, holders } = others;
+	function tellEnd(exit: Exit, gone: Living, others: SurvivingProcesses) {
+		const { survivors, holders } = others;
 		gone.hasFailed = isFailing(gone.child);
-		gone.output?.finish(left.length > 0);
+		gone.output?.finish(survivors.length > 0);
 		// Held before it is told: what follows may be a signal to them.
 		const group = new Map<number, number>();
-		if (left.length > 0) {
+		if (survivors.length > 0) {
 			gone.group = group;
 			keep(gone);
 			hold(group, awaitedFor(gone, others));
 		}
-		const printed = lastWords.of(gone.child, outputs.unfinishedOf(gone.child));
-		const hint = exit.status === 0 ? null : addressInUseHint(printed.lastWords ?? [], listeners);
+		const printed = lastOutput.of(gone.child, outputs.unfinishedOf(gone.child));
+		const hint = exit.status === 0 ? null : addressInUseHint(printed.lastOutput ?? [], listeners);
 		admit({
 			type: 'child.exited',
 			child: gone.child,
 			...exit,
-			left,
+			survivors,
 			...(holders.length > 0 ? { holders } : {}),
 			...printed,
 			...(hint === null ? {} : { hint }),
 		});
-		lastWords.forget(gone.child);
-		if (left.length === 0) return;
+		lastOutput.forget(gone.child);
+		if (survivors.length === 0) return;
 		tellDoubtful(gone, group, holders);
 		watch(gone, group, group);
 		// They may have ended meanwhile, and left others behind.
@@ -205,7 +205,7 @@ export function childrenOf({
 	}
 
 	/** Who lives on of a child whose first process has ended. */
-	async function leftOf(gone: Living): Promise<Left> {
+	async function leftOf(gone: Living): Promise<SurvivingProcesses> {
 		const { child, pid, isOwn, its, wasKilled, group } = gone;
 		const leader = { child, pid, startTime: known(child)?.startTime ?? null };
 		for (const member of group?.keys() ?? []) its.set(member, lookUp(member)?.startTime ?? 0);
@@ -220,12 +220,12 @@ export function childrenOf({
 	}
 
 	/** Of one that was not told to leave those that hold a listener are told now, and not waited for; of a version that fails, all. */
-	function awaitedFor({ child, hasFailed }: Living, others: Left): number[] {
+	function awaitedFor({ child, hasFailed }: Living, others: SurvivingProcesses): number[] {
 		const before = known(child);
 		const wasTold = before !== null && isLeaving(before);
 		const seen = others.holders.flatMap(({ pid, fds }) => (fds.length > 0 ? pid : []));
 		if (wasTold) return awaitedOf(others, plan(), isNoGood(before));
-		return hasFailed ? others.left : seen;
+		return hasFailed ? others.survivors : seen;
 	}
 
 	/** @returns those of them that were not held, and live */

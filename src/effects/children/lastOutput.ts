@@ -1,17 +1,19 @@
-/** What children have printed last, from their birth until their generation has a verdict: whoever asks why it was given up is told. */
+/** What children have printed last, from their birth until their generation has a result: whoever asks why it was given up is told. */
 import { array, number, object, string } from 'valibot';
 import { type Inheritance, part } from '../upgrade/handoverState.ts';
 
 /** So many bytes and lines are kept of each. */
 const [mostBytes, mostLines] = [8192, 20];
 
-const lastWordsPart = part('lastWords', () => array(object({ child: number(), generation: number(), text: string() })));
+const lastWordsPart = part('lastOutput', () =>
+	array(object({ child: number(), generation: number(), text: string() })),
+);
 
 export type LastWords = ReturnType<typeof lastWordsOf>;
 
 /**
  * They outlive the pipe that they came by: the kernel closes a process's files before it tells of its end.
- * @param isPending whether a generation has no verdict yet
+ * @param isPending whether a generation has no result yet
  */
 export function lastWordsOf(inheritance: Inheritance, isPending: (generation: number) => boolean) {
 	const words = new Map<number, { generation: number; text: string }>();
@@ -22,7 +24,7 @@ export function lastWordsOf(inheritance: Inheritance, isPending: (generation: nu
 	}));
 
 	return {
-		/** Keeps those of a child from now on, where its generation has no verdict. */
+		/** Keeps those of a child from now on, where its generation has no result. */
 		begin: (child: number, generation: number) => {
 			if (!words.has(child) && isPending(generation)) words.set(child, { generation, text: '' });
 		},
@@ -32,16 +34,16 @@ export function lastWordsOf(inheritance: Inheritance, isPending: (generation: nu
 			if (own) own.text = `${own.text}${lines}\n`.slice(-mostBytes);
 		},
 		/** As a part of the fact that ends a boot. @param unfinished the beginning of one more line */
-		of: (child: number, unfinished: string): { lastWords?: string[] } => {
+		of: (child: number, unfinished: string): { lastOutput?: string[] } => {
 			const own = words.get(child);
-			const lastWords = own ? linesIn(`${own.text}${unfinished}`.slice(-mostBytes)) : [];
+			const lastOutput = own ? linesIn(`${own.text}${unfinished}`.slice(-mostBytes)) : [];
 			// They are not told again with its end.
 			if (own) own.text = '';
-			return lastWords.length > 0 ? { lastWords } : {};
+			return lastOutput.length > 0 ? { lastOutput } : {};
 		},
 		/** It is gone. */
 		forget: (child: number) => words.delete(child),
-		/** A generation has its verdict. */
+		/** A generation has its result. */
 		settle: (generation: number) => {
 			for (const [child, own] of words) if (own.generation === generation) words.delete(child);
 		},

@@ -2,7 +2,7 @@
 import { setImmediate, setTimeout } from 'node:timers/promises';
 import { type EventObject, fromCallback } from 'xstate';
 import type { ProofInput } from '../../machines/charts/protocol.ts';
-import type { Happening, Plan } from '../../machines/facts/facts.ts';
+import type { ExternalEvent, Plan } from '../../machines/facts/facts.ts';
 import type { Phase } from '../../machines/state/supervisorState.ts';
 import { bootClock } from '../os/clock.ts';
 import { hasEnded } from '../os/proc.ts';
@@ -34,7 +34,7 @@ const looksThatAreHidden = 5;
 const holdPause = 200;
 
 export interface ListenerCheckOptions {
-	admit: (happening: Happening) => void;
+	admit: (happening: ExternalEvent) => void;
 	listeners: Listener[];
 	verify: Plan['verify'];
 	/** What children carry as SOCKETMASTER_RUN. */
@@ -45,7 +45,7 @@ export interface ListenerCheckOptions {
 	/** Takes what a child has said in time, before it is decided that it came too late. */
 	hearNow: (child: number) => void;
 	/** What a child has printed last. */
-	wordsOf: (child: number) => { lastWords?: string[] };
+	wordsOf: (child: number) => { lastOutput?: string[] };
 }
 
 /** As an actor: tells once what is seen, and before that where it takes long. Of a child that is gone nothing is told: its end is. */
@@ -122,13 +122,13 @@ export function listenerCheckActor(options: ListenerCheckOptions) {
 		/** @returns whether that was the last of it */
 		async function told(pid: number, found: Found | null, now: number, isNoticed: boolean): Promise<boolean> {
 			const isLate = now >= deadline;
-			const isClear = found !== null && found.hidden === null && found.failed === null && found.isWhole;
+			const isClear = found !== null && found.hidden === null && found.failed === null && found.isComplete;
 			if (isClear) lastClear = found;
 			// What was seen before outweighs one look that failed, and not what is hidden for good.
 			const isPassing = !isClear && (found?.unclear ?? null) === null && hiddenLooks < looksThatAreHidden;
 			const seen = isLate && isPassing ? (lastClear ?? found) : found;
 			if (seen === null) {
-				if (isLate && !isHold) admit({ type: 'child.proved', child, isSeen: false, reason: 'the look at it failed' });
+				if (isLate && !isHold) admit({ type: 'child.verified', child, isSeen: false, reason: 'the look at it failed' });
 				return isLate && !isHold;
 			}
 			return decided(pid, seen, now, isNoticed);
@@ -140,13 +140,13 @@ export function listenerCheckActor(options: ListenerCheckOptions) {
 			const missing = isHold ? found.notHeld : found.notAccepted;
 			if (missing.length === 0) {
 				const blocking = found.blocking.map(describe);
-				admit({ type: 'child.proved', child, isSeen: true, ...(blocking.length > 0 ? { blocking } : {}) });
+				admit({ type: 'child.verified', child, isSeen: true, ...(blocking.length > 0 ? { blocking } : {}) });
 				return true;
 			}
 			hiddenLooks = found.hidden === null ? 0 : hiddenLooks + 1;
 			const hidden = whyHidden(found, now);
 			if (hidden !== null) {
-				admit({ type: 'child.proved', child, isSeen: false, reason: hidden });
+				admit({ type: 'child.verified', child, isSeen: false, reason: hidden });
 				return true;
 			}
 			if (!isLate && (isNoticed || now < noticeAt)) return false;
@@ -157,7 +157,7 @@ export function listenerCheckActor(options: ListenerCheckOptions) {
 			if (purpose === 'readiness') hearNow(child);
 			if (over.signal.aborted || hasEnded(pid)) return true;
 			if (isLate && purpose !== 'notice') {
-				admit({ type: 'child.unproved', child, missing: missing.map(describe), reason, ...wordsOf(child) });
+				admit({ type: 'child.unverified', child, missing: missing.map(describe), reason, ...wordsOf(child) });
 				// One that still boots is none of anybody's business, but where it listens on an address of its own.
 			} else if (purpose !== 'readiness' || elsewhere.length > 0) admit({ type: 'child.unseen', child, reason });
 			return isLate;

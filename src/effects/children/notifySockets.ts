@@ -2,7 +2,7 @@
 import { lstatSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { array, nullable, number, object, string } from 'valibot';
-import type { Happening } from '../../machines/facts/facts.ts';
+import type { ExternalEvent } from '../../machines/facts/facts.ts';
 import type { Phase } from '../../machines/state/supervisorState.ts';
 import type { Log } from '../log/log.ts';
 import { bootClock } from '../os/clock.ts';
@@ -54,7 +54,7 @@ interface Ear {
 }
 
 export interface WordsOptions {
-	admit: (happening: Happening) => void;
+	admit: (happening: ExternalEvent) => void;
 	log: Pick<Log, 'say'>;
 	run: string;
 	user: User | null;

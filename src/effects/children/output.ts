@@ -52,7 +52,7 @@ export interface OutputsOptions {
 	sink: Pick<Sink, 'isStalled' | 'onReady'>;
 	log: Pick<Log, 'child'>;
 	inheritance: Inheritance;
-	lastWords: Pick<LastWords, 'begin' | 'add'>;
+	lastOutput: Pick<LastWords, 'begin' | 'add'>;
 }
 
 export type Outputs = ReturnType<typeof outputsOf>;
@@ -61,7 +61,7 @@ export type Outputs = ReturnType<typeof outputsOf>;
  * Outputs that share one log and its sink: while that is stalled none of them is read, and the children
  * wait in write(2), as they would for any slow reader.
  */
-export function outputsOf({ sink, log, inheritance, lastWords }: OutputsOptions) {
+export function outputsOf({ sink, log, inheritance, lastOutput }: OutputsOptions) {
 	const readers = new Set<Reader>();
 	const paused = new Set<Socket>();
 	let isHeld = false;
@@ -73,9 +73,9 @@ export function outputsOf({ sink, log, inheritance, lastWords }: OutputsOptions)
 	/** Reads a pipe from now on. */
 	function open({ fd, child, pid, generation, unfinished }: OpenPipe): Output {
 		const say = log.child(pid, generation);
-		lastWords.begin(child, generation);
+		lastOutput.begin(child, generation);
 		const lines = newLines((whole) => {
-			lastWords.add(child, whole);
+			lastOutput.add(child, whole);
 			say(whole);
 		}, unfinished);
 		const options: SocketConstructorOpts & { onread: OnReadOpts } = {

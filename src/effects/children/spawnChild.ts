@@ -2,7 +2,7 @@
 import { constants, fchownSync, fstatSync, openSync } from 'node:fs';
 import { isatty } from 'node:tty';
 import type { ProcessInput } from '../../machines/charts/protocol.ts';
-import type { Happening } from '../../machines/facts/facts.ts';
+import type { ExternalEvent } from '../../machines/facts/facts.ts';
 import { mayFail } from '../crashHandler.ts';
 import type { Log } from '../log/log.ts';
 import { spawnAsUser } from '../os/asUser.ts';
@@ -61,7 +61,7 @@ export interface Born {
 }
 
 export interface BirthsOptions {
-	admit: (happening: Happening) => void;
+	admit: (happening: ExternalEvent) => void;
 	log: Pick<Log, 'say'>;
 	outputs: Outputs;
 	/** How to start a child. */

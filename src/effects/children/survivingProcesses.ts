@@ -3,22 +3,22 @@ import type { Holder } from '../../machines/facts/facts.ts';
 import type { Log } from '../log/log.ts';
 import { type Leader, leftBehind, type Search } from './leftBehind.ts';
 
-export interface Left {
-	left: number[];
+export interface SurvivingProcesses {
+	survivors: number[];
 	/** Of those that can't be looked at it is taken that they hold its sockets: they have no fds. */
 	holders: Holder[];
 }
 
-export interface LeftFinderOptions extends Pick<Search, 'run' | 'listeners'> {
+export interface SurvivorFinderOptions extends Pick<Search, 'run' | 'listeners'> {
 	log: Pick<Log, 'say'>;
 }
 
 /** Each orphan that belongs to nobody is named once; that some can't be seen at all is said once. */
-export function leftFinder({ run, listeners, log }: LeftFinderOptions) {
+export function survivorFinder({ run, listeners, log }: SurvivorFinderOptions) {
 	const named = new Set<number>();
 	let wasDoubted = false;
 
-	return async (leader: Leader, search: Omit<Search, 'run' | 'listeners'>): Promise<Left> => {
+	return async (leader: Leader, search: Omit<Search, 'run' | 'listeners'>): Promise<SurvivingProcesses> => {
 		const { left, unseen, nameless } = await leftBehind(leader, { run, listeners, ...search });
 		for (const each of named) if (!nameless.includes(each)) named.delete(each);
 		for (const each of nameless) {
@@ -34,6 +34,6 @@ export function leftFinder({ run, listeners, log }: LeftFinderOptions) {
 			log.say('warn', `${whose} (${why}): what a child has left behind may hold its sockets`);
 		}
 		const holders = left.flatMap(({ pid, fds }) => (fds?.length === 0 ? [] : { pid, fds: fds ?? [] }));
-		return { left: left.map(({ pid }) => pid), holders };
+		return { survivors: left.map(({ pid }) => pid), holders };
 	};
 }

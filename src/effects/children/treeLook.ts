@@ -36,7 +36,7 @@ export interface Found {
 	hidden: string | null;
 	unclear: string | null;
 	/** Nothing of it was unclear. */
-	isWhole: boolean;
+	isComplete: boolean;
 	/** Why there was nothing to look with; null where there was. */
 	failed: string | null;
 	isStopped: boolean;
@@ -122,7 +122,7 @@ export function treeLooks(
 			polled: listeners.filter(({ inode }) => sight.polled.has(inode) && !sight.accepted.has(inode)),
 			hidden: sight.hidden,
 			unclear,
-			isWhole: sight.unclear === null,
+			isComplete: sight.unclear === null,
 			failed: sight.failed,
 			isStopped: sight.isStopped,
 			elsewhere: () => listeningAmong(notOurs(sight.others)),

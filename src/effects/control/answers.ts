@@ -11,9 +11,9 @@ import {
 	safeParse,
 	string,
 } from 'valibot';
-import type { Receipt } from '../../machines/state/rotations.ts';
+import type { Rotation } from '../../machines/state/rotations.ts';
 import { phases } from '../../machines/state/supervisorState.ts';
-import { receiptSchema } from '../journal/stateSchemas.ts';
+import { rotationSchema } from '../journal/stateSchemas.ts';
 import { type Answer, type AskOptions, ask, askUntilAnswered, type Lost, NoAnswer } from './client.ts';
 import type { Status } from './statusReport.ts';
 
@@ -25,7 +25,7 @@ const childSchema = () =>
 		phase: picklist(phases),
 		since: number(),
 		deadline: nullable(number()),
-		ready: nullable(picklist(['notify', 'ack', 'accept', 'wait'])),
+		readyBy: nullable(picklist(['notify', 'ack', 'accept', 'wait'])),
 		status: nullable(string()),
 		stopping: boolean(),
 		mainPid: nullable(number()),
@@ -67,7 +67,7 @@ const statusSchema = (): GenericSchema<unknown, Status> =>
 		),
 		respawns: array(object({ generation: number(), index: number(), at: number(), attempt: number() })),
 		restart: optional(nullable(number()), null),
-		last: nullable(receiptSchema()),
+		last: nullable(rotationSchema()),
 		journal: nullable(object({ path: string(), size: number(), seq: number() })),
 		upgrades: object({ done: number(), failed: number(), failure: nullable(string()) }),
 		recoveries: number(),
@@ -89,13 +89,13 @@ export async function askStatusUntilAnswered(path: string, options: AskOptions &
 }
 
 /** @throws {NoAnswer} */
-export function receiptIn(path: string, answer: Answer): Receipt {
-	return decoded(path, answer.body, receiptSchema());
+export function rotationIn(path: string, answer: Answer): Rotation {
+	return decoded(path, answer.body, rotationSchema());
 }
 
 /** @throws {NoAnswer} */
-export function receiptsIn(path: string, answer: Answer): Receipt[] {
-	return decoded(path, answer.body, array(receiptSchema()));
+export function rotationsIn(path: string, answer: Answer): Rotation[] {
+	return decoded(path, answer.body, array(rotationSchema()));
 }
 
 /** The generation that a rotation was promised. @throws {NoAnswer} */

@@ -1,7 +1,7 @@
 /** Facts as server-sent events: first what all of them amount to, then each as it is admitted. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Fact } from '../../machines/facts/facts.ts';
-import type { Roster } from '../../machines/state/supervisorState.ts';
+import type { SupervisorState } from '../../machines/state/supervisorState.ts';
 
 /**
  * A reader that leaves more than this untaken for so long, in bytes and milliseconds, or ever more than the second, is cut
@@ -17,13 +17,13 @@ export interface FactStreamOptions {
 	run: string;
 	/** The number of the last fact. */
 	seq: () => number;
-	roster: () => Roster | null;
+	state: () => SupervisorState | null;
 	/** The last ones before. */
 	recent: Fact[];
 }
 
 /** The readers of one supervisor's facts. */
-export function factStream({ run, seq, roster, recent }: FactStreamOptions) {
+export function factStream({ run, seq, state, recent }: FactStreamOptions) {
 	const readers = new Set<ServerResponse>();
 	const slow = new Set<ServerResponse>();
 	const kept = recent.map(eventOf);
@@ -38,7 +38,7 @@ export function factStream({ run, seq, roster, recent }: FactStreamOptions) {
 		if (missed >= 0 && missed <= kept.length) {
 			response.write(`:\n\n${kept.slice(kept.length - missed).join('')}`);
 		} else {
-			const checkpoint = { checkpoint: roster(), seq: seq(), at: Date.now(), run };
+			const checkpoint = { checkpoint: state(), seq: seq(), at: Date.now(), run };
 			response.write(`id: ${seq()}\nevent: checkpoint\ndata: ${JSON.stringify(checkpoint)}\n\n`);
 		}
 		readers.add(response);

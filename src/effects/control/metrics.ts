@@ -1,11 +1,11 @@
 /** Metrics in the text format of Prometheus, by hand: a library would be more than they are. */
-import { readyBounds, type Tally } from '../../machines/state/counters.ts';
+import { type Counters, readyBounds } from '../../machines/state/counters.ts';
 import type { LogCounts } from '../log/sink.ts';
 import type { Status } from './statusReport.ts';
 
 export interface MetricsOptions {
 	status: Status;
-	tally: Tally;
+	counters: Counters;
 	log: LogCounts;
 }
 
@@ -14,7 +14,7 @@ const states = ['starting', 'running', 'rotating', 'draining', 'unserved', 'stop
 type Sample = [labels: Record<string, string | number>, value: number];
 
 /** The page that a scraper reads. */
-export function metricsText({ status, tally, log }: MetricsOptions): string {
+export function metricsText({ status, counters, log }: MetricsOptions): string {
 	const { generations, listeners, upgrades } = status;
 	const living = (state: string) => generations.filter((each) => each.state === state);
 	const queues = (of: 'queue' | 'backlog'): Sample[] =>
@@ -72,13 +72,15 @@ export function metricsText({ status, tally, log }: MetricsOptions): string {
 			'rotations_total',
 			'counter',
 			'Rotations by what became of them.',
-			Object.entries(tally.rotations).map(([verdict, count]) => [{ verdict }, count]),
+			Object.entries(counters.rotations).map(([result, count]) => [{ result }, count]),
 		),
 		metric('rotations_unverified_total', 'counter', 'Rotations onto a generation that was not seen to accept.', [
-			[{}, tally.unverified],
+			[{}, counters.unverified],
 		]),
-		readyHistogram(tally),
-		metric('respawns_total', 'counter', 'Children that took the place of one that was lost.', [[{}, tally.respawns]]),
+		readyHistogram(counters),
+		metric('respawns_total', 'counter', 'Children that took the place of one that was lost.', [
+			[{}, counters.respawns],
+		]),
 		metric('upgrades_total', 'counter', 'Upgrades of the supervisor.', [
 			[{ result: 'done' }, upgrades.done],
 			[{ result: 'failed' }, upgrades.failed],
@@ -98,7 +100,7 @@ function metric(name: string, type: string, help: string, samples: Sample[]): st
 	return `# HELP ${full} ${help}\n# TYPE ${full} ${type}\n${lines.join('')}`;
 }
 
-function readyHistogram({ ready: { counts, count, seconds } }: Tally): string {
+function readyHistogram({ ready: { counts, count, seconds } }: Counters): string {
 	const full = 'socketmaster_ready_seconds';
 	const buckets = readyBounds.map((bound, index) => `${full}_bucket{le="${bound}"} ${counts[index] ?? 0}\n`);
 	return [

@@ -1,8 +1,8 @@
 /** The requests that the control socket takes. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { minValue, number, optional, pipe, safeInteger, safeParse, strictObject } from 'valibot';
-import type { Fact, Happening, Request } from '../../machines/facts/facts.ts';
-import type { Receipt } from '../../machines/state/rotations.ts';
+import type { ExternalEvent, Fact, Request } from '../../machines/facts/facts.ts';
+import type { Rotation } from '../../machines/state/rotations.ts';
 import type { StillAccepting } from '../children/stillAccepting.ts';
 import type { LogCounts } from '../log/sink.ts';
 import { wordsOf } from '../os/errorText.ts';
@@ -13,7 +13,7 @@ import { refuse, say, send } from './reply.ts';
 import { type Looked, type Subject, statusOf } from './statusReport.ts';
 
 export interface RequestsOptions extends Subject {
-	admit: (happening: Happening) => void;
+	admit: (happening: ExternalEvent) => void;
 	accepting: StillAccepting;
 	/** What the log has taken so far. */
 	logCounts: () => LogCounts;
@@ -36,15 +36,15 @@ export function requestsOf(options: RequestsOptions) {
 	const { admit, past } = options;
 	const waiting = new Map<ServerResponse, number>();
 	const upgrading = new Set<ServerResponse>();
-	const facts = factStream({ run: options.run, seq: options.seq, roster: () => past().roster, recent: options.recent });
+	const facts = factStream({ run: options.run, seq: options.seq, state: () => past().state, recent: options.recent });
 	let looking: Promise<Looked> | null = null;
 
 	const routes: Record<string, Record<string, Act>> = {
 		'/status': { GET: (request, response) => orRefuse(response, tellStatus(request, response)) },
 		'/metrics': { GET: (_, response) => orRefuse(response, tellMetrics(response)) },
 		'/facts': { GET: facts.serve },
-		'/generations': { GET: (_, response) => say(response, 200, past().receipts.kept.map(shown)) },
-		'/generations/': { GET: tellReceipt },
+		'/generations': { GET: (_, response) => say(response, 200, past().rotations.kept.map(shown)) },
+		'/generations/': { GET: sendRotation },
 		'/rotate': { POST: rotate },
 		'/stop': { POST: stop },
 		'/upgrade': { POST: upgrade },
@@ -87,7 +87,7 @@ export function requestsOf(options: RequestsOptions) {
 
 	async function tellMetrics(response: ServerResponse) {
 		const status = statusOf(options, await look());
-		const text = metricsText({ status, tally: past().tally, log: options.logCounts() });
+		const text = metricsText({ status, counters: past().counters, log: options.logCounts() });
 		send(response, 200, 'text/plain; version=0.0.4; charset=utf-8', text);
 	}
 
@@ -104,7 +104,7 @@ export function requestsOf(options: RequestsOptions) {
 	}
 
 	async function lookAtChildren(): Promise<Looked> {
-		const children = past().roster?.children ?? [];
+		const children = past().state?.children ?? [];
 		const held = await connectionsOf(
 			options.listeners,
 			children.flatMap(({ pid }) => pid ?? []),
@@ -119,7 +119,7 @@ export function requestsOf(options: RequestsOptions) {
 	/** The number is known when the charts have decided. */
 	function rotate(_: IncomingMessage, response: ServerResponse) {
 		if (!isDecided({ type: 'rotate.requested' }, response)) return;
-		const { queued = null, lastGeneration = 0, stopSignal = null } = past().roster ?? {};
+		const { queued = null, lastGeneration = 0, stopSignal = null } = past().state ?? {};
 		if (stopSignal !== null) refuse(response, 409, 'already stopping');
 		else say(response, 202, { generation: queued === null ? lastGeneration : lastGeneration + 1 });
 	}
@@ -132,14 +132,14 @@ export function requestsOf(options: RequestsOptions) {
 		return false;
 	}
 
-	function tellReceipt({ url = '' }: IncomingMessage, response: ServerResponse, _: unknown, path: string) {
+	function sendRotation({ url = '' }: IncomingMessage, response: ServerResponse, _: unknown, path: string) {
 		const name = path.slice('/generations/'.length);
 		const generation = /^\d{1,15}$/.test(name) ? Number(name) : Number.NaN;
-		const receipt = receiptOf(generation);
-		if (!receipt) return refuse(response, 404, `generation ${name} is not known`);
+		const rotation = rotationOf(generation);
+		if (!rotation) return refuse(response, 404, `generation ${name} is not known`);
 		const isAwaited = new URLSearchParams(url.split('?')[1]).has('wait');
-		if (isAwaited && receipt.verdict === 'pending') waiting.set(response, generation);
-		else say(response, 200, shown(receipt));
+		if (isAwaited && rotation.result === 'pending') waiting.set(response, generation);
+		else say(response, 200, shown(rotation));
 	}
 
 	function stop(_: IncomingMessage, response: ServerResponse, { kill }: Record<string, unknown>) {
@@ -157,10 +157,10 @@ export function requestsOf(options: RequestsOptions) {
 		facts.note(fact);
 		if (upgrading.size > 0) tellUpgrade(fact);
 		for (const [response, generation] of waiting) {
-			const receipt = receiptOf(generation);
-			if (receipt?.verdict === 'pending') continue;
+			const rotation = rotationOf(generation);
+			if (rotation?.result === 'pending') continue;
 			waiting.delete(response);
-			if (receipt) say(response, 200, shown(receipt));
+			if (rotation) say(response, 200, shown(rotation));
 			else refuse(response, 404, `generation ${generation} is not known any more`);
 		}
 	}
@@ -184,16 +184,16 @@ export function requestsOf(options: RequestsOptions) {
 		}
 	}
 
-	function receiptOf(generation: number): Receipt | undefined {
-		return past().receipts.kept.findLast((each) => each.generation === generation);
+	function rotationOf(generation: number): Rotation | undefined {
+		return past().rotations.kept.findLast((each) => each.generation === generation);
 	}
 
 	return { answer, forget, note };
 }
 
-/** What is shown of a receipt: last words only where it was given up. */
-function shown(receipt: Receipt): Receipt {
-	return receipt.verdict === 'givenUp' ? receipt : { ...receipt, lastWords: [] };
+/** What is shown of a rotation: last words only where it was given up. */
+function shown(rotation: Rotation): Rotation {
+	return rotation.result === 'failed' ? rotation : { ...rotation, lastOutput: [] };
 }
 
 /** @returns what is wrong with it, as a sentence */

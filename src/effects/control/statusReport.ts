@@ -2,9 +2,15 @@
 
 import { patienceWith } from '../../machines/rules/killTimeout.ts';
 import { bootDeadline, verificationDeadline } from '../../machines/rules/verification.ts';
-import type { Past } from '../../machines/state/projections.ts';
-import type { Receipt } from '../../machines/state/rotations.ts';
-import { isNoGood, type Phase, type Roster, type RosterChild, stateOf } from '../../machines/state/supervisorState.ts';
+import type { Projections } from '../../machines/state/projections.ts';
+import type { Rotation } from '../../machines/state/rotations.ts';
+import {
+	type ChildState,
+	isNoGood,
+	type Phase,
+	type SupervisorState,
+	stateOf,
+} from '../../machines/state/supervisorState.ts';
 import type { ChildNotes } from '../children/notifyStatus.ts';
 import { bootClock } from '../os/clock.ts';
 import { firstGivenFd } from '../os/descriptors.ts';
@@ -21,7 +27,7 @@ export interface ChildStatus {
 	/** When it entered the phase, and when its wait is over: in milliseconds since 1970. */
 	since: number;
 	deadline: number | null;
-	ready: RosterChild['ready'];
+	readyBy: ChildState['readyBy'];
 	/** What it says of itself: STATUS=, STOPPING=1, MAINPID=, WATCHDOG=1 of sd_notify(3). */
 	status: string | null;
 	stopping: boolean;
@@ -63,7 +69,7 @@ export interface Status {
 	/** When another generation is started while none serves, in milliseconds since 1970; null where none is to. */
 	restart: number | null;
 	respawns: { generation: number; index: number; at: number; attempt: number }[];
-	last: Receipt | null;
+	last: Rotation | null;
 	journal: { path: string; size: number; seq: number } | null;
 	upgrades: { done: number; failed: number; failure: string | null };
 	recoveries: number;
@@ -77,7 +83,7 @@ export interface Subject {
 	listeners: Listener[];
 	/** The number of the last fact. */
 	seq: () => number;
-	past: () => Past;
+	past: () => Projections;
 	journal: { path: string; size: () => number | null } | null;
 	notesOf: (child: number) => ChildNotes;
 }
@@ -94,7 +100,7 @@ export interface Looked {
 
 /** @param looked null where it was not asked for */
 export function statusOf(subject: Subject, looked: Looked | null): Status {
-	const { receipts, roster, tally } = subject.past();
+	const { rotations, state, counters } = subject.past();
 	const { run, version, since, listeners, journal } = subject;
 	const size = journal?.size() ?? null;
 	return {
@@ -103,26 +109,26 @@ export function statusOf(subject: Subject, looked: Looked | null): Status {
 		run,
 		since,
 		seq: subject.seq(),
-		state: roster ? stateOf(roster) : 'starting',
-		queued: (roster?.queued ?? null) !== null,
+		state: state ? stateOf(state) : 'starting',
+		queued: (state?.queued ?? null) !== null,
 		listeners: listeners.map((listener, place) => ({
 			uri: listener.uri,
 			address: listener.address,
 			fd: firstGivenFd + place,
 			...(queueOf(listener) ?? { queue: null, backlog: null }),
 		})),
-		generations: roster ? generationsOf(roster, subject, looked) : [],
-		respawns: (roster?.respawns ?? []).map(({ generation, index, at, millis, attempt }) => ({
+		generations: state ? generationsOf(state, subject, looked) : [],
+		respawns: (state?.respawns ?? []).map(({ generation, index, at, millis, attempt }) => ({
 			generation,
 			index,
 			at: at + millis,
 			attempt,
 		})),
-		restart: roster?.restart ? roster.restart.at + roster.restart.millis : null,
-		last: receipts.kept.findLast(({ verdict }) => verdict !== 'pending') ?? null,
+		restart: state?.restart ? state.restart.at + state.restart.millis : null,
+		last: rotations.kept.findLast(({ result }) => result !== 'pending') ?? null,
 		journal: journal && size !== null ? { path: journal.path, size, seq: subject.seq() } : null,
-		upgrades: { done: tally.upgrades, failed: tally.upgradesFailed, failure: tally.upgradeFailure },
-		recoveries: tally.recoveries,
+		upgrades: { done: counters.upgrades, failed: counters.upgradesFailed, failure: counters.upgradeFailure },
+		recoveries: counters.recoveries,
 	};
 }
 
@@ -131,23 +137,27 @@ export function queueOf({ fd, inode }: Listener): { queue: number; backlog: numb
 	return tcpQueue(fd) ?? unixQueue(inode);
 }
 
-function generationsOf(roster: Roster, { notesOf }: Subject, looked: Looked | null): Status['generations'] {
-	const { children, respawns } = roster;
+function generationsOf(
+	supervisorState: SupervisorState,
+	{ notesOf }: Subject,
+	looked: Looked | null,
+): Status['generations'] {
+	const { children, respawns } = supervisorState;
 	const numbers = [...new Set([...children, ...respawns].map(({ generation }) => generation))].sort((a, b) => a - b);
 	const sinceBoot = Date.now() - bootClock();
 	const held = looked?.held ?? null;
 	let left = mostPeers;
 	return numbers.map((generation) => ({
 		generation,
-		state: stateIn(roster, generation),
+		state: stateIn(supervisorState, generation),
 		program: firstIn(children, generation)?.program ?? null,
 		directory: firstIn(children, generation)?.directory ?? null,
 		children: children
 			.filter((child) => child.generation === generation)
 			.map((child) => {
-				const { pid, index, phase, since, ready } = child;
+				const { pid, index, phase, since, readyBy } = child;
 				const own = (pid === null ? [] : held?.get(pid)) ?? null;
-				const deadline = deadlineOf(child, roster);
+				const deadline = deadlineOf(child, supervisorState);
 				const peers = (own ?? [])
 					.map(({ peer, silent }) => ({ address: peer, silent }))
 					.sort((a, b) => (b.silent ?? 0) - (a.silent ?? 0))
@@ -160,11 +170,11 @@ function generationsOf(roster: Roster, { notesOf }: Subject, looked: Looked | nu
 					phase,
 					since,
 					deadline: deadline === null ? null : deadline + sinceBoot,
-					ready,
+					readyBy,
 					...notesOf(child.child),
 					accepting: looked?.accepting.get(pid ?? 0) ?? null,
 					seen: child.isSeen,
-					left: child.left,
+					left: child.survivors,
 					unseen: looked?.accepting.get(pid ?? 0) === true ? null : child.unseen,
 					connections: held === null ? null : (own?.length ?? null),
 					peers,
@@ -173,25 +183,25 @@ function generationsOf(roster: Roster, { notesOf }: Subject, looked: Looked | nu
 	}));
 }
 
-function firstIn(children: RosterChild[], generation: number): RosterChild | undefined {
+function firstIn(children: ChildState[], generation: number): ChildState | undefined {
 	return children.find((child) => child.generation === generation);
 }
 
 /** One that goes on though it is not whole serves when somebody of it is up. */
-function stateIn({ candidate, serving, isWhole, children }: Roster, generation: number) {
+function stateIn({ candidate, serving, isComplete, children }: SupervisorState, generation: number) {
 	if (generation === candidate) return 'starting';
 	if (generation !== serving) return 'draining';
 	const isUp = children.some((child) => child.generation === serving && child.phase === 'serving');
-	return isWhole || isUp ? 'serving' : 'starting';
+	return isComplete || isUp ? 'serving' : 'starting';
 }
 
 /** When a child is to be up, or gone: in milliseconds since boot; null where nobody waits. */
-function deadlineOf(child: RosterChild, { plan }: Roster): number | null {
+function deadlineOf(child: ChildState, { plan }: SupervisorState): number | null {
 	const { phase, clock, deadline, isSeen } = child;
 	if (clock === null) return null;
-	if (phase === 'proving') return verificationDeadline({ plan, deadline, born: clock, isHidden: isSeen === false });
+	if (phase === 'verifying') return verificationDeadline({ plan, deadline, born: clock, isHidden: isSeen === false });
 	if (phase === 'booting') return bootDeadline(plan, deadline, clock);
-	if (phase !== 'draining' && phase !== 'lingering') return null;
+	if (phase !== 'draining' && phase !== 'orphaned') return null;
 	const patience = patienceWith(plan, isNoGood(child));
 	return patience === null ? null : clock + patience;
 }

@@ -1,7 +1,7 @@
 /** The children of a supervisor whose journal can't be read: found by the marks in their environment and by their sockets. */
 import { statSync } from 'node:fs';
 import type { Plan } from '../../machines/facts/facts.ts';
-import { freshRoster, newChild, type Roster, type RosterChild } from '../../machines/state/supervisorState.ts';
+import { type ChildState, newChild, newState, type SupervisorState } from '../../machines/state/supervisorState.ts';
 import { ownWordFolders, runOf } from '../children/notifyDir.ts';
 import { bootClock } from '../os/clock.ts';
 import { firstGivenFd } from '../os/descriptors.ts';
@@ -32,7 +32,7 @@ export interface Search {
 /** What the journal would tell, as far as it can be seen: all children are of one generation, which serves. */
 export interface Marked {
 	header: Header;
-	roster: Roster;
+	state: SupervisorState;
 	/** The number of the last fact that the file tells of. */
 	seq: number;
 }
@@ -93,8 +93,8 @@ async function childrenOfRun(
 	const lastGeneration = Math.max(1, told.lastGeneration || lastChild);
 	const children = leaders.map((leader, index) => childOf(leader, lastGeneration, index));
 	await refuseSupervised(inodes, children);
-	const served = { serving: lastGeneration, isWhole: true, lastGeneration, lastSize: children.length, lastChild };
-	return { header, roster: { ...freshRoster(plan), ...served, children }, seq: told.seq };
+	const served = { serving: lastGeneration, isComplete: true, lastGeneration, lastSize: children.length, lastChild };
+	return { header, state: { ...newState(plan), ...served, children }, seq: told.seq };
 }
 
 interface Process {
@@ -230,7 +230,7 @@ function isOfOurs(pid: number, fd: number): boolean {
 	}
 }
 
-function childOf({ pid, child, startTime }: Leader, generation: number, index: number): RosterChild {
+function childOf({ pid, child, startTime }: Leader, generation: number, index: number): ChildState {
 	return {
 		...newChild({ child, generation, index, at: Date.now() }),
 		pid,
@@ -238,7 +238,7 @@ function childOf({ pid, child, startTime }: Leader, generation: number, index: n
 		pipe: outputOf({ pid }).pipe,
 		phase: 'serving',
 		clock: bootClock(),
-		born: startTime * tick,
+		spawnedClock: startTime * tick,
 		wasUp: true,
 	};
 }

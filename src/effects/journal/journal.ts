@@ -12,7 +12,7 @@ import {
 } from 'node:fs';
 import { nullable, number } from 'valibot';
 import type { Fact } from '../../machines/facts/facts.ts';
-import { evolvePast, type Past } from '../../machines/state/projections.ts';
+import { evolveProjections, type Projections } from '../../machines/state/projections.ts';
 import { stateOf } from '../../machines/state/supervisorState.ts';
 import { wordsOf } from '../os/errorText.ts';
 import { type Inheritance, part } from '../upgrade/handoverState.ts';
@@ -25,7 +25,7 @@ export interface Journal {
 	/** To be called when no step is under way: what is compacted then is whole. */
 	rest: () => void;
 	/** What the facts so far amount to. */
-	past: () => Past;
+	past: () => Projections;
 	/** How large the file is, in bytes; null where it is in memory. */
 	size: () => number | null;
 	/** It is in a file, and outlives the supervisor. */
@@ -42,12 +42,12 @@ const compactAt = 1024 * 1024;
 const [shortestWait, longestWait] = [250, 30_000];
 
 /** A journal in memory: what is kept is what the facts amount to, so it does not grow with time. */
-export function memoryJournal(start: Past, inheritance: Inheritance): Journal {
+export function memoryJournal(start: Projections, inheritance: Inheritance): Journal {
 	let past = start;
 	inheritance.leave(journalPart, () => ({ state: null, fds: [] }));
 	return {
 		record: (fact) => {
-			past = evolvePast(past, fact);
+			past = evolveProjections(past, fact);
 		},
 		rest: () => {},
 		past: () => past,
@@ -62,7 +62,7 @@ interface FileJournalOptions {
 	fd: number;
 	header: Header;
 	/** What the facts so far amount to. */
-	start: Past;
+	start: Projections;
 	report: (text: string) => void;
 	inheritance: Inheritance;
 }
@@ -101,7 +101,7 @@ export function fileJournal({ path, fd: opened, header, start, report, inheritan
 
 	function record(fact: Fact) {
 		const before = past;
-		past = evolvePast(past, fact);
+		past = evolveProjections(past, fact);
 		attempt(() => {
 			if (isBroken) mend(before, fact.seq - 1, fact.at);
 			append(fact);
@@ -112,10 +112,10 @@ export function fileJournal({ path, fd: opened, header, start, report, inheritan
 	}
 
 	/** What could not be written is told by a checkpoint. */
-	function mend({ roster, ...rest }: Past, seq: number, at: number) {
+	function mend({ state, ...rest }: Projections, seq: number, at: number) {
 		if (!hasHeader) append(header);
 		hasHeader = true;
-		if (roster) append({ checkpoint: roster, seq, at, ...rest, gap: true });
+		if (state) append({ checkpoint: state, seq, at, ...rest, gap: true });
 		report(`The journal ${path} is written again; what happened in between is missing in it`);
 		isBroken = false;
 	}
@@ -129,9 +129,9 @@ export function fileJournal({ path, fd: opened, header, start, report, inheritan
 	}
 
 	function rest() {
-		if (isUpgrading || !past.roster || !last) return;
+		if (isUpgrading || !past.state || !last) return;
 		keep(last);
-		const isQuiet = ['running', 'draining'].includes(stateOf(past.roster));
+		const isQuiet = ['running', 'draining'].includes(stateOf(past.state));
 		if (isQuiet && place === 'there' && size > nextCompaction) compact(last);
 	}
 
@@ -213,8 +213,8 @@ export function fileJournal({ path, fd: opened, header, start, report, inheritan
 		const nextFd = createPrivate(next);
 		try {
 			lock(nextFd);
-			const { roster, ...rest } = past;
-			const lines: JournalLine[] = [header, ...(roster ? [{ checkpoint: roster, seq, at, ...rest }] : [])];
+			const { state, ...rest } = past;
+			const lines: JournalLine[] = [header, ...(state ? [{ checkpoint: state, seq, at, ...rest }] : [])];
 			const bytes = Buffer.from(lines.map((line) => `${JSON.stringify(line)}\n`).join(''));
 			if (writeSync(nextFd, bytes) < bytes.length) throw new Error('no space left on device');
 			renameSync(next, path);

@@ -12,24 +12,24 @@ import {
 	string,
 } from 'valibot';
 import type { Fact, FactOf, FactType, TimedType } from '../../machines/facts/facts.ts';
-import type { Tally } from '../../machines/state/counters.ts';
-import type { Past } from '../../machines/state/projections.ts';
-import type { Receipts } from '../../machines/state/rotations.ts';
-import type { Roster } from '../../machines/state/supervisorState.ts';
+import type { Counters } from '../../machines/state/counters.ts';
+import type { Projections } from '../../machines/state/projections.ts';
+import type { Rotations } from '../../machines/state/rotations.ts';
+import type { SupervisorState } from '../../machines/state/supervisorState.ts';
 import type { Listener } from '../sockets/listener.ts';
 import { fileSchema } from '../sockets/socketFile.ts';
 import {
 	asker,
 	code,
 	count,
+	countersSchema,
 	type Fields,
 	holderSchema,
 	plan,
-	receiptsSchema,
 	requests,
-	rosterSchema,
+	rotationsSchema,
 	shape,
-	tallySchema,
+	stateSchema,
 	time,
 	word,
 } from './stateSchemas.ts';
@@ -51,17 +51,17 @@ export interface Header {
 
 /** What all facts up to `seq` amount to. With `gap`, some of them are not in the file. */
 export interface Checkpoint {
-	checkpoint: Roster;
-	receipts: Receipts;
-	tally: Tally;
+	checkpoint: SupervisorState;
+	rotations: Rotations;
+	counters: Counters;
 	seq: number;
 	at: number;
 	gap?: true | undefined;
 }
 
 /** What a checkpoint stands for. */
-export function pastOf({ checkpoint, receipts, tally }: Checkpoint): Past {
-	return { roster: checkpoint, receipts, tally };
+export function projectionsOf({ checkpoint, rotations, counters }: Checkpoint): Projections {
+	return { state: checkpoint, rotations, counters };
 }
 
 export type JournalLine = Header | Checkpoint | Fact;
@@ -80,11 +80,11 @@ export function newSchemas() {
 			cause: optional(count()),
 			...fields,
 		} as unknown as Fields<FactOf<T>>);
-	const roster = rosterSchema();
-	const lastWords = optional(array(string()));
+	const state = stateSchema();
+	const lastOutput = optional(array(string()));
 	const facts: { [T in FactType]: GenericSchema<unknown, FactOf<T>> } = {
 		'supervisor.started': fact('supervisor.started', { pid: number(), plan: plan() }),
-		'supervisor.recovered': fact('supervisor.recovered', { pid: number(), by: picklist(['start', 'upgrade']), roster }),
+		'supervisor.recovered': fact('supervisor.recovered', { pid: number(), by: picklist(['start', 'upgrade']), state }),
 		'signal.HUP': fact('signal.HUP', {}),
 		'signal.TERM': fact('signal.TERM', {}),
 		'signal.INT': fact('signal.INT', {}),
@@ -116,8 +116,8 @@ export function newSchemas() {
 		}),
 		'child.delayed': fact('child.delayed', { child: number(), millis: number(), clock: number() }),
 		'deadline.moved': fact('deadline.moved', { child: number(), deadline: number() }),
-		'child.proving': fact('child.proving', { child: number(), by: word() }),
-		'child.proved': fact('child.proved', {
+		'child.verifying': fact('child.verifying', { child: number(), by: word() }),
+		'child.verified': fact('child.verified', {
 			child: number(),
 			isSeen: boolean(),
 			reason: optional(string()),
@@ -125,12 +125,12 @@ export function newSchemas() {
 			clock: number(),
 		}),
 		'child.unseen': fact('child.unseen', { child: number(), reason: string() }),
-		'child.unproved': fact('child.unproved', {
+		'child.unverified': fact('child.unverified', {
 			child: number(),
 			missing: array(string()),
 			reason: optional(string()),
 			clock: number(),
-			lastWords,
+			lastOutput,
 		}),
 		'child.rejected': fact('child.rejected', { child: number(), reason: string(), code: optional(code()) }),
 		'respawn.scheduled': fact('respawn.scheduled', {
@@ -150,33 +150,33 @@ export function newSchemas() {
 			code: nullable(number()),
 			signal: nullable(string()),
 			status: number(),
-			left: array(number()),
+			survivors: array(number()),
 			holders: optional(array(holderSchema())),
 			hint: optional(string()),
 			clock: number(),
-			lastWords,
+			lastOutput,
 		}),
-		'child.stopped': fact('child.stopped', { child: number(), pid: number(), clock: number(), lastWords }),
+		'child.stopped': fact('child.stopped', { child: number(), pid: number(), clock: number(), lastOutput }),
 		'group.gone': fact('group.gone', { child: number() }),
 		'timer.elapsed': fact('timer.elapsed', {
 			child: number(),
 			timer: picklist(['boot', 'kill']),
 			ignored: optional(string()),
 			clock: optional(number()),
-			lastWords,
+			lastOutput,
 		}),
 		'upgrade.verified': fact('upgrade.verified', {}),
 		'upgrade.refused': fact('upgrade.refused', { reason: string() }),
 		'upgrade.failed': fact('upgrade.failed', { reason: string() }),
-		'generation.started': fact('generation.started', { generation: number(), asked: asker(), size: number() }),
+		'generation.started': fact('generation.started', { generation: number(), trigger: asker(), size: number() }),
 		'generation.promoted': fact('generation.promoted', { generation: number(), replaced: array(number()) }),
-		'generation.givenUp': fact('generation.givenUp', {
+		'generation.failed': fact('generation.failed', {
 			generation: number(),
 			serving: nullable(number()),
 			reason: string(),
 			code: optional(nullable(code())),
 		}),
-		'generation.kept': fact('generation.kept', {
+		'generation.degraded': fact('generation.degraded', {
 			generation: number(),
 			replaced: array(number()),
 			reason: string(),
@@ -197,8 +197,8 @@ export function newSchemas() {
 		}),
 		'child.lost': fact('child.lost', { child: number(), status: number() }),
 		'child.abandoned': fact('child.abandoned', { child: number() }),
-		'stop.undone': fact('stop.undone', {}),
-		'rotation.queued': fact('rotation.queued', { asked: asker(), behind: number() }),
+		'stop.cancelled': fact('stop.cancelled', {}),
+		'rotation.queued': fact('rotation.queued', { trigger: asker(), behind: number() }),
 		'request.refused': fact('request.refused', {
 			request: picklist(requests),
 			reason: picklist(['stopping', 'upgrading']),
@@ -225,9 +225,9 @@ export function newSchemas() {
 		words: nullable(string()),
 	});
 	const checkpoint = shape<Checkpoint>({
-		checkpoint: roster,
-		receipts: receiptsSchema(),
-		tally: tallySchema(),
+		checkpoint: state,
+		rotations: rotationsSchema(),
+		counters: countersSchema(),
 		seq: count(),
 		at: time(),
 		gap: optional(literal(true)),

@@ -1,8 +1,8 @@
 /** After a supervisor was killed: its children, its sockets and its pipes, found again by its journal. */
 import { closeSync } from 'node:fs';
-import { evolvePast, noPast, type Past } from '../../machines/state/projections.ts';
+import { evolveProjections, noProjections, type Projections } from '../../machines/state/projections.ts';
 import { withLastEnd, withoutChildThatNeverWas } from '../../machines/state/recoveryState.ts';
-import type { Respawn, Roster, RosterChild } from '../../machines/state/supervisorState.ts';
+import type { ChildState, Respawn, SupervisorState } from '../../machines/state/supervisorState.ts';
 import type { Survivor } from '../children/children.ts';
 import type { KeptWords } from '../children/notifySockets.ts';
 import type { OpenPipe } from '../children/output.ts';
@@ -14,7 +14,7 @@ import { findProcess, takeFdIfOpen } from '../os/pidfd.ts';
 import { allPids, environments, fdsAmong, fileOf, lookUp, mayLookAt, tick } from '../os/proc.ts';
 import type { User } from '../os/user.ts';
 import type { Listener } from '../sockets/listener.ts';
-import { type Header, pastOf } from './lineSchemas.ts';
+import { type Header, projectionsOf } from './lineSchemas.ts';
 import type { JournalContent } from './lines.ts';
 import { markIn } from './marks.ts';
 import { refuseSupervised } from './otherSupervisors.ts';
@@ -30,18 +30,18 @@ import {
 } from './survivors.ts';
 
 /** What the journal's facts amount to, and the number of the last one. */
-export function foldJournal({ lines }: JournalContent): { past: Past; seq: number } {
-	let past = noPast;
+export function foldJournal({ lines }: JournalContent): { past: Projections; seq: number } {
+	let past = noProjections;
 	let seq = 0;
 	for (const line of lines) {
-		past = 'checkpoint' in line ? pastOf(line) : evolvePast(past, line);
+		past = 'checkpoint' in line ? projectionsOf(line) : evolveProjections(past, line);
 		seq = line.seq;
 	}
 	return { past, seq };
 }
 
 export interface Recovered {
-	roster: Roster;
+	state: SupervisorState;
 	survivors: Survivor[];
 	/** What they print to. */
 	pipes: OpenPipe[];
@@ -89,7 +89,7 @@ export interface RecoveryOptions {
  */
 export async function recover(
 	header: Header,
-	folded: Roster,
+	folded: SupervisorState,
 	{ user, isAll, say }: RecoveryOptions,
 ): Promise<Recovered | Denied | Orphaned | Unrecorded | null> {
 	if (header.boot === '' || header.boot !== bootId()) return null;
@@ -102,10 +102,10 @@ export async function recover(
 	const unrecorded = unrecordedIn(header, folded, variables);
 	if (unrecorded.length > 0 && !isAll) return { unrecorded };
 	const inodes = new Set(header.listeners.map(({ inode }) => inode));
-	const roster = withUnrecorded(withLastEnd(folded), header.run, variables, (pid) => isTrusted(pid, inodes, user));
+	const state = withUnrecorded(withLastEnd(folded), header.run, variables, (pid) => isTrusted(pid, inodes, user));
 	const hidden: number[] = [];
-	const held: (RosterChild & { pid: number; pidfd: number })[] = [];
-	for (const child of roster.children) {
+	const held: (ChildState & { pid: number; pidfd: number })[] = [];
+	for (const child of state.children) {
 		const { pid, startTime } = child;
 		if (pid === null || startTime === null) continue;
 		const pidfd = findProcess(pid, startTime);
@@ -118,12 +118,12 @@ export async function recover(
 		return { denied: [...hidden, ...held.map(({ pid }) => pid)], why, isCertain: held.length > 0 };
 	}
 	const gone = new Set(
-		roster.children.flatMap(({ pid }) => (pid !== null && !held.some((each) => each.pid === pid) ? pid : [])),
+		state.children.flatMap(({ pid }) => (pid !== null && !held.some((each) => each.pid === pid) ? pid : [])),
 	);
 	const kin = { run: header.run, survivors: held, gone, listeners: inodes, environments: variables, user };
 	const relatives = relativesOf(kin);
 	try {
-		await refuseSupervised(inodes, [...roster.children, ...relatives.map(outputOf)]);
+		await refuseSupervised(inodes, [...state.children, ...relatives.map(outputOf)]);
 	} catch (error) {
 		for (const { pidfd } of held) closeSync(pidfd);
 		throw error;
@@ -132,12 +132,12 @@ export async function recover(
 	let pipes: OpenPipe[] = [];
 	try {
 		for (const each of held) requireRight(each);
-		pipes = takePipes(relatives, roster.children);
+		pipes = takePipes(relatives, state.children);
 		const remarks = held
 			.filter(({ child }) => !pipes.some((pipe) => pipe.child === child))
 			.map(({ pid }) => `The output of ${pid} can't be taken over: it prints elsewhere`);
 		const unknown = relatives
-			.filter(({ pid, child }) => child > roster.lastChild && lookUp(pid)?.group === pid)
+			.filter(({ pid, child }) => child > state.lastChild && lookUp(pid)?.group === pid)
 			.map(({ pid }) => pid);
 		if (unknown.length > 0) remarks.push(unknownText(unknown));
 		const survivors = held.map(({ child, pid, pidfd }) => ({
@@ -152,7 +152,7 @@ export async function recover(
 		}));
 		const listeners = header.listeners.flatMap((listener) => takeListening(listener, relatives) ?? []);
 		const words = { folder: header.words, ...takeWords(header.words, relatives, user) };
-		return { roster, survivors, pipes, listeners, words, remarks };
+		return { state, survivors, pipes, listeners, words, remarks };
 	} catch (error) {
 		if (!(error instanceof SyscallError)) throw error;
 		for (const { pidfd } of held) closeSync(pidfd);
@@ -163,7 +163,11 @@ export async function recover(
 }
 
 /** Leaders of groups with the mark of a later child than any that is known, started by no other process of that run. */
-function unrecordedIn({ run, listeners }: Header, { lastChild }: Roster, variables: ReadonlyMap<number, string[]>) {
+function unrecordedIn(
+	{ run, listeners }: Header,
+	{ lastChild }: SupervisorState,
+	variables: ReadonlyMap<number, string[]>,
+) {
 	const inodes = new Set(listeners.map(({ inode }) => inode));
 	return [...variables].flatMap(([pid, own]) => {
 		const mark = markIn(own);
@@ -185,15 +189,15 @@ export function unknownText(pids: number[]): string {
 
 /** Children that were about to be spawned are looked for among all processes; whoever is not found never was. */
 function withUnrecorded(
-	roster: Roster,
+	state: SupervisorState,
 	run: string,
 	variables: ReadonlyMap<number, string[]>,
 	isTrusted: (pid: number) => boolean,
-): Roster {
-	const pipes = new Set(roster.children.map(({ pipe }) => pipe));
-	let rest = roster;
-	const born: RosterChild[] = [];
-	for (const child of roster.children) {
+): SupervisorState {
+	const pipes = new Set(state.children.map(({ pipe }) => pipe));
+	let rest = state;
+	const born: ChildState[] = [];
+	for (const child of state.children) {
 		if (child.pid !== null) continue;
 		const found = findSpawned(run, child, pipes, variables, isTrusted);
 		rest = withoutChildThatNeverWas(rest, child);
@@ -210,7 +214,7 @@ const slack = 2000;
 /** A child leads its process group, its own children do not: their environment alone would not tell them apart. */
 function findSpawned(
 	run: string,
-	{ child, since }: RosterChild,
+	{ child, since }: ChildState,
 	known: Set<number | null>,
 	variables: ReadonlyMap<number, string[]>,
 	isTrusted: (pid: number) => boolean,

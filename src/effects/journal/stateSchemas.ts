@@ -20,14 +20,14 @@ import {
 	union,
 } from 'valibot';
 import { type Request, usualVerify } from '../../machines/facts/facts.ts';
-import type { Tally } from '../../machines/state/counters.ts';
-import type { Receipt, Receipts } from '../../machines/state/rotations.ts';
+import type { Counters } from '../../machines/state/counters.ts';
+import type { Rotation, Rotations } from '../../machines/state/rotations.ts';
 import {
+	type ChildState,
 	type Ended,
 	phases,
 	type Respawn,
-	type Roster,
-	type RosterChild,
+	type SupervisorState,
 } from '../../machines/state/supervisorState.ts';
 
 /** A schema for each field, also of those that may be missing: one that is forgotten does not compile. */
@@ -71,7 +71,7 @@ export const requestSchema = (): GenericSchema<unknown, Request> =>
 		object({ type: picklist(bareRequests) }),
 	]);
 
-const childFields = (): Fields<RosterChild> => ({
+const childFields = (): Fields<ChildState> => ({
 	child: number(),
 	generation: number(),
 	index: count(),
@@ -81,9 +81,9 @@ const childFields = (): Fields<RosterChild> => ({
 	phase: picklist(phases),
 	since: number(),
 	clock: nullable(number()),
-	born: optional(nullable(number()), null),
+	spawnedClock: optional(nullable(number()), null),
 	deadline: nullable(number()),
-	ready: nullable(word()),
+	readyBy: nullable(word()),
 	isSeen: optional(nullable(boolean()), null),
 	program: optional(nullable(string()), null),
 	directory: optional(nullable(string()), null),
@@ -94,20 +94,20 @@ const childFields = (): Fields<RosterChild> => ({
 	wasForwarded: boolean(),
 	attempt: count(),
 	wasUp: boolean(),
-	left: optional(array(count()), []),
+	survivors: optional(array(count()), []),
 });
 
 /** What facts amount to. */
-export const rosterSchema = () =>
-	shape<Roster>({
+export const stateSchema = () =>
+	shape<SupervisorState>({
 		plan: plan(),
 		serving: number(),
-		isWhole: boolean(),
+		isComplete: boolean(),
 		candidate: nullable(number()),
 		lastGeneration: number(),
 		lastSize: number(),
 		lastChild: number(),
-		asked: asker(),
+		trigger: asker(),
 		queued: nullable(asker()),
 		unanswered: nullable(picklist(requests)),
 		ended: optional(
@@ -122,7 +122,7 @@ export const rosterSchema = () =>
 		stopSignal: nullable(string()),
 		status: number(),
 		children: pipe(
-			array(shape<RosterChild>(childFields())),
+			array(shape<ChildState>(childFields())),
 			check((children) => new Set(children.map(({ child }) => child)).size === children.length),
 		),
 		respawns: array(
@@ -143,17 +143,17 @@ export const rosterSchema = () =>
 export const holderSchema = () => object({ pid: count(), fds: array(count()) });
 
 /** What became of a rotation. */
-export const receiptSchema = () =>
-	shape<Receipt>({
+export const rotationSchema = () =>
+	shape<Rotation>({
 		generation: count(),
-		verdict: picklist(['pending', 'serving', 'givenUp', 'stopped']),
-		asked: asker(),
-		askedAt: nullable(time()),
+		result: picklist(['pending', 'promoted', 'failed', 'stopped']),
+		trigger: asker(),
+		requestedAt: nullable(time()),
 		spawnedAt: nullable(time()),
-		verdictAt: nullable(time()),
+		finishedAt: nullable(time()),
 		pids: array(count()),
-		ready: nullable(word()),
-		unproven: boolean(),
+		readyBy: nullable(word()),
+		unverified: boolean(),
 		replaced: array(count()),
 		survivors: optional(array(object({ ...holderSchema().entries, generation: count() })), []),
 		reason: nullable(string()),
@@ -161,17 +161,17 @@ export const receiptSchema = () =>
 		program: optional(nullable(string()), null),
 		directory: optional(nullable(string()), null),
 		exits: array(object({ pid: count(), code: nullable(number()), signal: nullable(string()) })),
-		lastWords: array(string()),
-		continuedAs: nullable(count()),
+		lastOutput: array(string()),
+		supersededBy: nullable(count()),
 	});
 
 /** What became of the rotations. */
-export const receiptsSchema = () => shape<Receipts>({ kept: array(receiptSchema()), askedAt: nullable(time()) });
+export const rotationsSchema = () => shape<Rotations>({ kept: array(rotationSchema()), requestedAt: nullable(time()) });
 
 /** What was counted. */
-export const tallySchema = () =>
-	shape<Tally>({
-		rotations: object({ serving: count(), givenUp: count(), stopped: count() }),
+export const countersSchema = () =>
+	shape<Counters>({
+		rotations: object({ promoted: count(), failed: count(), stopped: count() }),
 		unverified: optional(count(), 0),
 		ready: object({ counts: array(count()), count: count(), seconds: number() }),
 		respawns: count(),

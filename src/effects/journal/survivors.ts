@@ -1,7 +1,7 @@
 /** The children of a killed supervisor, and theirs: what they hold of its sockets, and what they print to. */
 import { closeSync, readFileSync } from 'node:fs';
 import { basename } from 'node:path';
-import type { RosterChild } from '../../machines/state/supervisorState.ts';
+import type { ChildState } from '../../machines/state/supervisorState.ts';
 import type { KeptWords } from '../children/notifySockets.ts';
 import type { OpenPipe } from '../children/output.ts';
 import { moveUp, reopenForReading } from '../os/descriptors.ts';
@@ -78,7 +78,7 @@ function takeFile(pid: number, fd: number, file: string): number | null {
  * those whose child is gone the one on fd 1 or 2 of which they hold both ends (hardly any other is like that).
  * @throws {SyscallError} without the right to
  */
-export function takePipes(relatives: Relative[], children: RosterChild[]): OpenPipe[] {
+export function takePipes(relatives: Relative[], children: ChildState[]): OpenPipe[] {
 	const found = new Map<string, OpenPipe>();
 	try {
 		for (const relative of relatives) takeOf(relative);

@@ -1,7 +1,7 @@
 /** Who still drains: old generations must not pile up in silence. */
 
 import type { Fact } from '../../machines/facts/facts.ts';
-import type { Roster } from '../../machines/state/supervisorState.ts';
+import type { SupervisorState } from '../../machines/state/supervisorState.ts';
 import { duration } from '../../machines/text/duration.ts';
 import { bootClock } from '../os/clock.ts';
 import type { Log } from './log.ts';
@@ -10,13 +10,13 @@ const [second, minute, hour] = [1000, 60_000, 3_600_000];
 
 export interface DrainReminderOptions {
 	log: Pick<Log, 'say'>;
-	roster: () => Roster | null;
+	state: () => SupervisorState | null;
 	/** Whether each child accepts new connections, by pid; null where that can't be seen. */
 	accepting: (pids: number[]) => Promise<ReadonlyMap<number, boolean | null>>;
 }
 
 /** Says, 10 s, a minute, and then every hour after a child was told to leave, that it has not. */
-export function drainReminder({ log, roster, accepting }: DrainReminderOptions) {
+export function drainReminder({ log, state, accepting }: DrainReminderOptions) {
 	let pending: NodeJS.Timeout | null = null;
 	let seen = bootClock();
 
@@ -54,7 +54,7 @@ export function drainReminder({ log, roster, accepting }: DrainReminderOptions) 
 			({ pid, clock, isAccepting }) =>
 				`${pid} (told ${duration(now - clock)} ago${isAccepting ? ', still accepts' : ''})`,
 		);
-		const signal = roster()?.plan.drain ?? '';
+		const signal = state()?.plan.drain ?? '';
 		const hint = left.some(({ isAccepting }) => isAccepting)
 			? `; a server that leaves stops accepting: does this one leave on SIG${signal} (-signal)?`
 			: '';
@@ -62,7 +62,7 @@ export function drainReminder({ log, roster, accepting }: DrainReminderOptions) 
 	}
 
 	function draining() {
-		return (roster()?.children ?? []).flatMap(({ phase, pid, clock }) =>
+		return (state()?.children ?? []).flatMap(({ phase, pid, clock }) =>
 			phase === 'draining' && clock !== null ? [{ pid, clock }] : [],
 		);
 	}

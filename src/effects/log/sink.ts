@@ -86,11 +86,11 @@ export function openSink(write: Writer, stallAt: number): Sink {
 		flushed = [];
 	}
 
-	function written(bytes: number, isWhole: boolean) {
+	function written(bytes: number, isComplete: boolean) {
 		const wasStalled = waitingBytes > stallAt;
 		waitingBytes -= bytes;
 		const isStalled = waitingBytes > stallAt;
-		if (!isStalled && isWhole) tellDropped();
+		if (!isStalled && isComplete) tellDropped();
 		if (wasStalled && !isStalled) for (const listener of readyListeners) listener();
 	}
 

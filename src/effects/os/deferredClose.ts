@@ -26,7 +26,7 @@ export function dispose(fds: number[]): boolean {
 	return harmless.length === fds.length;
 }
 
-/** A process that ends closes its sockets without lingering (inet_release in the kernel): it has them until ours are closed. */
+/** A process that ends closes its sockets without orphaned (inet_release in the kernel): it has them until ours are closed. */
 function leaveToAnother(sockets: number[]) {
 	const own: number[] = [];
 	try {

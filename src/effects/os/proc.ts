@@ -114,15 +114,15 @@ const mostReads = 10;
 /** Processes whose parent one is: its children, and orphans that were given to it. Empty where the kernel does not tell. */
 export function childrenOf(pid: number | 'self'): number[] {
 	const found = new Set<number>();
-	for (let reads = 0, isWhole = false; !isWhole && reads < mostReads; reads += 1) {
-		isWhole = true;
+	for (let reads = 0, isComplete = false; !isComplete && reads < mostReads; reads += 1) {
+		isComplete = true;
 		for (const thread of threadsOf(pid)) {
 			try {
 				const text = readFileSync(`/proc/${pid}/task/${thread}/children`, 'latin1');
 				for (const child of text.split(' ')) if (child !== '') found.add(Number(child));
 			} catch {
 				// That thread has ended: its children are another one's now.
-				isWhole = false;
+				isComplete = false;
 			}
 		}
 	}

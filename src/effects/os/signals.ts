@@ -2,7 +2,7 @@
 import { readFileSync, readSync } from 'node:fs';
 import { constants } from 'node:os';
 import { Observable } from 'rxjs';
-import type { Happening, Request } from '../../machines/facts/facts.ts';
+import type { ExternalEvent, Request } from '../../machines/facts/facts.ts';
 import { call, libc } from './libc.ts';
 import { filesOf } from './proc.ts';
 
@@ -12,7 +12,7 @@ declare const earlySignals: { stop: () => (typeof handled)[number][]; wasDebugge
 const handled = ['HUP', 'TERM', 'INT', 'QUIT', 'USR1', 'USR2'] as const;
 
 /** A fact for every signal the supervisor obeys, for as long as it is subscribed to. */
-export function signals(): Observable<Happening> {
+export function signals(): Observable<ExternalEvent> {
 	return new Observable((subscriber) => {
 		const handlers = handled.map(
 			(name) => [`SIG${name}` as const, () => subscriber.next({ type: `signal.${name}` })] as const,

@@ -1,14 +1,14 @@
 /** A wait, as an actor. */
 import { type EventObject, fromCallback } from 'xstate';
 import type { TimerInput } from '../../machines/charts/protocol.ts';
-import type { Happening } from '../../machines/facts/facts.ts';
+import type { ExternalEvent } from '../../machines/facts/facts.ts';
 import { bootClock } from './clock.ts';
 
 /** What setTimeout takes at most; a longer wait is taken in turns. */
 const longest = 2 ** 31 - 1;
 
 export interface TimerOptions {
-	admit: (happening: Happening) => void;
+	admit: (happening: ExternalEvent) => void;
 	/** Of a child whose process has ended, and whose end is not told yet: when it is. */
 	endOf: (child: number) => Promise<void> | null;
 	/** Of a child that was to come up: its pid, if it is stopped. */
@@ -16,7 +16,7 @@ export interface TimerOptions {
 	/** Takes what a child has said in time and we, who were away or stopped, have not heard. */
 	hearNow: (child: number) => void;
 	/** What a child that is late has printed last, and said in vain. */
-	wordsOf: (child: number) => { lastWords?: string[]; ignored?: string };
+	wordsOf: (child: number) => { lastOutput?: string[]; ignored?: string };
 }
 
 /**

@@ -9,7 +9,12 @@ import { backlogOf, type Listener } from './listener.ts';
 import { isListening, tcpQueue } from './socket.ts';
 
 /** A first generation may listen only some time after it serves; a candidate that has failed has listened too. */
-const occasions = new Set<FactType>(['generation.promoted', 'generation.givenUp', 'generation.kept', 'child.proved']);
+const occasions = new Set<FactType>([
+	'generation.promoted',
+	'generation.failed',
+	'generation.degraded',
+	'child.verified',
+]);
 
 export function backlogKeeper(listeners: Listener[]): { note: (fact: Fact) => void } {
 	const wanted = new Map(listeners.map((listener) => [listener, backlogOf(listener.uri) ?? presentBacklog(listener)]));

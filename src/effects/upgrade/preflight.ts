@@ -3,7 +3,7 @@ import { closeSync, readSync } from 'node:fs';
 import type { Observable } from 'rxjs';
 import { number, object, record, safeParse, string, unknown } from 'valibot';
 import { type EventObject, fromCallback } from 'xstate';
-import type { Happening } from '../../machines/facts/facts.ts';
+import type { ExternalEvent } from '../../machines/facts/facts.ts';
 import { howItEnded } from '../../machines/text/sentences.ts';
 import { closeAll, makePipe, reopenForReading } from '../os/descriptors.ts';
 import { newRun } from '../os/ids.ts';
@@ -24,7 +24,7 @@ const [longestLine, longestAnswer] = [300, 1000];
 const variable = 'SOCKETMASTER_PREFLIGHT';
 
 export interface PreflightOptions {
-	admit: (happening: Happening) => void;
+	admit: (happening: ExternalEvent) => void;
 	/** All processes that are reaped. */
 	exits: Observable<Exit>;
 	inheritance: Inheritance;

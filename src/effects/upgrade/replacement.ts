@@ -2,7 +2,7 @@
 import { statSync } from 'node:fs';
 import { setImmediate, setTimeout } from 'node:timers/promises';
 import { type EventObject, fromCallback } from 'xstate';
-import type { Happening } from '../../machines/facts/facts.ts';
+import type { ExternalEvent } from '../../machines/facts/facts.ts';
 import type { Outputs } from '../children/output.ts';
 import type { Sink } from '../log/sink.ts';
 import { withDebuggerFlag } from '../os/debugger.ts';
@@ -60,7 +60,7 @@ export async function replaceProgram({
 }
 
 /** The handover as an actor; what it tells is that it failed. */
-export function handoverActor(admit: (happening: Happening) => void, options: ReplacementOptions) {
+export function handoverActor(admit: (happening: ExternalEvent) => void, options: ReplacementOptions) {
 	return fromCallback<EventObject, void>(() => {
 		void replaceProgram(options).then(({ message }) => {
 			options.outputs.resume();

@@ -3,13 +3,13 @@ import { bootTimer, childSetup, decisions, killTimer, newContext, promotionLook,
 
 /** It is ready, and another generation serves: it must be seen to accept. */
 const verification = {
-	target: '#child.alive.staying.proving',
-	actions: ['keepReady', { type: 'decide', params: decisions.proving }],
+	target: '#child.alive.staying.verifying',
+	actions: ['keepReady', { type: 'decide', params: decisions.verifying }],
 } as const;
 
 /** It is ready, and counts as up. */
 const up = [
-	{ type: 'decide', params: decisions.proving },
+	{ type: 'decide', params: decisions.verifying },
 	'keepUp',
 	{ type: 'decide', params: decisions.ready },
 	'tellUp',
@@ -25,7 +25,7 @@ const rejection = {
 } as const;
 
 /** Told again, by a stop that may have a patience of its own. */
-const stopAgain = <T extends 'draining' | 'lingering'>(target: T) =>
+const stopAgain = <T extends 'draining' | 'orphaned'>(target: T) =>
 	[
 		{
 			guard: 'changesPatience',
@@ -78,7 +78,7 @@ export const childMachine = childSetup.createMachine({
 				'child.announced': { description: 'ignored: it is known already' },
 				'child.delayed': { description: 'ignored: nobody waits for it' },
 				carryOn: { actions: 'ungate', description: 'no other generation serves: it need not be seen any more' },
-				'child.proved': { description: 'ignored: it serves, or leaves' },
+				'child.verified': { description: 'ignored: it serves, or leaves' },
 				'child.unseen': { description: 'ignored: the log says it' },
 				resume: { description: 'ignored: nothing was about to follow' },
 			},
@@ -147,8 +147,8 @@ export const childMachine = childSetup.createMachine({
 								resume: [
 									{
 										guard: 'hasAnnouncedAndIsGated',
-										target: 'proving',
-										actions: { type: 'decide', params: decisions.proving },
+										target: 'verifying',
+										actions: { type: 'decide', params: decisions.verifying },
 										description: 'it had said that it is up',
 									},
 									{ guard: 'hasAnnounced', target: 'serving', actions: [...up, 'lookOn'] },
@@ -158,7 +158,7 @@ export const childMachine = childSetup.createMachine({
 									{ guard: 'isBootTimerThatIsEnough', ...atOnce },
 									{ guard: 'isBootTimer', ...rejection },
 								],
-								'child.proved': [
+								'child.verified': [
 									{
 										guard: 'isUnseeable',
 										target: 'booting',
@@ -173,7 +173,7 @@ export const childMachine = childSetup.createMachine({
 										description: 'it was seen to accept: it is ready, and verified',
 									},
 								],
-								'child.unproved': { guard: 'isLookedFor', ...rejection },
+								'child.unverified': { guard: 'isLookedFor', ...rejection },
 								'child.stopped': [
 									{
 										guard: 'isWaitedFor',
@@ -192,17 +192,17 @@ export const childMachine = childSetup.createMachine({
 								},
 							},
 						},
-						proving: {
+						verifying: {
 							tags: 'coming',
 							description:
 								'It is ready, and another generation serves: does it, or a process descended from it, accept on every listener?',
 							invoke: { id: 'proof', src: 'proof', input: ({ context }) => promotionLook(context) },
 							on: {
-								'child.proved': {
+								'child.verified': {
 									target: 'serving',
 									actions: ['keepUp', { type: 'decide', params: decisions.ready }, 'tellUp'],
 								},
-								'child.unproved': { target: 'doubted', actions: ['keepDoubt', 'tellDoubted'] },
+								'child.unverified': { target: 'doubted', actions: ['keepDoubt', 'tellDoubted'] },
 								leave: leaveUnseen,
 								carryOn: {
 									target: 'serving',
@@ -241,7 +241,7 @@ export const childMachine = childSetup.createMachine({
 						'child.exited': [
 							{
 								guard: 'leavesOthersInTime',
-								target: '.lingering',
+								target: '.orphaned',
 								actions: ['keepEnd', 'askOthers'],
 								description: 'they are told what it was told, once',
 							},
@@ -286,7 +286,7 @@ export const childMachine = childSetup.createMachine({
 								},
 							},
 						},
-						lingering: {
+						orphaned: {
 							tags: 'leaving',
 							description:
 								'It has left, others of its processes have not: those that hold a listener are waited for, and with -kill all of them, as long as that allows.',
@@ -296,7 +296,7 @@ export const childMachine = childSetup.createMachine({
 								input: ({ context }) => killTimer(context),
 							},
 							on: {
-								stop: stopAgain('lingering'),
+								stop: stopAgain('orphaned'),
 								leave: unawaited,
 								resume: unawaited,
 								'timer.elapsed': { guard: 'isKillTimer', target: 'killing', actions: 'kill' },

@@ -1,6 +1,6 @@
 /** What the statechart in child.ts is made of: its context, its guards and its actions. */
 import { type EventObject, fromCallback, sendParent, setup } from 'xstate';
-import type { Decision, FactOf, FailureCode, SignalReason, Word } from '../facts/facts.ts';
+import type { Decision, FactOf, FailureCode, ReadySource, SignalReason } from '../facts/facts.ts';
 import { patienceWith } from '../rules/killTimeout.ts';
 import {
 	bootDeadline,
@@ -38,7 +38,7 @@ export interface ChildContext extends ChildInput {
 	/** From when the wait that it is in is counted, in milliseconds since boot; null is now. */
 	since: number | null;
 	/** By what it has said that it is up, where its supervisor was killed before that was decided. */
-	announced: Word | null;
+	announced: ReadySource | null;
 	/** Its supervisor was started anew without -kill: those that it has left behind are not waited for any more. */
 	isUnawaited: boolean;
 	pid: number | null;
@@ -125,9 +125,9 @@ const base = setup({
 		/** Being seen to accept makes it ready. */
 		isLookedFor: ({ context }) => context.plan.ready === 'accept' && !context.isHidden,
 		isUnseeable: ({ context, event }) =>
-			context.plan.ready === 'accept' && event.type === 'child.proved' && !event.isSeen,
+			context.plan.ready === 'accept' && event.type === 'child.verified' && !event.isSeen,
 		isDismissed: ({ event }) => event.type === 'leave' && event.isDismissal === true,
-		leavesOthers: ({ event }) => event.type === 'child.exited' && event.left.length > 0,
+		leavesOthers: ({ event }) => event.type === 'child.exited' && event.survivors.length > 0,
 		leavesOthersInTime: ({ context, event }) =>
 			event.type === 'child.exited' && awaitedOf(event, context.plan, isNoGood(context)).length > 0,
 		isWaitedFor: ({ context, event }) =>
@@ -169,13 +169,13 @@ export const decisions = {
 		child,
 		clock: upAt ?? 0,
 	}),
-	proving: ({
+	verifying: ({
 		context: { child, announced },
 		event,
 	}: {
 		context: ChildContext;
 		event: ChildHappening | ChildOrder;
-	}): Decision => ({ type: 'child.proving', child, by: announced ?? wordOf(event) }),
+	}): Decision => ({ type: 'child.verifying', child, by: announced ?? wordOf(event) }),
 	rejected: ({ context, event }: Args): Decision => ({
 		type: 'child.rejected',
 		child: context.child,
@@ -213,7 +213,7 @@ export const childSetup = base.extend({
 		noteDismissed: base.assign({ isDismissed: true }),
 		ungate: base.assign({ isGated: false }),
 		keepDoubt: base.assign({
-			reason: ({ context, event }) => whyUnverified(context, event as FactOf<'child.unproved'>),
+			reason: ({ context, event }) => whyUnverified(context, event as FactOf<'child.unverified'>),
 			code: 'not-accepting',
 		}),
 		/** It serves, and is looked at for a while: whoever operates it is told where it does not accept. */
@@ -306,24 +306,24 @@ export function lateness({ pid, plan }: Pick<ChildContext, 'pid' | 'plan'>): str
 }
 
 function codeOfRejection({ type }: { type: string }): FailureCode {
-	return type === 'child.unproved' ? 'not-accepting' : 'deadline';
+	return type === 'child.unverified' ? 'not-accepting' : 'deadline';
 }
 
 function whyRejected(context: ChildContext, event: ChildHappening | ChildOrder): string {
 	if (event.type === 'timer.elapsed' && event.ignored) return `${lateness(context)}; ${event.ignored}`;
 	if (event.type === 'child.stopped' && isReadyByTime(context.plan, context.isHidden))
 		return `${context.pid} was still stopped (SIGSTOP) after ten times its wait (-start=${context.plan.start})`;
-	if (event.type !== 'child.unproved') return lateness(context);
+	if (event.type !== 'child.unverified') return lateness(context);
 	return `${whyUnverified(context, event)} (-start=${context.plan.start})`;
 }
 
 /** An earlier program gave the listeners alone. */
-function whyUnverified({ pid }: ChildContext, { missing, reason }: FactOf<'child.unproved'>): string {
+function whyUnverified({ pid }: ChildContext, { missing, reason }: FactOf<'child.unverified'>): string {
 	return reason ?? `${pid} does not hold ${missing.join(', ')}`;
 }
 
-function wordOf(event: ChildHappening | ChildOrder): Word {
-	if (event.type === 'child.proved') return 'accept';
+function wordOf(event: ChildHappening | ChildOrder): ReadySource {
+	if (event.type === 'child.verified') return 'accept';
 	return event.type === 'child.announced' ? event.by : 'wait';
 }
 

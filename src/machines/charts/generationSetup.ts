@@ -3,7 +3,7 @@ import { type ActorRefFrom, type DoneActorEvent, type EventObject, fromCallback,
 import type { Decision, FactOf, FailureCode, Plan } from '../facts/facts.ts';
 import { deathsAllowed, isHealthy, respawnWait } from '../rules/respawn.ts';
 import { deathsIn, type Place, vacated, withPlace } from '../rules/slots.ts';
-import type { Respawn, RosterChild } from '../state/supervisorState.ts';
+import type { ChildState, Respawn } from '../state/supervisorState.ts';
 import { childMachine } from './child.ts';
 import type { ChildNews, ChildOrder, ChildOutput, TimerInput } from './protocol.ts';
 
@@ -239,7 +239,7 @@ export const generationSetup = base.extend({
 /** An actor for a child in its place, which is to be spawned. */
 function add(
 	enqueue: Enqueue,
-	{ child, index, attempt, wasUp }: Pick<RosterChild, 'child' | 'index' | 'attempt' | 'wasUp'>,
+	{ child, index, attempt, wasUp }: Pick<ChildState, 'child' | 'index' | 'attempt' | 'wasUp'>,
 ) {
 	enqueue.assign(({ context, spawn }) => {
 		const id = `child.${child}`;

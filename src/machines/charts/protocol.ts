@@ -19,7 +19,7 @@ export interface ProcessInput {
 	/** The pid of a process that runs already. */
 	adopted?: number;
 	/** That has left, and others that it has left behind have not. */
-	isLingering?: boolean;
+	isOrphaned?: boolean;
 }
 
 /** What the process actor is asked to do. */
@@ -97,9 +97,9 @@ export type ChildHappening = FactOf<
 	| 'child.stopped'
 	| 'child.announced'
 	| 'child.delayed'
-	| 'child.proved'
+	| 'child.verified'
 	| 'child.unseen'
-	| 'child.unproved'
+	| 'child.unverified'
 	| 'child.exited'
 	| 'group.gone'
 	| 'timer.elapsed'

@@ -4,7 +4,7 @@
  */
 import type { Snapshot } from 'xstate';
 import type { Plan } from '../facts/facts.ts';
-import { isLeaving, type Roster, type RosterChild } from '../state/supervisorState.ts';
+import { type ChildState, isLeaving, type SupervisorState } from '../state/supervisorState.ts';
 import {
 	bootTimer,
 	type ChildContext,
@@ -65,15 +65,21 @@ function callback(src: string, input: object): Kept {
 const reference = <T>(id: string) => ({ xstate$$type: 1, id }) as T;
 
 /** The supervisor's chart, with all that are below it. */
-export function restore({ children, respawns, unanswered: _, ended: __, ...known }: Roster): Snapshot<unknown> {
-	const { plan, serving, isWhole, candidate } = known;
+export function restore({
+	children,
+	respawns,
+	unanswered: _,
+	ended: __,
+	...known
+}: SupervisorState): Snapshot<unknown> {
+	const { plan, serving, isComplete, candidate } = known;
 	const present = [...children, ...respawns];
 	const isServed = present.some(({ generation }) => generation === serving);
 	const generations: SupervisorContext['generations'] = {};
 	const actors: Children = {};
 	for (const generation of new Set(present.map((each) => each.generation))) {
 		const id = `generation.${generation}`;
-		const served = isWhole ? 'serving' : 'starting';
+		const served = isComplete ? 'serving' : 'starting';
 		const state = generation === candidate ? 'starting' : generation === serving ? served : 'leaving';
 		const isOf = (each: { generation: number }) => each.generation === generation;
 		const own = { children: children.filter(isOf), respawns: respawns.filter(isOf) };
@@ -106,7 +112,7 @@ function stateOf({
 	candidate,
 	serving,
 	restart,
-}: Pick<Roster, 'stopSignal' | 'candidate' | 'serving' | 'restart'>) {
+}: Pick<SupervisorState, 'stopSignal' | 'candidate' | 'serving' | 'restart'>) {
 	if (stopSignal !== null) return 'stopping';
 	if (candidate !== null) return serving === 0 ? 'starting' : 'rotating';
 	return restart === null ? 'settling' : 'unserved';
@@ -115,7 +121,7 @@ function stateOf({
 function generationChart(
 	state: 'starting' | 'serving' | 'leaving',
 	input: Parameters<typeof newGeneration>[0],
-	{ children, respawns }: Pick<Roster, 'children' | 'respawns'>,
+	{ children, respawns }: Pick<SupervisorState, 'children' | 'respawns'>,
 ): Snapshot<unknown> {
 	const context: GenerationContext = newGeneration(input);
 	const actors: Children = {};
@@ -133,29 +139,29 @@ function generationChart(
 	return chart({ alive: state }, context, actors);
 }
 
-function childChart(known: RosterChild, { plan, isGated }: { plan: Plan; isGated: boolean }): Snapshot<unknown> {
-	const { child, generation, index, pid, phase, left } = known;
+function childChart(known: ChildState, { plan, isGated }: { plan: Plan; isGated: boolean }): Snapshot<unknown> {
+	const { child, generation, index, pid, phase, survivors } = known;
 	const context = childContext(known, { child, generation, index, plan, isGated });
-	const isLingering = phase === 'lingering' || (phase === 'killing' && left.length > 0);
-	const running = pid === null ? {} : { adopted: pid, isLingering };
+	const isOrphaned = phase === 'orphaned' || (phase === 'killing' && survivors.length > 0);
+	const running = pid === null ? {} : { adopted: pid, isOrphaned };
 	const process = context.isUnawaited ? {} : { process: callback('process', { child, generation, index, ...running }) };
 	const value = isLeaving(known) ? { leaving: phase } : { staying: phase };
 	return chart({ alive: value }, context, { ...process, ...waitsOf(known, context) });
 }
 
-function childContext(known: RosterChild, input: Parameters<typeof newChild>[0]): ChildContext {
-	const { pid, phase, clock, deadline, ready, isRejected, isDismissed, wasForwarded, rejection, left } = known;
-	const isComing = phase === 'booting' || phase === 'proving';
-	const born = isComing ? (known.born ?? clock) : null;
+function childContext(known: ChildState, input: Parameters<typeof newChild>[0]): ChildContext {
+	const { pid, phase, clock, deadline, readyBy, isRejected, isDismissed, wasForwarded, rejection, survivors } = known;
+	const isComing = phase === 'booting' || phase === 'verifying';
+	const born = isComing ? (known.spawnedClock ?? clock) : null;
 	const context = {
 		...newChild(input),
 		pid,
 		born,
 		deadline,
 		readyAt: born,
-		since: phase === 'booting' || phase === 'draining' || phase === 'lingering' ? clock : null,
-		announced: phase === 'booting' ? ready : null,
-		isUnawaited: phase === 'lingering' && input.plan.kill === 0 && left.length === 0,
+		since: phase === 'booting' || phase === 'draining' || phase === 'orphaned' ? clock : null,
+		announced: phase === 'booting' ? readyBy : null,
+		isUnawaited: phase === 'orphaned' && input.plan.kill === 0 && survivors.length === 0,
 		upAt: phase === 'serving' ? clock : null,
 		isHidden: known.isSeen === false,
 		isRejected,
@@ -168,18 +174,18 @@ function childContext(known: RosterChild, input: Parameters<typeof newChild>[0])
 }
 
 /** What is waited for, and looked at, in its phase. */
-function waitsOf({ phase, isSeen, unseen }: RosterChild, context: ChildContext): Children {
+function waitsOf({ phase, isSeen, unseen }: ChildState, context: ChildContext): Children {
 	switch (phase) {
 		case 'booting':
 			return { boot: callback('timer', bootTimer(context)), look: callback('proof', readinessLook(context)) };
-		case 'proving':
+		case 'verifying':
 			return { proof: callback('proof', promotionLook(context)) };
 		case 'serving': {
 			const isUnlooked = isSeen === null && unseen === null && context.plan.verify !== 'none';
 			return isUnlooked ? { lookout: callback('proof', noticeLook(context.child)) } : {};
 		}
 		case 'draining':
-		case 'lingering':
+		case 'orphaned':
 			return { kill: callback('timer', killTimer(context)) };
 		case 'spawning':
 		case 'killing':

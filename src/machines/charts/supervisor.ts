@@ -24,7 +24,7 @@ const candidateAlone = {
 	over: {
 		guard: 'isCandidateBesideOthers',
 		target: 'settling',
-		actions: ['forget', { type: 'decide', params: decisions.givenUp }, 'giveUp', 'refill'],
+		actions: ['forget', { type: 'decide', params: decisions.failed }, 'giveUp', 'refill'],
 	},
 } as const;
 
@@ -182,7 +182,7 @@ export const supervisorMachine = supervisorSetup.createMachine({
 								target: 'settling',
 								actions: [
 									'noteStatus',
-									{ type: 'decide', params: decisions.givenUp },
+									{ type: 'decide', params: decisions.failed },
 									'dismissCandidate',
 									'giveUp',
 									'refill',

@@ -1,15 +1,15 @@
 /** What the supervisor decides, and what it knows and is told for that. */
 import type { ActorRefFrom, DoneActorEvent } from 'xstate';
-import type { Asker, Decision, FactOf, FailureCode, HappeningFact, Request } from '../facts/facts.ts';
+import type { Decision, ExternalFact, FactOf, FailureCode, Request, Trigger } from '../facts/facts.ts';
 import { restartWait } from '../rules/respawn.ts';
-import type { Roster } from '../state/supervisorState.ts';
+import type { SupervisorState } from '../state/supervisorState.ts';
 import type { generationMachine } from './generation.ts';
 import type { GenerationNews, GenerationOutput } from './generationSetup.ts';
 
 export type GenerationRef = ActorRefFrom<typeof generationMachine>;
 
-/** What a roster tells, with actors for its children. */
-export interface SupervisorContext extends Omit<Roster, 'children' | 'respawns' | 'unanswered' | 'ended'> {
+/** What a state tells, with actors for its children. */
+export interface SupervisorContext extends Omit<SupervisorState, 'children' | 'respawns' | 'unanswered' | 'ended'> {
 	/** Those that live. */
 	generations: Record<number, GenerationRef>;
 	/** Somebody lives of the generation that serves. */
@@ -27,7 +27,7 @@ export type Over = DoneActorEvent<GenerationOutput>;
 
 export type Hurt = Extract<GenerationNews, { type: 'generationHurt' }>;
 
-export type SupervisorEvent = HappeningFact | GenerationNews | Over;
+export type SupervisorEvent = ExternalFact | GenerationNews | Over;
 
 interface Args<E = SupervisorEvent> {
 	context: SupervisorContext;
@@ -37,7 +37,7 @@ interface Args<E = SupervisorEvent> {
 /** What the supervisor decides, by what it knows and what it was told. */
 export const decisions = {
 	keptInstead: ({ context, event }: Args): Decision => ({
-		type: 'generation.kept',
+		type: 'generation.degraded',
 		generation: context.candidate ?? 0,
 		replaced: [context.serving],
 		reason: (event as Hurt).reason,
@@ -46,13 +46,13 @@ export const decisions = {
 	started: ({ context, event }: Args): Decision => ({
 		type: 'generation.started',
 		generation: context.lastGeneration + 1,
-		asked: askerOf(event) ?? context.queued ?? 'start',
+		trigger: askerOf(event) ?? context.queued ?? 'start',
 		size: context.plan.size,
 	}),
-	stopUndone: (): Decision => ({ type: 'stop.undone' }),
+	stopUndone: (): Decision => ({ type: 'stop.cancelled' }),
 	queued: ({ context, event }: Args): Decision => ({
 		type: 'rotation.queued',
-		asked: askerOf(event) ?? 'start',
+		trigger: askerOf(event) ?? 'start',
 		behind: context.candidate ?? 1,
 	}),
 	promoted: ({ context }: Args): Decision => ({
@@ -71,8 +71,8 @@ export const decisions = {
 		generation: context.serving,
 		replaced: [],
 	}),
-	givenUp: ({ context: { candidate, serving, isServed, generations }, event }: Args): Decision => ({
-		type: 'generation.givenUp',
+	failed: ({ context: { candidate, serving, isServed, generations }, event }: Args): Decision => ({
+		type: 'generation.failed',
 		generation: candidate ?? 0,
 		serving: serving in generations && isServed ? serving : null,
 		...whyOf('output' in event ? event.output : (event as Hurt)),
@@ -85,10 +85,10 @@ export const decisions = {
 			generation === context.candidate
 				? { reason, code }
 				: { reason: 'none of its children is left', code: isRemembered(code) ? code : ('exited' as const) };
-		return { type: 'generation.givenUp', generation, serving: null, ...why };
+		return { type: 'generation.failed', generation, serving: null, ...why };
 	},
 	kept: ({ context, event }: Args): Decision => ({
-		type: 'generation.kept',
+		type: 'generation.degraded',
 		generation: context.candidate ?? 0,
 		replaced: [],
 		reason: (event as Hurt).reason,
@@ -145,7 +145,7 @@ export function patienceOf({ plan }: Pick<SupervisorContext, 'plan'>, event: Sup
 }
 
 /** Who asks for a rotation by this event; null where nobody does. */
-export function askerOf({ type }: { type: string }): Asker | null {
+export function askerOf({ type }: { type: string }): Trigger | null {
 	if (type === 'signal.HUP') return 'SIGHUP';
 	return type === 'rotate.requested' ? 'rotate' : null;
 }

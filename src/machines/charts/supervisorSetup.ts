@@ -25,12 +25,12 @@ import {
 export const newContext: SupervisorContext = {
 	plan: usualPlan,
 	serving: 0,
-	isWhole: false,
+	isComplete: false,
 	candidate: null,
 	lastGeneration: 0,
 	lastSize: 0,
 	lastChild: 0,
-	asked: 'start',
+	trigger: 'start',
 	queued: null,
 	restart: null,
 	restarts: 0,
@@ -84,7 +84,7 @@ const base = setup({
 			!hasOthers(context) &&
 			context.stopSignal === null &&
 			!(event as Over).output.isExhausted &&
-			(isOf(context.candidate, event) || (isOf(context.serving, event) && !context.isWhole)),
+			(isOf(context.candidate, event) || (isOf(context.serving, event) && !context.isComplete)),
 		isServingBesideOthers: ({ context, event }) => isOf(context.serving, event) && hasOthers(context),
 		isServingToRestart: ({ context, event }) =>
 			isOf(context.serving, event) && hasOthers(context) && !context.isQuitting,
@@ -100,11 +100,11 @@ const base = setup({
 		},
 		isStopping: ({ context }) => context.stopSignal !== null,
 		hadBegunToStop: ({ event }) =>
-			event.type === 'supervisor.recovered' && event.by === 'start' && event.roster.stopSignal !== null,
+			event.type === 'supervisor.recovered' && event.by === 'start' && event.state.stopSignal !== null,
 		/** It was killed before each of its candidate's children had a process. */
-		isCandidateUnborn: ({ event }) => event.type === 'supervisor.recovered' && !isCandidateBorn(event.roster),
+		isCandidateUnborn: ({ event }) => event.type === 'supervisor.recovered' && !isCandidateBorn(event.state),
 		/** It was killed before another one was scheduled for the one that served. */
-		wasServiceLost: ({ event }) => event.type === 'supervisor.recovered' && isServiceLost(event.roster),
+		wasServiceLost: ({ event }) => event.type === 'supervisor.recovered' && isServiceLost(event.state),
 	},
 });
 
@@ -119,13 +119,13 @@ export const supervisorSetup = base.extend({
 			plan: { ...context.plan, kill: patienceOf(context, event) },
 			queued: null,
 		})),
-		beginAgain: base.assign(({ context: { queued, asked } }) => ({ candidate: null, queued: queued ?? asked })),
+		beginAgain: base.assign(({ context: { queued, trigger } }) => ({ candidate: null, queued: queued ?? trigger })),
 		keepQuit: base.assign({ isQuitting: true, restart: null }),
 		keepRestart: base.assign({
 			restarts: nextAttempt,
 			restart: (args) => ({ millis: restartWait(nextAttempt(args)), at: 0, clock: null }),
 		}),
-		undoStop: base.assign({ stopSignal: null, serving: 0, isWhole: false, candidate: null, queued: null }),
+		undoStop: base.assign({ stopSignal: null, serving: 0, isComplete: false, candidate: null, queued: null }),
 		keepPlan: base.assign({ plan: ({ event }) => (event as FactOf<'supervisor.started'>).plan }),
 		noteStatus: base.assign({
 			status: ({ context, event }) => (event as Hurt).status ?? context.status,
@@ -141,7 +141,7 @@ export const supervisorSetup = base.extend({
 				lastGeneration: generation,
 				lastSize: plan.size,
 				lastChild: lastChild + plan.size,
-				asked: askerOf(event) ?? context.queued ?? 'start',
+				trigger: askerOf(event) ?? context.queued ?? 'start',
 				queued: null,
 				restart: null,
 				isQuitting: false,
@@ -150,17 +150,17 @@ export const supervisorSetup = base.extend({
 		}),
 		promote: base.assign(({ context: { candidate } }) => ({
 			serving: candidate ?? 0,
-			isWhole: true,
+			isComplete: true,
 			isServed: true,
 			candidate: null,
 		})),
 		keepAsItIs: base.assign(({ context: { candidate } }) => ({
 			serving: candidate ?? 0,
-			isWhole: false,
+			isComplete: false,
 			isServed: true,
 			candidate: null,
 		})),
-		makeWhole: base.assign({ isWhole: true }),
+		makeWhole: base.assign({ isComplete: true }),
 		noteEmptied: base.assign({ isServed: false }),
 		/** Nobody else gives numbers to children. */
 		fill: base.enqueueActions(({ enqueue, context: { generations, lastChild }, event }) => {

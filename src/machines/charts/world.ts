@@ -8,7 +8,7 @@ import {
 	fromCallback,
 	type InspectionEvent,
 } from 'xstate';
-import type { Decision, Fact, HappeningFact } from '../facts/facts.ts';
+import type { Decision, ExternalFact, Fact } from '../facts/facts.ts';
 import { childMachine } from './child.ts';
 import { generationMachine } from './generation.ts';
 import type { ProcessCommand, ProcessInput, ProofInput, TimerInput } from './protocol.ts';
@@ -39,23 +39,23 @@ export function supervisorIn({ decide, process, timer, proof, preflight, handove
 
 /** A life in a world, from its first fact on, which is delivered to it next: it starts, or goes on where an earlier one was. */
 export function newLife(world: World, first: Fact, inspect?: (event: InspectionEvent) => void): Supervisor {
-	const snapshot = first.type === 'supervisor.recovered' ? { snapshot: restore(first.roster) } : {};
+	const snapshot = first.type === 'supervisor.recovered' ? { snapshot: restore(first.state) } : {};
 	return createActor(supervisorIn(world), { ...snapshot, ...(inspect ? { inspect } : {}) });
 }
 
 /** Sends a happening to the one whose business it is. What comes for a child that is gone is nobody's. */
-export function deliver(supervisor: Supervisor, happening: HappeningFact): void {
+export function deliver(supervisor: Supervisor, happening: ExternalFact): void {
 	if ('child' in happening) sendIfThere(supervisor, `child.${happening.child}`, happening);
 	else if ('index' in happening) supervisor.getSnapshot().context.generations[happening.generation]?.send(happening);
 	else if (isUpgradeNews(happening)) sendIfThere(supervisor, 'upgrade', happening);
 	else supervisor.send(happening);
 }
 
-function isUpgradeNews({ type }: HappeningFact): boolean {
+function isUpgradeNews({ type }: ExternalFact): boolean {
 	return type === 'upgrade.verified' || type === 'upgrade.refused' || type === 'upgrade.failed';
 }
 
-function sendIfThere({ system }: Supervisor, id: string, happening: HappeningFact) {
+function sendIfThere({ system }: Supervisor, id: string, happening: ExternalFact) {
 	(system.get(id) as AnyActorRef | undefined)?.send(happening);
 }
 

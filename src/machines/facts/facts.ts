@@ -2,7 +2,7 @@
  * Facts: what happened, in the past tense, as plain JSON. Happenings come from outside and are all that the
  * statecharts ever learn of the world; decisions are what the statecharts made of them.
  */
-import type { Roster } from '../state/supervisorState.ts';
+import type { SupervisorState } from '../state/supervisorState.ts';
 
 /** What the operator asked for, as far as the statecharts need to know it. */
 export interface Plan {
@@ -45,7 +45,7 @@ export const usualPlan: Plan = {
 };
 
 /** How a child is known to be up: by sd_notify, by einhorn's ack, as it was seen to accept, or as it has lived for long enough. */
-export type Word = 'notify' | 'ack' | 'accept' | 'wait';
+export type ReadySource = 'notify' | 'ack' | 'accept' | 'wait';
 
 /**
  * Why a rotation failed, for scripts. `exited`: a child ended; `deadline`: it was not ready in time; `not-accepting`: it was
@@ -55,7 +55,7 @@ export type Word = 'notify' | 'ack' | 'accept' | 'wait';
 export type FailureCode = 'exited' | 'deadline' | 'not-accepting' | 'spawn-failed' | 'environment' | 'stopped';
 
 /** Who asked for a generation. */
-export type Asker = 'start' | 'SIGHUP' | 'rotate';
+export type Trigger = 'start' | 'SIGHUP' | 'rotate';
 
 /** Why a child got a signal: its successor is up; the supervisor was told to stop; passed on; out of time; too many drain. */
 export type SignalReason = 'drain' | 'stop' | 'forward' | 'kill' | 'crowd';
@@ -67,10 +67,10 @@ export interface Holder {
 }
 
 /** What comes from outside. */
-export type Happening =
+export type ExternalEvent =
 	| { type: 'supervisor.started'; pid: number; plan: Plan }
-	/** The facts before this one were folded into a roster: after an upgrade, a crash or a compaction. */
-	| { type: 'supervisor.recovered'; pid: number; by: 'start' | 'upgrade'; roster: Roster }
+	/** The facts before this one were folded into a state: after an upgrade, a crash or a compaction. */
+	| { type: 'supervisor.recovered'; pid: number; by: 'start' | 'upgrade'; state: SupervisorState }
 	| Request
 	/**
 	 * `startTime` is field 22 of /proc/PID/stat, clock ticks since boot: with it a pid is unique. `pipe` is
@@ -90,8 +90,8 @@ export type Happening =
 	/**
 	 * `code` and `signal` are both null for an adopted stranger, whose parent alone learns its status. `left` are
 	 * others of its process group, and of those descended from it, that live on; `holders` are those of them that hold a
-	 * listener, by their own `fds`. `lastWords` are the last lines that it has printed, here as below: of a
-	 * generation that has no verdict yet. `hint` is what its output says of its end: that it tried to bind an address that is
+	 * listener, by their own `fds`. `lastOutput` are the last lines that it has printed, here as below: of a
+	 * generation that has no result yet. `hint` is what its output says of its end: that it tried to bind an address that is
 	 * the supervisor's.
 	 */
 	| {
@@ -101,17 +101,17 @@ export type Happening =
 			code: number | null;
 			signal: string | null;
 			status: number;
-			left: number[];
+			survivors: number[];
 			holders?: Holder[];
-			lastWords?: string[];
+			lastOutput?: string[];
 			hint?: string;
 	  }
 	/** The others of a process group whose leader had left are gone too. */
 	| { type: 'group.gone'; child: number }
 	/** Its wait was over, and it was found stopped (SIGSTOP, SIGTTIN): it is not up. */
-	| { type: 'child.stopped'; child: number; pid: number; lastWords?: string[] }
+	| { type: 'child.stopped'; child: number; pid: number; lastOutput?: string[] }
 	/** `ignored`: of one that is late, what it has said and was not believed, as a sentence's end. */
-	| { type: 'timer.elapsed'; child: number; timer: 'boot' | 'kill'; lastWords?: string[]; ignored?: string }
+	| { type: 'timer.elapsed'; child: number; timer: 'boot' | 'kill'; lastOutput?: string[]; ignored?: string }
 	/** It says that it is up. */
 	| { type: 'child.announced'; child: number; by: 'notify' | 'ack' }
 	/** It says that it needs so many milliseconds more, from now. */
@@ -120,11 +120,11 @@ export type Happening =
 	 * Its processes were seen to accept on every listener (with -verify=hold: to hold it), or that can't be seen, for this
 	 * `reason`. `blocking` are listeners that it polls and whose socket blocks, as `tcp://:80 (its fd 3)`.
 	 */
-	| { type: 'child.proved'; child: number; isSeen: boolean; reason?: string; blocking?: string[] }
+	| { type: 'child.verified'; child: number; isSeen: boolean; reason?: string; blocking?: string[] }
 	/** It is ready, or waited for, and was not seen to accept for a while: a sentence that says where it listens instead. */
 	| { type: 'child.unseen'; child: number; reason: string }
 	/** It was not seen in time: `missing` are the listeners, as `tcp://:80 (its fd 3)`; `reason` is a sentence. */
-	| { type: 'child.unproved'; child: number; missing: string[]; reason?: string; lastWords?: string[] }
+	| { type: 'child.unverified'; child: number; missing: string[]; reason?: string; lastOutput?: string[] }
 	/** The wait of a place that a lost child has left empty is over. */
 	| { type: 'respawn.due'; generation: number; index: number }
 	/** No generation serves, and the wait for another one is over. */
@@ -149,19 +149,19 @@ export type Request =
 
 /** What the statecharts decided: recorded before it is carried out. */
 export type Decision =
-	| { type: 'generation.started'; generation: number; asked: Asker; size: number }
+	| { type: 'generation.started'; generation: number; trigger: Trigger; size: number }
 	/** All of it is up and it serves; `replaced` are the generations that are told to leave for it. */
 	| { type: 'generation.promoted'; generation: number; replaced: number[] }
 	/** It never served as a whole; `serving` is the generation that goes on, null where there is none. */
 	| {
-			type: 'generation.givenUp';
+			type: 'generation.failed';
 			generation: number;
 			serving: number | null;
 			reason: string;
 			code?: FailureCode | null;
 	  }
 	/** It is not whole, and goes on: nobody else serves. Of those it replaces nobody lived. */
-	| { type: 'generation.kept'; generation: number; replaced: number[]; reason: string; code?: FailureCode | null }
+	| { type: 'generation.degraded'; generation: number; replaced: number[]; reason: string; code?: FailureCode | null }
 	/** Too many of its children have died, and none was ever up. */
 	| { type: 'generation.exhausted'; generation: number; deaths: number; status: number }
 	/** A child is about to be spawned, in this place of its generation: so one can be found whose `child.spawned` was lost. */
@@ -169,7 +169,7 @@ export type Decision =
 	/** Its deadline is later now: in milliseconds since boot. */
 	| { type: 'deadline.moved'; child: number; deadline: number }
 	/** It is ready by this. */
-	| { type: 'child.proving'; child: number; by: Word }
+	| { type: 'child.verifying'; child: number; by: ReadySource }
 	/** It was not ready in time, and is told to leave. */
 	| { type: 'child.rejected'; child: number; reason: string; code?: FailureCode }
 	/** It is up, since `clock`: milliseconds since boot. */
@@ -193,13 +193,13 @@ export type Decision =
 			millis: number;
 	  }
 	/** A rotation will follow when the generation `behind` is up or given up. */
-	| { type: 'rotation.queued'; asked: Asker; behind: number }
+	| { type: 'rotation.queued'; trigger: Trigger; behind: number }
 	| { type: 'request.refused'; request: Request['type']; reason: 'stopping' | 'upgrading' }
 	| { type: 'signal.forwarded'; signal: string }
 	/** Every child is told to leave, by this signal, and may live for `kill` milliseconds then; 0 is for ever. */
 	| { type: 'stop.begun'; request: Request['type']; signal: string; kill: number }
 	/** A new start wants to serve: the stop of the supervisor before it is over. */
-	| { type: 'stop.undone' }
+	| { type: 'stop.cancelled' }
 	/** The serving generation is gone, and only older ones that leave are left. */
 	| { type: 'service.lost' }
 	/** While older ones leave and no generation serves: another one is started after `millis`, for the `attempt`th time. */
@@ -210,7 +210,7 @@ export type Decision =
  * A fact as it leaves the door: `seq` counts from 1 without gaps, `at` is milliseconds since 1970. Facts that
  * a wait is counted from have a `clock` too: milliseconds since boot, on a clock that is never set.
  */
-export type Fact = (Happening | Decision) & {
+export type Fact = (ExternalEvent | Decision) & {
 	seq: number;
 	at: number;
 	clock?: number;
@@ -218,7 +218,7 @@ export type Fact = (Happening | Decision) & {
 	cause?: number;
 };
 
-export type HappeningFact = Extract<Fact, Happening>;
+export type ExternalFact = Extract<Fact, ExternalEvent>;
 
 export type FactType = Fact['type'];
 
@@ -231,8 +231,8 @@ const timed = [
 	'child.stopped',
 	'child.announced',
 	'child.delayed',
-	'child.proved',
-	'child.unproved',
+	'child.verified',
+	'child.unverified',
 	'timer.elapsed',
 	'child.signalled',
 	'child.exited',
@@ -255,7 +255,7 @@ export interface Stamp {
 }
 
 /** Numbers and times what was admitted. */
-export function stamped(what: Happening | Decision, { seq, at, clock, cause }: Stamp): Fact {
+export function stamped(what: ExternalEvent | Decision, { seq, at, clock, cause }: Stamp): Fact {
 	return {
 		seq,
 		at,
@@ -268,12 +268,12 @@ export function stamped(what: Happening | Decision, { seq, at, clock, cause }: S
 const decisions = new Set<string>([
 	'generation.started',
 	'generation.promoted',
-	'generation.givenUp',
-	'generation.kept',
+	'generation.failed',
+	'generation.degraded',
 	'generation.exhausted',
 	'child.spawning',
 	'deadline.moved',
-	'child.proving',
+	'child.verifying',
 	'child.ready',
 	'child.rejected',
 	'child.signalled',
@@ -284,7 +284,7 @@ const decisions = new Set<string>([
 	'request.refused',
 	'signal.forwarded',
 	'stop.begun',
-	'stop.undone',
+	'stop.cancelled',
 	'service.lost',
 	'restart.scheduled',
 	'upgrade.begun',

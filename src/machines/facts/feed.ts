@@ -1,6 +1,6 @@
 /** How facts are written down and sent: to a journal, and to the inspector's page. */
 
-import type { Roster } from '../state/supervisorState.ts';
+import type { SupervisorState } from '../state/supervisorState.ts';
 import type { Fact } from './facts.ts';
 
 /** Of a journal: counted up when an older program could misread a newer file. */
@@ -21,4 +21,4 @@ export interface Source {
 }
 
 /** A line of the story, as the journal has it. */
-export type Line = Fact | { checkpoint: Roster; seq: number; at: number; gap?: true | undefined };
+export type Line = Fact | { checkpoint: SupervisorState; seq: number; at: number; gap?: true | undefined };

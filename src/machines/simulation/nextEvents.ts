@@ -1,14 +1,14 @@
 /** What could happen next to a supervisor, as far as what is known of it tells. */
-import type { Fact, Happening } from '../facts/facts.ts';
+import type { ExternalEvent, Fact } from '../facts/facts.ts';
 import { withoutUnborn } from '../state/recoveryState.ts';
-import { isNoGood, type Roster, type RosterChild } from '../state/supervisorState.ts';
+import { type ChildState, isNoGood, type SupervisorState } from '../state/supervisorState.ts';
 
 export interface Possibility {
 	/** Whom it happens to: `the supervisor`, `child 2 (102)`. */
 	to: string;
 	/** What happens, in a few words. */
 	what: string;
-	happening: Happening;
+	happening: ExternalEvent;
 	/** How long it takes until then, in milliseconds. */
 	after: number;
 }
@@ -25,18 +25,22 @@ const moment = 250;
  * @param upgrade the state of the supervisor's own replacement
  * @param strangers children of a supervisor that was killed: only a parent learns how a process ended
  */
-export function possibleNext(roster: Roster, upgrade: string, strangers: ReadonlySet<number>): Possibility[] {
-	const isBorn = roster.children.every(({ pid }) => pid !== null);
-	const survivors = withoutUnborn(roster);
-	const supervisor = (what: string, happening: Happening): Possibility => ({
+export function possibleNext(
+	supervisorState: SupervisorState,
+	upgrade: string,
+	strangers: ReadonlySet<number>,
+): Possibility[] {
+	const isBorn = supervisorState.children.every(({ pid }) => pid !== null);
+	const survivors = withoutUnborn(supervisorState);
+	const supervisor = (what: string, happening: ExternalEvent): Possibility => ({
 		to: 'the supervisor',
 		what,
 		happening,
 		after: moment,
 	});
 	return [
-		...roster.children.flatMap((child) => possibleFor(child, roster, strangers.has(child.child))),
-		...roster.respawns
+		...supervisorState.children.flatMap((child) => possibleFor(child, supervisorState, strangers.has(child.child))),
+		...supervisorState.respawns
 			.filter(({ isDue }) => !isDue)
 			.map(({ generation, index, millis }) => ({
 				to: `generation ${generation}`,
@@ -44,9 +48,9 @@ export function possibleNext(roster: Roster, upgrade: string, strangers: Readonl
 				happening: { type: 'respawn.due', generation, index } as const,
 				after: millis,
 			})),
-		...(roster.restart === null
+		...(supervisorState.restart === null
 			? []
-			: [{ ...supervisor('a new generation is due', { type: 'restart.due' }), after: roster.restart.millis }]),
+			: [{ ...supervisor('a new generation is due', { type: 'restart.due' }), after: supervisorState.restart.millis }]),
 		supervisor('SIGHUP', { type: 'signal.HUP' }),
 		supervisor('SIGTERM', { type: 'signal.TERM' }),
 		supervisor('SIGINT', { type: 'signal.INT' }),
@@ -60,7 +64,12 @@ export function possibleNext(roster: Roster, upgrade: string, strangers: Readonl
 			: []),
 		...(upgrade === 'handingOver' && isBorn
 			? [
-					supervisor('the new program takes over', { type: 'supervisor.recovered', pid: 1, by: 'upgrade', roster }),
+					supervisor('the new program takes over', {
+						type: 'supervisor.recovered',
+						pid: 1,
+						by: 'upgrade',
+						state: supervisorState,
+					}),
 					supervisor('the new program can’t take over', { type: 'upgrade.failed', reason: 'imagined' }),
 				]
 			: []),
@@ -68,29 +77,29 @@ export function possibleNext(roster: Roster, upgrade: string, strangers: Readonl
 		supervisor(
 			'it is killed, and started again',
 			survivors.children.length > 0
-				? { type: 'supervisor.recovered', pid: 1, by: 'start', roster: survivors }
-				: { type: 'supervisor.started', pid: 1, plan: roster.plan },
+				? { type: 'supervisor.recovered', pid: 1, by: 'start', state: survivors }
+				: { type: 'supervisor.started', pid: 1, plan: supervisorState.plan },
 		),
 	];
 }
 
 /** The child ends in this way. */
 export function endOf(
-	{ child, pid }: Pick<RosterChild, 'child' | 'pid'>,
+	{ child, pid }: Pick<ChildState, 'child' | 'pid'>,
 	how: { code: number } | { signal: string; number: number } | 'unknown',
-	left: number[] = [],
-): Happening {
-	const base = { type: 'child.exited', child, pid: pid ?? imaginedPid(child), left } as const;
+	survivors: number[] = [],
+): ExternalEvent {
+	const base = { type: 'child.exited', child, pid: pid ?? imaginedPid(child), survivors } as const;
 	if (how === 'unknown') return { ...base, code: null, signal: null, status: 1 };
 	return 'code' in how
 		? { ...base, code: how.code, signal: null, status: how.code }
 		: { ...base, code: null, signal: how.signal, status: 128 + how.number };
 }
 
-function possibleFor(child: RosterChild, { plan }: Roster, isStranger: boolean): Possibility[] {
+function possibleFor(child: ChildState, { plan }: SupervisorState, isStranger: boolean): Possibility[] {
 	const { child: number, pid, phase } = child;
 	const to = pid === null ? `child ${number}` : `child ${number} (${pid})`;
-	const one = (what: string, happening: Happening, after = moment): Possibility => ({ to, what, happening, after });
+	const one = (what: string, happening: ExternalEvent, after = moment): Possibility => ({ to, what, happening, after });
 	const dies = one('it is killed by SIGKILL', endOf(child, { signal: 'killed', number: 9 }));
 	const ends = isStranger
 		? [one('it ends, nobody learns how', endOf(child, 'unknown'))]
@@ -107,10 +116,10 @@ function possibleFor(child: RosterChild, { plan }: Roster, isStranger: boolean):
 	const isLate = one('it has not left in time', { type: 'timer.elapsed', child: number, timer: 'kill' }, plan.kill);
 	const late = plan.kill > 0 || isNoGood(child) ? [isLate] : [];
 	const accepts = [
-		one('it is seen to accept', { type: 'child.proved', child: number, isSeen: true }, 0),
+		one('it is seen to accept', { type: 'child.verified', child: number, isSeen: true }, 0),
 		one(
 			'it is not seen to accept in time',
-			{ type: 'child.unproved', child: number, missing: ['its sockets'], reason: `${pid} does not accept` },
+			{ type: 'child.unverified', child: number, missing: ['its sockets'], reason: `${pid} does not accept` },
 			plan.start,
 		),
 	];
@@ -134,7 +143,7 @@ function possibleFor(child: RosterChild, { plan }: Roster, isStranger: boolean):
 				...ends,
 				one('it is found stopped', { type: 'child.stopped', child: number, pid: pid ?? 0 }, plan.start),
 			];
-		case 'proving':
+		case 'verifying':
 			return [...accepts, ...ends];
 		case 'serving':
 			return [...ends, leaves];
@@ -142,12 +151,12 @@ function possibleFor(child: RosterChild, { plan }: Roster, isStranger: boolean):
 			return [...ends, leaves, ...late];
 		case 'killing':
 			return isStranger ? ends : [dies];
-		case 'lingering':
+		case 'orphaned':
 			return [one('its worker is gone too', { type: 'group.gone', child: number }), ...late];
 	}
 }
 
 /** A fact as the happening that it was. */
-export function happeningOf({ seq: _, at: __, clock: ___, ...happening }: Fact): Happening {
-	return happening as Happening;
+export function happeningOf({ seq: _, at: __, clock: ___, ...happening }: Fact): ExternalEvent {
+	return happening as ExternalEvent;
 }

@@ -1,8 +1,8 @@
 /** The same happenings through the same machines, with inert effects: do they decide what was decided? */
 import type { InspectionEvent } from 'xstate';
 import { type Command, deliver, describeState, inertWorld, newLife, type Supervisor } from '../charts/world.ts';
-import { type Decision, type Fact, type HappeningFact, isDecision } from '../facts/facts.ts';
-import type { Roster } from '../state/supervisorState.ts';
+import { type Decision, type ExternalFact, type Fact, isDecision } from '../facts/facts.ts';
+import type { SupervisorState } from '../state/supervisorState.ts';
 
 /** What a fact did. */
 export interface Step {
@@ -50,7 +50,7 @@ export function createReplay(inspect?: (event: InspectionEvent) => void) {
 		upon = fact.seq;
 		if (fact.type === 'supervisor.started' || fact.type === 'supervisor.recovered') begin(fact);
 		if (supervisor) {
-			deliver(supervisor, fact as HappeningFact);
+			deliver(supervisor, fact as ExternalFact);
 			if (!inspect) now = describeState(supervisor);
 		}
 		return { before, after: now, commands, upon: null, difference: null };
@@ -75,8 +75,8 @@ export function createReplay(inspect?: (event: InspectionEvent) => void) {
 	}
 
 	/** Goes on from what earlier facts amount to. */
-	function restore(roster: Roster, seq: number, at: number): Step {
-		return tell({ type: 'supervisor.recovered', seq, at, pid: 0, by: 'upgrade', roster });
+	function restore(state: SupervisorState, seq: number, at: number): Step {
+		return tell({ type: 'supervisor.recovered', seq, at, pid: 0, by: 'upgrade', state });
 	}
 
 	return { tell, restore, state: () => now };

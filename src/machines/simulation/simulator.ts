@@ -1,9 +1,9 @@
 /** A supervisor that is only imagined: happenings in, facts out, no process and no clock. */
 
 import { type Command, deliver, inertWorld, newLife, type Supervisor } from '../charts/world.ts';
-import type { Decision, Fact, Happening, HappeningFact } from '../facts/facts.ts';
+import type { Decision, ExternalEvent, ExternalFact, Fact } from '../facts/facts.ts';
 import { stamped } from '../facts/facts.ts';
-import { evolve, type Roster } from '../state/supervisorState.ts';
+import { evolve, type SupervisorState } from '../state/supervisorState.ts';
 
 export interface ImaginedOptions {
 	/** The number of the last fact before, and its time. */
@@ -11,31 +11,31 @@ export interface ImaginedOptions {
 	/** Milliseconds since 1970. */
 	at: number;
 	/** Told of each fact, and of what all facts before amount to. */
-	told: (fact: Fact, before: Roster | null) => void;
+	told: (fact: Fact, before: SupervisorState | null) => void;
 	/** Told of what the charts have done. */
 	command?: (command: Command) => void;
 }
 
 /** A supervisor that has not been told anything yet. */
 export function imagined({ seq, at, told, command = () => {} }: ImaginedOptions) {
-	let roster: Roster | null = null;
+	let state: SupervisorState | null = null;
 	/** The number of the happening that was told last. */
 	let cause = 0;
 	let supervisor: Supervisor | null = null;
 
 	/** Numbers and times what happened or was decided, as the door does. */
-	function admit<T extends Happening | Decision>(what: T): Fact {
+	function admit<T extends ExternalEvent | Decision>(what: T): Fact {
 		seq += 1;
 		const fact = stamped(what, { seq, at, clock: () => at, cause });
-		const before = roster;
-		roster = evolve(roster, fact);
+		const before = state;
+		state = evolve(state, fact);
 		told(fact, before);
 		return fact;
 	}
 
 	/** A start, or a recovery, begins a new life. */
-	function tell(happening: Happening) {
-		const fact = admit(happening) as HappeningFact;
+	function tell(happening: ExternalEvent) {
+		const fact = admit(happening) as ExternalFact;
 		cause = fact.seq;
 		if (fact.type === 'supervisor.started' || fact.type === 'supervisor.recovered') {
 			supervisor?.stop();
@@ -56,5 +56,5 @@ export function imagined({ seq, at, told, command = () => {} }: ImaginedOptions)
 		return supervisor;
 	}
 
-	return { tell, wait, roster: () => roster, supervisor: present };
+	return { tell, wait, supervisorState: () => state, supervisor: present };
 }

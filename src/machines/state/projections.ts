@@ -1,24 +1,24 @@
 /** All that is known of the past: what the facts so far amount to. */
 import type { Fact } from '../facts/facts.ts';
-import { emptyTally, evolveTally, type Tally } from './counters.ts';
-import { evolveReceipts, noReceipts, type Receipts, settledBetween } from './rotations.ts';
-import { evolve, type Roster } from './supervisorState.ts';
+import { type Counters, evolveCounters, noCounts } from './counters.ts';
+import { evolveRotations, finishedBetween, noRotations, type Rotations } from './rotations.ts';
+import { evolve, type SupervisorState } from './supervisorState.ts';
 
-export interface Past {
+export interface Projections {
 	/** Null before the first fact. */
-	roster: Roster | null;
-	receipts: Receipts;
-	tally: Tally;
+	state: SupervisorState | null;
+	rotations: Rotations;
+	counters: Counters;
 }
 
-export const noPast: Past = { roster: null, receipts: noReceipts, tally: emptyTally };
+export const noProjections: Projections = { state: null, rotations: noRotations, counters: noCounts };
 
 /** Adds one fact. What is passed in is left as it was. */
-export function evolvePast({ roster, receipts, tally }: Past, fact: Fact): Past {
-	const next = evolveReceipts(receipts, fact, roster);
+export function evolveProjections({ state, rotations, counters }: Projections, fact: Fact): Projections {
+	const next = evolveRotations(rotations, fact, state);
 	return {
-		roster: evolve(roster, fact),
-		receipts: next,
-		tally: evolveTally(tally, fact, roster, settledBetween(receipts, next)),
+		state: evolve(state, fact),
+		rotations: next,
+		counters: evolveCounters(counters, fact, state, finishedBetween(rotations, next)),
 	};
 }

@@ -1,85 +1,88 @@
-/** Receipts: what became of each rotation. A fold over facts that decides nothing. */
-import type { Asker, Fact, FactOf, FailureCode, Holder, Word } from '../facts/facts.ts';
-import { isLeaving, isUnverified, type Roster } from './supervisorState.ts';
+/** Rotations: what became of each rotation. A fold over facts that decides nothing. */
+import type { Fact, FactOf, FailureCode, Holder, ReadySource, Trigger } from '../facts/facts.ts';
+import { isLeaving, isUnverified, type SupervisorState } from './supervisorState.ts';
 
-export type Verdict = 'pending' | 'serving' | 'givenUp' | 'stopped';
+export type Result = 'pending' | 'promoted' | 'failed' | 'stopped';
 
-export interface Receipt {
+export interface Rotation {
 	generation: number;
 	/** `serving` came up, whatever became of it later; `stopped`: a stop came first. */
-	verdict: Verdict;
-	asked: Asker;
+	result: Result;
+	trigger: Trigger;
 	/** Milliseconds since 1970, null while unknown. */
-	askedAt: number | null;
+	requestedAt: number | null;
 	spawnedAt: number | null;
-	verdictAt: number | null;
+	finishedAt: number | null;
 	/** Its children, in the order of their births. */
 	pids: number[];
 	/** How it was known to be up; null when it never was. Of several children, the weakest word. */
-	ready: Word | null;
+	readyBy: ReadySource | null;
 	/** Its children were not seen to accept, or that could not be seen. */
-	unproven: boolean;
+	unverified: boolean;
 	/** The generations that were told to leave for it. */
 	replaced: number[];
 	/** Processes of those that have outlived the first ones of their children, and hold listeners still: their fds. */
 	survivors: (Holder & { generation: number })[];
-	/** A sentence; null unless `givenUp`. */
+	/** A sentence; null unless `failed`. */
 	reason: string | null;
 	/** The same for scripts, also where it was `stopped`; null where an earlier program has not told. */
 	code: FailureCode | null;
 	/** The real paths of what was started and of where it was started; null where they are not known. */
 	program: string | null;
 	directory: string | null;
-	/** Of its children that ended before the verdict; `signal` in libc's words, as the log has it. */
+	/** Of its children that ended before the result; `signal` in libc's words, as the log has it. */
 	exits: { pid: number; code: number | null; signal: string | null }[];
 	/** What its children printed last before it was given up; empty otherwise. */
-	lastWords: string[];
+	lastOutput: string[];
 	/** The generation that was started instead: the supervisor was killed before this one had its processes. */
-	continuedAs: number | null;
+	supersededBy: number | null;
 }
 
-export interface Receipts {
+export interface Rotations {
 	/** Oldest first: those that are pending, and the last that are not. */
-	kept: Receipt[];
+	kept: Rotation[];
 	/** When the last rotation was asked for. */
-	askedAt: number | null;
+	requestedAt: number | null;
 }
 
-/** So many with a verdict are kept. */
+/** So many with a result are kept. */
 const mostSettled = 20;
 
-/** Of a receipt: what crash-looping children add to it does not grow with time. Characters are those of all lines. */
+/** Of a rotation: what crash-looping children add to it does not grow with time. Characters are those of all lines. */
 const [mostLines, mostCharacters, mostChildren] = [20, 8192, 4096];
 
-export const noReceipts: Receipts = { kept: [], askedAt: null };
+export const noRotations: Rotations = { kept: [], requestedAt: null };
 
 /**
  * Adds one fact. What is passed in is left as it was.
  * @param before what all earlier facts amount to
  */
-export function evolveReceipts(receipts: Receipts, fact: Fact, before: Roster | null): Receipts {
+export function evolveRotations(rotations: Rotations, fact: Fact, before: SupervisorState | null): Rotations {
 	switch (fact.type) {
 		case 'supervisor.started':
-			return noReceipts;
+			return noRotations;
 		case 'supervisor.recovered':
-			return recovered(receipts, fact);
+			return recovered(rotations, fact);
 		case 'signal.HUP':
 		case 'rotate.requested':
-			return { ...receipts, askedAt: fact.at };
+			return { ...rotations, requestedAt: fact.at };
 		case 'rotation.queued':
-			if (before?.queued) return receipts;
-			return withReceipt(receipts, newReceipt((before?.lastGeneration ?? 0) + 1, fact.asked, receipts.askedAt));
+			if (before?.queued) return rotations;
+			return withRotation(
+				rotations,
+				newRotation((before?.lastGeneration ?? 0) + 1, fact.trigger, rotations.requestedAt),
+			);
 		case 'generation.started':
-			return started(receipts, fact, before?.candidate ?? null);
+			return started(rotations, fact, before?.candidate ?? null);
 		case 'child.spawned':
-			return ofChild(receipts, fact, before, ({ pids, spawnedAt }) => ({
+			return ofChild(rotations, fact, before, ({ pids, spawnedAt }) => ({
 				pids: [...pids, fact.pid].slice(-mostChildren),
 				spawnedAt: spawnedAt ?? fact.at,
 				...(spawnedAt === null ? { program: fact.program ?? null, directory: fact.directory ?? null } : {}),
 			}));
 		case 'child.exited': {
 			const { pid, code, signal } = fact;
-			const settled = withoutLooked(receipts, fact, before);
+			const settled = withoutLooked(rotations, fact, before);
 			const heard = withSurvivors(withWords(settled, fact, before), fact, before);
 			return ofChild(heard, fact, before, ({ exits }) => ({
 				exits: [...exits, { pid, code, signal }].slice(-mostChildren),
@@ -87,40 +90,40 @@ export function evolveReceipts(receipts: Receipts, fact: Fact, before: Roster | 
 		}
 		case 'child.spawnFailed':
 		case 'child.signalled':
-			return withoutLooked(receipts, fact, before);
+			return withoutLooked(rotations, fact, before);
 		case 'group.gone':
-			return withoutSurvivors(receipts, fact, before);
+			return withoutSurvivors(rotations, fact, before);
 		case 'child.stopped':
-		case 'child.unproved':
+		case 'child.unverified':
 		case 'timer.elapsed':
-			return withWords(receipts, fact, before);
-		case 'generation.kept':
+			return withWords(rotations, fact, before);
+		case 'generation.degraded':
 			return outlived(
-				change(receipts, fact.generation, ({ replaced }) => ({
+				change(rotations, fact.generation, ({ replaced }) => ({
 					replaced: [...replaced, ...toldFor(fact, before)],
 					code: fact.code ?? null,
 				})),
 				fact,
 			);
 		case 'generation.promoted': {
-			const known = receipts.kept.find(({ generation }) => generation === fact.generation);
-			// A start is looked at only when it serves, and so is one that was promoted as nobody else served: its verdict waits for that.
-			const isAwaited = known?.asked !== 'start' && isLookedAt(before, fact.generation);
-			const promoted = change(receipts, fact.generation, ({ asked, replaced }) => ({
+			const known = rotations.kept.find(({ generation }) => generation === fact.generation);
+			// A start is looked at only when it serves, and so is one that was promoted as nobody else served: its result waits for that.
+			const isAwaited = known?.trigger !== 'start' && isLookedAt(before, fact.generation);
+			const promoted = change(rotations, fact.generation, ({ trigger, replaced }) => ({
 				code: null,
-				unproven: asked !== 'start' && isUnverified(before, fact.generation),
-				ready: weakestWord(before, fact.generation),
+				unverified: trigger !== 'start' && isUnverified(before, fact.generation),
+				readyBy: weakestWord(before, fact.generation),
 				replaced: [...replaced, ...toldFor(fact, before)],
 			}));
 			return outlived(isAwaited ? promoted : settleServing(promoted, fact, fact.generation), fact);
 		}
-		case 'child.proved':
+		case 'child.verified':
 		case 'child.unseen':
-			return seen(receipts, fact, before);
-		case 'generation.givenUp':
+			return seen(rotations, fact, before);
+		case 'generation.failed':
 			return abandoned(
-				settle(receipts, fact, [fact.generation], () => ({
-					verdict: 'givenUp',
+				settle(rotations, fact, [fact.generation], () => ({
+					result: 'failed',
 					reason: fact.reason,
 					code: fact.code ?? null,
 				})),
@@ -128,153 +131,160 @@ export function evolveReceipts(receipts: Receipts, fact: Fact, before: Roster | 
 				before,
 			);
 		case 'generation.exhausted':
-			return settle(receipts, fact, [fact.generation], () => ({
-				verdict: 'givenUp',
+			return settle(rotations, fact, [fact.generation], () => ({
+				result: 'failed',
 				reason: `${fact.deaths} of its children have died, and none was ever up`,
 				code: 'exited',
 			}));
 		case 'service.lost':
-			return settle(receipts, fact, [before?.serving ?? 0], ({ code }) => ({
-				verdict: 'givenUp',
+			return settle(rotations, fact, [before?.serving ?? 0], ({ code }) => ({
+				result: 'failed',
 				reason: 'none of its children is left',
 				code: code ?? 'exited',
 			}));
 		case 'stop.begun':
-			return settle(receipts, fact, pendingIn(receipts), () => ({ verdict: 'stopped', code: 'stopped' }));
+			return settle(rotations, fact, pendingIn(rotations), () => ({ result: 'stopped', code: 'stopped' }));
 		default:
-			return receipts;
+			return rotations;
 	}
 }
 
-/** The receipts whose verdict came between two moments. */
-export function settledBetween(before: Receipts, after: Receipts): Receipt[] {
+/** The rotations whose result came between two moments. */
+export function finishedBetween(before: Rotations, after: Rotations): Rotation[] {
 	if (before.kept === after.kept) return [];
 	const pending = new Set(pendingIn(before));
 	return after.kept.filter(
-		({ generation, verdict }) => verdict !== 'pending' && (pending.has(generation) || !has(before, generation)),
+		({ generation, result }) => result !== 'pending' && (pending.has(generation) || !has(before, generation)),
 	);
 }
 
 /** Whether one that serves is looked at still, whether it accepts. */
-function isLookedAt(roster: Roster | null, generation: number, but: number | null = null): boolean {
+function isLookedAt(state: SupervisorState | null, generation: number, but: number | null = null): boolean {
 	return (
-		roster?.plan.verify !== 'none' &&
-		(roster?.children ?? []).some(
+		state?.plan.verify !== 'none' &&
+		(state?.children ?? []).some(
 			(each) => each.generation === generation && each.child !== but && !isLeaving(each) && each.isSeen === null,
 		)
 	);
 }
 
 /** Of one that was promoted as nobody else served it is known now whether it accepts. */
-function seen(receipts: Receipts, fact: FactOf<'child.proved' | 'child.unseen'>, before: Roster | null): Receipts {
+function seen(
+	rotations: Rotations,
+	fact: FactOf<'child.verified' | 'child.unseen'>,
+	before: SupervisorState | null,
+): Rotations {
 	const { generation = 0 } = before?.children.find(({ child }) => child === fact.child) ?? {};
-	if (before?.serving !== generation || !before.isWhole) return receipts;
+	if (before?.serving !== generation || !before.isComplete) return rotations;
 	if (fact.type === 'child.unseen')
-		return settleServing(receipts, fact, generation, { unproven: true, code: 'not-accepting', reason: fact.reason });
-	if (isLookedAt(before, generation, fact.child)) return receipts;
+		return settleServing(rotations, fact, generation, { unverified: true, code: 'not-accepting', reason: fact.reason });
+	if (isLookedAt(before, generation, fact.child)) return rotations;
 	const others = before.children.filter((each) => each.generation === generation && each.child !== fact.child);
 	const isSeen = fact.isSeen && others.every((each) => isLeaving(each) || each.isSeen === true);
-	return settleServing(receipts, fact, generation, { unproven: !isSeen });
+	return settleServing(rotations, fact, generation, { unverified: !isSeen });
 }
 
 /** One that was looked at still is so no more: with the last of them it is known of the others. */
 function withoutLooked(
-	receipts: Receipts,
+	rotations: Rotations,
 	fact: FactOf<'child.exited' | 'child.spawnFailed' | 'child.signalled'>,
-	before: Roster | null,
-): Receipts {
-	if (!before?.isWhole || (fact.type === 'child.signalled' && fact.reason === 'forward')) return receipts;
+	before: SupervisorState | null,
+): Rotations {
+	if (!before?.isComplete || (fact.type === 'child.signalled' && fact.reason === 'forward')) return rotations;
 	const own = before.children.find(({ child }) => child === fact.child);
-	if (own?.generation !== before.serving || own.isSeen !== null) return receipts;
+	if (own?.generation !== before.serving || own.isSeen !== null) return rotations;
 	const rest = before.children.filter(
 		(each) => each.generation === own.generation && each.child !== fact.child && !isLeaving(each),
 	);
 	if (rest.length === 0 && fact.type !== 'child.signalled')
-		return settle(receipts, fact, [own.generation], () => ({
-			verdict: 'givenUp',
+		return settle(rotations, fact, [own.generation], () => ({
+			result: 'failed',
 			reason: 'none of its children is left',
 			code: 'exited',
 		}));
-	if (rest.length === 0 || isLookedAt(before, own.generation, fact.child)) return receipts;
-	return settleServing(receipts, fact, own.generation, { unproven: rest.some(({ isSeen }) => isSeen !== true) });
+	if (rest.length === 0 || isLookedAt(before, own.generation, fact.child)) return rotations;
+	return settleServing(rotations, fact, own.generation, { unverified: rest.some(({ isSeen }) => isSeen !== true) });
 }
 
-function settleServing(receipts: Receipts, fact: Fact, generation: number, more: Partial<Receipt> = {}): Receipts {
-	return settle(receipts, fact, [generation], () => ({ ...more, verdict: 'serving' }));
+function settleServing(rotations: Rotations, fact: Fact, generation: number, more: Partial<Rotation> = {}): Rotations {
+	return settle(rotations, fact, [generation], () => ({ ...more, result: 'promoted' }));
 }
 
 function started(
-	receipts: Receipts,
-	{ generation, asked, at }: FactOf<'generation.started'>,
+	rotations: Rotations,
+	{ generation, trigger, at }: FactOf<'generation.started'>,
 	candidate: number | null,
 ) {
-	const known = receipts.kept.find((each) => each.generation === generation && each.verdict === 'pending');
-	const askedAt = asked === 'start' ? at : (receipts.askedAt ?? at);
-	const next = withReceipt(receipts, known ?? newReceipt(generation, asked, askedAt));
+	const known = rotations.kept.find((each) => each.generation === generation && each.result === 'pending');
+	const requestedAt = trigger === 'start' ? at : (rotations.requestedAt ?? at);
+	const next = withRotation(rotations, known ?? newRotation(generation, trigger, requestedAt));
 	if (candidate === null) return next;
 	// It was being started when the supervisor was killed, and this one is what was asked for.
 	const kept = next.kept.map((each) =>
-		each.verdict === 'pending' && (each.generation === candidate || each.continuedAs === candidate)
-			? { ...each, continuedAs: generation }
+		each.result === 'pending' && (each.generation === candidate || each.supersededBy === candidate)
+			? { ...each, supersededBy: generation }
 			: each,
 	);
 	return { ...next, kept };
 }
 
 /** Another one serves: those before it that never were whole will not be. */
-function outlived(receipts: Receipts, fact: FactOf<'generation.promoted' | 'generation.kept'>): Receipts {
-	const older = pendingIn(receipts).filter((generation) => generation < fact.generation);
-	return settle(receipts, fact, older, ({ code }) => ({
-		verdict: 'givenUp',
+function outlived(rotations: Rotations, fact: FactOf<'generation.promoted' | 'generation.degraded'>): Rotations {
+	const older = pendingIn(rotations).filter((generation) => generation < fact.generation);
+	return settle(rotations, fact, older, ({ code }) => ({
+		result: 'failed',
 		reason: `generation ${fact.generation} took its place before it was whole`,
 		code: code ?? 'exited',
 	}));
 }
 
 /** One that never was whole, and of which nobody is left. */
-function abandoned(receipts: Receipts, fact: FactOf<'generation.givenUp'>, before: Roster | null): Receipts {
+function abandoned(rotations: Rotations, fact: FactOf<'generation.failed'>, before: SupervisorState | null): Rotations {
 	const { children = [], respawns = [] } = before ?? {};
 	const isThere = (generation: number) => [...children, ...respawns].some((each) => each.generation === generation);
-	const gone = pendingIn(receipts).filter((each) => each < fact.generation && !isThere(each));
-	const settled = settle(receipts, fact, gone, ({ code }) => ({
-		verdict: 'givenUp',
+	const gone = pendingIn(rotations).filter((each) => each < fact.generation && !isThere(each));
+	const settled = settle(rotations, fact, gone, ({ code }) => ({
+		result: 'failed',
 		reason: 'none of its children is left',
 		code: code ?? 'exited',
 	}));
 	if (children.length + respawns.length > 0) return settled;
 	// With the last generation the supervisor ends, and what was to follow it will not.
 	return settle(settled, fact, pendingIn(settled), () => ({
-		verdict: 'givenUp',
+		result: 'failed',
 		reason: `the supervisor has ended with generation ${fact.generation}`,
 		code: 'stopped',
 	}));
 }
 
 /** Of those that it replaced the ones of which somebody was there to be told. */
-function toldFor({ replaced }: FactOf<'generation.promoted' | 'generation.kept'>, before: Roster | null): number[] {
+function toldFor(
+	{ replaced }: FactOf<'generation.promoted' | 'generation.degraded'>,
+	before: SupervisorState | null,
+): number[] {
 	const told = (before?.children ?? []).filter((child) => !isLeaving(child));
 	return replaced.filter((each) => told.some(({ generation }) => generation === each));
 }
 
-/** What the last supervisor failed on has no other verdict. */
-function recovered(before: Receipts, fact: FactOf<'supervisor.recovered'>): Receipts {
-	const receipts = withFound(before, fact);
-	const { candidate, serving, isWhole, queued, lastGeneration } = fact.roster;
+/** What the last supervisor failed on has no other result. */
+function recovered(before: Rotations, fact: FactOf<'supervisor.recovered'>): Rotations {
+	const rotations = withFound(before, fact);
+	const { candidate, serving, isComplete, queued, lastGeneration } = fact.state;
 	const isUnderWay = (generation: number | null) =>
 		(candidate !== null && generation === candidate) ||
-		((!isWhole || isLookedAt(fact.roster, serving)) && generation === serving) ||
+		((!isComplete || isLookedAt(fact.state, serving)) && generation === serving) ||
 		(queued !== null && generation === lastGeneration + 1);
-	const lost = receipts.kept.filter(
-		({ verdict, generation, continuedAs }) =>
-			verdict === 'pending' && !isUnderWay(generation) && !isUnderWay(continuedAs),
+	const lost = rotations.kept.filter(
+		({ result, generation, supersededBy }) =>
+			result === 'pending' && !isUnderWay(generation) && !isUnderWay(supersededBy),
 	);
-	if (lost.length === 0) return receipts;
+	if (lost.length === 0) return rotations;
 	return settle(
-		receipts,
+		rotations,
 		fact,
 		lost.map(({ generation }) => generation),
 		() => ({
-			verdict: 'givenUp',
+			result: 'failed',
 			reason: 'the supervisor failed while it was being started',
 			code: 'spawn-failed',
 		}),
@@ -282,62 +292,62 @@ function recovered(before: Receipts, fact: FactOf<'supervisor.recovered'>): Rece
 }
 
 /** Children whose birth was not recorded before the last supervisor died. */
-function withFound(receipts: Receipts, { at, roster }: FactOf<'supervisor.recovered'>): Receipts {
-	return roster.children.reduce((found, { generation, pid }) => {
+function withFound(rotations: Rotations, { at, state }: FactOf<'supervisor.recovered'>): Rotations {
+	return state.children.reduce((found, { generation, pid }) => {
 		const own = found.kept.find((each) => each.generation === generation);
 		if (pid === null || own?.pids.includes(pid)) return found;
 		return change(found, generation, ({ pids, spawnedAt }) => ({ pids: [...pids, pid], spawnedAt: spawnedAt ?? at }));
-	}, receipts);
+	}, rotations);
 }
 
-/** Gives those generations that have none a verdict, and those that they were started instead of. */
+/** Gives those generations that have none a result, and those that they were started instead of. */
 function settle(
-	receipts: Receipts,
+	rotations: Rotations,
 	{ at }: Fact,
 	generations: number[],
-	verdictOf: (receipt: Receipt) => Partial<Receipt> & { verdict: Verdict },
-): Receipts {
+	resultOf: (rotation: Rotation) => Partial<Rotation> & { result: Result },
+): Rotations {
 	let isChanged = false;
-	const kept = receipts.kept.map((each) => {
-		const own = each.continuedAs ?? each.generation;
-		if (each.verdict !== 'pending' || !generations.includes(own)) return each;
+	const kept = rotations.kept.map((each) => {
+		const own = each.supersededBy ?? each.generation;
+		if (each.result !== 'pending' || !generations.includes(own)) return each;
 		isChanged = true;
-		const { generation, askedAt, asked, continuedAs } = each;
-		const told = receipts.kept.find((other) => other.generation === own) ?? each;
-		const settled = { ...told, verdictAt: at, ...verdictOf(told), generation, asked, askedAt, continuedAs };
-		return settled.verdict === 'givenUp' ? settled : { ...settled, lastWords: [] };
+		const { generation, requestedAt, trigger, supersededBy } = each;
+		const told = rotations.kept.find((other) => other.generation === own) ?? each;
+		const settled = { ...told, finishedAt: at, ...resultOf(told), generation, trigger, requestedAt, supersededBy };
+		return settled.result === 'failed' ? settled : { ...settled, lastOutput: [] };
 	});
-	return isChanged ? { ...receipts, kept: pruned(kept) } : receipts;
+	return isChanged ? { ...rotations, kept: pruned(kept) } : rotations;
 }
 
-/** Those whose verdicts are the oldest go. */
-function pruned(kept: Receipt[]): Receipt[] {
-	const settled = kept.filter(({ verdict }) => verdict !== 'pending');
+/** Those whose results are the oldest go. */
+function pruned(kept: Rotation[]): Rotation[] {
+	const settled = kept.filter(({ result }) => result !== 'pending');
 	if (settled.length <= mostSettled) return kept;
-	const byVerdict = [...settled].sort((a, b) => (a.verdictAt ?? 0) - (b.verdictAt ?? 0));
-	const surplus = new Set(byVerdict.slice(0, settled.length - mostSettled));
+	const byFinish = [...settled].sort((a, b) => (a.finishedAt ?? 0) - (b.finishedAt ?? 0));
+	const surplus = new Set(byFinish.slice(0, settled.length - mostSettled));
 	return kept.filter((each) => !surplus.has(each));
 }
 
 /** One of the same number takes its place. */
-function withReceipt(receipts: Receipts, receipt: Receipt): Receipts {
+function withRotation(rotations: Rotations, rotation: Rotation): Rotations {
 	return {
-		...receipts,
-		kept: [...receipts.kept.filter(({ generation }) => generation !== receipt.generation), receipt],
+		...rotations,
+		kept: [...rotations.kept.filter(({ generation }) => generation !== rotation.generation), rotation],
 	};
 }
 
-function newReceipt(generation: number, asked: Asker, askedAt: number | null): Receipt {
+function newRotation(generation: number, trigger: Trigger, requestedAt: number | null): Rotation {
 	return {
 		generation,
-		verdict: 'pending',
-		asked,
-		askedAt,
+		result: 'pending',
+		trigger,
+		requestedAt,
 		spawnedAt: null,
-		verdictAt: null,
+		finishedAt: null,
 		pids: [],
-		ready: null,
-		unproven: false,
+		readyBy: null,
+		unverified: false,
 		replaced: [],
 		survivors: [],
 		reason: null,
@@ -345,42 +355,56 @@ function newReceipt(generation: number, asked: Asker, askedAt: number | null): R
 		program: null,
 		directory: null,
 		exits: [],
-		lastWords: [],
-		continuedAs: null,
+		lastOutput: [],
+		supersededBy: null,
 	};
 }
 
 /** Of a generation that was replaced: known to the rotation that replaced it. */
-function withSurvivors(receipts: Receipts, { child: id, holders = [] }: FactOf<'child.exited'>, before: Roster | null) {
+function withSurvivors(
+	rotations: Rotations,
+	{ child: id, holders = [] }: FactOf<'child.exited'>,
+	before: SupervisorState | null,
+) {
 	const known = before?.children.find(({ child }) => child === id);
-	if (holders.length === 0 || !known || !isLeaving(known)) return receipts;
+	if (holders.length === 0 || !known || !isLeaving(known)) return rotations;
 	const { generation } = known;
-	const found = receipts.kept.findLast(({ replaced }) => replaced.includes(generation));
+	const found = rotations.kept.findLast(({ replaced }) => replaced.includes(generation));
 	const added = holders.map((holder) => ({ ...holder, generation }));
-	return withSurvivorsOf(receipts, found, (survivors) => [...survivors, ...added].slice(-mostChildren));
+	return withSurvivorsOf(rotations, found, (survivors) => [...survivors, ...added].slice(-mostChildren));
 }
 
-function withoutSurvivors(receipts: Receipts, { child: id }: FactOf<'group.gone'>, before: Roster | null): Receipts {
-	const gone = before?.children.find(({ child }) => child === id)?.left ?? [];
-	const found = receipts.kept.find(({ survivors }) => survivors.some(({ pid }) => gone.includes(pid)));
-	return withSurvivorsOf(receipts, found, (survivors) => survivors.filter(({ pid }) => !gone.includes(pid)));
+function withoutSurvivors(
+	rotations: Rotations,
+	{ child: id }: FactOf<'group.gone'>,
+	before: SupervisorState | null,
+): Rotations {
+	const gone = before?.children.find(({ child }) => child === id)?.survivors ?? [];
+	const found = rotations.kept.find(({ survivors }) => survivors.some(({ pid }) => gone.includes(pid)));
+	return withSurvivorsOf(rotations, found, (survivors) => survivors.filter(({ pid }) => !gone.includes(pid)));
 }
 
-/** They come and go after the verdict. */
+/** They come and go after the result. */
 function withSurvivorsOf(
-	receipts: Receipts,
-	found: Receipt | undefined,
-	changeOf: (survivors: Receipt['survivors']) => Receipt['survivors'],
-): Receipts {
-	if (!found) return receipts;
-	const kept = receipts.kept.map((each) => (each === found ? { ...each, survivors: changeOf(each.survivors) } : each));
-	return { ...receipts, kept };
+	rotations: Rotations,
+	found: Rotation | undefined,
+	changeOf: (survivors: Rotation['survivors']) => Rotation['survivors'],
+): Rotations {
+	if (!found) return rotations;
+	const kept = rotations.kept.map((each) => (each === found ? { ...each, survivors: changeOf(each.survivors) } : each));
+	return { ...rotations, kept };
 }
 
-function withWords(receipts: Receipts, fact: Fact & { child: number; lastWords?: string[] }, before: Roster | null) {
-	const { lastWords = [] } = fact;
-	if (lastWords.length === 0) return receipts;
-	return ofChild(receipts, fact, before, (receipt) => ({ lastWords: lastOf([...receipt.lastWords, ...lastWords]) }));
+function withWords(
+	rotations: Rotations,
+	fact: Fact & { child: number; lastOutput?: string[] },
+	before: SupervisorState | null,
+) {
+	const { lastOutput = [] } = fact;
+	if (lastOutput.length === 0) return rotations;
+	return ofChild(rotations, fact, before, (rotation) => ({
+		lastOutput: lastOf([...rotation.lastOutput, ...lastOutput]),
+	}));
 }
 
 /** The last lines, as far as they are not too much. */
@@ -396,32 +420,36 @@ function lastOf(lines: string[]): string[] {
 }
 
 function ofChild(
-	receipts: Receipts,
+	rotations: Rotations,
 	{ child }: { child: number },
-	before: Roster | null,
-	changeOf: (receipt: Receipt) => Partial<Receipt>,
-): Receipts {
+	before: SupervisorState | null,
+	changeOf: (rotation: Rotation) => Partial<Rotation>,
+): Rotations {
 	const generation = before?.children.find((each) => each.child === child)?.generation;
-	return generation === undefined ? receipts : change(receipts, generation, changeOf);
+	return generation === undefined ? rotations : change(rotations, generation, changeOf);
 }
 
-/** Changes what has no verdict yet. */
-function change(receipts: Receipts, generation: number, changeOf: (receipt: Receipt) => Partial<Receipt>): Receipts {
-	const isIts = (each: Receipt) => each.generation === generation && each.verdict === 'pending';
-	if (!receipts.kept.some(isIts)) return receipts;
-	return { ...receipts, kept: receipts.kept.map((each) => (isIts(each) ? { ...each, ...changeOf(each) } : each)) };
+/** Changes what has no result yet. */
+function change(
+	rotations: Rotations,
+	generation: number,
+	changeOf: (rotation: Rotation) => Partial<Rotation>,
+): Rotations {
+	const isIts = (each: Rotation) => each.generation === generation && each.result === 'pending';
+	if (!rotations.kept.some(isIts)) return rotations;
+	return { ...rotations, kept: rotations.kept.map((each) => (isIts(each) ? { ...each, ...changeOf(each) } : each)) };
 }
 
-function weakestWord(roster: Roster | null, generation: number): Word | null {
-	const words = (roster?.children ?? []).flatMap((each) => (each.generation === generation ? (each.ready ?? []) : []));
+function weakestWord(state: SupervisorState | null, generation: number): ReadySource | null {
+	const words = (state?.children ?? []).flatMap((each) => (each.generation === generation ? (each.readyBy ?? []) : []));
 	if (words.includes('wait')) return 'wait';
 	return words.includes('accept') ? 'accept' : (words.at(-1) ?? null);
 }
 
-function pendingIn({ kept }: Receipts): number[] {
-	return kept.flatMap(({ verdict, generation }) => (verdict === 'pending' ? generation : []));
+function pendingIn({ kept }: Rotations): number[] {
+	return kept.flatMap(({ result, generation }) => (result === 'pending' ? generation : []));
 }
 
-function has({ kept }: Receipts, generation: number): boolean {
+function has({ kept }: Rotations, generation: number): boolean {
 	return kept.some((each) => each.generation === generation);
 }

@@ -1,21 +1,21 @@
-/** The roster: who lives, in which phase, since when. A fold over facts that decides nothing. */
+/** The state: who lives, in which phase, since when. A fold over facts that decides nothing. */
 import {
-	type Asker,
 	type Fact,
 	type FactOf,
 	type FailureCode,
 	isDecision,
 	type Plan,
+	type ReadySource,
 	type Request,
-	type Word,
+	type Trigger,
 } from '../facts/facts.ts';
 import { patienceWith } from '../rules/killTimeout.ts';
 
-export const phases = ['spawning', 'booting', 'proving', 'serving', 'draining', 'killing', 'lingering'] as const;
+export const phases = ['spawning', 'booting', 'verifying', 'serving', 'draining', 'killing', 'orphaned'] as const;
 
 export type Phase = (typeof phases)[number];
 
-export interface RosterChild {
+export interface ChildState {
 	child: number;
 	generation: number;
 	/** Its place in the generation, from 0 on. */
@@ -30,11 +30,11 @@ export interface RosterChild {
 	/** When the phase's wait began, or when it was seen to be up, in milliseconds since boot. */
 	clock: number | null;
 	/** When its process began, in milliseconds since boot; null where an earlier program has not told. */
-	born: number | null;
+	spawnedClock: number | null;
 	/** Until when it has to say that it is up, where that was moved: in milliseconds since boot. */
 	deadline: number | null;
 	/** How it is known to be up, or has said that it is; null before. */
-	ready: Word | null;
+	readyBy: ReadySource | null;
 	/** Whether it was seen to accept (with -verify=hold: to hold its sockets); null before, false where that can't be seen. */
 	isSeen: boolean | null;
 	/** The real paths of what was started and of where it was started; null where they are not known. */
@@ -54,7 +54,7 @@ export interface RosterChild {
 	attempt: number;
 	wasUp: boolean;
 	/** Processes that it has left behind, which are waited for. */
-	left: number[];
+	survivors: number[];
 }
 
 /** A place of a generation that is to be filled again. */
@@ -72,19 +72,19 @@ export interface Respawn {
 }
 
 /** A child that ended without having been told to leave. */
-export interface Ended extends RosterChild {
+export interface Ended extends ChildState {
 	/** The number and the time of the fact that it ended by: in milliseconds since 1970, and since boot. */
 	endedBy: number;
 	endedAt: number;
 	endedClock: number | null;
 }
 
-export interface Roster {
+export interface SupervisorState {
 	plan: Plan;
 	/** The generation that was promoted, or kept, last; 0 before the first one was. */
 	serving: number;
 	/** All of it was up once: it was promoted, and not just kept as nobody else serves. */
-	isWhole: boolean;
+	isComplete: boolean;
 	/** The generation that boots. */
 	candidate: number | null;
 	lastGeneration: number;
@@ -92,9 +92,9 @@ export interface Roster {
 	lastSize: number;
 	lastChild: number;
 	/** Who asked for the generation that was started last. */
-	asked: Asker;
+	trigger: Trigger;
 	/** Who asked for a rotation that has not begun. */
-	queued: Asker | null;
+	queued: Trigger | null;
 	/** A request that no decision has answered yet. */
 	unanswered: Request['type'] | null;
 	/** Who ended by the last happening: what follows from that may not have been decided yet. */
@@ -109,24 +109,27 @@ export interface Roster {
 	stopSignal: string | null;
 	/** What the supervisor would exit with if no stop is asked for. */
 	status: number;
-	children: RosterChild[];
+	children: ChildState[];
 	respawns: Respawn[];
 }
 
-/** Adds one fact. The roster passed in is left as it was. */
-export function evolve(roster: Roster | null, fact: Fact): Roster {
-	if (fact.type === 'supervisor.started') return freshRoster(fact.plan);
-	if (fact.type === 'supervisor.recovered') return fact.roster;
-	if (!roster) throw new Error(`fact ${fact.seq} is ${fact.type}, before the supervisor started`);
-	return changed(endsStep(roster, fact) ? { ...roster, ended: null } : roster, fact);
+/** Adds one fact. The state passed in is left as it was. */
+export function evolve(state: SupervisorState | null, fact: Fact): SupervisorState {
+	if (fact.type === 'supervisor.started') return newState(fact.plan);
+	if (fact.type === 'supervisor.recovered') return fact.state;
+	if (!state) throw new Error(`fact ${fact.seq} is ${fact.type}, before the supervisor started`);
+	return changed(endsStep(state, fact) ? { ...state, ended: null } : state, fact);
 }
 
 /** Whether what followed from the happening before has been decided. A spawn tells its pid in the middle of a step. */
-function endsStep({ ended }: Roster, fact: Fact): boolean {
+function endsStep({ ended }: SupervisorState, fact: Fact): boolean {
 	return ended !== null && !isDecision(fact) && fact.type !== 'child.spawned';
 }
 
-function changed(roster: Roster, fact: Exclude<Fact, { type: 'supervisor.started' | 'supervisor.recovered' }>): Roster {
+function changed(
+	state: SupervisorState,
+	fact: Exclude<Fact, { type: 'supervisor.started' | 'supervisor.recovered' }>,
+): SupervisorState {
 	switch (fact.type) {
 		case 'signal.HUP':
 		case 'signal.TERM':
@@ -134,29 +137,29 @@ function changed(roster: Roster, fact: Exclude<Fact, { type: 'supervisor.started
 		case 'signal.QUIT':
 		case 'rotate.requested':
 		case 'stop.requested':
-			return { ...roster, unanswered: fact.type };
+			return { ...state, unanswered: fact.type };
 		case 'generation.started':
 			return {
 				// One that begins again is another one.
-				...withoutRespawns(roster, roster.candidate === null ? [] : [roster.candidate]),
+				...withoutRespawns(state, state.candidate === null ? [] : [state.candidate]),
 				unanswered: null,
 				candidate: fact.generation,
 				lastGeneration: fact.generation,
 				lastSize: fact.size,
 				queued: null,
-				asked: fact.asked,
+				trigger: fact.trigger,
 				restart: null,
 				isQuitting: false,
 			};
 		case 'rotation.queued':
-			return { ...roster, unanswered: null, queued: fact.asked };
+			return { ...state, unanswered: null, queued: fact.trigger };
 		case 'request.refused':
-			return { ...roster, unanswered: null };
+			return { ...state, unanswered: null };
 		case 'signal.forwarded':
-			return { ...roster, unanswered: null, ended: null, respawns: [], restart: null, isQuitting: true };
+			return { ...state, unanswered: null, ended: null, respawns: [], restart: null, isQuitting: true };
 		case 'stop.begun':
 			return {
-				...hurried(roster, fact),
+				...hurried(state, fact),
 				unanswered: null,
 				queued: null,
 				stopSignal: fact.signal,
@@ -166,81 +169,81 @@ function changed(roster: Roster, fact: Exclude<Fact, { type: 'supervisor.started
 			};
 		case 'generation.promoted':
 			return {
-				...withoutRespawns(roster, fact.replaced),
+				...withoutRespawns(state, fact.replaced),
 				serving: fact.generation,
-				isWhole: true,
-				candidate: roster.candidate === fact.generation ? null : roster.candidate,
+				isComplete: true,
+				candidate: state.candidate === fact.generation ? null : state.candidate,
 			};
-		case 'generation.givenUp':
-			return { ...dismissed(withoutRespawns(roster, [fact.generation]), fact.generation), candidate: null };
-		case 'generation.kept':
+		case 'generation.failed':
+			return { ...dismissed(withoutRespawns(state, [fact.generation]), fact.generation), candidate: null };
+		case 'generation.degraded':
 			return {
-				...withoutRespawns(roster, fact.replaced),
+				...withoutRespawns(state, fact.replaced),
 				serving: fact.generation,
-				isWhole: false,
+				isComplete: false,
 				candidate: null,
 			};
 		case 'generation.exhausted':
-			return { ...dismissed(withoutRespawns(roster, [fact.generation]), fact.generation), status: fact.status };
+			return { ...dismissed(withoutRespawns(state, [fact.generation]), fact.generation), status: fact.status };
 		case 'respawn.scheduled': {
 			const { generation, index, attempt, wasUp, millis, at, clock = null } = fact;
-			return withRespawn(roster, { generation, index, attempt, wasUp, millis, at, clock, isDue: false });
+			return withRespawn(state, { generation, index, attempt, wasUp, millis, at, clock, isDue: false });
 		}
 		case 'respawn.due':
 			return {
-				...roster,
-				respawns: roster.respawns.map((each) => (isOfPlace(each, fact) ? { ...each, isDue: true } : each)),
+				...state,
+				respawns: state.respawns.map((each) => (isOfPlace(each, fact) ? { ...each, isDue: true } : each)),
 			};
 		case 'child.spawning':
-			return spawning(roster, fact);
+			return spawning(state, fact);
 		case 'child.announced':
-			return announced(roster, fact);
+			return announced(state, fact);
 		case 'deadline.moved':
-			return withChild(roster, fact.child, { deadline: fact.deadline });
-		case 'child.proving':
-			return withChild(roster, fact.child, { phase: 'proving', ready: fact.by, since: fact.at });
-		case 'child.proved':
-			return withChild(verified(roster, fact), fact.child, { isSeen: fact.isSeen, unseen: null });
+			return withChild(state, fact.child, { deadline: fact.deadline });
+		case 'child.verifying':
+			return withChild(state, fact.child, { phase: 'verifying', readyBy: fact.by, since: fact.at });
+		case 'child.verified':
+			return withChild(verified(state, fact), fact.child, { isSeen: fact.isSeen, unseen: null });
 		case 'child.unseen':
-			return withChild(roster, fact.child, { unseen: fact.reason });
+			return withChild(state, fact.child, { unseen: fact.reason });
 		case 'child.rejected':
-			return { ...withChild(roster, fact.child, rejected(fact)), status: 1 };
+			return { ...withChild(state, fact.child, rejected(fact)), status: 1 };
 		case 'child.spawned': {
 			const { pid, startTime, pipe, at, clock = null, program = null, directory = null } = fact;
 			const phase = 'booting';
-			return withChild(roster, fact.child, {
+			return withChild(state, fact.child, {
 				pid,
 				startTime,
 				pipe,
 				phase,
 				since: at,
 				clock,
-				born: clock,
+				spawnedClock: clock,
 				program,
 				directory,
 			});
 		}
 		case 'child.stopped':
-			return withChild(roster, fact.child, { since: fact.at, clock: fact.clock ?? null, deadline: null });
+			return withChild(state, fact.child, { since: fact.at, clock: fact.clock ?? null, deadline: null });
 		case 'child.ready':
-			return serving(roster, fact);
+			return serving(state, fact);
 		case 'child.signalled':
-			return signalled(roster, fact);
+			return signalled(state, fact);
 		case 'child.exited':
-			return exited(roster, fact);
+			return exited(state, fact);
 		case 'child.spawnFailed':
 		case 'group.gone':
-			return withoutChild(withEnded(roster, fact), fact.child);
+			return withoutChild(withEnded(state, fact), fact.child);
 		case 'child.abandoned':
-			return withoutChild(roster, fact.child);
-		case 'stop.undone':
-			return { ...roster, stopSignal: null, serving: 0, isWhole: false, candidate: null, queued: null };
+			return withoutChild(state, fact.child);
+		case 'stop.cancelled':
+			return { ...state, stopSignal: null, serving: 0, isComplete: false, candidate: null, queued: null };
 		case 'restart.scheduled': {
 			const { attempt, millis, at, clock = null } = fact;
-			return { ...roster, restarts: attempt, restart: { millis, at, clock } };
+			return { ...state, restarts: attempt, restart: { millis, at, clock } };
 		}
 		case 'child.lost':
-			return { ...roster, status: fact.status };
+			return { ...state, status: fact.status };
 		case 'signal.USR1':
 		case 'signal.USR2':
 		case 'upgrade.requested':
@@ -249,47 +252,47 @@ function changed(roster: Roster, fact: Exclude<Fact, { type: 'supervisor.started
 		case 'upgrade.refused':
 		case 'upgrade.failed':
 		case 'child.delayed':
-		case 'child.unproved':
+		case 'child.unverified':
 		case 'timer.elapsed':
 		case 'restart.due':
 		case 'service.lost':
-			return roster;
+			return state;
 		default:
 			return fact satisfies never;
 	}
 }
 
 /** Whether a child was told to leave. */
-export function isLeaving({ phase }: RosterChild): boolean {
-	return phase === 'draining' || phase === 'killing' || phase === 'lingering';
+export function isLeaving({ phase }: ChildState): boolean {
+	return phase === 'draining' || phase === 'killing' || phase === 'orphaned';
 }
 
 /** One of a generation's children was not seen to accept. */
-export function isUnverified(roster: Roster | null, generation: number): boolean {
-	const own = (roster?.children ?? []).filter((each) => each.generation === generation && !isLeaving(each));
-	return roster?.plan.verify !== 'none' && own.some(({ isSeen }) => isSeen !== true);
+export function isUnverified(state: SupervisorState | null, generation: number): boolean {
+	const own = (state?.children ?? []).filter((each) => each.generation === generation && !isLeaving(each));
+	return state?.plan.verify !== 'none' && own.some(({ isSeen }) => isSeen !== true);
 }
 
-/** The supervisor's state, as far as the roster tells. */
-export function stateOf(roster: Roster): string {
-	if (roster.lastGeneration > 0 && roster.children.length === 0 && roster.respawns.length === 0) return 'stopped';
-	if (roster.stopSignal !== null) return 'stopping';
-	if (roster.candidate !== null) return roster.serving === 0 ? 'starting' : 'rotating';
-	if (roster.restart !== null) return 'unserved';
-	return roster.children.some(({ generation }) => generation !== roster.serving) ? 'draining' : 'running';
+/** The supervisor's state, as far as the state tells. */
+export function stateOf(state: SupervisorState): string {
+	if (state.lastGeneration > 0 && state.children.length === 0 && state.respawns.length === 0) return 'stopped';
+	if (state.stopSignal !== null) return 'stopping';
+	if (state.candidate !== null) return state.serving === 0 ? 'starting' : 'rotating';
+	if (state.restart !== null) return 'unserved';
+	return state.children.some(({ generation }) => generation !== state.serving) ? 'draining' : 'running';
 }
 
 /** A supervisor that has just been started. */
-export function freshRoster(plan: Plan): Roster {
+export function newState(plan: Plan): SupervisorState {
 	return {
 		plan,
 		serving: 0,
-		isWhole: false,
+		isComplete: false,
 		candidate: null,
 		lastGeneration: 0,
 		lastSize: 0,
 		lastChild: 0,
-		asked: 'start',
+		trigger: 'start',
 		queued: null,
 		unanswered: null,
 		ended: null,
@@ -304,40 +307,38 @@ export function freshRoster(plan: Plan): Roster {
 }
 
 /** A child takes its place; that of one that was lost is no longer waited for. */
-function spawning(roster: Roster, { child, generation, index, at }: Extract<Fact, { type: 'child.spawning' }>): Roster {
+function spawning(
+	state: SupervisorState,
+	{ child, generation, index, at }: Extract<Fact, { type: 'child.spawning' }>,
+): SupervisorState {
 	const isIts = (each: Respawn) => isOfPlace(each, { generation, index });
-	const { attempt, wasUp } = roster.respawns.find(isIts) ?? { attempt: 0, wasUp: false };
-	const born = { ...newChild({ child, generation, index, at }), attempt, wasUp };
-	const respawns = roster.respawns.some(isIts) ? roster.respawns.filter((each) => !isIts(each)) : roster.respawns;
-	return { ...roster, lastChild: child, children: [...roster.children, born], respawns };
+	const { attempt, wasUp } = state.respawns.find(isIts) ?? { attempt: 0, wasUp: false };
+	const spawnedClock = { ...newChild({ child, generation, index, at }), attempt, wasUp };
+	const respawns = state.respawns.some(isIts) ? state.respawns.filter((each) => !isIts(each)) : state.respawns;
+	return { ...state, lastChild: child, children: [...state.children, spawnedClock], respawns };
 }
 
 /** Those of its children that are not up yet have served no client: they are not waited for without end. */
-function dismissed(roster: Roster, generation: number): Roster {
-	const isComing = ({ phase }: RosterChild) => phase === 'spawning' || phase === 'booting' || phase === 'proving';
-	const isDismissed = (child: RosterChild) => child.generation === generation && isComing(child);
-	if (!roster.children.some(isDismissed)) return roster;
-	const children = roster.children.map((each) => (isDismissed(each) ? { ...each, isDismissed: true } : each));
-	return { ...roster, children };
+function dismissed(state: SupervisorState, generation: number): SupervisorState {
+	const isComing = ({ phase }: ChildState) => phase === 'spawning' || phase === 'booting' || phase === 'verifying';
+	const isDismissed = (child: ChildState) => child.generation === generation && isComing(child);
+	if (!state.children.some(isDismissed)) return state;
+	const children = state.children.map((each) => (isDismissed(each) ? { ...each, isDismissed: true } : each));
+	return { ...state, children };
 }
 
 /** Whether it is not up yet, and its generation is to replace another one: if it ends now, that generation fails. */
-export function isOfCandidate({ candidate, serving }: Roster, { generation, phase }: RosterChild): boolean {
-	return candidate === generation && serving !== 0 && (phase === 'booting' || phase === 'proving');
+export function isOfCandidate({ candidate, serving }: SupervisorState, { generation, phase }: ChildState): boolean {
+	return candidate === generation && serving !== 0 && (phase === 'booting' || phase === 'verifying');
 }
 
 /** Whether it was not ready in time, or its generation was given up before it was up: then it is killed if it does not leave. */
-export function isNoGood({ isRejected, isDismissed }: Pick<RosterChild, 'isRejected' | 'isDismissed'>): boolean {
+export function isNoGood({ isRejected, isDismissed }: Pick<ChildState, 'isRejected' | 'isDismissed'>): boolean {
 	return isRejected || isDismissed;
 }
 
 /** One that has no process yet. */
-export function newChild({
-	child,
-	generation,
-	index,
-	at,
-}: Omit<FactOf<'child.spawning'>, 'seq' | 'type'>): RosterChild {
+export function newChild({ child, generation, index, at }: Omit<FactOf<'child.spawning'>, 'seq' | 'type'>): ChildState {
 	return {
 		child,
 		generation,
@@ -348,9 +349,9 @@ export function newChild({
 		phase: 'spawning',
 		since: at,
 		clock: null,
-		born: null,
+		spawnedClock: null,
 		deadline: null,
-		ready: null,
+		readyBy: null,
 		isSeen: null,
 		program: null,
 		directory: null,
@@ -361,41 +362,50 @@ export function newChild({
 		wasForwarded: false,
 		attempt: 0,
 		wasUp: false,
-		left: [],
+		survivors: [],
 	};
 }
 
-function rejected({ reason, code = 'deadline' }: Extract<Fact, { type: 'child.rejected' }>): Partial<RosterChild> {
+function rejected({ reason, code = 'deadline' }: Extract<Fact, { type: 'child.rejected' }>): Partial<ChildState> {
 	return { isRejected: true, rejection: { reason, code } };
 }
 
 /** Up to commit cd933d0 a child is up since it was verified: `child.ready` has no clock of its own. */
-function verified(roster: Roster, { child: id, clock }: Extract<Fact, { type: 'child.proved' }>): Roster {
-	const isVerified = roster.children.some(({ child, phase }) => child === id && phase === 'proving');
-	return isVerified && clock !== undefined ? withChild(roster, id, { clock }) : roster;
+function verified(
+	state: SupervisorState,
+	{ child: id, clock }: Extract<Fact, { type: 'child.verified' }>,
+): SupervisorState {
+	const isVerified = state.children.some(({ child, phase }) => child === id && phase === 'verifying');
+	return isVerified && clock !== undefined ? withChild(state, id, { clock }) : state;
 }
 
 /** It is up: since when, an earlier program told with what was seen of it. */
-function serving(roster: Roster, { child: id, at, clock }: Extract<Fact, { type: 'child.ready' }>): Roster {
-	const known = roster.children.find(({ child }) => child === id);
+function serving(
+	state: SupervisorState,
+	{ child: id, at, clock }: Extract<Fact, { type: 'child.ready' }>,
+): SupervisorState {
+	const known = state.children.find(({ child }) => child === id);
 	const since = clock ?? known?.clock ?? null;
-	return withChild(roster, id, { phase: 'serving', since: at, clock: since, wasUp: true, deadline: null });
+	return withChild(state, id, { phase: 'serving', since: at, clock: since, wasUp: true, deadline: null });
 }
 
 /** One that has said that it is up is, also where its supervisor was killed before that was decided. */
-function announced(roster: Roster, { child: id, by }: Extract<Fact, { type: 'child.announced' }>): Roster {
-	const isBooting = roster.children.some(({ child, phase }) => child === id && phase === 'booting');
-	return isBooting ? withChild(roster, id, { ready: by }) : roster;
+function announced(
+	state: SupervisorState,
+	{ child: id, by }: Extract<Fact, { type: 'child.announced' }>,
+): SupervisorState {
+	const isBooting = state.children.some(({ child, phase }) => child === id && phase === 'booting');
+	return isBooting ? withChild(state, id, { readyBy: by }) : state;
 }
 
 /** The place of one that was told to leave is vacant when those that it has left behind are gone too, where they are waited for. */
-function exited(roster: Roster, fact: Extract<Fact, { type: 'child.exited' }>): Roster {
-	const { child: id, left, at, clock = null } = fact;
-	const known = roster.children.find(({ child }) => child === id);
-	const awaited = known !== undefined && isLeaving(known) ? awaitedOf(fact, roster.plan, isNoGood(known)) : [];
-	const next = awaited.length > 0 ? roster : withEnded(roster, fact);
-	if (left.length === 0) return withoutChild(next, id);
-	return withChild(next, id, { phase: 'lingering', since: at, clock, left: awaited });
+function exited(state: SupervisorState, fact: Extract<Fact, { type: 'child.exited' }>): SupervisorState {
+	const { child: id, survivors, at, clock = null } = fact;
+	const known = state.children.find(({ child }) => child === id);
+	const awaited = known !== undefined && isLeaving(known) ? awaitedOf(fact, state.plan, isNoGood(known)) : [];
+	const next = awaited.length > 0 ? state : withEnded(state, fact);
+	if (survivors.length === 0) return withoutChild(next, id);
+	return withChild(next, id, { phase: 'orphaned', since: at, clock, survivors: awaited });
 }
 
 /**
@@ -403,27 +413,29 @@ function exited(roster: Roster, fact: Extract<Fact, { type: 'child.exited' }>): 
  * else those that were seen to hold a listener.
  */
 export function awaitedOf(
-	{ left, holders = [] }: Pick<Extract<Fact, { type: 'child.exited' }>, 'left' | 'holders'>,
+	{ survivors, holders = [] }: Pick<Extract<Fact, { type: 'child.exited' }>, 'survivors' | 'holders'>,
 	plan: Plan,
 	isNoGood: boolean,
 ): number[] {
-	return patienceWith(plan, isNoGood) === null ? holders.flatMap(({ pid, fds }) => (fds.length > 0 ? pid : [])) : left;
+	return patienceWith(plan, isNoGood) === null
+		? holders.flatMap(({ pid, fds }) => (fds.length > 0 ? pid : []))
+		: survivors;
 }
 
 /** Whoever was told to leave, but for one that was not ready in time, is not missed. */
 function withEnded(
-	roster: Roster,
+	state: SupervisorState,
 	{ child: id, seq, at, clock }: Extract<Fact, { type: 'child.exited' | 'child.spawnFailed' | 'group.gone' }>,
-): Roster {
-	const known = roster.children.find(({ child }) => child === id);
-	if (!known || (isLeaving(known) && !known.isRejected)) return roster;
-	return { ...roster, ended: { ...known, endedBy: seq, endedAt: at, endedClock: clock ?? null } };
+): SupervisorState {
+	const known = state.children.find(({ child }) => child === id);
+	if (!known || (isLeaving(known) && !known.isRejected)) return state;
+	return { ...state, ended: { ...known, endedBy: seq, endedAt: at, endedClock: clock ?? null } };
 }
 
 /** At most one for a place. */
-export function withRespawn(roster: Roster, respawn: Respawn): Roster {
-	const respawns = [...roster.respawns.filter((each) => !isOfPlace(each, respawn)), respawn];
-	return { ...roster, ended: null, respawns };
+export function withRespawn(state: SupervisorState, respawn: Respawn): SupervisorState {
+	const respawns = [...state.respawns.filter((each) => !isOfPlace(each, respawn)), respawn];
+	return { ...state, ended: null, respawns };
 }
 
 function isOfPlace(
@@ -433,39 +445,39 @@ function isOfPlace(
 	return respawn.generation === generation && respawn.index === index;
 }
 
-function withoutRespawns(roster: Roster, generations: number[]): Roster {
+function withoutRespawns(state: SupervisorState, generations: number[]): SupervisorState {
 	const isOf = ({ generation }: { generation: number }) => generations.includes(generation);
-	const ended = roster.ended && !isOf(roster.ended) ? roster.ended : null;
-	return { ...roster, ended, respawns: roster.respawns.filter((each) => !isOf(each)) };
+	const ended = state.ended && !isOf(state.ended) ? state.ended : null;
+	return { ...state, ended, respawns: state.respawns.filter((each) => !isOf(each)) };
 }
 
-function withChild(roster: Roster, id: number, change: Partial<RosterChild>): Roster {
+function withChild(state: SupervisorState, id: number, change: Partial<ChildState>): SupervisorState {
 	return {
-		...roster,
-		children: roster.children.map((child) => (child.child === id ? { ...child, ...change } : child)),
+		...state,
+		children: state.children.map((child) => (child.child === id ? { ...child, ...change } : child)),
 	};
 }
 
 /** Without one that is gone. */
-export function withoutChild(roster: Roster, id: number): Roster {
-	return { ...roster, children: roster.children.filter(({ child }) => child !== id) };
+export function withoutChild(state: SupervisorState, id: number): SupervisorState {
+	return { ...state, children: state.children.filter(({ child }) => child !== id) };
 }
 
 /** A stop may have a patience of its own, which is counted anew. */
-function hurried(roster: Roster, fact: Extract<Fact, { type: 'stop.begun' }>): Roster {
+function hurried(state: SupervisorState, fact: Extract<Fact, { type: 'stop.begun' }>): SupervisorState {
 	const { kill, clock = null } = fact;
-	if (kill === roster.plan.kill) return roster;
-	const children = roster.children.map((child) => (isLeaving(child) ? { ...child, clock } : child));
-	return { ...roster, plan: { ...roster.plan, kill }, children };
+	if (kill === state.plan.kill) return state;
+	const children = state.children.map((child) => (isLeaving(child) ? { ...child, clock } : child));
+	return { ...state, plan: { ...state.plan, kill }, children };
 }
 
 /** A wait counts from the first time that a child is told to leave. */
-function signalled(roster: Roster, fact: Extract<Fact, { type: 'child.signalled' }>): Roster {
+function signalled(state: SupervisorState, fact: Extract<Fact, { type: 'child.signalled' }>): SupervisorState {
 	const { child: id, reason, at, clock = null } = fact;
-	if (reason === 'forward') return withChild(roster, id, { wasForwarded: true });
+	if (reason === 'forward') return withChild(state, id, { wasForwarded: true });
 	const phase = reason === 'kill' || reason === 'crowd' ? 'killing' : 'draining';
-	const known = roster.children.find(({ child }) => child === id);
+	const known = state.children.find(({ child }) => child === id);
 	return !known || (phase === 'draining' && isLeaving(known))
-		? roster
-		: withChild(roster, id, { phase, since: at, clock });
+		? state
+		: withChild(state, id, { phase, since: at, clock });
 }

@@ -3,12 +3,12 @@ import type { Fact, FactOf, Request } from '../facts/facts.ts';
 import { longestFarewell, patienceWith } from '../rules/killTimeout.ts';
 import { isStoppedTooLong } from '../rules/verification.ts';
 import {
+	type ChildState,
 	isLeaving,
 	isNoGood,
 	isOfCandidate,
 	isUnverified,
-	type Roster,
-	type RosterChild,
+	type SupervisorState,
 } from '../state/supervisorState.ts';
 
 export interface Sentence {
@@ -21,21 +21,21 @@ export interface Sentence {
  * @param before what all earlier facts amount to
  * @param command the child's program and its arguments; null where they are not known
  */
-export function sentenceOf(fact: Fact, before: Roster | null, command: string | null): Sentence | null {
+export function sentenceOf(fact: Fact, before: SupervisorState | null, command: string | null): Sentence | null {
 	const everybody = () => pids(before?.children ?? []);
 	switch (fact.type) {
 		case 'generation.started':
-			if (fact.asked === 'start' && !before?.queued) {
+			if (fact.trigger === 'start' && !before?.queued) {
 				return fact.generation === 1 ? null : info(`Starting generation ${fact.generation}`);
 			}
 			return info(
 				before?.queued
 					? `Starting generation ${fact.generation}, asked for in the meantime`
-					: `${askers[fact.asked]}: starting generation ${fact.generation}`,
+					: `${askers[fact.trigger]}: starting generation ${fact.generation}`,
 			);
 		case 'rotation.queued': {
 			const follows = before?.queued ? 'one more rotation will follow already' : 'one more rotation will follow';
-			return info(`${askers[fact.asked]}: generation ${fact.behind} is still starting; ${follows}`);
+			return info(`${askers[fact.trigger]}: generation ${fact.behind} is still starting; ${follows}`);
 		}
 		case 'generation.promoted': {
 			const { generation, replaced } = fact;
@@ -47,13 +47,13 @@ export function sentenceOf(fact: Fact, before: Roster | null, command: string | 
 			const text = `Generation ${generation} is up (${pids(up)})${doubt}${farewell}`;
 			return doubt ? warning(text) : info(text);
 		}
-		case 'generation.givenUp': {
+		case 'generation.failed': {
 			// The supervisor ends with its last child, whose end is told.
 			if (before && before.children.length + before.respawns.length === 0) return null;
 			const rest = fact.serving === null ? 'no generation serves' : `generation ${fact.serving} goes on serving`;
 			return error(`Generation ${fact.generation} given up: ${fact.reason}; ${rest}`);
 		}
-		case 'generation.kept': {
+		case 'generation.degraded': {
 			const own = before?.children.filter(({ generation }) => generation === fact.generation) ?? [];
 			const goesOn = (before?.plan.respawn ?? -1) >= 0 || own.some((child) => !isLeaving(child) && !child.isRejected);
 			const rest = goesOn ? 'it goes on, as no other one serves' : 'no generation serves';
@@ -71,7 +71,7 @@ export function sentenceOf(fact: Fact, before: Roster | null, command: string | 
 		}
 		case 'child.rejected':
 			return error(`${fact.reason}; sending SIG${before?.plan.drain}`);
-		case 'child.proved': {
+		case 'child.verified': {
 			const child = before?.children.find((each) => each.child === fact.child);
 			if (!fact.isSeen) return unseeable(fact, before, child);
 			if (!fact.blocking || isSaidOfOther(child, before)) return null;
@@ -85,7 +85,7 @@ export function sentenceOf(fact: Fact, before: Roster | null, command: string | 
 			return error(`No generation serves any more; waiting for ${everybody()} to leave`);
 		case 'restart.scheduled':
 			return warning(`No generation serves: a new one will be started in ${fact.millis} ms`);
-		case 'stop.undone':
+		case 'stop.cancelled':
 			return info(`A start ends the stop that an earlier supervisor had begun; ${everybody()} will leave`);
 		case 'child.stopped':
 			return warning(
@@ -117,10 +117,10 @@ export function sentenceOf(fact: Fact, before: Roster | null, command: string | 
 			if (fact.reason !== 'kill') return null;
 			const told = before?.children.find(({ child }) => child === fact.child);
 			const patience = before && patienceWith(before.plan, told !== undefined && isNoGood(told));
-			if (told?.phase !== 'lingering')
+			if (told?.phase !== 'orphaned')
 				return warning(`${told?.pid} is still alive ${patience} ms after it was told to leave; killing it`);
-			const [who, it] = told.left.length === 1 ? ['process', 'it'] : ['processes', 'them'];
-			const those = `${who} ${told.left.join(', ')}, left behind by ${told.pid}`;
+			const [who, it] = told.survivors.length === 1 ? ['process', 'it'] : ['processes', 'them'];
+			const those = `${who} ${told.survivors.join(', ')}, left behind by ${told.pid}`;
 			const isInTime = patience === null || (fact.clock ?? 0) - (told.clock ?? 0) < patience;
 			return warning(
 				isInTime
@@ -141,15 +141,15 @@ export function sentenceOf(fact: Fact, before: Roster | null, command: string | 
 	}
 }
 
-function bornOf({ child: id }: FactOf<'child.stopped'>, before: Roster): number | null {
-	return before.children.find(({ child }) => child === id)?.born ?? null;
+function bornOf({ child: id }: FactOf<'child.stopped'>, before: SupervisorState): number | null {
+	return before.children.find(({ child }) => child === id)?.spawnedClock ?? null;
 }
 
 /** Said once: not where another child that lives can't be seen either. */
 function unseeable(
-	{ child: id, reason = 'its files in /proc are closed to us' }: FactOf<'child.proved'>,
-	before: Roster | null,
-	child: RosterChild | undefined,
+	{ child: id, reason = 'its files in /proc are closed to us' }: FactOf<'child.verified'>,
+	before: SupervisorState | null,
+	child: ChildState | undefined,
 ): Sentence | null {
 	if (before?.children.some((each) => each.child !== id && each.isSeen === false)) return null;
 	const rest = child?.phase === 'booting' ? 'it counts as up after -start' : 'it counts as up unverified';
@@ -157,7 +157,7 @@ function unseeable(
 }
 
 /** Of several children of a generation the first is spoken of. */
-function isSaidOfOther(child: RosterChild | undefined, before: Roster | null): boolean {
+function isSaidOfOther(child: ChildState | undefined, before: SupervisorState | null): boolean {
 	return before?.children.some((each) => each.generation === child?.generation && each.isSeen === true) ?? false;
 }
 
@@ -166,7 +166,7 @@ function blockingText(places: string[]): string {
 	return `polls ${places.join(', ')}, and the socket blocks: it may wait in accept(2) and serve nobody; set ?nonblocking in -listen (docs/servers.md)`;
 }
 
-function keepsServing({ child: id }: FactOf<'child.unseen'>, before: Roster | null): string {
+function keepsServing({ child: id }: FactOf<'child.unseen'>, before: SupervisorState | null): string {
 	const child = before?.children.find((each) => each.child === id);
 	const isServed = before?.children.some(({ generation }) => generation === before.serving) ?? false;
 	return child?.generation === before?.candidate && isServed
@@ -177,7 +177,7 @@ function keepsServing({ child: id }: FactOf<'child.unseen'>, before: Roster | nu
 /** Where a generation comes from, where that is not where the serving one comes from. */
 function originText(
 	{ child: id, program, directory }: FactOf<'child.spawned'>,
-	before: Roster | null,
+	before: SupervisorState | null,
 ): Sentence | null {
 	const own = before?.children.find((each) => each.child === id);
 	const serving = before?.children.find(({ generation }) => generation === before.serving);
@@ -196,18 +196,21 @@ export function howItEnded({ code, signal }: { code: number | null; signal: stri
 }
 
 /** Of those that it has left behind. */
-function whoIsLeft({ child: id, left, holders = [] }: FactOf<'child.exited'>, before: Roster | null): string {
-	if (left.length === 0) return '';
+function whoIsLeft(
+	{ child: id, survivors, holders = [] }: FactOf<'child.exited'>,
+	before: SupervisorState | null,
+): string {
+	if (survivors.length === 0) return '';
 	const child = before?.children.find((each) => each.child === id);
 	const wasTold = child !== undefined && isLeaving(child);
-	const isOne = left.length === 1;
-	const who = `; ${isOne ? 'process' : 'processes'} ${left.join(', ')} of it ${isOne ? 'lives' : 'live'} on`;
+	const isOne = survivors.length === 1;
+	const who = `; ${isOne ? 'process' : 'processes'} ${survivors.join(', ')} of it ${isOne ? 'lives' : 'live'} on`;
 	const signals = `sending SIG${before?.plan.drain}, and SIGKILL after ${longestFarewell / 1000} s`;
 	const isFailing = before !== null && child !== undefined && isOfCandidate(before, child);
 	if (holders.length === 0) return isFailing ? `${who}: ${signals}` : who;
 	const [it, holds] = holders.length === 1 ? ['it', 'holds'] : ['they', 'hold'];
 	const does = holders.every(({ fds }) => fds.length > 0) ? holds : 'may hold';
-	const those = holders.length === left.length ? it : holders.map(({ pid }) => pid).join(', ');
+	const those = holders.length === survivors.length ? it : holders.map(({ pid }) => pid).join(', ');
 	const what = `${who}, and ${those} ${does} its sockets`;
 	if (wasTold)
 		return `${what}: told to leave too; a start script has to exec the server, and the server to end its workers on SIG${before?.plan.drain} (-signal; docs/servers.md)`;
@@ -232,6 +235,6 @@ const info = (text: string): Sentence => ({ level: 'info', text });
 const warning = (text: string): Sentence => ({ level: 'warn', text });
 const error = (text: string): Sentence => ({ level: 'error', text });
 
-function pids(children: RosterChild[]): string {
+function pids(children: ChildState[]): string {
 	return children.map(({ pid }) => pid ?? 'a child still being spawned').join(', ') || 'nobody';
 }

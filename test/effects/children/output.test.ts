@@ -17,7 +17,7 @@ describe('an output', () => {
 				heard();
 			},
 		};
-		const outputs = outputsOf({ sink, log, inheritance, lastWords: { begin: () => {}, add: () => {} } });
+		const outputs = outputsOf({ sink, log, inheritance, lastOutput: { begin: () => {}, add: () => {} } });
 		const output = outputs.open({ fd: read, child: 1, pid: 1, generation: 1, unfinished });
 		onTestFinished(() => {
 			try {

@@ -19,7 +19,7 @@ import { imaginedSource, journalSource } from '../../../src/effects/inspect/sour
 import { bootId } from '../../../src/effects/os/ids.ts';
 import { lookUp } from '../../../src/effects/os/proc.ts';
 import type { Fact } from '../../../src/machines/facts/facts.ts';
-import { noPast } from '../../../src/machines/state/projections.ts';
+import { noProjections } from '../../../src/machines/state/projections.ts';
 import { writeHistory } from '../../support/history.mjs';
 import { until } from '../../support/proc.ts';
 import { scratch } from '../../support/program.ts';
@@ -199,8 +199,8 @@ describe('the inspector’s server', () => {
 		const page = listen(await serve(journal));
 		await until('what is there', () => page.told.some(({ event }) => event === 'live'));
 		const last = history.at(-1);
-		const { receipts, tally } = noPast;
-		const checkpoint = { checkpoint: simulation.roster(), receipts, tally, seq: last?.seq, at: last?.at };
+		const { rotations, counters } = noProjections;
+		const checkpoint = { checkpoint: simulation.state(), rotations, counters, seq: last?.seq, at: last?.at };
 		simulation.up(2);
 		writeFileSync(`${journal}.new`, `${header('one')}\n${lines([checkpoint, ...history.slice(known)])}`);
 		renameSync(`${journal}.new`, journal);

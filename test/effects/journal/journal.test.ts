@@ -7,9 +7,9 @@ import { openJournal } from '../../../src/effects/journal/journalFile.ts';
 import { closeAll } from '../../../src/effects/os/descriptors.ts';
 import { inheritanceOf } from '../../../src/effects/upgrade/handoverState.ts';
 import { journalFormat } from '../../../src/machines/facts/feed.ts';
-import { noPast } from '../../../src/machines/state/projections.ts';
+import { noProjections } from '../../../src/machines/state/projections.ts';
 import { scratch } from '../../support/program.ts';
-import { rosterOf } from '../../support/simulation.ts';
+import { stateWith } from '../../support/simulation.ts';
 
 /** One of a supervisor whose generation serves alone. */
 async function journalAt(path: string) {
@@ -20,7 +20,7 @@ async function journalAt(path: string) {
 		path,
 		fd: (await openJournal(path)).fd,
 		header: { journal: journalFormat, ...process },
-		start: { ...noPast, roster: rosterOf() },
+		start: { ...noProjections, state: stateWith() },
 		report: (text) => told.push(text),
 		inheritance,
 	});
@@ -29,7 +29,7 @@ async function journalAt(path: string) {
 	/** Grows by so many bytes. */
 	const grow = (bytes: number) => {
 		seq += 1;
-		journal.record({ seq, at: 0, type: 'child.unproved', child: 1, missing: ['x'.repeat(bytes)] });
+		journal.record({ seq, at: 0, type: 'child.unverified', child: 1, missing: ['x'.repeat(bytes)] });
 		journal.rest();
 	};
 	return { grow, told };

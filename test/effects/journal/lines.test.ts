@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { readJournal } from '../../../src/effects/journal/lines.ts';
-import { noPast } from '../../../src/machines/state/projections.ts';
+import { noProjections } from '../../../src/machines/state/projections.ts';
 import { journalText } from '../../support/journal.ts';
 import { rotating } from '../../support/simulation.ts';
 
@@ -9,8 +9,8 @@ const read = (lines: object[]) => readJournal(Buffer.from(journalText(lines)));
 describe('a journal is read up to', () => {
 	const simulation = rotating();
 	const { history } = simulation;
-	const roster = simulation.roster();
-	const { receipts, tally } = noPast;
+	const state = simulation.supervisorState();
+	const { rotations, counters } = noProjections;
 	const last = history.at(-1);
 
 	it.each([
@@ -24,13 +24,13 @@ describe('a journal is read up to', () => {
 		],
 		['a number that is none', [...history, { seq: 9.5, at: 1, type: 'signal.HUP' }], 'is no fact of a known shape'],
 		[
-			'a roster that names a child twice',
+			'a state that names a child twice',
 			[
 				...history,
 				{
-					checkpoint: { ...roster, children: [...(roster?.children ?? []), ...(roster?.children ?? [])] },
-					receipts,
-					tally,
+					checkpoint: { ...state, children: [...(state?.children ?? []), ...(state?.children ?? [])] },
+					rotations,
+					counters,
 					seq: 99,
 					at: 1,
 				},
@@ -44,7 +44,10 @@ describe('a journal is read up to', () => {
 	});
 
 	it('its end, where a checkpoint stands for no more than what is there', () => {
-		const { problems } = read([...history, { checkpoint: roster, receipts, tally, seq: last?.seq, at: 1, gap: true }]);
+		const { problems } = read([
+			...history,
+			{ checkpoint: state, rotations, counters, seq: last?.seq, at: 1, gap: true },
+		]);
 		expect(problems).toEqual([]);
 	});
 });

@@ -3,7 +3,7 @@ import { expect, it } from 'vitest';
 import { drainReminder } from '../../../src/effects/log/drainReminder.ts';
 import { bootClock } from '../../../src/effects/os/clock.ts';
 import type { Fact } from '../../../src/machines/facts/facts.ts';
-import { rosterChild, rosterOf } from '../../support/simulation.ts';
+import { childState, stateWith } from '../../support/simulation.ts';
 
 const told = (child: number): Fact => ({
 	type: 'child.signalled',
@@ -15,14 +15,14 @@ const told = (child: number): Fact => ({
 });
 /** Told to leave so many milliseconds ago. */
 const draining = (pid: number, ago: number) =>
-	rosterChild({ child: pid, pid, phase: 'draining', clock: bootClock() - ago });
+	childState({ child: pid, pid, phase: 'draining', clock: bootClock() - ago });
 
 it('a child that is told to leave is spoken of after 10 s, also where another one’s next time is an hour away', async () => {
 	const said: string[] = [];
 	const children = [draining(1, 61_000)];
 	const reminder = drainReminder({
 		log: { say: (_, text) => void said.push(text) },
-		roster: () => rosterOf({ children }),
+		state: () => stateWith({ children }),
 		accepting: async () => new Map([[3, true]]),
 	});
 	reminder.note(told(1));
@@ -36,7 +36,7 @@ it('a child that was told to leave and accepts all the same is named with the si
 	const children = [draining(3, 9_900)];
 	const reminder = drainReminder({
 		log: { say: (_, text) => void said.push(text) },
-		roster: () => rosterOf({ children }),
+		state: () => stateWith({ children }),
 		accepting: async () => new Map([[3, true]]),
 	});
 	reminder.note(told(3));
@@ -52,7 +52,7 @@ it('a child that leaves while it is looked at is not spoken of any more', async 
 	const children = [draining(4, 9_900), draining(5, 9_900)];
 	const reminder = drainReminder({
 		log: { say: (_, text) => void said.push(text) },
-		roster: () => rosterOf({ children }),
+		state: () => stateWith({ children }),
 		accepting: async () => {
 			children.shift();
 			return new Map();

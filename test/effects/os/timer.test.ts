@@ -2,11 +2,11 @@ import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { createActor, setup } from 'xstate';
 import { bootClock } from '../../../src/effects/os/clock.ts';
 import { timerActor } from '../../../src/effects/os/timer.ts';
-import type { Happening } from '../../../src/machines/facts/facts.ts';
+import type { ExternalEvent } from '../../../src/machines/facts/facts.ts';
 
 describe('a timer', () => {
 	let endOf: (child: number) => Promise<void> | null = () => null;
-	const start = (millis: number | null, admit: (happening: Happening) => void, since: number | null = null) => {
+	const start = (millis: number | null, admit: (happening: ExternalEvent) => void, since: number | null = null) => {
 		const machine = setup({
 			actors: {
 				timer: timerActor({
