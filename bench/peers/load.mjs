@@ -2,7 +2,7 @@
 import { Agent, request } from 'node:http';
 
 const port = Number(process.argv[2]);
-const patience = 15_000;
+const killTimeoutMs = 15_000;
 let [requests, failed, worst] = [0, 0, 0];
 let isOver = false;
 
@@ -15,7 +15,7 @@ function ask(agent) {
 			if (!isGood) failed += 1;
 			resolve(isGood);
 		};
-		const asked = request({ port, host: '127.0.0.1', agent, timeout: patience }, (response) => {
+		const asked = request({ port, host: '127.0.0.1', agent, timeout: killTimeoutMs }, (response) => {
 			response.resume();
 			response.on('end', () => done(response.statusCode === 200));
 			response.on('error', () => done(false));

@@ -19,7 +19,7 @@ const kindFile = join(folder, 'kind');
 const env = { ...process.env, NODE_EXTRA_CA_CERTS: undefined, KIND_FILE: kindFile, PORT: String(port) };
 
 /** How long a deploy may take, in milliseconds: what is not known then is told as that. A default of ours is a minute. */
-let patience = 12_000;
+let killTimeoutMs = 12_000;
 
 const kinds = [
 	'is good',
@@ -34,11 +34,11 @@ const kinds = [
 /** Runs to its end. @returns what a deploy script would make of it */
 async function told(command, args, options = {}) {
 	const child = spawn(command, args, { env, stdio: 'ignore', ...options });
-	const late = new Promise((resolve) => setTimeout(resolve, patience, null).unref());
+	const late = new Promise((resolve) => setTimeout(resolve, killTimeoutMs, null).unref());
 	const ended = await Promise.race([once(child, 'exit'), late]);
 	if (ended === null) {
 		child.kill('SIGKILL');
-		return `nothing, for ${patience / 1000} s`;
+		return `nothing, for ${killTimeoutMs / 1000} s`;
 	}
 	return ended[0] === 0 ? 'success' : `failure (${ended[0]})`;
 }
@@ -83,13 +83,13 @@ function ours(name, flags) {
 		name,
 		start() {
 			const control = join(folder, 'control');
-			const places = [`-control=${control}`, `-journal=${join(folder, 'journal')}`];
+			const slots = [`-control=${control}`, `-journal=${join(folder, 'journal')}`];
 			rmSync(join(folder, 'journal'), { force: true });
 			const running = managed(socketmaster, [
 				`-listen=${listen}`,
 				'-signal=TERM',
 				...flags,
-				...places,
+				...slots,
 				`-command=${server}`,
 			]);
 			return {
@@ -219,9 +219,9 @@ while read -r line; do systemctl $line; echo "status $?"; done`,
 		return {
 			deploy: async () => {
 				child.stdin.write('restart app.service\n');
-				const found = await heard(/status (\d+)\n/, patience);
+				const found = await heard(/status (\d+)\n/, killTimeoutMs);
 				return found === null
-					? `nothing, for ${patience / 1000} s`
+					? `nothing, for ${killTimeoutMs / 1000} s`
 					: found[1] === '0'
 						? 'success'
 						: `failure (${found[1]})`;
@@ -247,7 +247,7 @@ const contenders = [
 ].filter(({ isThere = true }) => isThere);
 
 async function measure(contender, kind) {
-	patience = kind === 'listens on another port' ? 70_000 : 12_000;
+	killTimeoutMs = kind === 'listens on another port' ? 70_000 : 12_000;
 	writeFileSync(kindFile, 'is good');
 	const running = await contender.start();
 	await untilServed();

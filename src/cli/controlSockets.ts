@@ -3,32 +3,38 @@ import { type Control, type ControlOptions, openControl } from '../effects/contr
 import type { Log } from '../effects/log/log.ts';
 import { shareListeners } from '../effects/sockets/share.ts';
 import { StartError } from '../effects/startError.ts';
-import type { Inheritance } from '../effects/upgrade/handoverState.ts';
+import type { HandoverState } from '../effects/upgrade/handoverState.ts';
 import type { Options } from './flags.ts';
-import { type Origin, runtimeFile } from './startup.ts';
+import { runtimeFile, type Startup } from './startup.ts';
 
-export interface DoorsOptions {
+export interface ControlSocketsOptions {
 	options: Options;
-	origin: Origin;
-	inheritance: Inheritance;
+	startup: Startup;
+	handoverState: HandoverState;
 	log: Log;
 	/** What the control socket tells of. */
-	subject: Omit<ControlOptions, 'path' | 'inheritance' | 'log'>;
+	subject: Omit<ControlOptions, 'path' | 'handoverState' | 'log'>;
 }
 
-export interface Doors {
+export interface ControlSockets {
 	control: Control | null;
 	close: () => void;
 }
 
 /** Where children serve already, one that can't be opened is no reason to end. @throws {StartError} with nothing left behind */
-export function openDoors({ options, origin, inheritance, log, subject }: DoorsOptions): Doors {
+export function openControlSockets({
+	options,
+	startup,
+	handoverState,
+	log,
+	subject,
+}: ControlSocketsOptions): ControlSockets {
 	const [path, sharePath] = [options.control || runtimeFile('control'), options.share];
 	const orNothing = <T>(what: string, isAskedFor: boolean, open: () => T): T | null => {
 		try {
 			return StartError.unless(`Unable to open ${what}:`, open);
 		} catch (error) {
-			if (isAskedFor && origin.state === null) throw error;
+			if (isAskedFor && startup.state === null) throw error;
 			log.say('error', (error as Error).message);
 			return null;
 		}
@@ -37,14 +43,14 @@ export function openDoors({ options, origin, inheritance, log, subject }: DoorsO
 		path === null
 			? null
 			: orNothing(`control socket ${path}`, options.control !== '', () =>
-					openControl({ path, inheritance, log, ...subject }),
+					openControl({ path, handoverState, log, ...subject }),
 				);
 	try {
 		const share =
 			sharePath === ''
 				? null
 				: orNothing(`share socket ${sharePath}`, true, () =>
-						shareListeners({ path: sharePath, inheritance, log, listeners: origin.listeners.all }),
+						shareListeners({ path: sharePath, handoverState, log, listeners: startup.listeners.all }),
 					);
 		return {
 			control,

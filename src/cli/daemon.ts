@@ -1,6 +1,6 @@
 /** The composition root: reads what is asked for, opens what is needed, and runs a supervisor to its end. */
 import { readEnvironment } from '../effects/children/environmentFile.ts';
-import { removeWordFolder } from '../effects/children/notifyDir.ts';
+import { removeNotifyDir } from '../effects/children/notifyDir.ts';
 import { requireDirectory } from '../effects/children/startedFrom.ts';
 import { jsonLog, type Log, textLog } from '../effects/log/log.ts';
 import { openSink, type Sink } from '../effects/log/sink.ts';
@@ -19,15 +19,15 @@ import { holdersText } from '../effects/sockets/holders.ts';
 import { keepPaths } from '../effects/sockets/socketPathGuard.ts';
 import { StartError } from '../effects/startError.ts';
 import { takeHandover } from '../effects/upgrade/handover.ts';
-import { inheritanceOf } from '../effects/upgrade/handoverState.ts';
+import { newHandoverState } from '../effects/upgrade/handoverState.ts';
 import type { Options } from './flags.ts';
 import { supervise } from './run.ts';
-import { journalPath, type Origin, originOf } from './startup.ts';
+import { journalPath, type Startup, startupOf } from './startup.ts';
 import { whatWasMeant } from './suggestion.ts';
 import type { Supervision } from './wire.ts';
 
 /** How long a log that nobody reads may hold up the end or an upgrade, in milliseconds. */
-const patience = 5000;
+const killTimeoutMs = 5000;
 
 /** capabilities(7) */
 const CAP_KILL = 5;
@@ -48,16 +48,18 @@ export async function runDaemon(options: Options): Promise<never> {
 		const { start, ready, verify, kill, signal: drain, stop, workers: size, respawn, maxDraining } = options;
 		const plan = { start, ready, verify, kill, drain, stop, size, respawn, maxDraining };
 		const handover = takeHandover();
-		const inheritance = inheritanceOf(handover?.states ?? null);
+		const handoverState = newHandoverState(handover?.states ?? null);
 		const signals = handover?.signals ?? [];
-		const origin = await originOf({ options, plan, user, inheritance, signals, log }).catch(async (error: Error) => {
-			const holders = await holdersText(error);
-			if (holders !== null) log.say('error', holders);
-			throw error;
-		});
-		if (options.pidfile) claimPidFile(options.pidfile, origin, log);
-		status = await superviseOrWithdraw({ options, plan, origin, inheritance, path, user, log, sink });
-		origin.listeners.close();
+		const startup = await startupOf({ options, plan, user, handoverState, signals, log }).catch(
+			async (error: Error) => {
+				const holders = await holdersText(error);
+				if (holders !== null) log.say('error', holders);
+				throw error;
+			},
+		);
+		if (options.pidfile) claimPidFile(options.pidfile, startup, log);
+		status = await superviseOrWithdraw({ options, plan, startup, handoverState, path, user, log, sink });
+		startup.listeners.close();
 		if (options.pidfile) removePidFile(options.pidfile);
 	} catch (error) {
 		const { message } = error as Error;
@@ -74,19 +76,19 @@ export async function runDaemon(options: Options): Promise<never> {
  * is no reason to end.
  * @throws {StartError}
  */
-function claimPidFile(path: string, origin: Origin, log: Log) {
+function claimPidFile(path: string, startup: Startup, log: Log) {
 	try {
 		StartError.unless(`Unable to write pid file ${path}:`, () => writePidFile(path));
 	} catch (error) {
-		if (origin.state) return log.say('error', (error as Error).message);
-		withdraw(origin);
+		if (startup.state) return log.say('error', (error as Error).message);
+		withdraw(startup);
 		throw error;
 	}
 }
 
 /** @throws {StartError} with nothing left behind */
 async function superviseOrWithdraw(supervision: Supervision): Promise<number> {
-	const stopKeeping = keepPaths(supervision.origin.listeners.all, supervision.log);
+	const stopKeeping = keepPaths(supervision.startup.listeners.all, supervision.log);
 	try {
 		const status = await supervise(supervision);
 		stopKeeping();
@@ -94,7 +96,7 @@ async function superviseOrWithdraw(supervision: Supervision): Promise<number> {
 	} catch (error) {
 		stopKeeping();
 		if (error instanceof StartError) {
-			withdraw(supervision.origin);
+			withdraw(supervision.startup);
 			if (supervision.options.pidfile) removePidFile(supervision.options.pidfile);
 		}
 		throw error;
@@ -102,9 +104,9 @@ async function superviseOrWithdraw(supervision: Supervision): Promise<number> {
 }
 
 /** Nothing was started. */
-function withdraw({ listeners, words, run }: Origin) {
+function withdraw({ listeners, words, run }: Startup) {
 	listeners.close();
-	if (words.folder) removeWordFolder(words.folder, run);
+	if (words.folder) removeNotifyDir(words.folder, run);
 }
 
 /** What can be wrong with the flags, before anything is opened. @throws {StartError} */
@@ -146,7 +148,7 @@ export async function checkInstallation(options: Options): Promise<void> {
 
 /** A log that nobody reads does not hold it up for long. */
 async function end(sink: Sink, status: number): Promise<never> {
-	await sink.flush(patience);
+	await sink.flush(killTimeoutMs);
 	return exitNow(status);
 }
 

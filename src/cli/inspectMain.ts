@@ -7,7 +7,7 @@ import { controlSource } from '../effects/inspect/controlSource.ts';
 import { isLoopback } from '../effects/inspect/guard.ts';
 import { serveInspector } from '../effects/inspect/pageServer.ts';
 import { type FactSource, imaginedSource, journalSource, requireJournal } from '../effects/inspect/source.ts';
-import { wordsOf } from '../effects/os/errorText.ts';
+import { errorText } from '../effects/os/errorText.ts';
 import { besideProgram } from '../effects/os/installDir.ts';
 import { readCommand } from './command.ts';
 
@@ -72,7 +72,7 @@ async function sourceOf({ what, path }: Asked): Promise<FactSource | null> {
 	} catch (error) {
 		if (error instanceof NoAnswer) fail(error.message, 3);
 		else if (error instanceof Several) fail(error.message, 2);
-		else fail(`${path}: ${wordsOf(error)}`);
+		else fail(`${path}: ${errorText(error)}`);
 		return null;
 	}
 }

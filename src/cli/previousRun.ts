@@ -1,7 +1,7 @@
 /** What an earlier supervisor has left that was killed: its journal, and its children, as far as they can be found. */
 import type { Survivor } from '../effects/children/children.ts';
-import { removeWordFolder } from '../effects/children/notifyDir.ts';
-import type { KeptWords } from '../effects/children/notifySockets.ts';
+import { removeNotifyDir } from '../effects/children/notifyDir.ts';
+import type { SavedNotifySockets } from '../effects/children/notifySockets.ts';
 import type { OpenPipe } from '../effects/children/output.ts';
 import { findByMarks } from '../effects/journal/byMarks.ts';
 import { isOfAJournal, keptBeside, openJournal, readSound, setAside } from '../effects/journal/journalFile.ts';
@@ -17,7 +17,7 @@ import {
 } from '../effects/journal/recovery.ts';
 import type { Log } from '../effects/log/log.ts';
 import { closeAll } from '../effects/os/descriptors.ts';
-import { wordsOf } from '../effects/os/errorText.ts';
+import { errorText } from '../effects/os/errorText.ts';
 import type { User } from '../effects/os/user.ts';
 import type { Listener } from '../effects/sockets/listener.ts';
 import { StartError } from '../effects/startError.ts';
@@ -40,7 +40,7 @@ export interface Found {
 	listeners: Listener[];
 	/** Processes of children that are gone, which hold the listeners. */
 	orphans: number[];
-	words: KeptWords;
+	words: SavedNotifySockets;
 	/** They were found by their marks, as the journal could not tell of them. */
 	isMarked: boolean;
 	/** Who lives and can't be taken over, and whether they are children for certain. */
@@ -76,7 +76,7 @@ export interface Previous {
 export async function findPrevious(previous: Previous): Promise<Found> {
 	const { path, log } = previous;
 	const { fd, bytes } = await openJournal(path).catch((error) => {
-		throw new StartError(`Unable to open journal ${path}: ${wordsOf(error)}`, { cause: error });
+		throw new StartError(`Unable to open journal ${path}: ${errorText(error)}`, { cause: error });
 	});
 	try {
 		const { content, unreadable } = readOrNot(fd, path, bytes);
@@ -85,7 +85,7 @@ export async function findPrevious(previous: Previous): Promise<Found> {
 		// Where they can't be found by their marks, those that are told of are better than none.
 		const taken = marked ?? (told === 'less' ? await recoverTold(content, previous, true) : told);
 		const { header } = content;
-		if (taken === null && header?.words) removeWordFolder(header.words, header.run);
+		if (taken === null && header?.words) removeNotifyDir(header.words, header.run);
 		for (const problem of content.problems) log.say('warn', `Journal ${path}: ${problem}`);
 		const { past, seq } = foldJournal(content);
 		const found = {
@@ -110,7 +110,7 @@ export async function findPrevious(previous: Previous): Promise<Found> {
 		return { ...found, fd: why === null ? fd : null };
 	} catch (error) {
 		closeAll([fd]);
-		throw new StartError(`Unable to use journal ${path}: ${wordsOf(error)}`, { cause: error });
+		throw new StartError(`Unable to use journal ${path}: ${errorText(error)}`, { cause: error });
 	}
 }
 
@@ -164,7 +164,7 @@ async function recoverMarked(bytes: Buffer, { path, uris, plan, user, log }: Pre
 
 function takenFrom(header: Header, found: Recovered | Denied | Orphaned, log: Log): Partial<Found> {
 	if ('orphaned' in found) {
-		if (header.words) removeWordFolder(header.words, header.run);
+		if (header.words) removeNotifyDir(header.words, header.run);
 		log.say('warn', unknownText(found.pids));
 		return found.orphaned;
 	}

@@ -1,17 +1,18 @@
 /** One supervisor, from its first fact to its end. */
 
-import type { Door } from '../effects/dispatcher.ts';
+import type { Dispatcher } from '../effects/dispatcher.ts';
 import type { Log } from '../effects/log/log.ts';
 import { signals, wasDebuggerClosed } from '../effects/os/signals.ts';
 import { deliver, newLife, type Supervisor } from '../machines/charts/world.ts';
 import type { ExternalFact, Plan, Request } from '../machines/facts/facts.ts';
-import type { Origin } from './startup.ts';
+import type { Startup } from './startup.ts';
 import { type Supervision, wire } from './wire.ts';
 
 /** @returns the exit status, when the last child is gone. @throws {StartError} before any child is started */
 export function supervise(supervision: Supervision): Promise<number> {
-	const { plan, origin, log } = supervision;
-	const { world, door, children, outputs, words, orphans, doors, manager, fault, reaped } = wire(supervision);
+	const { plan, startup, log } = supervision;
+	const { world, dispatcher, children, outputs, words, orphans, controlSockets, manager, fault, reaped } =
+		wire(supervision);
 	for (const event of ['uncaughtException', 'unhandledRejection']) process.on(event, fault.meet);
 
 	return new Promise((resolve) => {
@@ -28,9 +29,9 @@ export function supervise(supervision: Supervision): Promise<number> {
 					await Promise.all([children.abandonedGone(), orphans.gone()]);
 					clearInterval(presence);
 					words.close();
-					doors.close();
+					controlSockets.close();
 					manager.close();
-					if (origin.journal.isDurable) outputs.abandon();
+					if (startup.journal.isDurable) outputs.abandon();
 					resolve(supervisor.getSnapshot().output?.status ?? 1);
 				},
 				error: fault.meet,
@@ -39,15 +40,15 @@ export function supervise(supervision: Supervision): Promise<number> {
 			return supervisor;
 		}
 
-		door.connect((happening) => {
-			supervisor ??= live(happening);
-			deliver(supervisor, happening);
+		dispatcher.connect((external) => {
+			supervisor ??= live(external);
+			deliver(supervisor, external);
 		});
-		for (const pipe of origin.pipes) outputs.open(pipe);
-		begin(origin, plan, log, door);
+		for (const pipe of startup.pipes) outputs.open(pipe);
+		begin(startup, plan, log, dispatcher);
 		// Only now, so that children which ended in between are known by their names.
 		signals().subscribe((signal) => {
-			if (!isOver) door.admit(signal);
+			if (!isOver) dispatcher.admit(signal);
 		});
 		if (wasDebuggerClosed()) log.say('warn', 'A SIGUSR1 came too early and opened the debugger of Node; it was closed');
 		reaped.subscribe(children.ended);
@@ -55,7 +56,7 @@ export function supervise(supervision: Supervision): Promise<number> {
 }
 
 /** The first facts of a life: it starts, or goes on with what an earlier one had not answered yet. */
-function begin({ by, state, signals, replacedFor }: Origin, plan: Plan, log: Log, { admit }: Door) {
+function begin({ by, state, signals, replacedFor }: Startup, plan: Plan, log: Log, { admit }: Dispatcher) {
 	const { pid } = process;
 	if (state === null) admit({ type: 'supervisor.started', pid, plan });
 	else admit({ type: 'supervisor.recovered', pid, by, state: { ...state, unanswered: null, ended: null } });
@@ -68,6 +69,6 @@ function begin({ by, state, signals, replacedFor }: Origin, plan: Plan, log: Log
 }
 
 /** A start is a wish to serve: a stop that was asked for and not begun is not begun then. */
-function isStop(request: Request['type'], by: Origin['by']): boolean {
+function isStop(request: Request['type'], by: Startup['by']): boolean {
 	return by === 'start' && ['signal.TERM', 'signal.INT', 'stop.requested'].includes(request);
 }

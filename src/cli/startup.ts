@@ -1,10 +1,10 @@
 /** Where a supervisor comes from: it starts anew, in the place of one that was killed, or of one that made room. */
 import { array, number, object, string } from 'valibot';
 import type { Survivor } from '../effects/children/children.ts';
-import { type WordFolderOptions, wordFolderFor } from '../effects/children/notifyDir.ts';
-import { type KeptWords, wordsPart } from '../effects/children/notifySockets.ts';
+import { type NotifyDirOptions, notifyDirFor } from '../effects/children/notifyDir.ts';
+import { notifySocketsSection, type SavedNotifySockets } from '../effects/children/notifySockets.ts';
 import type { OpenPipe } from '../effects/children/output.ts';
-import { fileJournal, type Journal, journalPart, memoryJournal } from '../effects/journal/journal.ts';
+import { fileJournal, type Journal, journalSection, memoryJournal } from '../effects/journal/journal.ts';
 import type { Header } from '../effects/journal/lineSchemas.ts';
 import { countersSchema, requestSchema, rotationsSchema, stateSchema } from '../effects/journal/stateSchemas.ts';
 import type { Log } from '../effects/log/log.ts';
@@ -14,7 +14,7 @@ import type { User } from '../effects/os/user.ts';
 import type { Listener } from '../effects/sockets/listener.ts';
 import { type Listeners, openListeners } from '../effects/sockets/listeners.ts';
 import { StartError } from '../effects/startError.ts';
-import { type Inheritance, part } from '../effects/upgrade/handoverState.ts';
+import { type HandoverState, part } from '../effects/upgrade/handoverState.ts';
 import type { Plan, Request } from '../machines/facts/facts.ts';
 import { journalFormat } from '../machines/facts/feed.ts';
 import type { SupervisorState } from '../machines/state/supervisorState.ts';
@@ -22,7 +22,7 @@ import type { Options } from './flags.ts';
 import { type Found, findPrevious, nothingFound } from './previousRun.ts';
 import { version } from './version.ts';
 
-export interface Origin {
+export interface Startup {
 	/** What children carry as SOCKETMASTER_RUN. */
 	run: string;
 	/** The number of the last fact of an earlier life. */
@@ -41,20 +41,20 @@ export interface Origin {
 	pipes: OpenPipe[];
 	/** Processes of children that are gone, which serve until a generation is up. */
 	orphans: number[];
-	words: KeptWords;
+	words: SavedNotifySockets;
 	journal: Journal;
 }
 
-export interface OriginOptions {
+export interface StartupOptions {
 	options: Options;
 	plan: Plan;
 	user: User | null;
-	inheritance: Inheritance;
+	handoverState: HandoverState;
 	signals: Request[];
 	log: Log;
 }
 
-export const supervisorPart = part('supervisor', () =>
+export const supervisorSection = part('supervisor', () =>
 	object({
 		run: string(),
 		seq: number(),
@@ -66,15 +66,22 @@ export const supervisorPart = part('supervisor', () =>
 );
 
 /** @throws {StartError} */
-export async function originOf({ options, plan, user, inheritance, signals, log }: OriginOptions): Promise<Origin> {
+export async function startupOf({
+	options,
+	plan,
+	user,
+	handoverState,
+	signals,
+	log,
+}: StartupOptions): Promise<Startup> {
 	const path = journalPath(options);
-	const inherited = inheritance.take(supervisorPart);
+	const inherited = handoverState.take(supervisorSection);
 	if (inherited) log.say('info', `Upgraded to version ${version}`);
 	const found =
 		inherited || path === null ? nothingFound : await findPrevious({ path, uris: options.listen, plan, user, log });
 	const listeners = openListeners({
 		uris: options.listen,
-		inheritance,
+		handoverState,
 		recovered: found.state ? found.listeners : null,
 		orphaned: found.state ? [] : found.listeners,
 		deniedPids: found.denied,
@@ -91,21 +98,21 @@ export async function originOf({ options, plan, user, inheritance, signals, log 
 	const { rotations, counters } = inherited ?? found.past;
 	// With nobody left to go on with it is a start.
 	const state = left && left.children.length + left.respawns.length > 0 ? left : null;
-	const fd = inherited ? inheritance.take(journalPart) : found.fd;
-	const kept = inheritance.take(wordsPart) ?? found.words;
+	const fd = inherited ? handoverState.take(journalSection) : found.fd;
+	const kept = handoverState.take(notifySocketsSection) ?? found.words;
 	// Where children serve already it is no reason to end.
 	const isNeeded = plan.ready === 'notify' && state === null;
-	const words = { ...kept, folder: wordFolderOr(listeners, { run, user, known: kept.folder, isNeeded, log }) };
+	const words = { ...kept, folder: notifyDirOr(listeners, { run, user, known: kept.folder, isNeeded, log }) };
 	const journal =
 		fd === null || path === null
-			? memoryJournal({ state, rotations, counters }, inheritance)
+			? memoryJournal({ state, rotations, counters }, handoverState)
 			: fileJournal({
 					path,
 					fd,
 					header: headerOf(run, listeners.all, words.folder),
 					start: { state, rotations, counters },
 					report: (words) => log.say('error', words),
-					inheritance,
+					handoverState,
 				});
 	return {
 		run,
@@ -131,9 +138,9 @@ function replacedFor(state: SupervisorState | null, { haveChanged }: Listeners, 
 }
 
 /** @throws {StartError} with nothing left behind */
-function wordFolderOr(listeners: Listeners, options: WordFolderOptions): string | null {
+function notifyDirOr(listeners: Listeners, options: NotifyDirOptions): string | null {
 	try {
-		return wordFolderFor(options);
+		return notifyDirFor(options);
 	} catch (error) {
 		listeners.close();
 		throw error;

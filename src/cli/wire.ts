@@ -3,15 +3,15 @@ import { share } from 'rxjs';
 import { childrenOf } from '../effects/children/children.ts';
 import { generationEnvironments } from '../effects/children/environment.ts';
 import { inheritedVariables } from '../effects/children/inheritedEnv.ts';
-import { lastWordsOf } from '../effects/children/lastOutput.ts';
+import { lastOutputOf } from '../effects/children/lastOutput.ts';
 import { listenerCheckActor } from '../effects/children/listenerCheck.ts';
-import { childWords } from '../effects/children/notifySockets.ts';
+import { notifySockets } from '../effects/children/notifySockets.ts';
 import { orphanKeeper } from '../effects/children/orphans.ts';
 import { outputsOf } from '../effects/children/output.ts';
 import { directoryFor } from '../effects/children/startedFrom.ts';
 import { stillAccepting } from '../effects/children/stillAccepting.ts';
-import { faultHandler, mayFail } from '../effects/crashHandler.ts';
-import { openDoor } from '../effects/dispatcher.ts';
+import { crashHandler, failpoint } from '../effects/crashHandler.ts';
+import { newDispatcher } from '../effects/dispatcher.ts';
 import { drainReminder } from '../effects/log/drainReminder.ts';
 import type { Log } from '../effects/log/log.ts';
 import type { Sink } from '../effects/log/sink.ts';
@@ -24,7 +24,7 @@ import type { User } from '../effects/os/user.ts';
 import { exits } from '../effects/os/wait.ts';
 import { managerOf } from '../effects/serviceManager.ts';
 import { backlogKeeper } from '../effects/sockets/backlogs.ts';
-import type { Inheritance } from '../effects/upgrade/handoverState.ts';
+import type { HandoverState } from '../effects/upgrade/handoverState.ts';
 import { preflightActor } from '../effects/upgrade/preflight.ts';
 import { handoverActor, nextProgram, replaceProgram } from '../effects/upgrade/replacement.ts';
 import type { World } from '../machines/charts/world.ts';
@@ -33,16 +33,16 @@ import { withoutUnfinished } from '../machines/state/recoveryState.ts';
 import { finishedBetween } from '../machines/state/rotations.ts';
 import { isOfCandidate } from '../machines/state/supervisorState.ts';
 import { sentenceOf } from '../machines/text/sentences.ts';
-import { openDoors } from './controlSockets.ts';
+import { openControlSockets } from './controlSockets.ts';
 import type { Options } from './flags.ts';
-import { journalPath, type Origin, supervisorPart } from './startup.ts';
+import { journalPath, type Startup, supervisorSection } from './startup.ts';
 import { version } from './version.ts';
 
 export interface Supervision {
 	options: Options;
 	plan: Plan;
-	origin: Origin;
-	inheritance: Inheritance;
+	startup: Startup;
+	handoverState: HandoverState;
 	path: string | Buffer;
 	user: User | null;
 	log: Log;
@@ -53,36 +53,41 @@ export interface Supervision {
  * Makes what a supervisor is made of: each part is handed those that it needs, and is there before them. No fact passes yet.
  * @throws {StartError} before any child is started
  */
-export function wire({ options, plan, origin, inheritance, path, user, log, sink }: Supervision) {
-	const { journal, listeners, run } = origin;
+export function wire({ options, plan, startup, handoverState, path, user, log, sink }: Supervision) {
+	const { journal, listeners, run } = startup;
 	adoptOrphans();
 	const directory = logicalDirectory();
 	const command = [path, ...options.args].join(' ');
-	const lastOutput = lastWordsOf(inheritance, (generation) => {
+	const lastOutput = lastOutputOf(handoverState, (generation) => {
 		const { state } = journal.past();
 		return state?.candidate === generation || (state?.serving === generation && !state.isComplete);
 	});
-	const outputs = outputsOf({ sink, log, inheritance, lastOutput });
-	const wordsOf = (child: number) => lastOutput.of(child, outputs.unfinishedOf(child));
+	const outputs = outputsOf({ sink, log, handoverState, lastOutput });
+	const errorText = (child: number) => lastOutput.of(child, outputs.unfinishedOf(child));
 	const reaped = exits().pipe(share());
 
-	const door = openDoor({ record: journal.record, past: journal.past, rest: journal.rest, after: origin.seq });
+	const dispatcher = newDispatcher({
+		record: journal.record,
+		past: journal.past,
+		rest: journal.rest,
+		after: startup.seq,
+	});
 	const phaseOf = (child: number) => journal.past().state?.children.find((each) => each.child === child)?.phase ?? null;
-	const words = childWords({
-		admit: door.admit,
+	const words = notifySockets({
+		admit: dispatcher.admit,
 		log,
 		run,
 		user,
 		isDurable: journal.isDurable,
 		isNeeded: plan.ready === 'notify',
-		inheritance,
-		kept: origin.words,
+		handoverState,
+		kept: startup.words,
 		phaseOf,
 		childOf: (pid) => journal.past().state?.children.find((each) => each.pid === pid)?.child ?? null,
 	});
 	const environment = generationEnvironments({
 		path: options.env,
-		inheritance,
+		handoverState,
 		log,
 		isThere: (generation) => {
 			const { children = [], respawns = [] } = journal.past().state ?? {};
@@ -92,7 +97,7 @@ export function wire({ options, plan, origin, inheritance, path, user, log, sink
 	const childDirectory = directoryFor(options.chdir, directory);
 	const inherited = { ...inheritedVariables(user), ...(options.chdir === '' ? {} : { PWD: childDirectory }) };
 	const children = childrenOf({
-		admit: door.admit,
+		admit: dispatcher.admit,
 		log,
 		outputs,
 		lastOutput,
@@ -109,8 +114,8 @@ export function wire({ options, plan, origin, inheritance, path, user, log, sink
 		listeners: listeners.all,
 		user,
 		isDurable: journal.isDurable,
-		inheritance,
-		recovered: origin.survivors,
+		handoverState,
+		recovered: startup.survivors,
 		known: (child) => journal.past().state?.children.find((each) => each.child === child) ?? null,
 		plan: () => journal.past().state?.plan ?? plan,
 		isFailing: (id) => {
@@ -120,93 +125,95 @@ export function wire({ options, plan, origin, inheritance, path, user, log, sink
 		},
 		isGroup: options.group,
 	});
-	const replacement = { inheritance, outputs, sink, directory, isSettled: children.isSettled };
-	const fault = faultHandler({ log, sink, replace: () => replaceProgram(replacement) });
+	const replacement = { handoverState, outputs, sink, directory, isSettled: children.isSettled };
+	const fault = crashHandler({ log, sink, replace: () => replaceProgram(replacement) });
 	const accepting = stillAccepting(listeners.all);
 	const file = journalPath(options);
-	const doors = openDoors({
+	const controlSockets = openControlSockets({
 		options,
-		origin,
-		inheritance,
+		startup,
+		handoverState,
 		log,
 		subject: {
-			admit: door.admit,
+			admit: dispatcher.admit,
 			isFaulty: fault.wasMet,
 			logCounts: sink.counts,
 			run,
 			version,
 			since: processStart(),
 			listeners: listeners.all,
-			seq: door.last,
+			seq: dispatcher.last,
 			past: journal.past,
 			journal: file === null ? null : { path: file, size: journal.size },
-			notesOf: words.notesOf,
+			statusTextOf: words.statusTextOf,
 			accepting,
 		},
 	});
-	const manager = managerOf({ env: process.env, past: journal.past, inheritance });
+	const manager = managerOf({ env: process.env, past: journal.past, handoverState });
 	const reminder = drainReminder({ log, state: () => journal.past().state, accepting });
 	const backlogs = backlogKeeper(listeners.all);
-	const orphans = orphanKeeper({ pids: origin.orphans, inheritance, log, drain: plan.drain });
+	const orphans = orphanKeeper({ pids: startup.orphans, handoverState, log, drain: plan.drain });
 	/** What was asked for when the statecharts had failed: that is not what they failed on. */
 	const late: Request[] = [];
-	door.follow((_, { rotations }) => {
+	dispatcher.follow((_, { rotations }) => {
 		for (const each of finishedBetween(rotations, journal.past().rotations)) lastOutput.settle(each.generation);
 	});
-	door.follow((fact) => {
+	dispatcher.follow((fact) => {
 		if (fault.wasMet() && isRequest(fact)) late.push(requestOf(fact));
 	});
-	door.follow((fact, { state }) => {
+	dispatcher.follow((fact, { state }) => {
 		const sentence = sentenceOf(fact, state, command);
 		if (sentence) log.say(sentence.level, sentence.text);
 	});
-	for (const { note } of [manager, doors.control, reminder, backlogs, orphans].filter((each) => each !== null)) {
-		door.follow(note);
+	for (const { note } of [manager, controlSockets.control, reminder, backlogs, orphans].filter(
+		(each) => each !== null,
+	)) {
+		dispatcher.follow(note);
 	}
-	door.follow((fact) => {
+	dispatcher.follow((fact) => {
 		if (fact.type === 'child.abandoned') children.abandon(fact.child);
 	});
-	inheritance.leave(supervisorPart, () => {
+	handoverState.leave(supervisorSection, () => {
 		const { state, ...rest } = journal.past();
 		const left = state && fault.wasMet() ? withoutUnfinished(state) : state;
 		return {
-			state: { run, seq: door.last(), supervisorState: left, ...rest, late },
+			state: { run, seq: dispatcher.last(), supervisorState: left, ...rest, late },
 			fds: [],
 		};
 	});
 	const world: World = {
 		decide: (decision) => {
-			mayFail(decision.type);
-			door.decide(decision);
+			failpoint(decision.type);
+			dispatcher.decide(decision);
 		},
 		process: children.actor,
 		timer: timerActor({
-			admit: door.admit,
+			admit: dispatcher.admit,
 			endOf: children.endOf,
 			stoppedPid: children.stoppedPid,
-			hearNow: words.hearNow,
+			receiveNow: words.receiveNow,
 			// With a wait the deadline is no failure.
-			wordsOf: plan.ready === 'wait' ? () => ({}) : (child) => ({ ...wordsOf(child), ...words.ignoredOf(child) }),
+			errorText: plan.ready === 'wait' ? () => ({}) : (child) => ({ ...errorText(child), ...words.ignoredOf(child) }),
 		}),
-		proof: listenerCheckActor({
-			admit: door.admit,
+		listenerCheck: listenerCheckActor({
+			admit: dispatcher.admit,
 			listeners: listeners.all,
 			verify: plan.verify,
 			run,
 			pidOf: children.pidOf,
 			phaseOf,
-			hearNow: words.hearNow,
-			wordsOf,
+			receiveNow: words.receiveNow,
+			errorText,
 		}),
 		preflight: preflightActor({
-			admit: door.admit,
+			admit: dispatcher.admit,
 			exits: reaped,
-			inheritance,
+			handoverState,
 			program: () => nextProgram(directory),
 		}),
-		handover: handoverActor(door.admit, replacement),
+		handover: handoverActor(dispatcher.admit, replacement),
 	};
-	return { world, door, children, outputs, words, orphans, doors, manager, fault, reaped };
+	return { world, dispatcher, children, outputs, words, orphans, controlSockets, manager, fault, reaped };
 }
 
 /** A request that the statecharts answer, and the supervisorState keeps until they have. */

@@ -62,17 +62,17 @@ const sentences: Record<EventType, string> = {
 	leave: 'It is to leave, unless it was told so before.',
 	stop: 'It is to leave, and is told so each time.',
 	forward: 'A signal is to be passed on.',
-	carryOn: 'What is left of the generation is to go on, and serves as it is.',
+	continue: 'What is left of the generation is to go on, and serves as it is.',
 	fill: 'A place is to be filled by a new child.',
 	resume: 'After a restart of the supervisor: what was about to follow follows now.',
 	refill: 'Places that were held back may be filled.',
 	childUp: 'A child is up.',
-	childDoubted: 'A child was not seen to accept.',
+	childUnverified: 'A child was not seen to accept.',
 	childRejected: 'A child was not up in time, and was told to leave.',
-	placeDue: 'A place is to be filled again.',
+	slotDue: 'A place is to be filled again.',
 	generationUp: 'All children of a generation are up.',
-	generationEmptied: 'Nobody of a generation lives, and some are to be started again.',
-	generationHurt: 'A generation is not whole, and others of it are left or follow.',
+	generationEmpty: 'Nobody of a generation lives, and some are to be started again.',
+	generationDegraded: 'A generation is not whole, and others of it are left or follow.',
 };
 
 /** What an event means, in a sentence. */

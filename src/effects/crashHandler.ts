@@ -14,9 +14,9 @@ export const faultVariable = 'SOCKETMASTER_FAULT';
 const tooSoon = 60_000;
 
 /** How long the last words may take, in milliseconds. */
-const patience = 1000;
+const killTimeoutMs = 1000;
 
-export interface FaultOptions {
+export interface CrashHandlerOptions {
 	log: Log;
 	sink: Sink;
 	/** Has the next program take over; resolves with why it could not. */
@@ -28,7 +28,7 @@ export interface FaultOptions {
  * once. Where that fails, or it happens again within a minute, it ends by SIGKILL, as a crash: a manager starts it
  * anew, and the journal brings everything back. The children notice neither.
  */
-export function faultHandler({ log, sink, replace }: FaultOptions) {
+export function crashHandler({ log, sink, replace }: CrashHandlerOptions) {
 	let isHandled = false;
 
 	async function handle(error: unknown) {
@@ -44,7 +44,7 @@ export function faultHandler({ log, sink, replace }: FaultOptions) {
 
 	async function end(why: string) {
 		log.say('error', `The supervisor kills itself: ${why}; its children are not touched`);
-		await sink.flush(patience);
+		await sink.flush(killTimeoutMs);
 		signalProcess(process.pid, 'KILL');
 	}
 
@@ -58,7 +58,7 @@ export function faultHandler({ log, sink, replace }: FaultOptions) {
 }
 
 /** In a build for tests, throws where a variable says so: once, or each time where another one says that. */
-export function mayFail(where: string): void {
+export function failpoint(where: string): void {
 	if (!SOCKETMASTER_FAULTS || process.env.SOCKETMASTER_FAULT_AT !== where) return;
 	if (!process.env.SOCKETMASTER_FAULT_AGAIN) delete process.env.SOCKETMASTER_FAULT_AT;
 	throw new Error(`a fault at ${where}`);

@@ -4,9 +4,9 @@ import { stamped } from '../machines/facts/facts.ts';
 import { noProjections, type Projections } from '../machines/state/projections.ts';
 import { bootClock } from './os/clock.ts';
 
-export interface Door {
+export interface Dispatcher {
 	/** A happening: handed on as soon as the statecharts are done with the one before. */
-	admit: (happening: ExternalEvent) => void;
+	admit: (external: ExternalEvent) => void;
 	/** A decision: nothing follows from it but what the statecharts do next. */
 	decide: (decision: Decision) => void;
 	/** The number of the last fact. */
@@ -14,12 +14,12 @@ export interface Door {
 	/** Who is told of each fact from now on, and of what all facts before amount to; after those that follow already. */
 	follow: (told: Follower) => void;
 	/** Has the statecharts live through the happenings: what came before waits for them. */
-	connect: (deliver: (happening: ExternalFact) => void) => void;
+	connect: (deliver: (external: ExternalFact) => void) => void;
 }
 
 export type Follower = (fact: Fact, before: Projections) => void;
 
-export interface DoorOptions {
+export interface DispatcherOptions {
 	/** Sees every fact first. */
 	record: (fact: Fact) => void;
 	/** What all facts that were recorded amount to. */
@@ -36,16 +36,16 @@ export interface DoorOptions {
  * Facts are recorded the moment they come. Happenings are delivered one at a time: what an effect tells while
  * the charts still act on one waits for its turn, so that a replay meets the same facts in the same states.
  */
-export function openDoor({
+export function newDispatcher({
 	record,
 	past = () => noProjections,
 	rest = () => {},
 	after = 0,
 	now = Date.now,
-}: DoorOptions): Door {
+}: DispatcherOptions): Dispatcher {
 	const waiting: ExternalFact[] = [];
 	const followers: Follower[] = [];
-	let deliver: ((happening: ExternalFact) => void) | null = null;
+	let deliver: ((external: ExternalFact) => void) | null = null;
 	let seq = after;
 	/** The happening that the charts live through; null while they wait. */
 	let cause: number | null = null;
@@ -59,17 +59,17 @@ export function openDoor({
 		return fact;
 	}
 
-	function admit(happening: ExternalEvent) {
-		waiting.push(number(happening) as ExternalFact);
+	function admit(external: ExternalEvent) {
+		waiting.push(number(external) as ExternalFact);
 		if (cause === null && deliver !== null) deliverAll(deliver);
 	}
 
-	function connect(next: (happening: ExternalFact) => void) {
+	function connect(next: (external: ExternalFact) => void) {
 		deliver = next;
 		if (waiting.length > 0) deliverAll(next);
 	}
 
-	function deliverAll(deliver: (happening: ExternalFact) => void) {
+	function deliverAll(deliver: (external: ExternalFact) => void) {
 		try {
 			for (let fact = waiting.shift(); fact; fact = waiting.shift()) {
 				cause = fact.seq;

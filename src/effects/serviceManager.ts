@@ -7,7 +7,7 @@ import type { SupervisorState } from '../machines/state/supervisorState.ts';
 import { headlineOf } from '../machines/text/headline.ts';
 import { bootClock, monotonicMicros } from './os/clock.ts';
 import { sendDatagram } from './os/message.ts';
-import { type Inheritance, part } from './upgrade/handoverState.ts';
+import { type HandoverState, part } from './upgrade/handoverState.ts';
 
 /** What the manager told this process, and what is none of a child's business. */
 export const managerVariables = ['NOTIFY_SOCKET', 'WATCHDOG_PID', 'WATCHDOG_USEC'];
@@ -21,14 +21,14 @@ const slack = 10_000;
 const longestStatus = 500;
 
 /** What it knows already, and what it has not taken yet. */
-const managerPart = part('manager', () =>
+const managerSection = part('manager', () =>
 	object({ isReady: boolean(), isReloading: boolean(), waiting: array(string()) }),
 );
 
 export interface ManagerOptions {
 	env: NodeJS.ProcessEnv;
 	past: () => Projections;
-	inheritance: Inheritance;
+	handoverState: HandoverState;
 }
 
 export interface Manager {
@@ -39,14 +39,14 @@ export interface Manager {
 }
 
 /** Tells $NOTIFY_SOCKET; nothing where there is none. */
-export function managerOf({ env, past, inheritance }: ManagerOptions): Manager {
+export function managerOf({ env, past, handoverState }: ManagerOptions): Manager {
 	const path = env.NOTIFY_SOCKET;
-	let { isReady, isReloading, waiting } = inheritance.take(managerPart) ?? {
+	let { isReady, isReloading, waiting } = handoverState.take(managerSection) ?? {
 		isReady: false,
 		isReloading: false,
 		waiting: [],
 	};
-	inheritance.leave(managerPart, () => ({ state: { isReady, isReloading, waiting }, fds: [] }));
+	handoverState.leave(managerSection, () => ({ state: { isReady, isReloading, waiting }, fds: [] }));
 	if (!path) return { note: () => {}, close: () => {} };
 	const send = outbox(path, waiting);
 	let headline = '';

@@ -1,5 +1,5 @@
 /** What went wrong before anything was started: one sentence for the operator, exit status 1. */
-import { wordsOf } from './os/errorText.ts';
+import { errorText } from './os/errorText.ts';
 
 export class StartError extends Error {
 	/** Does the work. @throws {StartError} with what was wanted and why it could not be had */
@@ -7,7 +7,7 @@ export class StartError extends Error {
 		try {
 			return work();
 		} catch (error) {
-			throw new StartError(`${what} ${wordsOf(error)}${remark}`, { cause: error });
+			throw new StartError(`${what} ${errorText(error)}${remark}`, { cause: error });
 		}
 	}
 }

@@ -1,11 +1,11 @@
 /** Who is there, and where each stands. */
 import { chosenAt } from './charts.tsx';
 import { nameOf, toneOf } from './statecharts.ts';
-import { chosen, index, story } from './store.ts';
+import { chosen, index, timeline } from './store.ts';
 
 export function Actors() {
-	const standings = story().standingsAt(index.value);
-	const { lives } = story();
+	const standings = timeline().standingsAt(index.value);
+	const { lives } = timeline();
 	const looked = chosenAt(standings);
 	const leaf = (actor: string) => standings.get(actor)?.state.split('.').at(-1) ?? '';
 	const generations = [...standings.keys()].filter((actor) => actor.startsWith('generation.'));
@@ -17,7 +17,7 @@ export function Actors() {
 				{standings.has('supervisor') && (
 					<li>
 						<Actor actor="supervisor" state={leaf('supervisor')} />
-						{story().stateAt(index.value)?.queued && <span class="quiet"> one more rotation waits its turn</span>}
+						{timeline().stateAt(index.value)?.queued && <span class="quiet"> one more rotation waits its turn</span>}
 						<ul>
 							{standings.has('upgrade') && leaf('upgrade') !== 'idle' && (
 								<li>

@@ -9,7 +9,7 @@ import upgradeChart from '../../docs/statecharts/upgrade.svg';
 import { possibleWays } from '../diagram/chart.ts';
 import { chartNameOf } from '../diagram/trace.ts';
 import { charts, nameOf, wordsOfState } from './statecharts.ts';
-import { chosen, index, story } from './store.ts';
+import { chosen, index, timeline } from './store.ts';
 import type { Standings } from './timeline.ts';
 
 const pictures: Record<string, string> = {
@@ -26,7 +26,7 @@ const zoom = signal<Record<string, number | null>>({});
 const usual = 0.85;
 
 export function Charts() {
-	const standings = story().standingsAt(index.value);
+	const standings = timeline().standingsAt(index.value);
 	const { generation, child } = chosenAt(standings);
 	const generations = numbersOf(standings, 'generation');
 	const children = childrenOf(generation);
@@ -61,15 +61,15 @@ export function Charts() {
 	);
 
 	function childrenOf(number: number | null): number[] {
-		const life = story().lives.generationAt(number ?? -1, index.value);
+		const life = timeline().lives.generationAt(number ?? -1, index.value);
 		return (life?.children ?? []).map((each) => each.child).filter((each) => standings.has(`child.${each}`));
 	}
 }
 
 /** The generation and child looked at: those that were chosen while they are there, else those that just moved, else the newest. */
 export function chosenAt(standings: Standings): { generation: number | null; child: number | null } {
-	const { lives } = story();
-	const step = story().stepOf(index.value);
+	const { lives } = timeline();
+	const step = timeline().stepOf(index.value);
 	const moved = step?.moves.find(({ actor }) => chartNameOf(actor) === 'child');
 	const movedChild = moved ? Number(moved.actor.split('.')[1]) : null;
 	const movedGeneration = movedChild === null ? null : (lives.childAt(movedChild, index.value)?.generation ?? null);
@@ -111,7 +111,7 @@ function Frame({ actor, standings, others = [], choose, children }: FrameProps) 
 	const kind = chartNameOf(actor);
 	const number = Number(actor.split('.')[1]);
 	const standing = standings.get(actor);
-	const step = story().stepOf(index.value);
+	const step = timeline().stepOf(index.value);
 	const move = step?.moves.find((each) => each.actor === actor);
 	const scale = zoom.value[kind] === undefined ? usual : zoom.value[kind];
 	const enlarge = (by: number | null) => {

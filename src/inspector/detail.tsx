@@ -2,23 +2,23 @@
 import { describeEvent } from '../diagram/descriptions.ts';
 import type { Entry } from './entry.ts';
 import { nameOf, wordsOfState } from './statecharts.ts';
-import { goTo, index, story } from './store.ts';
+import { goTo, index, timeline } from './store.ts';
 import { clockTime, date } from './times.ts';
 
 /** What a fact says where the log said nothing. */
-export function wordsOf(fact: Entry['fact']): string {
+export function errorText(fact: Entry['fact']): string {
 	if (fact.type !== 'checkpoint') return fieldsOf(fact) || describeEvent(fact.type);
 	return fact.gap ? 'facts are missing here: they could not be written' : 'stands for all facts before it';
 }
 
 export function Detail() {
-	const entry = story().entries[index.value];
+	const entry = timeline().entries[index.value];
 	if (!entry) return <p class="quiet detail">No fact yet.</p>;
 	const { fact, says, kind, difference } = entry;
-	const step = story().stepOf(index.value);
-	const place = step ? story().placeOf(step.fact.seq) : null;
-	const upon = place === null ? [] : story().decidedUpon(place);
-	const before = story().standingsAt((place ?? index.value) - 1);
+	const step = timeline().stepOf(index.value);
+	const place = step ? timeline().placeOf(step.fact.seq) : null;
+	const upon = place === null ? [] : timeline().decidedUpon(place);
+	const before = timeline().standingsAt((place ?? index.value) - 1);
 	return (
 		<article class="detail" aria-label="The fact at this moment" data-testid="detail">
 			<h3>
@@ -34,7 +34,7 @@ export function Detail() {
 					Decided upon <Link place={place ?? 0} />
 				</p>
 			)}
-			{kind === 'happening' && (
+			{kind === 'external' && (
 				<>
 					<h4>Decided upon it</h4>
 					{upon.length === 0 ? (
@@ -78,7 +78,7 @@ export function Detail() {
 }
 
 function Link({ place }: { place: number }) {
-	const fact = story().entries[place]?.fact;
+	const fact = timeline().entries[place]?.fact;
 	return (
 		<button type="button" class="link" onClick={() => goTo(place)}>
 			{fact?.seq} {fact?.type} {fact ? fieldsOf(fact) : ''}

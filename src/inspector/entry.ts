@@ -9,7 +9,7 @@ import { type Sentence, sentenceOf } from '../machines/text/sentences.ts';
 export interface Entry {
 	/** A checkpoint stands for all facts before it. */
 	fact: Fact | Checkpoint;
-	kind: 'happening' | 'decision' | 'checkpoint';
+	kind: 'external' | 'decision' | 'checkpoint';
 	/** What the log said. */
 	says: Sentence | null;
 	moves: Move[];
@@ -36,7 +36,7 @@ export function entryOf(fact: Fact | Checkpoint, before: SupervisorState | null,
 		return { fact, kind: 'checkpoint', says: null, moves, upon, difference, isLife: true };
 	}
 	const isLife = fact.type === 'supervisor.started' || fact.type === 'supervisor.recovered';
-	const kind = isDecision(fact) ? 'decision' : 'happening';
+	const kind = isDecision(fact) ? 'decision' : 'external';
 	return { fact, kind, says: sentenceOf(fact, before, null), moves, upon, difference, isLife };
 }
 

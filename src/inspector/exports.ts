@@ -1,12 +1,12 @@
 /** What was imagined, to keep: as a journal, and as a unit test in the project's own style. */
 import { type ExternalEvent, type Plan, usualPlan } from '../machines/facts/facts.ts';
 import { journalFormat } from '../machines/facts/feed.ts';
-import { imaginedPid } from '../machines/simulation/nextEvents.ts';
+import { simulatedPid } from '../machines/simulation/nextEvents.ts';
 import type { SupervisorState } from '../machines/state/supervisorState.ts';
 import type { Branch } from './branch.ts';
 
 /** A journal that `socketmaster replay` and `inspect` take. */
-export function journalOf({ story }: Branch, version: string): string {
+export function journalOf({ timeline }: Branch, version: string): string {
 	const header = {
 		journal: journalFormat,
 		program: version,
@@ -18,13 +18,13 @@ export function journalOf({ story }: Branch, version: string): string {
 		listeners: [],
 		words: null,
 	};
-	return [header, ...story.entries.map(({ fact }) => fact)].map((line) => `${JSON.stringify(line)}\n`).join('');
+	return [header, ...timeline.entries.map(({ fact }) => fact)].map((line) => `${JSON.stringify(line)}\n`).join('');
 }
 
 /** A test for test/machines: it tells a simulation the same and expects the same of it. */
 export function testOf(branch: Branch): string {
-	const { story, told, from } = branch;
-	const decisions = story.entries.filter(({ kind }) => kind === 'decision').map(({ fact }) => fact.type);
+	const { timeline, told, from } = branch;
+	const decisions = timeline.entries.filter(({ kind }) => kind === 'decision').map(({ fact }) => fact.type);
 	return [
 		"import { expect, it } from 'vitest';",
 		...(from ? ["import type { Roster } from '../machines/state/supervisorState.ts';"] : []),
@@ -35,9 +35,9 @@ export function testOf(branch: Branch): string {
 			: []),
 		`it(${quoted(titleOf(branch))}, () => {`,
 		'\tconst simulation = simulate();',
-		...told.flatMap(({ happening, after }) => [
+		...told.flatMap(({ external, after }) => [
 			...(after > 0 ? [`\tsimulation.wait(${after});`] : []),
-			`\tsimulation${callOf(happening, from)};`,
+			`\tsimulation${callOf(external, from)};`,
 		]),
 		`\texpect(simulation.state()).toBe(${quoted(branch.state())});`,
 		`\texpect(simulation.phases()).toEqual(${literal(branch.phases(), '\t')});`,
@@ -47,49 +47,49 @@ export function testOf(branch: Branch): string {
 	].join('\n');
 }
 
-function titleOf({ story, told, from, state }: Branch): string {
-	const first = story.standingsAt(story.endOfStep(0)).get('supervisor')?.state.split('.').at(-1);
-	const events = told.slice(1).map(({ happening }) => happening.type);
+function titleOf({ timeline, told, from, state }: Branch): string {
+	const first = timeline.standingsAt(timeline.endOfStep(0)).get('supervisor')?.state.split('.').at(-1);
+	const events = told.slice(1).map(({ external }) => external.type);
 	const said = events.length > 6 ? [...events.slice(0, 3), '…', ...events.slice(-2)] : events;
 	const begin = from ? `a supervisor that is ${first}` : 'a supervisor that has started';
 	return events.length === 0 ? `${begin} is ${state()}` : `${begin} is ${state()} after ${said.join(', ')}`;
 }
 
 /** The simulation's own word for a happening, where it has one that says the same. */
-function callOf(happening: ExternalEvent, from: SupervisorState | null): string {
-	switch (happening.type) {
+function callOf(external: ExternalEvent, from: SupervisorState | null): string {
+	switch (external.type) {
 		case 'supervisor.started':
-			return `.start(${literal(changesOf(happening.plan))})`;
+			return `.start(${literal(changesOf(external.plan))})`;
 		case 'supervisor.recovered':
-			if (happening.state === from && happening.by === 'upgrade') return '.recover(supervisorState)';
+			if (external.state === from && external.by === 'upgrade') return '.recover(supervisorState)';
 			break;
 		case 'signal.HUP':
 		case 'signal.TERM':
 		case 'signal.INT':
 		case 'signal.QUIT':
-			return `.signal(${quoted(happening.type.slice('signal.'.length))})`;
+			return `.signal(${quoted(external.type.slice('signal.'.length))})`;
 		case 'child.spawned': {
-			const { child, pid, startTime, pipe } = happening;
-			if (pid === imaginedPid(child) && startTime === child && pipe === child) return `.spawned(${child})`;
+			const { child, pid, startTime, pipe } = external;
+			if (pid === simulatedPid(child) && startTime === child && pipe === child) return `.spawned(${child})`;
 			break;
 		}
 		case 'timer.elapsed':
-			if (happening.timer === 'boot') return `.waited(${happening.child})`;
+			if (external.timer === 'boot') return `.waited(${external.child})`;
 			break;
 		case 'child.announced':
-			if (happening.by === 'notify') return `.announced(${happening.child})`;
+			if (external.by === 'notify') return `.announced(${external.child})`;
 			break;
 		case 'child.verified':
-			if (happening.isSeen) return `.verified(${happening.child})`;
+			if (external.isSeen) return `.verified(${external.child})`;
 			break;
 		case 'child.exited': {
-			const { child, pid, code, signal, survivors, status } = happening;
-			if (pid === imaginedPid(child) && survivors.length === 0 && signal === null && status === code)
+			const { child, pid, code, signal, survivors, status } = external;
+			if (pid === simulatedPid(child) && survivors.length === 0 && signal === null && status === code)
 				return `.exited(${child}, ${code})`;
 			break;
 		}
 	}
-	return `.tell(${literal(happening, '\t')})`;
+	return `.tell(${literal(external, '\t')})`;
 }
 
 /** What differs from the simulation's own plan. */

@@ -2,9 +2,9 @@
 import { computed, signal } from '@preact/signals';
 import { useVirtualizer } from '@tanstack/react-virtual';
 import { useEffect, useRef } from 'preact/hooks';
-import { Detail, wordsOf } from './detail.tsx';
+import { Detail, errorText } from './detail.tsx';
 import { actorOf, type Entry } from './entry.ts';
-import { branch, goTo, index, story, total } from './store.ts';
+import { branch, goTo, index, timeline, total } from './store.ts';
 import { clockTime } from './times.ts';
 
 const rowHeight = 28;
@@ -17,17 +17,17 @@ const actor = signal('');
 const isFiltered = computed(() => text.value !== '' || kind.value !== '' || type.value !== '' || actor.value !== '');
 
 /** What was found already is kept while the filter stays as it is and the story grows. */
-let found: { key: string; of: unknown; upTo: number; places: number[] } = { key: '', of: null, upTo: 0, places: [] };
+let found: { key: string; of: unknown; upTo: number; slots: number[] } = { key: '', of: null, upTo: 0, slots: [] };
 
 /** The places of the facts that are shown; null are all. */
-const places = computed<number[] | null>(() => {
-	const { entries } = story();
+const slots = computed<number[] | null>(() => {
+	const { entries } = timeline();
 	const length = total.value;
 	if (!isFiltered.value) return null;
 	const key = JSON.stringify([text.value, kind.value, type.value, actor.value]);
-	if (found.key !== key || found.of !== entries) found = { key, of: entries, upTo: 0, places: [] };
+	if (found.key !== key || found.of !== entries) found = { key, of: entries, upTo: 0, slots: [] };
 	const words = text.value.toLowerCase();
-	const matched = [...found.places];
+	const matched = [...found.slots];
 	for (let at = found.upTo; at < length; at += 1) {
 		const entry = entries[at] as Entry;
 		if (kind.value !== '' && entry.kind !== kind.value) continue;
@@ -36,7 +36,7 @@ const places = computed<number[] | null>(() => {
 		if (words !== '' && !textOf(entry).includes(words)) continue;
 		matched.push(at);
 	}
-	found = { key, of: entries, upTo: length, places: matched };
+	found = { key, of: entries, upTo: length, slots: matched };
 	return matched;
 });
 
@@ -45,7 +45,7 @@ function textOf({ fact, says }: Entry): string {
 }
 
 export function Facts() {
-	const count = places.value?.length ?? total.value;
+	const count = slots.value?.length ?? total.value;
 	return (
 		<section class="facts" aria-labelledby="facts-title">
 			<h2 id="facts-title">
@@ -63,7 +63,7 @@ export function Facts() {
 }
 
 function Filters() {
-	const types = new Set(story().types);
+	const types = new Set(timeline().types);
 	if (type.value !== '') types.add(type.value);
 	return (
 		<form class="filters" onSubmit={(event) => event.preventDefault()}>
@@ -85,7 +85,7 @@ function Filters() {
 				}}
 			>
 				<option value="">all kinds</option>
-				<option value="happening">▶ happenings</option>
+				<option value="external">▶ happenings</option>
 				<option value="decision">◆ decisions</option>
 			</select>
 			<select
@@ -116,7 +116,7 @@ function Filters() {
 
 function List() {
 	const room = useRef<HTMLDivElement>(null);
-	const shown = places.value;
+	const shown = slots.value;
 	const count = shown?.length ?? total.value;
 	const rows = useVirtualizer({
 		count,
@@ -162,7 +162,7 @@ function List() {
 			<div class="whole" style={{ height: `${rows.getTotalSize()}px` }}>
 				{rows.getVirtualItems().map((item) => {
 					const place = shown ? (shown[item.index] ?? 0) : item.index;
-					const entry = story().entries[place];
+					const entry = timeline().entries[place];
 					return (
 						entry && <Row key={item.key} entry={entry} place={place} row={item.index} top={item.start} count={count} />
 					);
@@ -203,10 +203,10 @@ function Row({ entry, place, row, top, count }: RowProps) {
 			<span class="seq">{fact.seq}</span>
 			<span class="at">{clockTime(fact.at)}</span>
 			<span class="mark" role="img" aria-label={kind}>
-				{kind === 'decision' ? '◆' : kind === 'happening' ? '▶' : '■'}
+				{kind === 'decision' ? '◆' : kind === 'external' ? '▶' : '■'}
 			</span>
 			<span class="type">{fact.type}</span>
-			<span class="words">{difference ? `⚠ ${difference}` : (says?.text ?? wordsOf(fact))}</span>
+			<span class="words">{difference ? `⚠ ${difference}` : (says?.text ?? errorText(fact))}</span>
 		</div>
 	);
 }

@@ -1,7 +1,7 @@
 /** What the timeline is drawn of: a band for each rotation, the supervisor's states and marks, a bar for each child. */
 import { type ChildLife, type GenerationLife, type Instant, nameAt, phaseAt, resultAt } from './lifespans.ts';
 import { toneOf } from './statecharts.ts';
-import { branch, index, story, timeShown } from './store.ts';
+import { branch, index, timeline, timeShown } from './store.ts';
 
 export interface Span {
 	from: number;
@@ -45,7 +45,7 @@ export function Band({
 
 /** The supervisor's states, and what it was told. */
 export function Supervisor({ x, span, width, isCrowded }: Drawn & { span: Span; width: number }) {
-	const { states, marks } = story().lives;
+	const { states, marks } = timeline().lives;
 	const at = index.value;
 	const now = timeShown();
 	const inSight = (from: number, to: number) => from <= span.to && to >= span.from;

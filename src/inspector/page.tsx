@@ -22,7 +22,7 @@ import {
 	progress,
 	show,
 	source,
-	story,
+	timeline,
 	total,
 } from './store.ts';
 import { Timeline } from './timelineView.tsx';
@@ -63,7 +63,7 @@ function Page() {
 }
 
 function Head() {
-	const { entries } = story();
+	const { entries } = timeline();
 	const entry = entries[index.value];
 	const after = branch.value?.after ?? null;
 	const name = `${after === null ? '' : `imagined after fact ${after} of `}${source.value?.name ?? ''}`;
@@ -115,7 +115,7 @@ function Head() {
 }
 
 function Moment() {
-	const { entries } = story();
+	const { entries } = timeline();
 	const fact = entries[index.value]?.fact;
 	if (!fact) return <>{connection.value === 'loading' ? 'loading' : 'no fact yet'}</>;
 	const where = `fact ${fact.seq} of ${entries.at(-1)?.fact.seq}, ${clockTime(fact.at)}`;
@@ -172,7 +172,7 @@ function Help() {
 /** Loaded only when it is asked for. */
 async function openStately() {
 	const { handToStately } = await import('./stately.ts');
-	handToStately(story(), index.value);
+	handToStately(timeline(), index.value);
 }
 
 function onKey(event: KeyboardEvent) {
@@ -202,9 +202,9 @@ function onKey(event: KeyboardEvent) {
 
 /** To the beginning of the rotation before or after the moment. */
 function goToRotation(direction: 1 | -1) {
-	const places = story().lives.generations.map(({ started }) => started.index);
+	const slots = timeline().lives.generations.map(({ started }) => started.index);
 	const next =
-		direction > 0 ? places.find((place) => place > index.value) : places.findLast((place) => place < index.value);
+		direction > 0 ? slots.find((place) => place > index.value) : slots.findLast((place) => place < index.value);
 	if (next !== undefined) goTo(next);
 }
 

@@ -3,13 +3,13 @@ import { useVirtualizer } from '@tanstack/react-virtual';
 import { useRef } from 'preact/hooks';
 import { duration } from '../machines/text/duration.ts';
 import { type GenerationLife, nameAt, phaseAt, resultAt } from './lifespans.ts';
-import { goTo, index, story, total } from './store.ts';
+import { goTo, index, timeline, total } from './store.ts';
 
 const rowHeight = 44;
 
 export function Rotations() {
 	const room = useRef<HTMLDivElement>(null);
-	const { generations } = story().lives;
+	const { generations } = timeline().lives;
 	const at = index.value;
 	total.value;
 	const shown = generations.filter((life) => resultAt(life, at) !== null).reverse();

@@ -4,21 +4,21 @@ import { createActor } from 'xstate';
 import { deliver, inertWorld, type Supervisor, supervisorIn } from '../machines/charts/world.ts';
 import type { ExternalFact, Fact } from '../machines/facts/facts.ts';
 import { beginningBefore } from './branch.ts';
-import type { Story } from './timeline.ts';
+import type { Timeline } from './timeline.ts';
 
 /** So many facts before the moment are played to it. */
 const most = 400;
 
 /** Opens it and plays what led to the moment. The window asks for the session when it is ready. */
-export function handToStately(story: Story, index: number): void {
+export function handToStately(timeline: Timeline, index: number): void {
 	const inspector = createBrowserInspector({ maxDeferredEvents: 20_000 });
 	// Not from the middle of a step: a state tells nothing of what is under way.
-	const begin = beginningBefore(story, Math.max(0, index - most)) + (index > most ? 1 : 0);
+	const begin = beginningBefore(timeline, Math.max(0, index - most)) + (index > most ? 1 : 0);
 	let supervisor = newLife();
-	const before = begin > 0 ? story.stateAt(begin - 1) : null;
+	const before = begin > 0 ? timeline.stateAt(begin - 1) : null;
 	if (before)
 		deliver(supervisor, { type: 'supervisor.recovered', seq: 0, at: 0, pid: 0, by: 'upgrade', state: before });
-	story.entries.slice(begin, index + 1).forEach(({ fact, kind, isLife }, order) => {
+	timeline.entries.slice(begin, index + 1).forEach(({ fact, kind, isLife }, order) => {
 		if (kind === 'decision') return;
 		if (isLife && (order > 0 || before)) {
 			supervisor.stop();

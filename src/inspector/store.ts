@@ -3,7 +3,7 @@ import { batch, computed, signal } from '@preact/signals';
 import type { Source } from '../machines/facts/feed.ts';
 import { type Branch, branchFrom, branchFromNothing } from './branch.ts';
 import type { Entry } from './entry.ts';
-import { newStory, type Story } from './timeline.ts';
+import { newTimeline, type Timeline } from './timeline.ts';
 
 export type Connection = 'loading' | 'live' | 'lost' | 'ended';
 
@@ -15,7 +15,7 @@ export const progress = signal(0);
 export const problem = signal<string | null>(null);
 
 /** The story of a real supervisor; `length` tells that it has grown. */
-let real = newStory();
+let real = newTimeline();
 const length = signal(0);
 /** Null follows the newest fact. */
 const realMoment = signal<number | null>(null);
@@ -35,9 +35,9 @@ export const chosen = signal<{ generation: number | null; child: number | null }
 export const total = computed(() => (branch.value ? branchLength.value : length.value));
 
 /** The story shown; whoever asks in a component is drawn again when it grows. */
-export function story(): Story {
+export function timeline(): Timeline {
 	total.value;
-	return branch.value?.story ?? real;
+	return branch.value?.timeline ?? real;
 }
 
 /** The place of the moment among the entries; -1 before the first. */
@@ -54,14 +54,14 @@ export const clock = signal(0);
 
 /** The time that is shown: of the moment, or now. */
 export function timeShown(): number {
-	const at = story().timeAt(index.value);
+	const at = timeline().timeAt(index.value);
 	return isWatching() ? Math.max(at, clock.value) : at;
 }
 
 /** A supervisor lives, is followed, and somebody boots or leaves: time passes. */
 export function isWatching(): boolean {
 	if (branch.value || !isFollowing.value || connection.value !== 'live' || !source.value?.isWritten) return false;
-	return [...story().standingsAt(index.value)].some(
+	return [...timeline().standingsAt(index.value)].some(
 		([actor, { state, isFinal }]) => actor.startsWith('child.') && !isFinal && state !== 'alive.staying.serving',
 	);
 }
@@ -81,7 +81,7 @@ export function go(steps: number): void {
 /** A real story begins. */
 export function begin(next: Source): void {
 	batch(() => {
-		real = newStory();
+		real = newTimeline();
 		source.value = next;
 		length.value = 0;
 		realMoment.value = null;
@@ -115,7 +115,7 @@ export function show(): void {
 /** Imagines what follows the moment shown. */
 export function imagineFromHere(): void {
 	const place = index.value;
-	if (place >= 0) showBranch(branchFrom(story(), place));
+	if (place >= 0) showBranch(branchFrom(timeline(), place));
 }
 
 /** Imagines a supervisor from its start on. */
@@ -124,10 +124,10 @@ export function imagineFromNothing(plan: Parameters<typeof branchFromNothing>[0]
 }
 
 /** Something happens in what is imagined. */
-export function imagine(...[happening, after]: Parameters<Branch['tell']>): void {
-	branch.value?.tell(happening, after);
+export function imagine(...[external, after]: Parameters<Branch['tell']>): void {
+	branch.value?.tell(external, after);
 	batch(() => {
-		branchLength.value = branch.value?.story.entries.length ?? 0;
+		branchLength.value = branch.value?.timeline.entries.length ?? 0;
 		branchMoment.value = null;
 	});
 }
@@ -143,7 +143,7 @@ export function stopImagining(): void {
 function showBranch(next: Branch) {
 	batch(() => {
 		branch.value = next;
-		branchLength.value = next.story.entries.length;
+		branchLength.value = next.timeline.entries.length;
 		branchMoment.value = null;
 		chosen.value = { generation: null, child: null };
 		zoomed.value = null;

@@ -21,14 +21,14 @@ interface Kept {
 	supervisorState: SupervisorState | null;
 }
 
-export type Story = ReturnType<typeof newStory>;
+export type Timeline = ReturnType<typeof newTimeline>;
 
-export function newStory() {
+export function newTimeline() {
 	const entries: Entry[] = [];
 	const kept: Kept[] = [];
 	const lives = newLives();
 	/** The last fact of each number, as a place among the entries. */
-	const places = new Map<number, number>();
+	const slots = new Map<number, number>();
 	/** The decisions upon a happening, all as places among the entries. */
 	const decided = new Map<number, number[]>();
 	/** Each type of a fact that there is. */
@@ -41,7 +41,7 @@ export function newStory() {
 	function append(entry: Entry) {
 		const index = entries.length;
 		entries.push(entry);
-		places.set(entry.fact.seq, index);
+		slots.set(entry.fact.seq, index);
 		types.add(entry.fact.type);
 		noteDecision(entry, index);
 		standings = step(standings, entry);
@@ -52,7 +52,7 @@ export function newStory() {
 	}
 
 	function noteDecision({ kind, upon }: Entry, index: number) {
-		const place = kind === 'decision' && upon !== null ? places.get(upon) : undefined;
+		const place = kind === 'decision' && upon !== null ? slots.get(upon) : undefined;
 		if (place !== undefined) decided.set(place, [...(decided.get(place) ?? []), index]);
 	}
 
@@ -92,7 +92,7 @@ export function newStory() {
 	function stepOf(index: number): Entry | null {
 		const entry = entries[index];
 		if (entry?.kind !== 'decision') return entry ?? null;
-		const place = entry.upon === null ? undefined : places.get(entry.upon);
+		const place = entry.upon === null ? undefined : slots.get(entry.upon);
 		return place === undefined ? null : (entries[place] ?? null);
 	}
 
@@ -125,7 +125,7 @@ export function newStory() {
 		indexAt,
 		/** When an entry was, in milliseconds since 1970, never less than the one before. */
 		timeAt: (index: number) => times[index] ?? 0,
-		placeOf: (seq: number) => places.get(seq) ?? null,
+		placeOf: (seq: number) => slots.get(seq) ?? null,
 	};
 }
 

@@ -3,7 +3,7 @@ import { useEffect, useRef, useState } from 'preact/hooks';
 import { duration } from '../machines/text/duration.ts';
 import { Band, Bar, lane, type Span, Supervisor } from './lanes.tsx';
 import type { ChildLife, GenerationLife } from './lifespans.ts';
-import { chosen, goTo, index, isFollowing, story, timeShown, total, zoomed } from './store.ts';
+import { chosen, goTo, index, isFollowing, timeline, timeShown, total, zoomed } from './store.ts';
 import { clockTime } from './times.ts';
 
 const top = 64;
@@ -15,7 +15,7 @@ const crowd = 250;
 export function Timeline() {
 	const room = useRef<HTMLDivElement>(null);
 	const width = useWidth(room);
-	const { lives, entries, indexAt, timeAt } = story();
+	const { lives, entries, indexAt, timeAt } = timeline();
 	const at = index.value;
 	const now = timeShown();
 	total.value;

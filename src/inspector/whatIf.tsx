@@ -1,7 +1,7 @@
 /** What could happen next, and where it leads: imagined, and said so. */
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { usualPlan } from '../machines/facts/facts.ts';
-import { endOf, type Possibility, possibleNext } from '../machines/simulation/nextEvents.ts';
+import { endOf, type NextEvent, nextEvents } from '../machines/simulation/nextEvents.ts';
 import { journalOf, testOf } from './exports.ts';
 import { branch, imagine, imagineFromHere, imagineFromNothing, index, source, stopImagining, total } from './store.ts';
 
@@ -109,14 +109,14 @@ function Numeral({ label, value, least = 0, most, set }: NumeralProps) {
 }
 
 function Imagining() {
-	const { after, describe, supervisorState, upgrade, state, strangers } = branch.value as NonNullable<
+	const { after, describe, supervisorState, upgrade, state, nonChildren } = branch.value as NonNullable<
 		typeof branch.value
 	>;
 	total.value;
 	const now = supervisorState();
-	const possible = now && state() !== 'stopped' ? possibleNext(now, upgrade(), strangers) : [];
-	const groups = new Map<string, Possibility[]>();
-	for (const each of possible) groups.set(each.to, [...(groups.get(each.to) ?? []), each]);
+	const events = now && state() !== 'stopped' ? nextEvents(now, upgrade(), nonChildren) : [];
+	const groups = new Map<string, NextEvent[]>();
+	for (const each of events) groups.set(each.to, [...(groups.get(each.to) ?? []), each]);
 	const top = useRef<HTMLParagraphElement>(null);
 	// On a small window the buttons would be out of sight.
 	useEffect(() => {
@@ -130,12 +130,12 @@ function Imagining() {
 				{after === null ? ' from nothing' : ` from fact ${after} on`}: nothing real is touched. Now it is{' '}
 				<strong data-testid="imagined-state">{describe()}</strong>.
 			</p>
-			{possible.length === 0 && <p>It is over: nothing can follow.</p>}
+			{events.length === 0 && <p>It is over: nothing can follow.</p>}
 			{[...groups].map(([to, each]) => (
 				<fieldset key={to}>
 					<legend>{to}</legend>
-					{each.map(({ what, happening, after }) => (
-						<button key={what} type="button" onClick={() => imagine(happening, after)}>
+					{each.map(({ what, external, after }) => (
+						<button key={what} type="button" onClick={() => imagine(external, after)}>
 							{what}
 						</button>
 					))}
@@ -144,7 +144,7 @@ function Imagining() {
 			{now && (
 				<ExitWith
 					children={now.children.filter(
-						({ child, pid, phase }) => pid !== null && phase !== 'orphaned' && !strangers.has(child),
+						({ child, pid, phase }) => pid !== null && phase !== 'orphaned' && !nonChildren.has(child),
 					)}
 				/>
 			)}

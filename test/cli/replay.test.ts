@@ -36,11 +36,11 @@ describe('replay', () => {
 	it('tells the story of a real run: facts, states, decisions', async () => {
 		const { stdout, stderr, status } = replay(await realJournal());
 		expect({ stderr, status }).toEqual({ stderr: '', status: 0 });
-		const story = stdout
+		const timeline = stdout
 			.replace(/^\S+ +\d+ {2}/gm, '')
 			.replace(/\d{3,}/g, 'N')
 			.replace(/ +/g, ' ');
-		expect(story.split('\n').filter((line) => /->|=> (spawn|send)|decided/.test(line))).toEqual([
+		expect(timeline.split('\n').filter((line) => /->|=> (spawn|send)|decided/.test(line))).toEqual([
 			' => spawn child 1 of generation 1',
 			' decided generation.started generation=1 asked=start size=1',
 			' decided child.spawning child=1 generation=1 index=0',

@@ -3,12 +3,12 @@ import { spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it, onTestFinished } from 'vitest';
-import { supervisorPart } from '../../src/cli/startup.ts';
-import { childrenPart } from '../../src/effects/children/children.ts';
-import { orphansPart } from '../../src/effects/children/orphans.ts';
+import { supervisorSection } from '../../src/cli/startup.ts';
+import { childrenSection } from '../../src/effects/children/children.ts';
+import { orphansSection } from '../../src/effects/children/orphans.ts';
 import { projectionsOf } from '../../src/effects/journal/lineSchemas.ts';
 import { readJournal } from '../../src/effects/journal/lines.ts';
-import { inheritanceOf } from '../../src/effects/upgrade/handoverState.ts';
+import { newHandoverState } from '../../src/effects/upgrade/handoverState.ts';
 import { evolveProjections, noProjections } from '../../src/machines/state/projections.ts';
 import { environment, executable, fixture, kill, root, run, scratch } from '../support/program.ts';
 
@@ -72,13 +72,13 @@ it.each([
 	['handover-5-left.jsonl', 'HUP', 'orphaned'],
 ])('%s is understood in all its parts', (name, told, phase) => {
 	const [document = ''] = readFileSync(stored(name), 'utf8').split('\n');
-	const inheritance = inheritanceOf(JSON.parse(document).states);
-	const first = inheritance.take(childrenPart)?.find(({ child }) => child === 1);
+	const handoverState = newHandoverState(JSON.parse(document).states);
+	const first = handoverState.take(childrenSection)?.find(({ child }) => child === 1);
 	expect(first?.told).toBe(told);
 	expect(first?.group === null).toBe(told === null);
-	const { state: supervisorState } = inheritance.take(supervisorPart) ?? {};
+	const { state: supervisorState } = handoverState.take(supervisorSection) ?? {};
 	if (phase) expect(supervisorState?.children[0]?.phase).toBe(phase);
-	expect(inheritance.take(orphansPart)).toEqual({ living: [], wereTold: false });
+	expect(handoverState.take(orphansSection)).toEqual({ living: [], wereTold: false });
 });
 
 it.each([
@@ -86,7 +86,7 @@ it.each([
 	['handover-5-failed.jsonl', [false, true]],
 ])('%s tells which child has failed a rotation by its end', (name, failed) => {
 	const [document = ''] = readFileSync(stored(name), 'utf8').split('\n');
-	const children = inheritanceOf(JSON.parse(document).states).take(childrenPart);
+	const children = newHandoverState(JSON.parse(document).states).take(childrenSection);
 	expect(children?.map(({ hasFailed }) => hasFailed)).toEqual(failed);
 });
 

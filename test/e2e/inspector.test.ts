@@ -179,8 +179,8 @@ describe.runIf(hasBrowser)('the inspector’s page', () => {
 			'All children of a generation are up. If it is the candidate, and one serves: promote it, tell the old one to leave, kill the oldest beyond -max-draining. (just taken)',
 			'At once. Others are leaving. (just taken)',
 		]);
-		const possible = await chart.locator('.way.possible').evaluateAll((all) => all.map((each) => each.textContent));
-		expect(possible.some((text) => text?.includes('SIGHUP'))).toBe(true);
+		const events = await chart.locator('.way.possible').evaluateAll((all) => all.map((each) => each.textContent));
+		expect(events.some((text) => text?.includes('SIGHUP'))).toBe(true);
 		const draining = chart.locator('[data-state="alive.draining"]');
 		await draining.locator('.name').hover();
 		await reads(

@@ -410,9 +410,9 @@ describe('kill -9', () => {
 		await self.logged(/Generation 1 is up/);
 		await self.kill();
 		const [child = 0] = pidsIn(readFileSync(self.journal, 'utf8'));
-		const stranger = spawn('/bin/sleep', ['60']);
-		onTestFinished(() => void stranger.kill());
-		const text = readFileSync(self.journal, 'utf8').replaceAll(`"pid":${child},`, `"pid":${stranger.pid},`);
+		const nonChild = spawn('/bin/sleep', ['60']);
+		onTestFinished(() => void nonChild.kill());
+		const text = readFileSync(self.journal, 'utf8').replaceAll(`"pid":${child},`, `"pid":${nonChild.pid},`);
 		writeFileSync(self.journal, text);
 		kill(child, 'SIGKILL');
 		for (let tries = 0; (await answers(self.port)) && tries < 100; tries += 1)
@@ -421,8 +421,8 @@ describe('kill -9', () => {
 		await self.logged(/Generation 1 is up/, 2);
 		self.signal('SIGTERM');
 		await self.ended();
-		expect(stranger.exitCode).toBeNull();
-		expect(stranger.signalCode).toBeNull();
+		expect(nonChild.exitCode).toBeNull();
+		expect(nonChild.signalCode).toBeNull();
 	});
 });
 
@@ -440,20 +440,20 @@ describe('a child that ended while there was no supervisor', () => {
 		await self.kill();
 		const [pid = 0] = pidsIn(readFileSync(self.journal, 'utf8'));
 		kill(pid, 'SIGKILL');
-		const stranger = spawn('/bin/sh', ['-c', 'sleep 1000 & echo $!; exec sleep 1000'], {
+		const nonChild = spawn('/bin/sh', ['-c', 'sleep 1000 & echo $!; exec sleep 1000'], {
 			detached: true,
 			stdio: ['ignore', 'pipe', 'ignore'],
 		});
-		const [said] = await once(stranger.stdout, 'data');
-		const strangers = [stranger.pid ?? 0, Number(said)];
-		onTestFinished(() => strangers.forEach((each) => void kill(each, 'SIGKILL')));
-		const facts = readFileSync(self.journal, 'utf8').replaceAll(`"pid":${pid},`, `"pid":${stranger.pid},`);
+		const [said] = await once(nonChild.stdout, 'data');
+		const nonChildren = [nonChild.pid ?? 0, Number(said)];
+		onTestFinished(() => nonChildren.forEach((each) => void kill(each, 'SIGKILL')));
+		const facts = readFileSync(self.journal, 'utf8').replaceAll(`"pid":${pid},`, `"pid":${nonChild.pid},`);
 		writeFileSync(self.journal, facts);
 		self.start();
-		await self.logged(new RegExp(`${stranger.pid} exit status unknown$`));
+		await self.logged(new RegExp(`${nonChild.pid} exit status unknown$`));
 		self.signal('SIGTERM');
 		expect((await self.ended()).status).toBe(0);
-		expect(strangers.map((each) => kill(each, 0))).toEqual([true, true]);
+		expect(nonChildren.map((each) => kill(each, 0))).toEqual([true, true]);
 	});
 });
 

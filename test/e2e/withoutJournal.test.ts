@@ -198,16 +198,16 @@ it('a supervisor that lives keeps its children and its address, though its journ
 it('a server that no supervisor has started is in the way, and is left alone', async () => {
 	const own = await site();
 	const port = own.uri.split(':')[2] ?? '';
-	const stranger = spawn(fixture('server.mjs'), {
+	const nonChild = spawn(fixture('server.mjs'), {
 		env: { ...process.env, PORT: port },
 		stdio: ['ignore', 'pipe', 'inherit'],
 	});
-	onTestFinished(() => void stranger.kill('SIGKILL'));
-	await once(stranger.stdout as Readable, 'data');
+	onTestFinished(() => void nonChild.kill('SIGKILL'));
+	await once(nonChild.stdout as Readable, 'data');
 	const program = own.start(own.server);
 	expect((await program.ended).status).toBe(1);
 	expect(program.lines().join('\n')).toContain('address already in use');
-	expect(kill(stranger.pid ?? 0, 0)).toBe(true);
+	expect(kill(nonChild.pid ?? 0, 0)).toBe(true);
 });
 
 it.runIf(isRoot)('a socket that another user has made is not taken over, whatever its holder says it is', async () => {
@@ -368,16 +368,16 @@ it('a job that a child has left running, and that holds no listener, is left alo
 
 it('a file of another boot names no child: its numbers are others’ now', async () => {
 	const own = await site();
-	const stranger = spawn('sleep', ['1000'], { detached: true });
-	onTestFinished(() => void stranger.kill('SIGKILL'));
-	const stat = readFileSync(`/proc/${stranger.pid}/stat`, 'latin1').split(') ')[1]?.split(' ') ?? [];
+	const nonChild = spawn('sleep', ['1000'], { detached: true });
+	onTestFinished(() => void nonChild.kill('SIGKILL'));
+	const stat = readFileSync(`/proc/${nonChild.pid}/stat`, 'latin1').split(') ')[1]?.split(' ') ?? [];
 	const header = { journal: 9, program: 'x', boot: 'another', run: 'r', pid: 1, startTime: 1, listeners: [] };
 	const fact = {
 		seq: 2,
 		at: 1,
 		type: 'child.spawned',
 		child: 1,
-		pid: stranger.pid,
+		pid: nonChild.pid,
 		startTime: Number(stat[19]),
 		pipe: 1,
 	};
@@ -387,7 +387,7 @@ it('a file of another boot names no child: its numbers are others’ now', async
 	expect(program.lines().join('\n')).not.toContain('took over');
 	program.signal('SIGTERM');
 	expect((await program.ended).status).toBe(0);
-	expect(kill(stranger.pid ?? 0, 0)).toBe(true);
+	expect(kill(nonChild.pid ?? 0, 0)).toBe(true);
 });
 
 it('a UNIX path that is gone with the journal is made anew, and clients reach it', async () => {
@@ -516,16 +516,16 @@ it.runIf(isRoot)(
 		const cut = lines.findIndex((line) => line.includes('"child.spawning"'));
 		writeFileSync(own.journal, `${lines.slice(0, cut + 1).join('\n')}\n`);
 		const env = { ...process.env, SOCKETMASTER_RUN: runOf, SOCKETMASTER_CHILD: '1' };
-		const stranger = spawn('setpriv', ['--reuid=1', '--clear-groups', 'sleep', '1000'], { detached: true, env });
-		onTestFinished(() => void stranger.kill('SIGKILL'));
-		await once(stranger, 'spawn');
-		await until('it sleeps', () => readFileSync(`/proc/${stranger.pid}/comm`, 'utf8') === 'sleep\n');
+		const nonChild = spawn('setpriv', ['--reuid=1', '--clear-groups', 'sleep', '1000'], { detached: true, env });
+		onTestFinished(() => void nonChild.kill('SIGKILL'));
+		await once(nonChild, 'spawn');
+		await until('it sleeps', () => readFileSync(`/proc/${nonChild.pid}/comm`, 'utf8') === 'sleep\n');
 		const next = own.start(own.server);
 		await next.logged(/^Generation \d+ is up/);
 		expect(next.lines().join('\n')).not.toContain('took over');
 		next.signal('SIGTERM');
 		expect((await next.ended).status).toBe(0);
-		expect(kill(stranger.pid ?? 0, 0)).toBe(true);
+		expect(kill(nonChild.pid ?? 0, 0)).toBe(true);
 	},
 );
 

@@ -8,7 +8,7 @@ import { addressesOf, splitHostPort, splitUri, unixAddress } from '../../src/eff
 import '../../src/effects/children/children.ts';
 import '../../src/effects/sockets/listeners.ts';
 import '../../src/cli/startup.ts';
-import { checkParts } from '../../src/effects/upgrade/handoverState.ts';
+import { checkSections } from '../../src/effects/upgrade/handoverState.ts';
 import { header, journalText } from '../support/journal.ts';
 import { rotating } from '../support/simulation.ts';
 
@@ -20,7 +20,7 @@ const text = fc.string({ unit: 'binary', maxLength: 60 });
 const sound = Buffer.from(journalText(rotating().up(2).exited(1).history));
 
 /** What a reader says: nothing, or one line of words. */
-function wordsOf(work: () => void): string | null {
+function errorText(work: () => void): string | null {
 	try {
 		work();
 		return null;
@@ -35,7 +35,7 @@ describe('any bytes', () => {
 	it('as a journal are read up to where they make sense, or refused in a sentence', () => {
 		fc.assert(
 			fc.property(bytes, (garbage) => {
-				const words = wordsOf(() => foldJournal(readJournal(garbage)));
+				const words = errorText(() => foldJournal(readJournal(garbage)));
 				expect(words === null || /^(line 1 is no journal header|its format .*)$/.test(words)).toBe(true);
 			}),
 			runs,
@@ -46,7 +46,7 @@ describe('any bytes', () => {
 		fc.assert(
 			fc.property(bytes, fc.nat(sound.length), fc.nat(40), (garbage, at, cut) => {
 				const damaged = Buffer.concat([sound.subarray(0, at), garbage, sound.subarray(at + cut)]);
-				const words = wordsOf(() => {
+				const words = errorText(() => {
 					const content = readJournal(damaged);
 					foldJournal(content);
 					expect(content.soundLength).toBeLessThanOrEqual(damaged.length);
@@ -77,7 +77,7 @@ describe('any bytes', () => {
 		const states = fc.record({ supervisor: value, listeners: value, outputs: value, children: value, journal: value });
 		fc.assert(
 			fc.property(states, (states) => {
-				expect(wordsOf(() => checkParts(states as Record<string, unknown>))).toMatch(
+				expect(errorText(() => checkSections(states as Record<string, unknown>))).toMatch(
 					/^what the program before leaves as \w+ makes no sense$/,
 				);
 			}),
@@ -94,9 +94,9 @@ describe('any bytes', () => {
 		);
 		fc.assert(
 			fc.property(uri, (uri) => {
-				expect(isSentence(wordsOf(() => splitUri(uri))?.replace(uri, '') || null)).toBe(true);
-				expect(wordsOf(() => splitHostPort(uri))?.startsWith('address ') ?? true).toBe(true);
-				expect(wordsOf(() => unixAddress(uri))?.startsWith('listen unix') ?? true).toBe(true);
+				expect(isSentence(errorText(() => splitUri(uri))?.replace(uri, '') || null)).toBe(true);
+				expect(errorText(() => splitHostPort(uri))?.startsWith('address ') ?? true).toBe(true);
+				expect(errorText(() => unixAddress(uri))?.startsWith('listen unix') ?? true).toBe(true);
 				if (!/^[a-z0-9]*:\/\/[a-z]/i.test(uri) || uri.startsWith('unix')) addressesOf(uri);
 			}),
 			{ numRuns: 1000 },

@@ -6,7 +6,7 @@ import { closeAll } from '../../src/effects/os/descriptors.ts';
 import { constants } from '../../src/effects/os/libc.ts';
 import { managerOf } from '../../src/effects/serviceManager.ts';
 import { openPlain } from '../../src/effects/sockets/bindUnix.ts';
-import { inheritanceOf } from '../../src/effects/upgrade/handoverState.ts';
+import { newHandoverState } from '../../src/effects/upgrade/handoverState.ts';
 import { evolveProjections, noProjections } from '../../src/machines/state/projections.ts';
 import { scratch } from '../support/program.ts';
 import { draining, rotating, running, type Simulation, simulate, stateWith } from '../support/simulation.ts';
@@ -15,7 +15,11 @@ function manager(env: Record<string, string> = {}, left: Record<string, unknown>
 	const path = join(scratch(), 'notify');
 	const fd = openPlain(path, constants.SOCK_DGRAM, null);
 	let past = noProjections;
-	const own = managerOf({ env: { NOTIFY_SOCKET: path, ...env }, past: () => past, inheritance: inheritanceOf(left) });
+	const own = managerOf({
+		env: { NOTIFY_SOCKET: path, ...env },
+		past: () => past,
+		handoverState: newHandoverState(left),
+	});
 	onTestFinished(() => {
 		own.close();
 		closeAll([fd]);

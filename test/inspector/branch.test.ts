@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { readJournal } from '../../src/effects/journal/lines.ts';
 import { branchFrom, branchFromNothing } from '../../src/inspector/branch.ts';
 import { journalOf, testOf } from '../../src/inspector/exports.ts';
-import { possibleNext } from '../../src/machines/simulation/nextEvents.ts';
+import { nextEvents } from '../../src/machines/simulation/nextEvents.ts';
 import { createReplay } from '../../src/machines/simulation/replay.ts';
 import type { SupervisorState } from '../../src/machines/state/supervisorState.ts';
 import { plan, running } from '../support/simulation.ts';
@@ -14,9 +14,9 @@ function play(branch: ReturnType<typeof branchFromNothing>, pressed: number[]) {
 	for (const press of pressed) {
 		const supervisorState = branch.supervisorState();
 		if (!supervisorState || branch.state() === 'stopped') return;
-		const possible = possibleNext(supervisorState, branch.upgrade(), branch.strangers);
-		const { happening, after } = possible[press % possible.length] ?? possible[0] ?? { happening: null, after: 0 };
-		if (happening) branch.tell(happening, after);
+		const events = nextEvents(supervisorState, branch.upgrade(), branch.nonChildren);
+		const { external, after } = events[press % events.length] ?? events[0] ?? { external: null, after: 0 };
+		if (external) branch.tell(external, after);
 	}
 }
 
@@ -25,31 +25,31 @@ describe('what is imagined', () => {
 		fc.assert(
 			fc.property(choices, fc.nat(), fc.integer({ min: 1, max: 3 }), (happened, at, size) => {
 				const facts = factsOf(happened, size);
-				const story = storyOf(facts);
-				const place = story.endOfStep(at % facts.length);
+				const timeline = storyOf(facts);
+				const place = timeline.endOfStep(at % facts.length);
 				const replay = createReplay();
 				const states = facts.slice(0, place + 1).map((fact) => replay.tell(fact).after);
-				expect(branchFrom(story, place).describe()).toBe(states.at(-1));
+				expect(branchFrom(timeline, place).describe()).toBe(states.at(-1));
 			}),
 			{ numRuns: 150 },
 		);
 	});
 
 	it('goes on with an upgrade that is under way', () => {
-		const story = storyOf(running().tell({ type: 'signal.USR2' }).history);
-		const branch = branchFrom(story, story.entries.length - 1);
+		const timeline = storyOf(running().tell({ type: 'signal.USR2' }).history);
+		const branch = branchFrom(timeline, timeline.entries.length - 1);
 		expect(branch.describe()).toBe('running 1:serving upgrade:checking');
 	});
 
 	it('recovers from a kill as the program does: a candidate without a process is started anew', () => {
-		const story = storyOf(running().signal('HUP').history);
-		const branch = branchFrom(story, story.entries.length - 1);
-		const killed = possibleNext(branch.supervisorState() as SupervisorState, branch.upgrade(), branch.strangers).find(
+		const timeline = storyOf(running().signal('HUP').history);
+		const branch = branchFrom(timeline, timeline.entries.length - 1);
+		const killed = nextEvents(branch.supervisorState() as SupervisorState, branch.upgrade(), branch.nonChildren).find(
 			({ what }) => what.startsWith('it is killed, and'),
 		);
-		if (killed) branch.tell(killed.happening, 0);
+		if (killed) branch.tell(killed.external, 0);
 		expect(branch.describe()).toBe('rotating 1:serving 3:spawning');
-		const offered = possibleNext(branch.supervisorState() as SupervisorState, branch.upgrade(), branch.strangers);
+		const offered = nextEvents(branch.supervisorState() as SupervisorState, branch.upgrade(), branch.nonChildren);
 		expect(offered.filter(({ to }) => to.startsWith('child 1')).map(({ what }) => what)).toEqual([
 			'it ends, nobody learns how',
 			'it ends, and leaves a worker',
@@ -61,7 +61,7 @@ describe('what is imagined', () => {
 			fc.property(fc.array(fc.nat(1000), { maxLength: 40 }), (pressed) => {
 				const branch = branchFromNothing({ ...plan, kill: 500, size: 2 }, 1_700_000_000_000);
 				play(branch, pressed);
-				expect(branch.story.entries.flatMap(({ difference }) => difference ?? [])).toEqual([]);
+				expect(branch.timeline.entries.flatMap(({ difference }) => difference ?? [])).toEqual([]);
 			}),
 			{ numRuns: 100 },
 		);

@@ -1,11 +1,11 @@
 /** Random lives of a supervisor, as the page gets them. */
 import * as fc from 'fast-check';
 import { newReplayer } from '../../src/inspector/replayer.ts';
-import { newStory, type Story } from '../../src/inspector/timeline.ts';
+import { newTimeline, type Timeline } from '../../src/inspector/timeline.ts';
 import { upgradeStateOf } from '../../src/machines/charts/world.ts';
 import type { Fact } from '../../src/machines/facts/facts.ts';
-import { possibleNext } from '../../src/machines/simulation/nextEvents.ts';
-import { imagined } from '../../src/machines/simulation/simulator.ts';
+import { nextEvents } from '../../src/machines/simulation/nextEvents.ts';
+import { simulator } from '../../src/machines/simulation/simulator.ts';
 import { plan } from '../support/simulation.ts';
 
 /**
@@ -14,18 +14,18 @@ import { plan } from '../support/simulation.ts';
  */
 export function factsOf(choices: number[], size = 1): Fact[] {
 	const facts: Fact[] = [];
-	const world = imagined({ seq: 0, at: 1_000_000, told: (fact) => facts.push(fact) });
+	const world = simulator({ seq: 0, at: 1_000_000, told: (fact) => facts.push(fact) });
 	world.tell({ type: 'supervisor.started', pid: 1, plan: { ...plan, size, kill: 1000 } });
 	for (const choice of choices) {
 		const state = world.supervisorState();
 		const { value } = world.supervisor().getSnapshot();
 		if (!state || value === 'stopped') break;
 		const upgrade = upgradeStateOf(world.supervisor());
-		const possible = possibleNext(state, upgrade, new Set());
-		const next = possible[choice % possible.length];
+		const events = nextEvents(state, upgrade, new Set());
+		const next = events[choice % events.length];
 		if (!next) break;
 		world.wait(next.after);
-		world.tell(next.happening);
+		world.tell(next.external);
 	}
 	return facts;
 }
@@ -33,9 +33,9 @@ export function factsOf(choices: number[], size = 1): Fact[] {
 export const choices = fc.array(fc.nat(1000), { minLength: 1, maxLength: 60 });
 
 /** The page's story of facts. */
-export function storyOf(facts: Parameters<ReturnType<typeof newReplayer>>[0][]): Story {
-	const story = newStory();
+export function storyOf(facts: Parameters<ReturnType<typeof newReplayer>>[0][]): Timeline {
+	const timeline = newTimeline();
 	const replay = newReplayer();
-	for (const fact of facts) story.append(replay(fact));
-	return story;
+	for (const fact of facts) timeline.append(replay(fact));
+	return timeline;
 }

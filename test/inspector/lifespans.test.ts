@@ -132,10 +132,10 @@ describe('lives', () => {
 
 	it('go on when the clock is set back', () => {
 		const simulation = rotating().wait(3000).up(2).wait(-3_600_000).exited(1);
-		const story = storyOf(simulation.history);
-		const [first] = story.lives.children;
+		const timeline = storyOf(simulation.history);
+		const [first] = timeline.lives.children;
 		expect((first?.end?.at ?? 0) - (first?.segments[0]?.at ?? 0)).toBe(3000);
-		expect(story.indexAt(first?.end?.at ?? 0)).toBe(simulation.history.length - 1);
+		expect(timeline.indexAt(first?.end?.at ?? 0)).toBe(simulation.history.length - 1);
 	});
 
 	it('know a pid only from when it was known', () => {

@@ -27,11 +27,11 @@ describe('a story', () => {
 		fc.assert(
 			fc.property(choices, fc.integer({ min: 1, max: 3 }), (happened, size) => {
 				const facts = factsOf(happened, size);
-				const story = storyOf(facts);
+				const timeline = storyOf(facts);
 				const replay = createReplay();
 				facts.forEach((fact, place) => {
 					const { after } = replay.tell(fact);
-					expect(words(story.standingsAt(place))).toBe(after);
+					expect(words(timeline.standingsAt(place))).toBe(after);
 				});
 			}),
 			{ numRuns: 150 },
@@ -48,11 +48,11 @@ describe('a story', () => {
 				.exited(child - 1);
 		const facts = simulation.history;
 		expect(facts.length).toBeGreaterThan(600);
-		const story = storyOf(facts);
+		const timeline = storyOf(facts);
 		let supervisorState: SupervisorState | null = null;
 		facts.forEach((fact, place) => {
 			supervisorState = evolve(supervisorState, fact);
-			expect(story.stateAt(place)).toEqual(supervisorState);
+			expect(timeline.stateAt(place)).toEqual(supervisorState);
 		});
 	});
 
@@ -60,9 +60,9 @@ describe('a story', () => {
 		fc.assert(
 			fc.property(choices, fc.integer({ min: 1, max: 3 }), (happened, size) => {
 				const facts = factsOf(happened, size);
-				const story = storyOf(facts);
+				const timeline = storyOf(facts);
 				const decided = facts.flatMap((_, place) =>
-					story.entries[place]?.kind === 'happening' ? story.decidedUpon(place) : [],
+					timeline.entries[place]?.kind === 'external' ? timeline.decidedUpon(place) : [],
 				);
 				expect(decided.sort((one, other) => one - other)).toEqual(
 					facts.flatMap((fact, place) => (isDecision(fact) ? [place] : [])),
@@ -73,18 +73,18 @@ describe('a story', () => {
 	});
 
 	it('goes to the last fact that is not after a time', () => {
-		const story = storyOf(rotating().wait(500).up(2).history);
-		const first = story.entries[0]?.fact.at ?? 0;
-		expect(story.indexAt(first - 1)).toBe(-1);
-		expect(story.indexAt(first + 499)).toBe(story.entries.findLastIndex(({ fact }) => fact.at === first));
-		expect(story.indexAt(first + 500)).toBe(story.entries.length - 1);
+		const timeline = storyOf(rotating().wait(500).up(2).history);
+		const first = timeline.entries[0]?.fact.at ?? 0;
+		expect(timeline.indexAt(first - 1)).toBe(-1);
+		expect(timeline.indexAt(first + 499)).toBe(timeline.entries.findLastIndex(({ fact }) => fact.at === first));
+		expect(timeline.indexAt(first + 500)).toBe(timeline.entries.length - 1);
 	});
 
 	it('tells which ways each chart took', () => {
 		const { history } = rotating().up(2);
-		const story = storyOf(history);
+		const timeline = storyOf(history);
 		const place = history.findIndex((fact) => fact.type === 'child.verified' && fact.child === 2);
-		expect(story.entries[place]?.moves).toEqual([
+		expect(timeline.entries[place]?.moves).toEqual([
 			{
 				actor: 'child.2',
 				state: 'alive.staying.serving',
@@ -111,7 +111,7 @@ describe('a story', () => {
 	it('names the fact on which the charts decide otherwise', () => {
 		const { history } = rotating();
 		const wrong = history.map((fact) => (fact.type === 'child.ready' ? { ...fact, child: 9 } : fact));
-		const story = storyOf(wrong);
-		expect(story.entries.flatMap(({ difference }) => difference ?? [])[0]).toMatch(/^fact \d+ is .*"child":9/);
+		const timeline = storyOf(wrong);
+		expect(timeline.entries.flatMap(({ difference }) => difference ?? [])[0]).toMatch(/^fact \d+ is .*"child":9/);
 	});
 });

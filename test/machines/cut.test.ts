@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { isDecision, type Plan } from '../../src/machines/facts/facts.ts';
-import { endOf, possibleNext } from '../../src/machines/simulation/nextEvents.ts';
+import { endOf, nextEvents } from '../../src/machines/simulation/nextEvents.ts';
 import { withoutUnborn } from '../../src/machines/state/recoveryState.ts';
 import { evolve, isLeaving, type SupervisorState } from '../../src/machines/state/supervisorState.ts';
 import { draining, type Simulation, simulate } from '../support/simulation.ts';
@@ -38,7 +38,7 @@ function wanted(supervisorState: SupervisorState) {
 	return [...children, ...supervisorState.respawns.filter((each) => isWanted(supervisorState, each))];
 }
 
-function placesOf(supervisorState: SupervisorState, generation: number): number[] {
+function slotsOf(supervisorState: SupervisorState, generation: number): number[] {
 	const own = wanted(supervisorState).filter((each) => each.generation === generation);
 	return [...new Set(own.map(({ index }) => index))].sort();
 }
@@ -54,14 +54,14 @@ function compare(simulation: Simulation, length: number) {
 	const next = recovered(simulation, length);
 	if (!next) return;
 	for (const supervisorState of [whole, next]) {
-		const places = wanted(supervisorState).map(({ generation, index }) => `${generation}.${index}`);
-		expect(new Set(places).size, `a place twice after ${length}`).toBe(places.length);
+		const slots = wanted(supervisorState).map(({ generation, index }) => `${generation}.${index}`);
+		expect(new Set(slots).size, `a place twice after ${length}`).toBe(slots.length);
 	}
 	const where = `${length} of ${simulation.history.map(({ type }) => type).join(' ')}`;
 	expect([stateAt(simulation, length).serving, whole.serving], where).toContain(next.serving);
 	if (wanted(whole).length > 0) expect(wanted(next), where).not.toEqual([]);
 	if (whole.plan.respawn >= 0 && whole.candidate === null && next.serving === whole.serving)
-		expect(placesOf(next, whole.serving), where).toEqual(expect.arrayContaining(placesOf(whole, whole.serving)));
+		expect(slotsOf(next, whole.serving), where).toEqual(expect.arrayContaining(slotsOf(whole, whole.serving)));
 	for (const { child, phase, readyBy } of whole.children) {
 		if (readyBy === 'wait' || (phase !== 'verifying' && phase !== 'serving')) continue;
 		expect(next.children.find((each) => each.child === child)?.phase, where).not.toBe('booting');
@@ -84,14 +84,12 @@ function walk(plan: Partial<Plan>, choices: number[]): Simulation {
 	for (const choice of choices) {
 		const supervisorState = simulation.supervisorState();
 		if (!supervisorState || supervisorState.children.length + supervisorState.respawns.length === 0) break;
-		const possible = possibleNext(supervisorState, 'busy', new Set()).filter(({ happening }) =>
-			isInLife(happening.type),
-		);
+		const events = nextEvents(supervisorState, 'busy', new Set()).filter(({ external }) => isInLife(external.type));
 		// Whoever is to have a process has it, or has none, before anything else happens.
-		const births = possible.filter(({ happening }) => /^child\.spawn/.test(happening.type));
-		const next = births.length > 0 ? births : possible;
+		const births = events.filter(({ external }) => /^child\.spawn/.test(external.type));
+		const next = births.length > 0 ? births : events;
 		const chosen = next[choice % next.length];
-		if (chosen) simulation.wait(chosen.after).tell(chosen.happening);
+		if (chosen) simulation.wait(chosen.after).tell(chosen.external);
 	}
 	return simulation;
 }

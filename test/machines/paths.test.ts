@@ -7,7 +7,7 @@ import { inertWorld, leafOf, supervisorIn } from '../../src/machines/charts/worl
 import type { ExternalEvent, Fact } from '../../src/machines/facts/facts.ts';
 import { plan } from '../support/simulation.ts';
 
-const fact = (happening: ExternalEvent): Fact => ({ seq: 1, at: 0, ...happening });
+const fact = (external: ExternalEvent): Fact => ({ seq: 1, at: 0, ...external });
 
 const started = fact({ type: 'supervisor.started', pid: 1, plan });
 const hup = fact({ type: 'signal.HUP' });
@@ -72,7 +72,7 @@ describe('the shortest way', () => {
 		const spawn: ChildOrder = { type: 'spawn' };
 		const leave: ChildOrder = { type: 'leave', signal: 'HUP', reason: 'drain' };
 		const alone = childMachine.provide({
-			actions: { decide: () => {}, tellUp: () => {}, tellDoubted: () => {}, tellRejected: () => {} },
+			actions: { decide: () => {}, reportUp: () => {}, reportUnverified: () => {}, reportRejected: () => {} },
 		});
 		const paths = getShortestPaths(alone, {
 			input: { child: 1, generation: 1, index: 0, plan, isGated: true },
@@ -89,9 +89,9 @@ describe('the shortest way', () => {
 			spawning: ['spawn'],
 			booting: ['spawn', 'child.spawned'],
 			verifying: ['spawn', 'child.spawned', 'timer.elapsed'],
-			doubted: ['spawn', 'child.spawned', 'timer.elapsed', 'child.unverified'],
+			unverified: ['spawn', 'child.spawned', 'timer.elapsed', 'child.unverified'],
 			serving: ['spawn', 'child.spawned', 'timer.elapsed', 'child.verified'],
-			recalled: ['spawn', 'leave'],
+			cancelled: ['spawn', 'leave'],
 			draining: ['spawn', 'child.spawned', 'leave'],
 			killing: ['spawn', 'child.spawned', 'leave', 'timer.elapsed'],
 			exited: ['spawn', 'child.spawnFailed'],

@@ -126,8 +126,8 @@ function run(plan: Plan, choices: number[], luck: (boolean | undefined)[]) {
 	for (const choice of choices) {
 		if (world.actor.getSnapshot().status !== 'active') break;
 		const before = snapshot(world);
-		const possible = world.possibilities();
-		possible[choice % possible.length]?.();
+		const events = world.possibilities();
+		events[choice % events.length]?.();
 		check(before);
 	}
 

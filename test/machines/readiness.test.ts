@@ -240,7 +240,7 @@ describe('the proof of adoption', () => {
 		const simulation = simulate().start().spawned(1).waited(1);
 		expect(simulation.state()).toBe('running');
 		expect(simulation.phases()).toEqual({ 1: 'serving' });
-		expect(simulation.commands).toContainEqual({ type: 'prove', child: 1, purpose: 'notice' });
+		expect(simulation.commands).toContainEqual({ type: 'check', child: 1, purpose: 'notice' });
 		simulation.tell({ type: 'child.unseen', child: 1, reason: '101 does not accept' });
 		expect(simulation.reports()).toContain('101 does not accept');
 	});
@@ -265,7 +265,7 @@ describe('the proof of adoption', () => {
 			children: [childState(), verifying],
 		});
 		const simulation = simulate().recover(supervisorState);
-		expect(simulation.commands).toContainEqual({ type: 'prove', child: 2, purpose: 'promotion' });
+		expect(simulation.commands).toContainEqual({ type: 'check', child: 2, purpose: 'promotion' });
 		expect(simulation.verified(2).state()).toBe('draining');
 	});
 });
@@ -276,7 +276,7 @@ describe('-ready=accept', () => {
 
 	it('waits for no time: a child that is seen to accept is ready, and verified', () => {
 		const simulation = simulate().start({ ready: 'accept' }).spawned(1);
-		expect(simulation.commands).toContainEqual({ type: 'prove', child: 1, purpose: 'readiness' });
+		expect(simulation.commands).toContainEqual({ type: 'check', child: 1, purpose: 'readiness' });
 		expect(simulation.commands.filter(({ type }) => type === 'wait')).toEqual([]);
 		expect(simulation.tell(seen(1)).phases()).toEqual({ 1: 'serving' });
 		simulation.signal('HUP').spawned(2).decided();

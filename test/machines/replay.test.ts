@@ -20,8 +20,8 @@ function randomRun(size: number, picks: number[], rolls: boolean[], respawn = -1
 	const states = new Map([[world.history.length, describeState(world.actor)]]);
 	for (const pick of picks) {
 		if (world.actor.getSnapshot().status !== 'active') break;
-		const possible = world.possibilities();
-		possible[pick % possible.length]?.();
+		const events = world.possibilities();
+		events[pick % events.length]?.();
 		states.set(world.history.length, describeState(world.actor));
 	}
 	return { history: world.history, states };

@@ -9,9 +9,9 @@ import { upgradeMachine } from '../../src/machines/charts/selfUpgrade.ts';
 import { supervisorMachine } from '../../src/machines/charts/supervisor.ts';
 import { upgradeStateOf } from '../../src/machines/charts/world.ts';
 import type { ExternalEvent, Fact, Plan } from '../../src/machines/facts/facts.ts';
-import { endOf, possibleNext } from '../../src/machines/simulation/nextEvents.ts';
+import { endOf, nextEvents } from '../../src/machines/simulation/nextEvents.ts';
 import { createReplay } from '../../src/machines/simulation/replay.ts';
-import { imagined } from '../../src/machines/simulation/simulator.ts';
+import { simulator } from '../../src/machines/simulation/simulator.ts';
 import type { ChildState, SupervisorState } from '../../src/machines/state/supervisorState.ts';
 import {
 	childState,
@@ -50,18 +50,18 @@ const choices = fc.array(fc.nat(1000), { minLength: 1, maxLength: 80 });
 /** A life in which something that may happen happened so many times. */
 function lifeOf(changes: Partial<Plan>, choices: number[]): Fact[] {
 	const facts: Fact[] = [];
-	const world = imagined({ seq: 0, at: 1_000_000, told: (fact) => facts.push(fact) });
+	const world = simulator({ seq: 0, at: 1_000_000, told: (fact) => facts.push(fact) });
 	world.tell({ type: 'supervisor.started', pid: 1, plan: { ...plan, ...changes } });
 	for (const choice of choices) {
 		const supervisorState = world.supervisorState();
 		if (!supervisorState || world.supervisor().getSnapshot().status === 'done') break;
-		const possible = possibleNext(supervisorState, upgradeStateOf(world.supervisor()), new Set());
+		const events = nextEvents(supervisorState, upgradeStateOf(world.supervisor()), new Set());
 		// What makes a rotation come about is more likely than what ends a life.
-		const likely = possible.flatMap((each) => Array(likelihoods[each.happening.type] ?? 2).fill(each));
+		const likely = events.flatMap((each) => Array(likelihoods[each.external.type] ?? 2).fill(each));
 		const next = likely[choice % likely.length];
 		if (!next) break;
 		world.wait(next.after);
-		world.tell(next.happening);
+		world.tell(next.external);
 	}
 	return facts;
 }

@@ -8,7 +8,7 @@ import { describe, expect, it } from 'vitest';
 import { command } from '../support/asking.ts';
 import { until } from '../support/proc.ts';
 import { environment, isRoot, kill, root, run, scratch } from '../support/program.ts';
-import { type AcceptingRecipe, lineAt, type Place, recipes } from './recipes.ts';
+import { type AcceptingRecipe, lineAt, recipes, type Slot } from './recipes.ts';
 import { recipesOfOthers } from './recipesOfOthers.ts';
 import { freePort, isInstalled, path, processesIn, seen, startLoad } from './running.ts';
 
@@ -38,7 +38,7 @@ describe('a server that says nothing', () => {
 
 async function deploy(recipe: AcceptingRecipe) {
 	recipe.prepare?.(scratch());
-	const place: Place = { folder: scratch(), kind: 'tcp', address: `127.0.0.1:${await freePort()}` };
+	const place: Slot = { folder: scratch(), kind: 'tcp', address: `127.0.0.1:${await freePort()}` };
 	recipe.deploy(place, 'version-1');
 	const program = run(['-c', lineAt(silentLine(recipe), place).replace('socketmaster', 'exec socketmaster')], {
 		command: '/bin/sh',
@@ -148,7 +148,7 @@ describe('plain gunicorn with the flags that everybody starts with', () => {
 	it.skipIf(!here)('and a syntax error in the new version: rotate fails, and the old version serves on', async () => {
 		const folder = scratch();
 		const address = `127.0.0.1:${await freePort()}`;
-		const place: Place = { folder, kind: 'tcp', address };
+		const place: Slot = { folder, kind: 'tcp', address };
 		gunicorn?.deploy(place, 'version-1');
 		const flags = [`-listen=tcp://${address}`, `-control=${join(folder, 'control')}`];
 		const program = run([...flags, '-command=gunicorn', '--', '--bind', 'fd://3', 'app:app'], {

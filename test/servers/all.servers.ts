@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { filesAtRest, until } from '../support/proc.ts';
 import { environment, kill, root, run, scratch } from '../support/program.ts';
-import { type Kind, lineAt, type Place, type Recipe, recipes } from './recipes.ts';
+import { type Kind, lineAt, type Recipe, recipes, type Slot } from './recipes.ts';
 import { freePort, isInstalled, path, processesIn, seen, startLoad } from './running.ts';
 
 const rotations = 10;
@@ -32,7 +32,7 @@ describe('docs/servers.md', () => {
 async function rotate(recipe: Recipe, kind: Kind) {
 	const folder = scratch();
 	const address = kind === 'tcp' ? `127.0.0.1:${await freePort()}` : join(folder, 'app.sock');
-	const place: Place = { folder, kind, address };
+	const place: Slot = { folder, kind, address };
 	recipe.deploy(place, 'version-1');
 	const program = run(['-c', lineAt(recipe.lines[kind] ?? '', place).replace('socketmaster', 'exec socketmaster')], {
 		command: '/bin/sh',

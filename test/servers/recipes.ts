@@ -6,7 +6,7 @@ import { basename, join } from 'node:path';
 export type Kind = 'tcp' | 'unix';
 
 /** Where one run of a server has its files. */
-export interface Place {
+export interface Slot {
 	folder: string;
 	kind: Kind;
 	/** HOST:PORT, or a path. */
@@ -25,9 +25,9 @@ export interface AcceptingRecipe {
 	/** It loads no application: a program before it waits instead. */
 	isConfigured?: true;
 	/** Puts a version in place. */
-	deploy: (place: Place, version: string) => void;
+	deploy: (place: Slot, version: string) => void;
 	/** Puts one in place that can't serve. */
-	spoil: (place: Place) => void;
+	spoil: (place: Slot) => void;
 }
 
 export interface Recipe extends AcceptingRecipe {
@@ -44,7 +44,7 @@ export interface Recipe extends AcceptingRecipe {
 /** The addresses in the lines; a test has its own instead. */
 export const documented = { tcp: '127.0.0.1:8080', unix: '/run/app.sock' };
 
-export function lineAt(line: string, { kind, address }: Place): string {
+export function lineAt(line: string, { kind, address }: Slot): string {
 	return line.replaceAll(documented[kind], address);
 }
 
@@ -66,25 +66,25 @@ export const app = (name: string) => readFileSync(join(import.meta.dirname, 'app
 /** An application is one file; a version of it that fails is that file with another line. */
 export function file(name: string, failing: string, more: Record<string, string> = {}) {
 	return {
-		deploy({ folder }: Place, version: string) {
+		deploy({ folder }: Slot, version: string) {
 			writeFileSync(join(folder, name), app(name).replaceAll('@VERSION@', version));
 			for (const [other, text] of Object.entries(more)) writeFileSync(join(folder, other), text);
 		},
-		spoil({ folder }: Place) {
+		spoil({ folder }: Slot) {
 			writeFileSync(join(folder, name), `${failing}\n${app(name)}`);
 		},
 	};
 }
 
 /** A server of files: a version is a file of its own, and what names it in the configuration. */
-export function configuration(name: string, text: (place: Place, page: string) => string) {
+export function configuration(name: string, text: (place: Slot, page: string) => string) {
 	return {
-		deploy(place: Place, version: string) {
+		deploy(place: Slot, version: string) {
 			const page = join(place.folder, `${version}.txt`);
 			writeFileSync(page, `${version} `.repeat(3000).slice(0, 20_000));
 			writeFileSync(join(place.folder, name), text(place, page));
 		},
-		spoil(place: Place) {
+		spoil(place: Slot) {
 			writeFileSync(join(place.folder, name), `${text(place, '/nowhere')}\nnonsense\n`);
 		},
 	};

@@ -13,12 +13,12 @@ export interface ChildStory {
 export function storiesOf(log: string): ChildStory[] {
 	const stories = new Map<string, ChildStory>();
 	for (const [, pid = '', text = ''] of log.matchAll(/^socketmaster\S+ \S+ \S+ \[(\d+)\] (.*)$/gm)) {
-		const story = stories.get(pid) ?? { pid, numbers: [], told: 0, printed: null };
-		stories.set(pid, story);
+		const timeline = stories.get(pid) ?? { pid, numbers: [], told: 0, printed: null };
+		stories.set(pid, timeline);
 		const [kind, number] = text.split(' ');
-		if (kind === 'line') story.numbers.push(Number(number));
-		if (kind === 'told') story.told += 1;
-		if (kind === 'printed') story.printed = Number(number);
+		if (kind === 'line') timeline.numbers.push(Number(number));
+		if (kind === 'told') timeline.told += 1;
+		if (kind === 'printed') timeline.printed = Number(number);
 	}
 	return [...stories.values()];
 }

@@ -1,7 +1,12 @@
 /** A small model of processes, for random runs: who lives, who was told what. */
 import { createActor, type EventObject, fromCallback } from 'xstate';
-import { openDoor } from '../../src/effects/dispatcher.ts';
-import type { ProcessCommand, ProcessInput, ProofInput, TimerInput } from '../../src/machines/charts/protocol.ts';
+import { newDispatcher } from '../../src/effects/dispatcher.ts';
+import type {
+	ListenerCheckInput,
+	ProcessCommand,
+	ProcessInput,
+	TimerInput,
+} from '../../src/machines/charts/protocol.ts';
 import { deliver, supervisorIn } from '../../src/machines/charts/world.ts';
 import {
 	type ExternalEvent,
@@ -37,7 +42,7 @@ export function modelWorld(plan: Plan, canSpawn: () => boolean, lacksSockets: ()
 	let now = 1_000_000;
 	let spawnedSince = 0;
 	let told: Told[] = [];
-	const door = openDoor({
+	const dispatcher = newDispatcher({
 		record: (fact) => {
 			history.push(fact);
 			if (!isDecision(fact) || fact.type !== 'child.signalled') return;
@@ -48,7 +53,7 @@ export function modelWorld(plan: Plan, canSpawn: () => boolean, lacksSockets: ()
 	});
 	const actor = createActor(
 		supervisorIn({
-			decide: door.decide,
+			decide: dispatcher.decide,
 			process: fromCallback<ProcessCommand, ProcessInput>(({ input: { child, generation } }) => {
 				const own: ModelProcess = {
 					child,
@@ -64,16 +69,16 @@ export function modelWorld(plan: Plan, canSpawn: () => boolean, lacksSockets: ()
 				spawnedSince += 1;
 				if (canSpawn()) {
 					Object.assign(own, { pid: 100 + child, isAlive: true });
-					door.admit({ type: 'child.spawned', child, pid: 100 + child, startTime: child, pipe: child });
+					dispatcher.admit({ type: 'child.spawned', child, pid: 100 + child, startTime: child, pipe: child });
 				} else {
-					door.admit({ type: 'child.spawnFailed', child, reason: 'no' });
+					dispatcher.admit({ type: 'child.spawnFailed', child, reason: 'no' });
 				}
 			}),
 			timer: fromCallback<EventObject, TimerInput>(({ input }) => {
 				if (input.millis === null) return;
 				if (input.timer === 'respawn') {
 					const { generation, index } = input;
-					respawns.set(`${generation}.${index}`, () => door.admit({ type: 'respawn.due', generation, index }));
+					respawns.set(`${generation}.${index}`, () => dispatcher.admit({ type: 'respawn.due', generation, index }));
 					return () => respawns.delete(`${generation}.${index}`);
 				}
 				if (input.timer === 'restart') {
@@ -84,23 +89,23 @@ export function modelWorld(plan: Plan, canSpawn: () => boolean, lacksSockets: ()
 				waits.add(input.timer);
 				return () => waits.delete(input.timer as 'boot' | 'kill');
 			}),
-			proof: fromCallback<EventObject, ProofInput>(({ input: { child, purpose } }) => {
+			listenerCheck: fromCallback<EventObject, ListenerCheckInput>(({ input: { child, purpose } }) => {
 				const own = processes.get(child);
 				if (purpose === null || purpose === 'notice') return;
 				if (own && purpose === 'readiness') own.isUp = own.holdsSockets;
-				if (own?.holdsSockets) door.admit({ type: 'child.verified', child, isSeen: true });
-				else door.admit({ type: 'child.unverified', child, missing: ['tcp://:80 (its fd 3)'] });
+				if (own?.holdsSockets) dispatcher.admit({ type: 'child.verified', child, isSeen: true });
+				else dispatcher.admit({ type: 'child.unverified', child, missing: ['tcp://:80 (its fd 3)'] });
 			}),
 			preflight: fromCallback(() => {}),
 			handover: fromCallback(() => {}),
 		}),
 	);
-	door.connect((happening) => deliver(actor, happening));
+	dispatcher.connect((external) => deliver(actor, external));
 	actor.start();
 
-	const admit = (happening: ExternalEvent) => {
+	const admit = (external: ExternalEvent) => {
 		now += 1;
-		door.admit(happening);
+		dispatcher.admit(external);
 	};
 	const living = () => [...processes.values()].filter((each) => each.isAlive);
 

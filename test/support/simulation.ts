@@ -2,8 +2,8 @@
 
 import { type Command, leafOf, phasesOf } from '../../src/machines/charts/world.ts';
 import { type ExternalEvent, type Fact, isDecision, type Plan, usualPlan } from '../../src/machines/facts/facts.ts';
-import { endOf, imaginedPid } from '../../src/machines/simulation/nextEvents.ts';
-import { imagined } from '../../src/machines/simulation/simulator.ts';
+import { endOf, simulatedPid } from '../../src/machines/simulation/nextEvents.ts';
+import { simulator } from '../../src/machines/simulation/simulator.ts';
 import type { ChildState, SupervisorState } from '../../src/machines/state/supervisorState.ts';
 import { sentenceOf } from '../../src/machines/text/sentences.ts';
 
@@ -70,7 +70,7 @@ export function simulate() {
 	const commands: Command[] = [];
 	const history: Fact[] = [];
 	let reports: string[] = [];
-	const world = imagined({
+	const world = simulator({
 		seq: 0,
 		at: 1_000_000,
 		told: (fact, before) => {
@@ -90,8 +90,8 @@ export function simulate() {
 			return simulation;
 		},
 		/** Sends happenings. */
-		tell(...happenings: ExternalEvent[]) {
-			for (const happening of happenings) world.tell(happening);
+		tell(...externals: ExternalEvent[]) {
+			for (const external of externals) world.tell(external);
 			return simulation;
 		},
 		start: (changes: Partial<Plan> = {}) =>
@@ -101,7 +101,7 @@ export function simulate() {
 			simulation.tell({ type: 'supervisor.recovered', pid: 1, by: 'upgrade', state: supervisorState }),
 		/** The child has a process: pid 100 plus its number. */
 		spawned: (child: number) =>
-			simulation.tell({ type: 'child.spawned', child, pid: imaginedPid(child), startTime: child, pipe: child }),
+			simulation.tell({ type: 'child.spawned', child, pid: simulatedPid(child), startTime: child, pipe: child }),
 		/** The child's first wait is over. */
 		waited: (child: number) => simulation.tell({ type: 'timer.elapsed', child, timer: 'boot' }),
 		/** It says that it is up. */

@@ -4,7 +4,7 @@ import { storyOf } from '../../effects/journal/journalFacts.ts';
 import type { Checkpoint } from '../../effects/journal/lineSchemas.ts';
 import { projectionsOf } from '../../effects/journal/lineSchemas.ts';
 import { printer } from '../../effects/log/printer.ts';
-import { wordsOf } from '../../effects/os/errorText.ts';
+import { errorText } from '../../effects/os/errorText.ts';
 import { harmless } from '../../effects/terminal/format.ts';
 import type { Command } from '../../machines/charts/world.ts';
 import { type Fact, isDecision } from '../../machines/facts/facts.ts';
@@ -88,7 +88,7 @@ async function tellStory({ path, until, json, follow }: ReplayOptions): Promise<
 		}
 		return null;
 	} catch (error) {
-		return `${path}: ${wordsOf(error)}`;
+		return `${path}: ${errorText(error)}`;
 	} finally {
 		out.flush();
 	}
@@ -113,7 +113,7 @@ async function sendRotations({ path, until, json, follow }: ReplayOptions): Prom
 		past.rotations.kept.filter(({ result }) => result === 'pending').forEach(print);
 		return null;
 	} catch (error) {
-		return `${path}: ${wordsOf(error)}`;
+		return `${path}: ${errorText(error)}`;
 	} finally {
 		out.flush();
 	}
@@ -174,7 +174,7 @@ function commandText(command: Command): string {
 			return command.timer === 'respawn'
 				? `wait ${command.millis} ms before place ${command.index} of generation ${command.generation} is filled`
 				: `wait ${command.millis} ms for the ${command.timer} of child ${command.child}`;
-		case 'prove':
+		case 'check':
 			return `look whether child ${command.child} accepts, for ${command.purpose}`;
 		default:
 			return command.type;

@@ -2,7 +2,7 @@
 import { askStatus, statusIn } from '../../effects/control/answers.ts';
 import { ask, NoAnswer } from '../../effects/control/client.ts';
 import type { Status } from '../../effects/control/statusReport.ts';
-import { wordsOf } from '../../effects/os/errorText.ts';
+import { errorText } from '../../effects/os/errorText.ts';
 import { screen, watchPage } from '../../effects/terminal/screen.ts';
 import { askingCommand, CommandError, controlOf, errorOf, exits } from '../clientCommand.ts';
 import { statusTable } from '../statusTable.ts';
@@ -43,7 +43,7 @@ async function status({ control, json, watch, metrics }: Asked): Promise<number>
 	try {
 		await out.write(text);
 	} catch (error) {
-		throw new CommandError(`the status could not be written: ${wordsOf(error)}`, exits.failed);
+		throw new CommandError(`the status could not be written: ${errorText(error)}`, exits.failed);
 	}
 	return exits.done;
 }

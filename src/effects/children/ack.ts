@@ -23,9 +23,9 @@ const mostInASecond = 100;
 const pauseOfFull = 1000;
 
 /** How long one may take to say its line, in milliseconds, and how long the line may be, in bytes. */
-const [patience, longestLine] = [5000, 4096];
+const [killTimeoutMs, longestLine] = [5000, 4096];
 
-export interface AckDoorOptions {
+export interface AckSocketOptions {
 	folder: string;
 	/** Who may connect, besides root; null is ours. */
 	user: User | null;
@@ -35,7 +35,7 @@ export interface AckDoorOptions {
 	said: (pid: number, sender: number, ancestors: Set<number>) => void;
 }
 
-export interface AckDoor {
+export interface AckSocket {
 	fd: () => number;
 	path: string;
 	/** Takes what has come already, before anybody decides that it is late. */
@@ -44,7 +44,7 @@ export interface AckDoor {
 }
 
 /** @throws {Error} */
-export function openAckDoor({ folder, user, known, said }: AckDoorOptions): AckDoor {
+export function openAckSocket({ folder, user, known, said }: AckSocketOptions): AckSocket {
 	const path = known === null ? `${folder}/einhorn-${newSecret()}` : addressText(boundAddress(known));
 	const clients = new Map<number, { read: () => void; done: () => void }>();
 	let isClosed = false;
@@ -110,7 +110,7 @@ export function openAckDoor({ folder, user, known, said }: AckDoorOptions): AckD
 		const ancestors = ancestorsOf(sender) ?? new Set([sender]);
 		let line = '';
 		if (read()) return;
-		const limit = setTimeout(done, patience);
+		const limit = setTimeout(done, killTimeoutMs);
 		const own = poll(client, read);
 		const [oldest] = clients.size >= mostClients ? clients.values() : [];
 		oldest?.done();

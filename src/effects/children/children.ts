@@ -3,17 +3,17 @@ import { array, boolean, nullable, number, object, optional, string, tuple } fro
 import { fromCallback } from 'xstate';
 import type { ProcessCommand, ProcessInput } from '../../machines/charts/protocol.ts';
 import type { Holder, Plan } from '../../machines/facts/facts.ts';
-import { longestFarewell } from '../../machines/rules/killTimeout.ts';
+import { longestKillTimeout } from '../../machines/rules/killTimeout.ts';
 import { awaitedOf, type ChildState, isLeaving, isNoGood } from '../../machines/state/supervisorState.ts';
 import { bootClock } from '../os/clock.ts';
 import { closeAll } from '../os/descriptors.ts';
 import { onEnd, openPidfd } from '../os/pidfd.ts';
 import { lookAt, lookUp } from '../os/proc.ts';
 import type { Exit } from '../os/wait.ts';
-import { revivalOf } from '../sockets/relisten.ts';
-import { type Inheritance, part } from '../upgrade/handoverState.ts';
+import { relistenOf } from '../sockets/relisten.ts';
+import { type HandoverState, part } from '../upgrade/handoverState.ts';
 import { addressInUseHint } from './addressInUse.ts';
-import type { LastWords } from './lastOutput.ts';
+import type { LastOutput } from './lastOutput.ts';
 import { descendantsOf, membersOf } from './leftBehind.ts';
 import type { Output } from './output.ts';
 import { send } from './signalChild.ts';
@@ -57,7 +57,7 @@ export interface Survivor extends Omit<Living, 'output' | 'group' | 'its' | 'has
 	group: [number, number][] | null;
 }
 
-export const childrenPart = part('children', () =>
+export const childrenSection = part('children', () =>
 	array(
 		object({
 			child: number(),
@@ -73,9 +73,9 @@ export const childrenPart = part('children', () =>
 	),
 );
 
-export interface ChildrenOptions extends Omit<BirthsOptions, 'revive' | 'born'> {
-	inheritance: Inheritance;
-	lastOutput: LastWords;
+export interface ChildrenOptions extends Omit<BirthsOptions, 'relistenAll' | 'born'> {
+	handoverState: HandoverState;
+	lastOutput: LastOutput;
 	/** Children of a supervisor that was killed. Whoever is neither among them nor inherited is gone. */
 	recovered: Survivor[];
 	/** A child as it is known; null when it is gone. */
@@ -89,7 +89,7 @@ export interface ChildrenOptions extends Omit<BirthsOptions, 'revive' | 'born'> 
 
 /** The children of one supervisor: the actor that makes them, and what becomes of them when they end. */
 export function childrenOf({
-	inheritance,
+	handoverState,
 	recovered,
 	lastOutput,
 	known,
@@ -99,16 +99,16 @@ export function childrenOf({
 	...birth
 }: ChildrenOptions) {
 	const { admit, log, outputs, spec, words, listeners } = birth;
-	const survivors = inheritance.take(childrenPart) ?? recovered;
+	const survivors = handoverState.take(childrenSection) ?? recovered;
 	const living = new Map<number, Living>();
 	const find = survivorFinder({ run: spec.run, listeners: new Set(listeners.map(({ inode }) => inode)), log });
 	/** Those whose first process has ended, while it is looked for who lives on. */
 	const ending = new Map<Living, Promise<void>>();
 	/** Told when nobody is left of those that nobody waits for. */
 	let allGone = () => {};
-	const revival = revivalOf(listeners, log);
-	const births = birthsOf({ ...birth, revive: revival.revive, born });
-	inheritance.leave(childrenPart, () => {
+	const revival = relistenOf(listeners, log);
+	const births = birthsOf({ ...birth, relistenAll: revival.relistenAll, born });
+	handoverState.leave(childrenSection, () => {
 		const state: Survivor[] = [...living.values()].map(({ output: _, its: __, group, pidfd, ...rest }) => ({
 			...rest,
 			// That of a leader who has left is closed.
@@ -132,7 +132,7 @@ export function childrenOf({
 		keep({ ...newcomer(), child, pid, pidfd: null, isOwn: true, output, wasKilled: false });
 		const { startTime = 0 } = lookUp(pid) ?? {};
 		admit({ type: 'child.spawned', child, pid, startTime, pipe: inode, program, directory });
-		words.hear(child, pid);
+		words.receive(child, pid);
 	}
 
 	function adopt({ child, isOrphaned }: ProcessInput, pid: number): Living {
@@ -147,7 +147,7 @@ export function childrenOf({
 			void follow(alive, group);
 			return alive;
 		}
-		words.hear(child, pid);
+		words.receive(child, pid);
 		if (!isOwn && survivor.pidfd === null) ended(unknownEnd(pid));
 		else if (survivor.pidfd !== null) onEnd(survivor.pidfd, () => ended(unknownEnd(pid)));
 		return alive;
@@ -163,7 +163,7 @@ export function childrenOf({
 		births.ended(exit.pid);
 		const gone = living.get(exit.pid);
 		if (!gone) return;
-		revival.tryToRevive();
+		revival.tryToRelisten();
 		words.forget(gone.child);
 		// Its number may be another one's from now on; that of its group is its own as long as somebody is in it.
 		living.delete(exit.pid);
@@ -280,7 +280,7 @@ export function childrenOf({
 	}
 
 	function over(gone: Living) {
-		revival.tryToRevive();
+		revival.tryToRelisten();
 		living.delete(keyOf(gone));
 		if (known(gone.child)) admit({ type: 'group.gone', child: gone.child });
 		if (!isAnyAbandoned()) allGone();
@@ -291,7 +291,7 @@ export function childrenOf({
 		const gone = [...living.values()].find((each) => each.child === child && each.group !== null);
 		if (!gone) return;
 		const isKnown = gone.abandonedUntil !== null;
-		gone.abandonedUntil ??= bootClock() + longestFarewell;
+		gone.abandonedUntil ??= bootClock() + longestKillTimeout;
 		if (!isKnown) tell(gone, plan().drain);
 		setTimeout(
 			() => {

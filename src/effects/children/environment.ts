@@ -3,17 +3,17 @@ import { array, nullable, number, object, record, string } from 'valibot';
 import type { Log } from '../log/log.ts';
 import { inTime, isLate, lateText, start } from '../os/boundedReads.ts';
 import type { Variables } from '../os/spawn.ts';
-import { type Inheritance, part } from '../upgrade/handoverState.ts';
+import { type HandoverState, part } from '../upgrade/handoverState.ts';
 import { bytesOf, readEnvironment } from './environmentFile.ts';
 
-export const environmentPart = part('environment', () =>
+export const environmentSection = part('environment', () =>
 	array(object({ generation: number(), variables: record(string(), nullable(string())) })),
 );
 
 export interface EnvironmentOptions {
 	/** Of -env; empty where there is none. */
 	path: string;
-	inheritance: Inheritance;
+	handoverState: HandoverState;
 	/** Whether a generation has children, or is to have some. */
 	isThere: (generation: number) => boolean;
 	log: Pick<Log, 'say'>;
@@ -23,15 +23,15 @@ export interface EnvironmentOptions {
  * The variables of -env for each generation: read anew for it, and the same for all of its children. After a crash, what
  * is started again in an old generation gets them as they are then.
  */
-export function generationEnvironments({ path, inheritance, isThere, log }: EnvironmentOptions) {
+export function generationEnvironments({ path, handoverState, isThere, log }: EnvironmentOptions) {
 	const kept = new Map<number, Variables>();
-	for (const { generation, variables } of inheritance.take(environmentPart) ?? []) {
+	for (const { generation, variables } of handoverState.take(environmentSection) ?? []) {
 		kept.set(
 			generation,
 			mapped(variables, (value) => (value === null ? undefined : bytesOf(value))),
 		);
 	}
-	inheritance.leave(environmentPart, () => ({
+	handoverState.leave(environmentSection, () => ({
 		state: [...kept].map(([generation, variables]) => ({
 			generation,
 			variables: mapped(variables, (value) =>

@@ -2,7 +2,7 @@
 import { constants } from 'node:fs';
 import { open, readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { wordsOf } from '../os/errorText.ts';
+import { errorText } from '../os/errorText.ts';
 import type { Variables } from '../os/spawn.ts';
 
 /** More than that no program could be started with (execve(2)), in bytes. */
@@ -23,7 +23,7 @@ export async function readEnvironment(path: string): Promise<Environment> {
 		if ((await stat(path)).isDirectory()) return { variables: await readDirectory(path), remarks: [] };
 		return parseEnvironmentFile(await readText(path));
 	} catch (error) {
-		throw new Error(`-env ${path}: ${wordsOf(error)}`, { cause: error });
+		throw new Error(`-env ${path}: ${errorText(error)}`, { cause: error });
 	}
 }
 

@@ -1,24 +1,24 @@
 /** What children have printed last, from their birth until their generation has a result: whoever asks why it was given up is told. */
 import { array, number, object, string } from 'valibot';
-import { type Inheritance, part } from '../upgrade/handoverState.ts';
+import { type HandoverState, part } from '../upgrade/handoverState.ts';
 
 /** So many bytes and lines are kept of each. */
 const [mostBytes, mostLines] = [8192, 20];
 
-const lastWordsPart = part('lastOutput', () =>
+const lastOutputSection = part('lastOutput', () =>
 	array(object({ child: number(), generation: number(), text: string() })),
 );
 
-export type LastWords = ReturnType<typeof lastWordsOf>;
+export type LastOutput = ReturnType<typeof lastOutputOf>;
 
 /**
  * They outlive the pipe that they came by: the kernel closes a process's files before it tells of its end.
  * @param isPending whether a generation has no result yet
  */
-export function lastWordsOf(inheritance: Inheritance, isPending: (generation: number) => boolean) {
+export function lastOutputOf(handoverState: HandoverState, isPending: (generation: number) => boolean) {
 	const words = new Map<number, { generation: number; text: string }>();
-	for (const { child, ...own } of inheritance.take(lastWordsPart) ?? []) words.set(child, own);
-	inheritance.leave(lastWordsPart, () => ({
+	for (const { child, ...own } of handoverState.take(lastOutputSection) ?? []) words.set(child, own);
+	handoverState.leave(lastOutputSection, () => ({
 		state: [...words].map(([child, own]) => ({ child, ...own })),
 		fds: [],
 	}));

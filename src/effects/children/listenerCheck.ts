@@ -1,7 +1,7 @@
 /** The listener check: whether a child's processes accept on every listener, looked at from outside until that is known. */
 import { setImmediate, setTimeout } from 'node:timers/promises';
 import { type EventObject, fromCallback } from 'xstate';
-import type { ProofInput } from '../../machines/charts/protocol.ts';
+import type { ListenerCheckInput } from '../../machines/charts/protocol.ts';
 import type { ExternalEvent, Plan } from '../../machines/facts/facts.ts';
 import type { Phase } from '../../machines/state/supervisorState.ts';
 import { bootClock } from '../os/clock.ts';
@@ -34,7 +34,7 @@ const looksThatAreHidden = 5;
 const holdPause = 200;
 
 export interface ListenerCheckOptions {
-	admit: (happening: ExternalEvent) => void;
+	admit: (external: ExternalEvent) => void;
 	listeners: Listener[];
 	verify: Plan['verify'];
 	/** What children carry as SOCKETMASTER_RUN. */
@@ -43,21 +43,21 @@ export interface ListenerCheckOptions {
 	pidOf: (child: number) => number | null;
 	phaseOf: (child: number) => Phase | null;
 	/** Takes what a child has said in time, before it is decided that it came too late. */
-	hearNow: (child: number) => void;
+	receiveNow: (child: number) => void;
 	/** What a child has printed last. */
-	wordsOf: (child: number) => { lastOutput?: string[] };
+	errorText: (child: number) => { lastOutput?: string[] };
 }
 
 /** As an actor: tells once what is seen, and before that where it takes long. Of a child that is gone nothing is told: its end is. */
 export function listenerCheckActor(options: ListenerCheckOptions) {
-	const { admit, listeners, verify, run, pidOf, phaseOf, hearNow, wordsOf } = options;
+	const { admit, listeners, verify, run, pidOf, phaseOf, receiveNow, errorText } = options;
 	let running = 0;
 
-	return fromCallback<EventObject, ProofInput>(({ input: { child, purpose, millis, since } }) => {
+	return fromCallback<EventObject, ListenerCheckInput>(({ input: { child, purpose, millis, since } }) => {
 		if (purpose === null || (verify === 'none' && purpose !== 'readiness')) return;
 		const isHold = verify === 'hold' && purpose !== 'readiness';
 		const mark = [`SOCKETMASTER_RUN=${run}`, `SOCKETMASTER_CHILD=${child}`];
-		const lookAt = treeLooks(listeners, { countsConnections: true, patience: unclearFor });
+		const lookAt = treeLooks(listeners, { countsConnections: true, killTimeoutMs: unclearFor });
 		let hiddenLooks = 0;
 		/** The last look that saw all there was to see. */
 		let lastClear: Found | null = null;
@@ -154,10 +154,10 @@ export function listenerCheckActor(options: ListenerCheckOptions) {
 			const reason = isHold
 				? whyNotHeld(pid, missing.map(describe))
 				: whyNotAccepting(pid, { ...found, elsewhere }, describe);
-			if (purpose === 'readiness') hearNow(child);
+			if (purpose === 'readiness') receiveNow(child);
 			if (over.signal.aborted || hasEnded(pid)) return true;
 			if (isLate && purpose !== 'notice') {
-				admit({ type: 'child.unverified', child, missing: missing.map(describe), reason, ...wordsOf(child) });
+				admit({ type: 'child.unverified', child, missing: missing.map(describe), reason, ...errorText(child) });
 				// One that still boots is none of anybody's business, but where it listens on an address of its own.
 			} else if (purpose !== 'readiness' || elsewhere.length > 0) admit({ type: 'child.unseen', child, reason });
 			return isLate;

@@ -13,7 +13,7 @@ const mode = 0o711;
 /** A socket's name in the folder takes so many bytes at the most. */
 const longestName = 32;
 
-export interface WordFolderOptions {
+export interface NotifyDirOptions {
 	run: string;
 	user: User | null;
 	/** The folder that an earlier life has made. */
@@ -24,9 +24,9 @@ export interface WordFolderOptions {
 }
 
 /** The folder, or null where it can't be made and is not needed. @throws {StartError} */
-export function wordFolderFor({ run, user, known, isNeeded, log }: WordFolderOptions): string | null {
+export function notifyDirFor({ run, user, known, isNeeded, log }: NotifyDirOptions): string | null {
 	try {
-		return StartError.unless('Unable to make a folder for what children say:', () => makeWordFolder(run, user, known));
+		return StartError.unless('Unable to make a folder for what children say:', () => makeNotifyDir(run, user, known));
 	} catch (error) {
 		if (isNeeded) throw error;
 		log.say('warn', `${(error as Error).message}; they count as up when they have lived for -start`);
@@ -39,7 +39,7 @@ export function wordFolderFor({ run, user, known, isNeeded, log }: WordFolderOpt
  * @param known the folder that an earlier life has made
  * @throws {Error}
  */
-function makeWordFolder(run: string, user: User | null, known: string | null): string {
+function makeNotifyDir(run: string, user: User | null, known: string | null): string {
 	let problem: unknown = new Error('there is no place for it');
 	for (const path of [...(known ? [known] : []), ...placesFor(user).map((place) => join(place, nameOf(run)))]) {
 		const length = Buffer.byteLength(path) + 1 + longestName;
@@ -61,7 +61,7 @@ function makeWordFolder(run: string, user: User | null, known: string | null): s
 }
 
 /** The folders of any run, where one could be, that nobody else can have made, or write to. */
-export function ownWordFolders(user: User | null): string[] {
+export function ownNotifyDirs(user: User | null): string[] {
 	return placesFor(user).flatMap((place) =>
 		namesIn(place)
 			.filter((name) => runOf(name) !== null)
@@ -85,7 +85,7 @@ function namesIn(folder: string): string[] {
 }
 
 /** Removes it with all sockets in it, if it is one. */
-export function removeWordFolder(path: string, run: string): void {
+export function removeNotifyDir(path: string, run: string): void {
 	try {
 		if (basename(path) !== nameOf(run) || !isOwn(path)) return;
 		// Without an fd, where it is empty.
@@ -121,8 +121,8 @@ function placesFor(user: User | null): string[] {
 	const { RUNTIME_DIRECTORY = '', XDG_RUNTIME_DIR = '', SOCKETMASTER_RUN } = process.env;
 	const [own = ''] = SOCKETMASTER_RUN ? [] : RUNTIME_DIRECTORY.split(':');
 	const isRoot = process.geteuid?.() === 0;
-	const places = [own, isRoot ? '/run' : XDG_RUNTIME_DIR, tmpdir(), '/tmp'];
-	return [...new Set(places)].filter((place) => place.startsWith('/') && isReachable(place, user));
+	const slots = [own, isRoot ? '/run' : XDG_RUNTIME_DIR, tmpdir(), '/tmp'];
+	return [...new Set(slots)].filter((place) => place.startsWith('/') && isReachable(place, user));
 }
 
 function isReachable(path: string, user: User | null): boolean {

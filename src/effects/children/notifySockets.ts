@@ -9,17 +9,17 @@ import { bootClock } from '../os/clock.ts';
 import { drain, receiveFrom } from '../os/datagram.ts';
 import { dispose, isDisposing } from '../os/deferredClose.ts';
 import { closeAll } from '../os/descriptors.ts';
-import { wordsOf } from '../os/errorText.ts';
+import { errorText } from '../os/errorText.ts';
 import { newSecret } from '../os/ids.ts';
 import { constants, errno, poll, SyscallError } from '../os/libc.ts';
 import { ancestorsOf } from '../os/processTree.ts';
 import type { User } from '../os/user.ts';
 import { addressText, boundAddress } from '../sockets/address.ts';
 import { openPlain } from '../sockets/bindUnix.ts';
-import { type Inheritance, part } from '../upgrade/handoverState.ts';
-import { type AckDoor, openAckDoor } from './ack.ts';
-import { makeFolder, removeWordFolder } from './notifyDir.ts';
-import { childNotes, notesSchema } from './notifyStatus.ts';
+import { type HandoverState, part } from '../upgrade/handoverState.ts';
+import { type AckSocket, openAckSocket } from './ack.ts';
+import { makeFolder, removeNotifyDir } from './notifyDir.ts';
+import { childStatuses, statusesSchema } from './notifyStatus.ts';
 
 /** So many are read at a time, and so many in a second: who sends more waits in sendmsg(2), and nobody else does. */
 const [mostAtOnce, mostInASecond] = [16, 100];
@@ -27,87 +27,87 @@ const [mostAtOnce, mostInASecond] = [16, 100];
 /** What moves a deadline by less than a part of what was asked for is not worth a fact; all in milliseconds. */
 const [leastMove, mostMove, parts] = [25, 250, 4];
 
-export const wordsPart = part('words', () =>
+export const notifySocketsSection = part('words', () =>
 	object({
 		folder: nullable(string()),
 		ack: nullable(number()),
 		sockets: array(object({ child: number(), fd: number() })),
-		notes: notesSchema(),
+		notes: statusesSchema(),
 	}),
 );
 
 /** Sockets of an earlier program. */
-export interface KeptWords {
+export interface SavedNotifySockets {
 	/** Null where none could be made. */
 	folder: string | null;
 	ack: number | null;
 	sockets: { child: number; fd: number }[];
-	notes?: ReturnType<ReturnType<typeof childNotes>['all']>;
+	notes?: ReturnType<ReturnType<typeof childStatuses>['all']>;
 }
 
-interface Ear {
+interface NotifySocket {
 	fd: number;
 	path: string;
 	/** Takes what has come already. */
-	hearNow: () => void;
+	receiveNow: () => void;
 	close: () => void;
 }
 
-export interface WordsOptions {
-	admit: (happening: ExternalEvent) => void;
+export interface NotifySocketsOptions {
+	admit: (external: ExternalEvent) => void;
 	log: Pick<Log, 'say'>;
 	run: string;
 	user: User | null;
 	/** Children hold the sockets too: what they say while there is no supervisor is kept in them. */
 	isDurable: boolean;
-	inheritance: Inheritance;
+	handoverState: HandoverState;
 	/** A child is up by its own word alone. */
 	isNeeded: boolean;
 	/** The folder for them, and what an earlier program has left. */
-	kept: KeptWords;
+	kept: SavedNotifySockets;
 	/** How a child stands; null when it is gone. */
 	phaseOf: (child: number) => Phase | null;
 	/** The child of that pid. */
 	childOf: (pid: number) => number | null;
 }
 
-export type Words = ReturnType<typeof childWords>;
+export type NotifySockets = ReturnType<typeof notifySockets>;
 
-export function childWords({
+export function notifySockets({
 	admit,
 	log,
 	run,
 	user,
 	isDurable,
-	inheritance,
+	handoverState,
 	isNeeded,
 	kept,
 	phaseOf,
 	childOf,
-}: WordsOptions) {
-	const notes = childNotes(kept.notes ?? []);
-	const ears = new Map<number, Ear>();
+}: NotifySocketsOptions) {
+	const notes = childStatuses(kept.notes ?? []);
+	const open = new Map<number, NotifySocket>();
 	const extended = new Map<number, number>();
-	const doubted = new Map<number, string>();
+	const untrusted = new Map<number, string>();
 	const { folder } = kept;
 	/** The user that children run as, where we can give a file to him. */
 	const owner = process.geteuid?.() === 0 ? user : null;
 	let ack = folder === null ? null : openAck(kept.ack);
 	for (const { child, fd } of kept.sockets) {
-		ears.set(child, newEar(fd, addressText(boundAddress(fd))));
+		open.set(child, newSocket(fd, addressText(boundAddress(fd))));
 		// Kept by somebody who has outlived it.
 		if (phaseOf(child) === null) forget(child);
 	}
 	if (folder !== null) sweep(folder);
-	inheritance.leave(wordsPart, () => {
-		const sockets = [...ears].map(([child, { fd }]) => ({ child, fd }));
+	handoverState.leave(notifySocketsSection, () => {
+		const sockets = [...open].map(([child, { fd }]) => ({ child, fd }));
 		const fds = [...sockets.map(({ fd }) => fd), ...(ack ? [ack.fd()] : [])];
 		return { state: { folder, ack: ack?.fd() ?? null, sockets, notes: notes.all() }, fds };
 	});
 
 	/** What a supervisor that was killed has left of children that are gone. */
 	function sweep(folder: string) {
-		const own = new Set([ack?.path, ...[...ears.values()].map(({ path }) => path)]);
+		const own = new Set([ack?.path, ...[...open.values()].map(({ path }) => path)]);
 		try {
 			for (const name of readdirSync(folder)) {
 				const path = join(folder, name);
@@ -118,11 +118,11 @@ export function childWords({
 		}
 	}
 
-	function openAck(known: number | null): AckDoor | null {
+	function openAck(known: number | null): AckSocket | null {
 		try {
-			return openAckDoor({ folder: folder ?? '', user: owner, known, said: acknowledged });
+			return openAckSocket({ folder: folder ?? '', user: owner, known, said: acknowledged });
 		} catch (error) {
-			log.say('warn', `Children can't say that they are up by an ack: ${wordsOf(error)}`);
+			log.say('warn', `Children can't say that they are up by an ack: ${errorText(error)}`);
 			return null;
 		}
 	}
@@ -137,14 +137,14 @@ export function childWords({
 		const path = `${folder}/${child}-${newSecret()}`;
 		try {
 			const fd = openIn(folder, path);
-			ears.set(child, newEar(fd, path));
+			open.set(child, newSocket(fd, path));
 			const variables = { NOTIFY_SOCKET: path, ...(ack ? { EINHORN_SOCK_PATH: ack.path } : {}) };
 			// accept(2) waits where a child has made it wait: only to those whom we trust as ourselves.
 			const shared = ack && user === null ? [ack.fd()] : [];
 			return { variables, fds: isDurable ? [fd, ...shared] : [] };
 		} catch (error) {
 			if (isNeeded) throw error;
-			log.say('warn', `A child can't say that it is up: ${wordsOf(error)}`);
+			log.say('warn', `A child can't say that it is up: ${errorText(error)}`);
 			return { variables: {}, fds: [] };
 		}
 	}
@@ -163,19 +163,19 @@ export function childWords({
 	}
 
 	/** Hears the child from now on: its pid is known, and what it has said already is there. */
-	function hear(child: number, pid: number) {
-		const ear = ears.get(child);
-		if (ear) listenWith(ear, child, pid);
+	function receive(child: number, pid: number) {
+		const socket = open.get(child);
+		if (socket) startReceiving(socket, child, pid);
 	}
 
-	function listenWith(ear: Ear, child: number, pid: number) {
+	function startReceiving(socket: NotifySocket, child: number, pid: number) {
 		let second = 0;
 		let read = 0;
-		let handle: ReturnType<typeof poll> | null = poll(ear.fd, readable);
+		let handle: ReturnType<typeof poll> | null = poll(socket.fd, readable);
 		let rest: NodeJS.Timeout | null = null;
 		let hasSentFiles = false;
-		ear.hearNow = readable;
-		ear.close = () => {
+		socket.receiveNow = readable;
+		socket.close = () => {
 			handle?.close();
 			if (rest) clearTimeout(rest);
 		};
@@ -183,29 +183,29 @@ export function childWords({
 		function pause() {
 			handle?.close();
 			handle = null;
-			rest ??= setTimeout(hearAgain, 1000);
+			rest ??= setTimeout(resumeReceiving, 1000);
 		}
 
 		/** Who has sent what nobody can close yet sends no more of it. */
-		function hearAgain() {
+		function resumeReceiving() {
 			rest = null;
-			if (ears.get(child) !== ear) return;
+			if (open.get(child) !== socket) return;
 			if (hasSentFiles && isDisposing()) return pause();
-			handle ??= poll(ear.fd, readable);
+			handle ??= poll(socket.fd, readable);
 		}
 
 		function readable() {
 			const now = Math.floor(bootClock() / 1000);
 			if (now !== second) [second, read] = [now, 0];
 			for (let count = 0; count < mostAtOnce; count += 1) {
-				const message = receiveFrom(ear.fd);
+				const message = receiveFrom(socket.fd);
 				if (message === 'empty') return;
 				if (message === 'over') return forget(child);
 				read += 1;
 				const isDone = dispose(message.fds);
 				hasSentFiles ||= !isDone;
 				take(child, pid, message.text, message.pid);
-				if (ears.get(child) !== ear) return;
+				if (open.get(child) !== socket) return;
 				if (!isDone || read >= mostInASecond) return pause();
 			}
 		}
@@ -223,7 +223,7 @@ export function childWords({
 		const isDelayed = isBooting && /^\d+$/.test(asked);
 		if (!isReady && !isDelayed && note === null) return;
 		if (sender === null || !isFrom(sender, pid)) {
-			if (isReady || isDelayed) doubt(child, pid, sender, 'READY=1');
+			if (isReady || isDelayed) warnUntrusted(child, pid, sender, 'READY=1');
 			return;
 		}
 		if (note) notes.take(child, note);
@@ -243,16 +243,16 @@ export function childWords({
 	}
 
 	/** Takes what was said in time, before it is decided that it came too late. */
-	function hearNow(child: number) {
-		ears.get(child)?.hearNow();
+	function receiveNow(child: number) {
+		open.get(child)?.receiveNow();
 		ack?.takeNow();
 	}
 
 	/** Said once of a child: it may be somebody else's doing. */
-	function doubt(child: number, pid: number, sender: number | null, what: string) {
-		if (doubted.has(child)) return;
+	function warnUntrusted(child: number, pid: number, sender: number | null, what: string) {
+		if (untrusted.has(child)) return;
 		const from = `came from ${sender ?? 'somebody'}, which is no living process of its own`;
-		doubted.set(child, `its ${what} ${from}`);
+		untrusted.set(child, `its ${what} ${from}`);
 		log.say('warn', `${what === 'ack' ? 'An ack' : what} for ${pid} ${from}: ignored`);
 	}
 
@@ -260,42 +260,42 @@ export function childWords({
 	function acknowledged(pid: number, sender: number, ancestors: Set<number>) {
 		const child = childOf(pid);
 		if (child === null || phaseOf(child) !== 'booting') return;
-		if (!ancestors.has(pid)) return doubt(child, pid, sender, 'ack');
+		if (!ancestors.has(pid)) return warnUntrusted(child, pid, sender, 'ack');
 		admit({ type: 'child.announced', child, by: 'ack' });
 	}
 
 	/** The child is gone, or never was. */
 	function forget(child: number) {
 		notes.forget(child);
-		const ear = ears.get(child);
-		if (!ear) return;
-		ears.delete(child);
+		const socket = open.get(child);
+		if (!socket) return;
+		open.delete(child);
 		extended.delete(child);
-		doubted.delete(child);
-		ear.close();
+		untrusted.delete(child);
+		socket.close();
 		// It may hold unread what lingers.
-		drain(ear.fd);
-		closeAll([ear.fd]);
-		rmSync(ear.path, { force: true });
+		drain(socket.fd);
+		closeAll([socket.fd]);
+		rmSync(socket.path, { force: true });
 	}
 
 	/** The supervisor ends. */
 	function close() {
-		for (const child of [...ears.keys()]) forget(child);
+		for (const child of [...open.keys()]) forget(child);
 		ack?.close();
-		if (folder !== null) removeWordFolder(folder, run);
+		if (folder !== null) removeNotifyDir(folder, run);
 	}
 
 	/** What it has said, and was not believed: a sentence's end, for why it is late. */
 	function ignoredOf(child: number): { ignored?: string } {
-		const ignored = doubted.get(child);
+		const ignored = untrusted.get(child);
 		return ignored === undefined ? {} : { ignored };
 	}
 
-	return { prepare, hear, hearNow, forget, close, ignoredOf, notesOf: notes.of };
+	return { prepare, receive, receiveNow, forget, close, ignoredOf, statusTextOf: notes.of };
 }
 
 /** One that does not hear yet: its child has no pid. */
-function newEar(fd: number, path: string): Ear {
-	return { fd, path, hearNow: () => {}, close: () => {} };
+function newSocket(fd: number, path: string): NotifySocket {
+	return { fd, path, receiveNow: () => {}, close: () => {} };
 }

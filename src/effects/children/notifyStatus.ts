@@ -1,7 +1,7 @@
 /** What children say of themselves besides that they are up (sd_notify(3)): noted, shown in the status, and passed on to nobody. */
 import { array, boolean, nullable, number, object, optional, string } from 'valibot';
 
-export interface ChildNotes {
+export interface ChildStatusText {
 	/** STATUS= */
 	status: string | null;
 	/** STOPPING=1 */
@@ -12,11 +12,11 @@ export interface ChildNotes {
 	watchdog: boolean;
 }
 
-const none: ChildNotes = { status: null, stopping: false, mainPid: null, watchdog: false };
+const none: ChildStatusText = { status: null, stopping: false, mainPid: null, watchdog: false };
 
 const longestStatus = 1024;
 
-export const notesSchema = () =>
+export const statusesSchema = () =>
 	optional(
 		array(
 			object({
@@ -31,27 +31,27 @@ export const notesSchema = () =>
 	);
 
 /** The notes of the children that live. @param kept what an earlier program has left */
-export function childNotes(kept: (ChildNotes & { child: number })[]) {
-	const notes = new Map<number, ChildNotes>(kept.map(({ child, ...own }) => [child, own]));
+export function childStatuses(kept: (ChildStatusText & { child: number })[]) {
+	const notes = new Map<number, ChildStatusText>(kept.map(({ child, ...own }) => [child, own]));
 	const of = (child: number) => notes.get(child) ?? none;
 	return {
 		of,
 		/** What the lines of a message change; null where they say nothing new. */
-		changeBy: (child: number, lines: string[]): Partial<ChildNotes> | null => {
+		changeBy: (child: number, lines: string[]): Partial<ChildStatusText> | null => {
 			const known = of(child);
 			const changes = Object.entries(readNotes(lines)).filter(
-				([name, value]) => value !== known[name as keyof ChildNotes],
+				([name, value]) => value !== known[name as keyof ChildStatusText],
 			);
 			return changes.length > 0 ? Object.fromEntries(changes) : null;
 		},
-		take: (child: number, change: Partial<ChildNotes>) => notes.set(child, { ...of(child), ...change }),
+		take: (child: number, change: Partial<ChildStatusText>) => notes.set(child, { ...of(child), ...change }),
 		forget: (child: number) => notes.delete(child),
 		all: () => [...notes].map(([child, own]) => ({ child, ...own })),
 	};
 }
 
-function readNotes(lines: string[]): Partial<ChildNotes> {
-	const notes: Partial<ChildNotes> = {};
+function readNotes(lines: string[]): Partial<ChildStatusText> {
+	const notes: Partial<ChildStatusText> = {};
 	for (const line of lines) {
 		const [, name, value = ''] = /^([A-Z]+)=(.*)$/s.exec(line) ?? [];
 		if (name === 'STATUS') notes.status = value === '' ? null : value.slice(0, longestStatus);

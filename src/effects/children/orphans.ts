@@ -1,11 +1,11 @@
 /** Processes of children of an earlier supervisor that has been killed, as those children have been: they serve until a generation is up. */
 import { array, boolean, number, object, optional, tuple } from 'valibot';
 import type { Fact, Plan } from '../../machines/facts/facts.ts';
-import { longestFarewell } from '../../machines/rules/killTimeout.ts';
+import { longestKillTimeout } from '../../machines/rules/killTimeout.ts';
 import type { Log } from '../log/log.ts';
 import { onEnd, openPidfd, signalPidfd } from '../os/pidfd.ts';
 import { lookUp } from '../os/proc.ts';
-import { type Inheritance, part } from '../upgrade/handoverState.ts';
+import { type HandoverState, part } from '../upgrade/handoverState.ts';
 
 /** How long one that was killed may take to be gone, in milliseconds. */
 const longestDeath = 2000;
@@ -13,26 +13,26 @@ const longestDeath = 2000;
 const nobody = { living: [], wereTold: false };
 
 /** Pid and start time of each. An earlier program leaves nothing of the kind. */
-export const orphansPart = part('orphans', () =>
+export const orphansSection = part('orphans', () =>
 	optional(object({ living: array(tuple([number(), number()])), wereTold: boolean() }), nobody),
 );
 
 export interface OrphansOptions {
 	/** Found by a start after a crash. */
 	pids: number[];
-	inheritance: Inheritance;
+	handoverState: HandoverState;
 	log: Pick<Log, 'say'>;
 	drain: Plan['drain'];
 }
 
 /** They are told to leave when the first generation is up, or a stop begins, and killed when that is in vain. */
-export function orphanKeeper({ pids, inheritance, log, drain }: OrphansOptions) {
-	const inherited = inheritance.take(orphansPart) ?? nobody;
+export function orphanKeeper({ pids, handoverState, log, drain }: OrphansOptions) {
+	const inherited = handoverState.take(orphansSection) ?? nobody;
 	const living = new Map<number, { pidfd: number; startTime: number }>();
 	let wereTold = false;
 	/** Told when nobody is left. */
 	let allGone = () => {};
-	inheritance.leave(orphansPart, () => ({
+	handoverState.leave(orphansSection, () => ({
 		state: { living: [...living].map(([pid, { startTime }]) => [pid, startTime]), wereTold },
 		fds: [],
 	}));
@@ -69,13 +69,13 @@ export function orphanKeeper({ pids, inheritance, log, drain }: OrphansOptions) 
 
 	function killInTime() {
 		wereTold = true;
-		setTimeout(() => tell('KILL'), longestFarewell).unref();
+		setTimeout(() => tell('KILL'), longestKillTimeout).unref();
 	}
 
 	function note({ type }: Fact) {
 		if (wereTold || living.size === 0 || (type !== 'generation.promoted' && type !== 'stop.begun')) return;
 		const those = [...living.keys()].join(', ');
-		const then = `SIGKILL after ${longestFarewell / 1000} s`;
+		const then = `SIGKILL after ${longestKillTimeout / 1000} s`;
 		log.say('warn', `Sending SIG${drain} to ${those}, which an earlier supervisor has left, and ${then}`);
 		tell(drain);
 		tell('CONT');
@@ -87,7 +87,7 @@ export function orphanKeeper({ pids, inheritance, log, drain }: OrphansOptions) 
 		if (!wereTold || living.size === 0) return Promise.resolve();
 		return new Promise((resolve) => {
 			allGone = resolve;
-			setTimeout(resolve, longestFarewell + longestDeath);
+			setTimeout(resolve, longestKillTimeout + longestDeath);
 		});
 	}
 

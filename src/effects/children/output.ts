@@ -8,8 +8,8 @@ import type { Sink } from '../log/sink.ts';
 import { closeAll, reopenBlocking } from '../os/descriptors.ts';
 import { startDiscarder } from '../os/discarder.ts';
 import { call, constants } from '../os/libc.ts';
-import { type Inheritance, part } from '../upgrade/handoverState.ts';
-import type { LastWords } from './lastOutput.ts';
+import { type HandoverState, part } from '../upgrade/handoverState.ts';
+import type { LastOutput } from './lastOutput.ts';
 
 /** A pipe that is read, as it can be handed over to another program. */
 export interface OpenPipe {
@@ -31,7 +31,7 @@ export interface Output {
 	finish: (isWritten: boolean) => void;
 }
 
-const outputsPart = part('outputs', () =>
+const outputsSection = part('outputs', () =>
 	array(object({ fd: number(), child: number(), pid: number(), generation: number(), unfinished: string() })),
 );
 
@@ -51,8 +51,8 @@ interface Reader {
 export interface OutputsOptions {
 	sink: Pick<Sink, 'isStalled' | 'onReady'>;
 	log: Pick<Log, 'child'>;
-	inheritance: Inheritance;
-	lastOutput: Pick<LastWords, 'begin' | 'add'>;
+	handoverState: HandoverState;
+	lastOutput: Pick<LastOutput, 'begin' | 'add'>;
 }
 
 export type Outputs = ReturnType<typeof outputsOf>;
@@ -61,7 +61,7 @@ export type Outputs = ReturnType<typeof outputsOf>;
  * Outputs that share one log and its sink: while that is stalled none of them is read, and the children
  * wait in write(2), as they would for any slow reader.
  */
-export function outputsOf({ sink, log, inheritance, lastOutput }: OutputsOptions) {
+export function outputsOf({ sink, log, handoverState, lastOutput }: OutputsOptions) {
 	const readers = new Set<Reader>();
 	const paused = new Set<Socket>();
 	let isHeld = false;
@@ -173,8 +173,8 @@ export function outputsOf({ sink, log, inheritance, lastOutput }: OutputsOptions
 		paused.clear();
 	}
 
-	for (const pipe of inheritance.take(outputsPart) ?? []) open(pipe);
-	inheritance.leave(outputsPart, () => {
+	for (const pipe of handoverState.take(outputsSection) ?? []) open(pipe);
+	handoverState.leave(outputsSection, () => {
 		const state = [...readers].map(({ describe }) => describe());
 		return { state, fds: state.map(({ fd }) => fd) };
 	});

@@ -3,12 +3,12 @@ import { constants, fchownSync, fstatSync, openSync } from 'node:fs';
 import { isatty } from 'node:tty';
 import type { ProcessInput } from '../../machines/charts/protocol.ts';
 import type { ExternalEvent } from '../../machines/facts/facts.ts';
-import { mayFail } from '../crashHandler.ts';
+import { failpoint } from '../crashHandler.ts';
 import type { Log } from '../log/log.ts';
 import { spawnAsUser } from '../os/asUser.ts';
 import { closeAll, makePipe } from '../os/descriptors.ts';
-import { wordsOf } from '../os/errorText.ts';
-import type { Birth } from '../os/execOutcome.ts';
+import { errorText } from '../os/errorText.ts';
+import type { ExecOutcome } from '../os/execOutcome.ts';
 import { signalGroup, signalProcess } from '../os/kill.ts';
 import { SyscallError } from '../os/libc.ts';
 import type { SpawnSpec, Variables } from '../os/spawn.ts';
@@ -17,12 +17,12 @@ import type { User } from '../os/user.ts';
 import { oneAtATime } from '../os/yielding.ts';
 import type { Listener } from '../sockets/listener.ts';
 import { socketVariables } from './activationEnv.ts';
-import type { Words } from './notifySockets.ts';
+import type { NotifySockets } from './notifySockets.ts';
 import type { Output, Outputs } from './output.ts';
 import { type StartedFrom, startedFrom } from './startedFrom.ts';
 
 /** How long a process may take to become its program, in milliseconds; one is usual, and 22 where it is another user's. */
-const longestBirth = 5000;
+const longestExec = 5000;
 
 /** The variables of -env can't be read. */
 class EnvironmentError extends Error {}
@@ -61,7 +61,7 @@ export interface Born {
 }
 
 export interface BirthsOptions {
-	admit: (happening: ExternalEvent) => void;
+	admit: (external: ExternalEvent) => void;
 	log: Pick<Log, 'say'>;
 	outputs: Outputs;
 	/** How to start a child. */
@@ -75,7 +75,7 @@ export interface BirthsOptions {
 		/** They get LISTEN_PID, too. */
 		isSystemd: boolean;
 	};
-	words: Words;
+	words: NotifySockets;
 	/** What they get as fd 3 and up. */
 	listeners: Listener[];
 	/** Whose processes they are to be; null is ours. */
@@ -83,7 +83,7 @@ export interface BirthsOptions {
 	/** Children keep both ends of their pipe: without a supervisor they fill it and wait, and are not killed by SIGPIPE. */
 	isDurable: boolean;
 	/** Has sockets listen again that a child has shut down. @throws {SyscallError} */
-	revive: () => void;
+	relistenAll: () => void;
 	/** Told of each process that has become its program. */
 	born: (child: Born) => void;
 }
@@ -98,7 +98,7 @@ export function birthsOf({
 	listeners,
 	user,
 	isDurable,
-	revive,
+	relistenAll,
 	born,
 }: BirthsOptions) {
 	/** Processes that are about to become their programs, and what is to be done when they have, or can't. */
@@ -118,7 +118,7 @@ export function birthsOf({
 	async function begin(input: ProcessInput) {
 		const { child, generation } = input;
 		let pipe: ReturnType<typeof childPipe> | undefined;
-		let birth: Birth | number;
+		let birth: ExecOutcome | number;
 		let from: StartedFrom | undefined;
 		const mark = { SOCKETMASTER_CHILD: String(child), SOCKETMASTER_RUN: spec.run };
 		try {
@@ -126,7 +126,7 @@ export function birthsOf({
 			from = await startedFrom({ ...spec, isByShell: spec.isSystemd });
 			if (from.isGone && input.index === 0) log.say('warn', goneText(generation, spec.directory));
 			pipe = childPipe(isDurable, user);
-			revive();
+			relistenAll();
 			const word = words.prepare(child);
 			const fds = [stdin, pipe.output, pipe.output, ...listeners.map(({ fd }) => fd), ...word.fds];
 			// Where it is now: a program that goes by its name (gunicorn) would load the next version when the link has moved.
@@ -145,7 +145,7 @@ export function birthsOf({
 		const { program, directory } = from;
 		const expected = { child, generation, read: pipe.read, inode: pipe.inode, program, directory };
 		if (typeof birth === 'number') spawned(birth, expected, false);
-		else awaitBirth(birth, expected);
+		else awaitExec(birth, expected);
 	}
 
 	function failed(child: number, error: unknown) {
@@ -166,7 +166,7 @@ export function birthsOf({
 	function spawned(pid: number, { child, generation, read, ...rest }: Expected, isReaped: boolean) {
 		let output: Output;
 		try {
-			mayFail('outputs.open');
+			failpoint('outputs.open');
 			output = outputs.open({ fd: read, child, pid, generation, unfinished: '' });
 		} catch (error) {
 			return undo({ pid, child, read, error, isReaped });
@@ -186,13 +186,13 @@ export function birthsOf({
 	}
 
 	/** A process is the child's program only when it has become it: its file system may take long, and another user's has to become that. */
-	function awaitBirth(birth: Birth, expected: Expected) {
+	function awaitExec(birth: ExecOutcome, expected: Expected) {
 		const { pid } = birth;
 		// Another process of that user may stop it meanwhile.
 		const limit = setTimeout(() => {
-			log.say('error', `${pid} has not become ${spec.path} within ${longestBirth / 1000} s; killing it`);
+			log.say('error', `${pid} has not become ${spec.path} within ${longestExec / 1000} s; killing it`);
 			signalProcess(pid, 'KILL');
-		}, longestBirth);
+		}, longestExec);
 		births.set(pid, (isReaped) => {
 			births.delete(pid);
 			clearTimeout(limit);
@@ -244,7 +244,7 @@ function goneText(generation: number, directory: string): string {
 }
 
 function whyNot(path: string | Buffer, error: unknown): string {
-	if (!(error instanceof SyscallError)) return wordsOf(error);
+	if (!(error instanceof SyscallError)) return errorText(error);
 	const what = ['posix_spawn', 'execve'].includes(error.syscall) ? `fork/exec ${path}` : error.syscall;
 	const hint = error.code === 'EPERM' && process.geteuid?.() !== 0 ? ' (-user takes root)' : '';
 	return `${what}: ${error.message}${hint}`;

@@ -4,7 +4,7 @@ import { access, realpath, stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { inTime, isLate, lateText, start } from '../os/boundedReads.ts';
-import { wordsOf } from '../os/errorText.ts';
+import { errorText } from '../os/errorText.ts';
 import { isDenial } from '../os/proc.ts';
 
 /** Not among Node's constants (open(2)); the same on both architectures. */
@@ -77,7 +77,7 @@ async function openDirectory(
 	} catch (error) {
 		// A program that asks for its directory (getcwd(3)) has to get one.
 		if (mayBeGone && realDirectory(null) === null) return { fd: await openPath('/'), isGone: true };
-		throw new Error(`the directory ${path}: ${wordsOf(error)}`, { cause: error });
+		throw new Error(`the directory ${path}: ${errorText(error)}`, { cause: error });
 	}
 }
 

@@ -52,7 +52,7 @@ export interface Found {
  */
 export function treeLooks(
 	listeners: Listener[],
-	{ countsConnections, patience }: { countsConnections: boolean; patience: number },
+	{ countsConnections, killTimeoutMs }: { countsConnections: boolean; killTimeoutMs: number },
 ) {
 	const inodes = new Set(listeners.map(({ inode }) => inode));
 	let nextSearch = 0;
@@ -106,7 +106,9 @@ export function treeLooks(
 			const now = bootClock();
 			if (sight.unclear === null) unclear = null;
 			else if (unclear?.pid !== sight.unclear.pid) unclear = { pid: sight.unclear.pid, since: now };
-			return sight.unclear !== null && unclear !== null && now - unclear.since >= patience ? sight.unclear.why : null;
+			return sight.unclear !== null && unclear !== null && now - unclear.since >= killTimeoutMs
+				? sight.unclear.why
+				: null;
 		}
 
 		function isAllAccepted() {

@@ -12,7 +12,7 @@ const longestAnswer = 64 << 20;
 const firstPatience = 3000;
 
 /** How long until one that does not answer is asked again, and for how long it is, in milliseconds. */
-const [pause, patience] = [100, 30_000];
+const [pause, killTimeoutMs] = [100, 30_000];
 
 /** One that has removed its socket has ended as it should: it is given less time to be started again. */
 const shortPatience = 5000;
@@ -119,7 +119,7 @@ export async function askUntilAnswered(path: string, url: string, options: AskOp
 			wasThere ||= !['ENOENT', 'ECONNREFUSED'].includes(error.code);
 			// One that was waited with may have been there for long: it is counted from now.
 			since ??= performance.now();
-			const longest = options.isFirst ? firstPatienceFor(error.code) : error.isGone ? shortPatience : patience;
+			const longest = options.isFirst ? firstPatienceFor(error.code) : error.isGone ? shortPatience : killTimeoutMs;
 			if (performance.now() - since >= longest) throw error;
 			await wait(pause, null, signal ? { signal } : {}).catch(() => signal?.throwIfAborted());
 		}

@@ -1,16 +1,16 @@
 /** The control socket of one supervisor: it costs next to nothing until somebody connects. */
 import type { Fact } from '../../machines/facts/facts.ts';
-import { wordsOf } from '../os/errorText.ts';
-import { doorPart, openSocketDoor, type SocketDoorOptions } from '../sockets/unixServer.ts';
+import { errorText } from '../os/errorText.ts';
+import { openUnixServer, type UnixServerOptions, unixServerSection } from '../sockets/unixServer.ts';
 import { type ControlServer, type ControlServerOptions, controlServer } from './controlServer.ts';
 
-const controlPart = doorPart('control');
+const controlSection = unixServerSection('control');
 
 /** So many facts are kept while nobody has connected. */
 const mostRecent = 32;
 
 export type ControlOptions = Omit<ControlServerOptions, 'recent' | 'pause' | 'resume'> &
-	Omit<SocketDoorOptions, 'part' | 'client'>;
+	Omit<UnixServerOptions, 'part' | 'client'>;
 
 export interface Control {
 	/** A fact was recorded. */
@@ -20,14 +20,19 @@ export interface Control {
 }
 
 /** @throws {Error} */
-export function openControl({ path, inheritance, log, ...subject }: ControlOptions): Control {
+export function openControl({ path, handoverState, log, ...subject }: ControlOptions): Control {
 	let server: ControlServer | null = null;
 	/** For a reader that comes back after an upgrade: it has missed few. */
 	const recent: Fact[] = [];
-	const door = openSocketDoor({ path, part: controlPart, inheritance, log, client });
+	const dispatcher = openUnixServer({ path, part: controlSection, handoverState, log, client });
 
 	function client(fd: number) {
-		server ??= controlServer({ ...subject, recent: recent.splice(0), pause: door.pause, resume: door.resume });
+		server ??= controlServer({
+			...subject,
+			recent: recent.splice(0),
+			pause: dispatcher.pause,
+			resume: dispatcher.resume,
+		});
 		server.serve(fd);
 	}
 
@@ -38,9 +43,9 @@ export function openControl({ path, inheritance, log, ...subject }: ControlOptio
 				recent.push(fact);
 				if (recent.length > mostRecent) recent.shift();
 			} catch (error) {
-				log.say('error', `The control socket could not tell of a fact: ${wordsOf(error)}`);
+				log.say('error', `The control socket could not tell of a fact: ${errorText(error)}`);
 			}
 		},
-		close: door.close,
+		close: dispatcher.close,
 	};
 }

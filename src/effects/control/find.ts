@@ -10,7 +10,7 @@ import { NoAnswer } from './client.ts';
 import type { Status } from './statusReport.ts';
 
 /** How long one that is looked for may take to answer, in milliseconds. */
-const patience = 1000;
+const killTimeoutMs = 1000;
 
 interface Found {
 	path: string;
@@ -37,8 +37,8 @@ export async function findControl(named: string | undefined, env: NodeJS.Process
 	const [only, ...others] = found;
 	if (others.length > 0) throw new Several(found);
 	if (only) return only.path;
-	const places = folders(env).map((each) => `${each}/*/control`);
-	throw new NoAnswer(`no supervisor answers at ${places.join(' or ')}${await supervisorsText()}`);
+	const slots = folders(env).map((each) => `${each}/*/control`);
+	throw new NoAnswer(`no supervisor answers at ${slots.join(' or ')}${await supervisorsText()}`);
 }
 
 /** So many supervisors are named. */
@@ -128,7 +128,7 @@ function isTrusted(path: string): boolean {
 /** Another program may have a socket of that name. */
 async function probe(path: string): Promise<Found | null> {
 	try {
-		return { path, status: await askStatus(path, { limit: patience }) };
+		return { path, status: await askStatus(path, { limit: killTimeoutMs }) };
 	} catch {
 		return null;
 	}

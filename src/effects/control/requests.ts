@@ -5,7 +5,7 @@ import type { ExternalEvent, Fact, Request } from '../../machines/facts/facts.ts
 import type { Rotation } from '../../machines/state/rotations.ts';
 import type { StillAccepting } from '../children/stillAccepting.ts';
 import type { LogCounts } from '../log/sink.ts';
-import { wordsOf } from '../os/errorText.ts';
+import { errorText } from '../os/errorText.ts';
 import { factStream } from './factStream.ts';
 import { connectionsOf } from './heldConnections.ts';
 import { metricsText } from './metrics.ts';
@@ -13,7 +13,7 @@ import { refuse, say, send } from './reply.ts';
 import { type Looked, type Subject, statusOf } from './statusReport.ts';
 
 export interface RequestsOptions extends Subject {
-	admit: (happening: ExternalEvent) => void;
+	admit: (external: ExternalEvent) => void;
 	accepting: StillAccepting;
 	/** What the log has taken so far. */
 	logCounts: () => LogCounts;
@@ -68,7 +68,7 @@ export function requestsOf(options: RequestsOptions) {
 		try {
 			act(request, response, body, path);
 		} catch (error) {
-			refuse(response, 500, wordsOf(error));
+			refuse(response, 500, errorText(error));
 			// What fails in the charts is met like any fault; what only looks hurts nobody else.
 			if (request.method === 'POST') throw error;
 		}
@@ -92,7 +92,7 @@ export function requestsOf(options: RequestsOptions) {
 	}
 
 	function orRefuse(response: ServerResponse, work: Promise<void>) {
-		work.catch((error) => refuse(response, 500, wordsOf(error)));
+		work.catch((error) => refuse(response, 500, errorText(error)));
 	}
 
 	/** Who asks while it is done shares what comes of it. */

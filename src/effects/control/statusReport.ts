@@ -1,6 +1,6 @@
 /** The status: what is, as the control socket tells it. */
 
-import { patienceWith } from '../../machines/rules/killTimeout.ts';
+import { killTimeoutFor } from '../../machines/rules/killTimeout.ts';
 import { bootDeadline, verificationDeadline } from '../../machines/rules/verification.ts';
 import type { Projections } from '../../machines/state/projections.ts';
 import type { Rotation } from '../../machines/state/rotations.ts';
@@ -11,7 +11,7 @@ import {
 	type SupervisorState,
 	stateOf,
 } from '../../machines/state/supervisorState.ts';
-import type { ChildNotes } from '../children/notifyStatus.ts';
+import type { ChildStatusText } from '../children/notifyStatus.ts';
 import { bootClock } from '../os/clock.ts';
 import { firstGivenFd } from '../os/descriptors.ts';
 import { unixQueue } from '../sockets/diag.ts';
@@ -85,7 +85,7 @@ export interface Subject {
 	seq: () => number;
 	past: () => Projections;
 	journal: { path: string; size: () => number | null } | null;
-	notesOf: (child: number) => ChildNotes;
+	statusTextOf: (child: number) => ChildStatusText;
 }
 
 const mostPeers = 1000;
@@ -139,7 +139,7 @@ export function queueOf({ fd, inode }: Listener): { queue: number; backlog: numb
 
 function generationsOf(
 	supervisorState: SupervisorState,
-	{ notesOf }: Subject,
+	{ statusTextOf }: Subject,
 	looked: Looked | null,
 ): Status['generations'] {
 	const { children, respawns } = supervisorState;
@@ -171,7 +171,7 @@ function generationsOf(
 					since,
 					deadline: deadline === null ? null : deadline + sinceBoot,
 					readyBy,
-					...notesOf(child.child),
+					...statusTextOf(child.child),
 					accepting: looked?.accepting.get(pid ?? 0) ?? null,
 					seen: child.isSeen,
 					left: child.survivors,
@@ -202,6 +202,6 @@ function deadlineOf(child: ChildState, { plan }: SupervisorState): number | null
 	if (phase === 'verifying') return verificationDeadline({ plan, deadline, born: clock, isHidden: isSeen === false });
 	if (phase === 'booting') return bootDeadline(plan, deadline, clock);
 	if (phase !== 'draining' && phase !== 'orphaned') return null;
-	const patience = patienceWith(plan, isNoGood(child));
-	return patience === null ? null : clock + patience;
+	const killTimeoutMs = killTimeoutFor(plan, isNoGood(child));
+	return killTimeoutMs === null ? null : clock + killTimeoutMs;
 }

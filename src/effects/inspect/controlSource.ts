@@ -3,7 +3,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import type { Line, Source } from '../../machines/facts/feed.ts';
 import { askStatus } from '../control/answers.ts';
 import { NoAnswer, open } from '../control/client.ts';
-import { wordsOf } from '../os/errorText.ts';
+import { errorText } from '../os/errorText.ts';
 import type { FactSource, Item } from './source.ts';
 
 /** How long until one that does not answer is asked again, in milliseconds. */
@@ -37,7 +37,7 @@ async function* itemsOf(path: string, signal: AbortSignal): AsyncGenerator<Item>
 		} catch (error) {
 			if (signal.aborted) return;
 			if (!(error instanceof NoAnswer) && !isConnectionLost(error)) {
-				return yield { type: 'ended', why: `${path}: ${wordsOf(error)}` };
+				return yield { type: 'ended', why: `${path}: ${errorText(error)}` };
 			}
 			if (known && !isLost) yield { type: 'goesOn', source: { ...known, isWritten: false } };
 			isLost = true;

@@ -18,7 +18,7 @@ export function refusalOf({ method, headers }: IncomingMessage, port: number, ho
 		return refuse(405, 'The inspector only shows: GET and HEAD are all it takes.');
 	const own = headers.host ?? '';
 	if (!isOwnHost(own, port, host)) return refuse(403, 'The inspector is not to be reached under this name.');
-	if (headers.origin !== undefined && headers.origin !== `http://${own}`)
+	if (headers.startup !== undefined && headers.startup !== `http://${own}`)
 		return refuse(403, 'Another page asks: it gets nothing.');
 	const site = headers['sec-fetch-site'];
 	if (site !== undefined && site !== 'same-origin' && site !== 'none')

@@ -5,7 +5,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo, Socket } from 'node:net';
 import { extname, join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
-import { wordsOf } from '../os/errorText.ts';
+import { errorText } from '../os/errorText.ts';
 import { refusalOf } from './guard.ts';
 import type { FactSource } from './source.ts';
 
@@ -105,7 +105,7 @@ export async function serveInspector({ source, page, host, port }: InspectorOpti
 			if (!over.signal.aborted) await once(response, 'close');
 		} catch (error) {
 			// What a client has sent makes no difference to anybody else.
-			if (!over.signal.aborted) process.stderr.write(`The inspector’s server: ${wordsOf(error)}\n`);
+			if (!over.signal.aborted) process.stderr.write(`The inspector’s server: ${errorText(error)}\n`);
 		} finally {
 			pages -= 1;
 			response.destroy();

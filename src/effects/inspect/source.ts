@@ -5,7 +5,7 @@ import type { Line, Source } from '../../machines/facts/feed.ts';
 import type { Header } from '../journal/lineSchemas.ts';
 import { lineReader } from '../journal/lines.ts';
 import { linesOf } from '../journal/tail.ts';
-import { wordsOf } from '../os/errorText.ts';
+import { errorText } from '../os/errorText.ts';
 import { bootId } from '../os/ids.ts';
 import { onEnd, openPidfd } from '../os/pidfd.ts';
 
@@ -82,7 +82,7 @@ async function* itemsOf(path: string, signal: AbortSignal, tell: (item: Item) =>
 			if (lines.length > 0) yield batch();
 		}
 	} catch (error) {
-		yield { type: 'ended', why: `${path}: ${wordsOf(error)}` };
+		yield { type: 'ended', why: `${path}: ${errorText(error)}` };
 	} finally {
 		stopWatching();
 	}

@@ -2,7 +2,7 @@
 import { statSync } from 'node:fs';
 import type { Plan } from '../../machines/facts/facts.ts';
 import { type ChildState, newChild, newState, type SupervisorState } from '../../machines/state/supervisorState.ts';
-import { ownWordFolders, runOf } from '../children/notifyDir.ts';
+import { ownNotifyDirs, runOf } from '../children/notifyDir.ts';
 import { bootClock } from '../os/clock.ts';
 import { firstGivenFd } from '../os/descriptors.ts';
 import { bootId } from '../os/ids.ts';
@@ -12,7 +12,7 @@ import type { User } from '../os/user.ts';
 import { withoutName } from '../sockets/activation.ts';
 import { addressesOf, type BoundAddress, boundAddress, isAmong } from '../sockets/address.ts';
 import { type Listening, listeningTcp, listeningUnix } from '../sockets/diag.ts';
-import { madeFileOf } from '../sockets/unixListener.ts';
+import { socketFileOf } from '../sockets/unixListener.ts';
 import type { Header } from './lineSchemas.ts';
 import { markIn, socketMarks } from './marks.ts';
 import { isManager, isSupervisors, refuseSupervised } from './otherSupervisors.ts';
@@ -85,7 +85,7 @@ async function childrenOfRun(
 	const last = supervisor && lookUp(supervisor.pid);
 	if (supervisor && last?.isAlive && last.startTime === supervisor.startTime)
 		throw new Error(`its supervisor ${supervisor.pid} is still alive`);
-	const words = ownWordFolders(user).find((folder) => runOf(folder) === run) ?? null;
+	const words = ownNotifyDirs(user).find((folder) => runOf(folder) === run) ?? null;
 	const header = { journal: 0, program: '', boot: bootId(), run, pid: 0, startTime: 0, args: [], listeners, words };
 	const leaders = leadersOf(family, holders);
 	const lastChild = Math.max(told.lastChild, ...family.map(({ child }) => child ?? 0));
@@ -205,7 +205,7 @@ function listenerAt(addresses: BoundAddress[], index: number, family: Process[],
 		if (!family.some(({ pid }) => (fdsAmong(pid, new Set([inode])) ?? []).some((fd) => isOfOurs(pid, fd)))) continue;
 		if (addresses[0]?.family !== 'AF_UNIX') return { address, inode, file: null };
 		const isOnlyOne = listening.every((each) => each.address !== address || each.inode === inode);
-		const made = madeFileOf(address, file, isOnlyOne);
+		const made = socketFileOf(address, file, isOnlyOne);
 		if (made) return { address, inode, file: made };
 	}
 	return null;

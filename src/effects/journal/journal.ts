@@ -14,8 +14,8 @@ import { nullable, number } from 'valibot';
 import type { Fact } from '../../machines/facts/facts.ts';
 import { evolveProjections, type Projections } from '../../machines/state/projections.ts';
 import { stateOf } from '../../machines/state/supervisorState.ts';
-import { wordsOf } from '../os/errorText.ts';
-import { type Inheritance, part } from '../upgrade/handoverState.ts';
+import { errorText } from '../os/errorText.ts';
+import { type HandoverState, part } from '../upgrade/handoverState.ts';
 import { createPrivate, lock } from './journalFile.ts';
 import type { Header, JournalLine } from './lineSchemas.ts';
 
@@ -33,7 +33,7 @@ export interface Journal {
 }
 
 /** Its fd, or null where it is in memory. */
-export const journalPart = part('journal', () => nullable(number()));
+export const journalSection = part('journal', () => nullable(number()));
 
 /** A journal that has grown past this is replaced by what it amounts to. */
 const compactAt = 1024 * 1024;
@@ -42,9 +42,9 @@ const compactAt = 1024 * 1024;
 const [shortestWait, longestWait] = [250, 30_000];
 
 /** A journal in memory: what is kept is what the facts amount to, so it does not grow with time. */
-export function memoryJournal(start: Projections, inheritance: Inheritance): Journal {
+export function memoryJournal(start: Projections, handoverState: HandoverState): Journal {
 	let past = start;
-	inheritance.leave(journalPart, () => ({ state: null, fds: [] }));
+	handoverState.leave(journalSection, () => ({ state: null, fds: [] }));
 	return {
 		record: (fact) => {
 			past = evolveProjections(past, fact);
@@ -64,11 +64,11 @@ interface FileJournalOptions {
 	/** What the facts so far amount to. */
 	start: Projections;
 	report: (text: string) => void;
-	inheritance: Inheritance;
+	handoverState: HandoverState;
 }
 
 /** Goes on with a journal file: a new life, with a header of its own. */
-export function fileJournal({ path, fd: opened, header, start, report, inheritance }: FileJournalOptions): Journal {
+export function fileJournal({ path, fd: opened, header, start, report, handoverState }: FileJournalOptions): Journal {
 	let fd = opened;
 	let past = start;
 	let size = fstatSync(fd).size;
@@ -80,7 +80,7 @@ export function fileJournal({ path, fd: opened, header, start, report, inheritan
 	let watcher: FSWatcher | null = null;
 	/** A checkpoint knows nothing of it. */
 	let isUpgrading = false;
-	inheritance.leave(journalPart, () => ({ state: fd, fds: [fd] }));
+	handoverState.leave(journalSection, () => ({ state: fd, fds: [fd] }));
 	attempt(() => {
 		append(header);
 		hasHeader = true;
@@ -155,7 +155,7 @@ export function fileJournal({ path, fd: opened, header, start, report, inheritan
 				return report(`Somebody has ${what} the journal ${path}; it is written anew`);
 			}
 		} catch (error) {
-			why = wordsOf(error);
+			why = errorText(error);
 			if (what === '') place = 'hidden';
 		}
 		if (place === before || place === 'there') return;
@@ -189,7 +189,8 @@ export function fileJournal({ path, fd: opened, header, start, report, inheritan
 		try {
 			work();
 		} catch (error) {
-			if (!isBroken) report(`The journal ${path} can't be written: ${wordsOf(error)}; supervision goes on without it`);
+			if (!isBroken)
+				report(`The journal ${path} can't be written: ${errorText(error)}; supervision goes on without it`);
 			if (!isBroken) tryAgain(shortestWait);
 			isBroken = true;
 		}
@@ -203,7 +204,7 @@ export function fileJournal({ path, fd: opened, header, start, report, inheritan
 			nextCompaction = Math.max(compactAt, size * 2);
 		} catch (error) {
 			nextCompaction = size * 2;
-			report(`The journal ${path} can't be compacted: ${wordsOf(error)}; it goes on growing`);
+			report(`The journal ${path} can't be compacted: ${errorText(error)}; it goes on growing`);
 		}
 	}
 

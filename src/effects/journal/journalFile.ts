@@ -13,7 +13,7 @@ import {
 } from 'node:fs';
 import { setTimeout } from 'node:timers/promises';
 import { bootClock } from '../os/clock.ts';
-import { wordsOf } from '../os/errorText.ts';
+import { errorText } from '../os/errorText.ts';
 import { call, errno, SyscallError } from '../os/libc.ts';
 import { type JournalContent, readJournal } from './lines.ts';
 
@@ -102,7 +102,7 @@ function keepBad(path: string, bytes: Buffer): string | null {
 		return null;
 	} catch (error) {
 		if (bad !== null) rmSync(next, { force: true });
-		return wordsOf(error);
+		return errorText(error);
 	} finally {
 		if (bad !== null) closeSync(bad);
 	}

@@ -1,7 +1,7 @@
 /** Marks: what tells of a process that it is a child of a supervisor, or comes from one. */
 import { readFileSync } from 'node:fs';
 import { basename, dirname } from 'node:path';
-import { ownWordFolders, runOf } from '../children/notifyDir.ts';
+import { ownNotifyDirs, runOf } from '../children/notifyDir.ts';
 import { filesOf } from '../os/proc.ts';
 import type { User } from '../os/user.ts';
 
@@ -24,7 +24,7 @@ export function markIn(variables: string[]): Mark | null {
  * @returns a reader of a process's mark
  */
 export function socketMarks(user: User | null): (pid: number) => Mark | null {
-	const sockets = socketsIn(ownWordFolders(user));
+	const sockets = socketsIn(ownNotifyDirs(user));
 	return (pid) => {
 		for (const { file } of filesOf(pid)) {
 			const path = sockets.get(file);

@@ -4,7 +4,7 @@ import { evolveProjections, noProjections, type Projections } from '../../machin
 import { withLastEnd, withoutChildThatNeverWas } from '../../machines/state/recoveryState.ts';
 import type { ChildState, Respawn, SupervisorState } from '../../machines/state/supervisorState.ts';
 import type { Survivor } from '../children/children.ts';
-import type { KeptWords } from '../children/notifySockets.ts';
+import type { SavedNotifySockets } from '../children/notifySockets.ts';
 import type { OpenPipe } from '../children/output.ts';
 import { bootClock } from '../os/clock.ts';
 import { listOf } from '../os/errorText.ts';
@@ -22,8 +22,8 @@ import {
 	isTrusted,
 	nobody,
 	outputOf,
-	type Relative,
-	relativesOf,
+	type SurvivingProcess,
+	survivingProcessesOf,
 	takeListening,
 	takePipes,
 	takeWords,
@@ -48,7 +48,7 @@ export interface Recovered {
 	/** Those that a survivor still holds. */
 	listeners: Listener[];
 	/** What they say that they are up through. */
-	words: KeptWords;
+	words: SavedNotifySockets;
 	/** Sentences for the operator. */
 	remarks: string[];
 }
@@ -120,23 +120,23 @@ export async function recover(
 	const gone = new Set(
 		state.children.flatMap(({ pid }) => (pid !== null && !held.some((each) => each.pid === pid) ? pid : [])),
 	);
-	const kin = { run: header.run, survivors: held, gone, listeners: inodes, environments: variables, user };
-	const relatives = relativesOf(kin);
+	const search = { run: header.run, survivors: held, gone, listeners: inodes, environments: variables, user };
+	const surviving = survivingProcessesOf(search);
 	try {
-		await refuseSupervised(inodes, [...state.children, ...relatives.map(outputOf)]);
+		await refuseSupervised(inodes, [...state.children, ...surviving.map(outputOf)]);
 	} catch (error) {
 		for (const { pidfd } of held) closeSync(pidfd);
 		throw error;
 	}
-	if (held.length === 0) return takeOrphaned(header, relatives, inodes);
+	if (held.length === 0) return takeOrphaned(header, surviving, inodes);
 	let pipes: OpenPipe[] = [];
 	try {
 		for (const each of held) requireRight(each);
-		pipes = takePipes(relatives, state.children);
+		pipes = takePipes(surviving, state.children);
 		const remarks = held
 			.filter(({ child }) => !pipes.some((pipe) => pipe.child === child))
 			.map(({ pid }) => `The output of ${pid} can't be taken over: it prints elsewhere`);
-		const unknown = relatives
+		const unknown = surviving
 			.filter(({ pid, child }) => child > state.lastChild && lookUp(pid)?.group === pid)
 			.map(({ pid }) => pid);
 		if (unknown.length > 0) remarks.push(unknownText(unknown));
@@ -150,8 +150,8 @@ export async function recover(
 			told: null,
 			abandonedUntil: null,
 		}));
-		const listeners = header.listeners.flatMap((listener) => takeListening(listener, relatives) ?? []);
-		const words = { folder: header.words, ...takeWords(header.words, relatives, user) };
+		const listeners = header.listeners.flatMap((listener) => takeListening(listener, surviving) ?? []);
+		const words = { folder: header.words, ...takeWords(header.words, surviving, user) };
 		return { state, survivors, pipes, listeners, words, remarks };
 	} catch (error) {
 		if (!(error instanceof SyscallError)) throw error;
@@ -244,16 +244,20 @@ function requireRight({ pid, pidfd }: { pid: number; pidfd: number }) {
 }
 
 /** With no child left to go on with, what theirs print is read all the same, and the sockets they hold are ours. */
-function takeOrphaned({ listeners }: Header, relatives: Relative[], inodes: ReadonlySet<number>): Orphaned | null {
-	if (relatives.length === 0) return null;
-	const pids = relatives.map(({ pid }) => pid);
+function takeOrphaned(
+	{ listeners }: Header,
+	surviving: SurvivingProcess[],
+	inodes: ReadonlySet<number>,
+): Orphaned | null {
+	if (surviving.length === 0) return null;
+	const pids = surviving.map(({ pid }) => pid);
 	const holders = pids.filter((pid) => (fdsAmong(pid, inodes) ?? []).length > 0);
 	let pipes: OpenPipe[] = [];
 	const taken: Listener[] = [];
 	try {
 		// Their children's numbers are used again.
-		pipes = takePipes(relatives, []).map((pipe) => ({ ...pipe, child: nobody }));
-		for (const each of listeners) taken.push(...[takeListening(each, relatives)].filter((found) => found !== null));
+		pipes = takePipes(surviving, []).map((pipe) => ({ ...pipe, child: nobody }));
+		for (const each of listeners) taken.push(...[takeListening(each, surviving)].filter((found) => found !== null));
 	} catch {
 		// What was taken until then is as good as all of it.
 	}

@@ -2,7 +2,7 @@
 import { closeSync, readFileSync } from 'node:fs';
 import { basename } from 'node:path';
 import type { ChildState } from '../../machines/state/supervisorState.ts';
-import type { KeptWords } from '../children/notifySockets.ts';
+import type { SavedNotifySockets } from '../children/notifySockets.ts';
 import type { OpenPipe } from '../children/output.ts';
 import { moveUp, reopenForReading } from '../os/descriptors.ts';
 import { constants } from '../os/libc.ts';
@@ -19,16 +19,16 @@ import { markIn, socketsIn } from './marks.ts';
 export const nobody = 0;
 
 /** A child of a supervisor, or of such a child. */
-export interface Relative {
+export interface SurvivingProcess {
 	pid: number;
 	/** The number of the child that it is, or comes from. */
 	child: number;
 }
 
-export interface Kin {
+export interface SurvivorSearch {
 	run: string;
 	/** The children that live. */
-	survivors: Relative[];
+	survivors: SurvivingProcess[];
 	/** The numbers of those that have ended, and of the groups that they led. */
 	gone: ReadonlySet<number>;
 	/** Inodes: of such a group only who holds one is believed to be of it, as the number may be a stranger's by now. */
@@ -43,7 +43,14 @@ export interface Kin {
  * All of them that we may look at: the survivors and who is in their process groups, and others by their environment,
  * which a server that sets its process title may have written over.
  */
-export function relativesOf({ run, survivors, gone, listeners, environments, user }: Kin): Relative[] {
+export function survivingProcessesOf({
+	run,
+	survivors,
+	gone,
+	listeners,
+	environments,
+	user,
+}: SurvivorSearch): SurvivingProcess[] {
 	const leaders = new Map(survivors.map(({ pid, child }) => [pid, child]));
 	return allPids().flatMap((pid) => {
 		const { group = 0 } = lookUp(pid) ?? {};
@@ -78,17 +85,17 @@ function takeFile(pid: number, fd: number, file: string): number | null {
  * those whose child is gone the one on fd 1 or 2 of which they hold both ends (hardly any other is like that).
  * @throws {SyscallError} without the right to
  */
-export function takePipes(relatives: Relative[], children: ChildState[]): OpenPipe[] {
+export function takePipes(surviving: SurvivingProcess[], children: ChildState[]): OpenPipe[] {
 	const found = new Map<string, OpenPipe>();
 	try {
-		for (const relative of relatives) takeOf(relative);
+		for (const relative of surviving) takeOf(relative);
 	} catch (error) {
 		for (const { fd } of found.values()) closeSync(fd);
 		throw error;
 	}
 	return [...found.values()];
 
-	function takeOf({ pid, child }: Relative) {
+	function takeOf({ pid, child }: SurvivingProcess) {
 		const leader = children.find((each) => each.child === child);
 		for (const { fd, file } of filesOf(pid)) {
 			const isIts = leader ? file === `pipe:[${leader.pipe}]` : isOutput(pid, fd, file);
@@ -107,8 +114,8 @@ export function takePipes(relatives: Relative[], children: ChildState[]): OpenPi
 }
 
 /** The listening socket of that inode, from whoever holds it under whatever number. @throws {SyscallError} */
-export function takeListening(wanted: Header['listeners'][number], relatives: Relative[]): Listener | null {
-	for (const { pid } of relatives) {
+export function takeListening(wanted: Header['listeners'][number], surviving: SurvivingProcess[]): Listener | null {
+	for (const { pid } of surviving) {
 		for (const { fd: number, file } of filesOf(pid)) {
 			if (file !== `socket:[${wanted.inode}]`) continue;
 			const taken = takeFile(pid, number, file);
@@ -128,11 +135,15 @@ export function takeListening(wanted: Header['listeners'][number], relatives: Re
  * wait on (accept(2)).
  * @throws {SyscallError} without the right to
  */
-export function takeWords(folder: string | null, relatives: Relative[], user: User | null): Omit<KeptWords, 'folder'> {
+export function takeWords(
+	folder: string | null,
+	surviving: SurvivingProcess[],
+	user: User | null,
+): Omit<SavedNotifySockets, 'folder'> {
 	const sockets = new Map<number, number>();
 	let ack: number | null = null;
 	const names = folder === null ? new Map<string, string>() : socketsIn([folder]);
-	for (const { pid, child } of names.size === 0 ? [] : relatives) {
+	for (const { pid, child } of names.size === 0 ? [] : surviving) {
 		for (const { fd: number, file } of filesOf(pid)) {
 			const path = names.get(file) ?? '';
 			const name = basename(path);
@@ -152,7 +163,7 @@ export function takeWords(folder: string | null, relatives: Relative[], user: Us
 }
 
 /** The pipe that a process prints to, by its inode; null where it has none that a child is given. */
-export function outputOf({ pid }: Pick<Relative, 'pid'>): { pid: number; pipe: number | null } {
+export function outputOf({ pid }: Pick<SurvivingProcess, 'pid'>): { pid: number; pipe: number | null } {
 	const file = [1, 2]
 		.map((fd) => ({ fd, file: fileOf(pid, fd) ?? '' }))
 		.find(({ fd, file }) => isOutput(pid, fd, file));

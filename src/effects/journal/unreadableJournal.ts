@@ -1,6 +1,6 @@
 /** What a file tells of a supervisor that can't be read as a journal: it is of another format, or damaged. */
 import { bootId } from '../os/ids.ts';
-import type { MadeFile } from '../sockets/socketFile.ts';
+import type { SocketFile } from '../sockets/socketFile.ts';
 
 export interface Told {
 	run: string | null;
@@ -10,7 +10,7 @@ export interface Told {
 	isOfAnotherBoot: boolean;
 	/** Start times and numbers of children, by pid. */
 	children: Map<number, { startTime: number; child: number }>;
-	listeners: { address: string; inode: number; file: MadeFile | null }[];
+	listeners: { address: string; inode: number; file: SocketFile | null }[];
 	lastGeneration: number;
 	lastChild: number;
 	/** The number of the last fact. */

@@ -1,6 +1,6 @@
 /** Prints to an fd in large pieces, and waits for whoever reads it. */
 import { writeSync } from 'node:fs';
-import { wordsOf } from '../os/errorText.ts';
+import { errorText } from '../os/errorText.ts';
 
 /** As a shell calls the end by SIGPIPE. */
 const nobodyReads = 141;
@@ -14,7 +14,7 @@ export function printer(fd: number) {
 			text = '';
 		} catch (error) {
 			if ((error as NodeJS.ErrnoException).code === 'EPIPE') process.exit(nobodyReads);
-			process.stderr.write(`what was asked for could not be written: ${wordsOf(error)}\n`);
+			process.stderr.write(`what was asked for could not be written: ${errorText(error)}\n`);
 			process.exit(1);
 		}
 	}

@@ -27,7 +27,7 @@ export interface Sink {
 	/** What was taken and what was lost so far. */
 	counts: () => LogCounts;
 	/** Resolves with true when all is written, with false when the patience (milliseconds) is at its end. */
-	flush: (patience: number) => Promise<boolean>;
+	flush: (killTimeoutMs: number) => Promise<boolean>;
 }
 
 /** Above this many, lines are dropped and counted: only the supervisor's own and last words come in a stall. */
@@ -108,10 +108,10 @@ export function openSink(write: Writer, stallAt: number): Sink {
 		counts: () => counts,
 		onReady: (listener) => readyListeners.push(listener),
 		onDropped: (listener) => droppedListeners.push(listener),
-		flush: (patience) =>
+		flush: (killTimeoutMs) =>
 			new Promise((resolve) => {
 				if (!isWriting) return resolve(true);
-				const limit = setTimeout(resolve, patience, false);
+				const limit = setTimeout(resolve, killTimeoutMs, false);
 				flushed.push(() => {
 					clearTimeout(limit);
 					resolve(true);

@@ -5,7 +5,7 @@
 import { opendirSync, readdirSync, readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { inTime, isLate, type Late, look } from './boundedReads.ts';
-import { wordsOf } from './errorText.ts';
+import { errorText } from './errorText.ts';
 import { hasEnded, isDenial, isEnding, isMissing, isOwnProc, linkAt, lookAt } from './proc.ts';
 import { waitingOf } from './waiting.ts';
 import { giveTurn } from './yielding.ts';
@@ -79,7 +79,7 @@ export async function lookAtProcess(pid: number, listeners: ReadonlySet<number>,
 		// It has ended in between, or is about to.
 		if (hasEnded(pid) || isEnding(pid)) return;
 		if (isDenial(error)) sight.hidden = 'its files in /proc are closed to us (it takes CAP_SYS_PTRACE)';
-		else sight.failed = wordsOf(error);
+		else sight.failed = errorText(error);
 	}
 }
 

@@ -6,11 +6,11 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
-import { append, newMemory } from '../upgrade/memfd.ts';
+import { append, newMemfd } from '../upgrade/memfd.ts';
 import { orderFormat } from './becomeUser.ts';
 import { debuggerFlag } from './debugger.ts';
 import { closeAll, makePipe, moveUp } from './descriptors.ts';
-import { type Birth, birthOf } from './execOutcome.ts';
+import { type ExecOutcome, execOutcomeOf } from './execOutcome.ts';
 import { nativeFile } from './libc.ts';
 import { startLimit } from './openFiles.ts';
 import { ownNode } from './ownNode.ts';
@@ -26,7 +26,7 @@ const dist = typeof SOCKETMASTER_DIST === 'undefined' ? dirname(import.meta.url)
  * With the flag for an older Node about one birth in 300 under attack never ended; without it 500 of 500 do. Nobody but
  * root can signal such a process before it is the user's, and then a debugger would be the user's too.
  */
-const birthFlags = debuggerFlag === '--disable-sigusr1' ? [debuggerFlag] : [];
+const execFlags = debuggerFlag === '--disable-sigusr1' ? [debuggerFlag] : [];
 
 /** The program and the native half of koffi, in memory: what is installed may be removed or replaced at any time. */
 let inMemory: { code: number; native: number } | null = null;
@@ -40,7 +40,7 @@ new Function('require', '__filename', require('node:fs').readFileSync(file(code)
 export function keepAsUser(): void {
 	if (inMemory !== null || nativeFile === null || !existsSync('/proc/self/fd')) return;
 	const keep = (path: string) => {
-		const fd = newMemory('');
+		const fd = newMemfd('');
 		append(fd, readFileSync(path));
 		return moveUp(fd);
 	};
@@ -60,10 +60,10 @@ export function checkAsUser(): void {
  * in that is obeyed with our rights; `mark` is what tells a recovering supervisor whose it is.
  * @throws {SyscallError}
  */
-export function spawnAsUser(spec: SpawnSpec, user: User, mark: Record<string, string>): Birth {
+export function spawnAsUser(spec: SpawnSpec, user: User, mark: Record<string, string>): ExecOutcome {
 	const fds: number[] = [];
 	try {
-		const order = newMemory('');
+		const order = newMemfd('');
 		fds.push(order);
 		append(order, orderOf(spec, user));
 		const ends = makePipe();
@@ -75,14 +75,14 @@ export function spawnAsUser(spec: SpawnSpec, user: User, mark: Record<string, st
 		const numbers = [order, write, ...kept].map((_, index) => String(first + index));
 		const pid = spawnProcess({
 			path: ownNode(),
-			args: [...birthFlags, ...program, ...numbers],
+			args: [...execFlags, ...program, ...numbers],
 			env: mark,
 			fds: [...spec.fds, order, write, ...kept],
 			directory: spec.directory,
 			isSession: true,
 		});
 		closeAll([order, write]);
-		return birthOf(pid, read, (said) => Number(said.toString('latin1')));
+		return execOutcomeOf(pid, read, (said) => Number(said.toString('latin1')));
 	} catch (error) {
 		closeAll(fds);
 		throw error;

@@ -65,12 +65,12 @@ export async function inTime<T>(
 	const late = new Promise<'stuck'>((resolve) => {
 		// Where this process, or the pool, was held up itself, what was to come has the other half of its time then.
 		after(kind.longest / 2, () => {
-			const goOn = () => isStuck || after(kind.longest / 2, giveUp);
+			const goOn = () => isStuck || after(kind.longest / 2, fail);
 			void poolAnswers().then(() => isDone || goOn());
 			timer = setTimeout(goOn, longestAnswer);
 		});
 
-		function giveUp() {
+		function fail() {
 			if (isStuck) return;
 			isStuck = true;
 			release(kind);

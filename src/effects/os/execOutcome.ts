@@ -5,7 +5,7 @@ import { onceReadable, SyscallError } from './libc.ts';
 /** How it went: null where it became the program. */
 export type Outcome = SyscallError | null;
 
-export interface Birth {
+export interface ExecOutcome {
 	/** Of the process, which is to become the program. */
 	pid: number;
 	/** How it went: to be asked only when it is known, or when the process has ended. */
@@ -18,7 +18,7 @@ export interface Birth {
  * @param answer the end of its pipe that we read, which is closed then
  * @param errnoOf the number of the error that it has said
  */
-export function birthOf(pid: number, answer: number, errnoOf: (said: Buffer) => number): Birth {
+export function execOutcomeOf(pid: number, answer: number, errnoOf: (said: Buffer) => number): ExecOutcome {
 	let known: Outcome | undefined;
 	let cancel = () => {};
 

@@ -9,9 +9,9 @@ import { accessSync, constants, statSync } from 'node:fs';
 export function findCommand(command: string | Buffer, searchPath: string | Buffer, directory = ''): string | Buffer {
 	const refuse = (why: string) => new Error(`exec: "${command}": ${why}`);
 	if (command.includes('/')) {
-		const isRelative = directory !== '' && !command.toString().startsWith('/');
+		const isSurviving = directory !== '' && !command.toString().startsWith('/');
 		const problem = whyNotExecutable(
-			isRelative ? Buffer.concat([Buffer.from(`${directory}/`), Buffer.from(command)]) : command,
+			isSurviving ? Buffer.concat([Buffer.from(`${directory}/`), Buffer.from(command)]) : command,
 		);
 		if (problem) throw refuse(problem);
 		return command;

@@ -5,7 +5,7 @@
  */
 import { writeSync } from 'node:fs';
 import { closeAll, copyUp, makePipe } from './descriptors.ts';
-import { type Birth, birthOf } from './execOutcome.ts';
+import { type ExecOutcome, execOutcomeOf } from './execOutcome.ts';
 import { call, errno, SyscallError } from './libc.ts';
 import { startLimit, withStartLimit } from './openFiles.ts';
 import { type SpawnSpec, spawnProcess } from './spawn.ts';
@@ -41,7 +41,7 @@ let isImpossible = false;
  * @returns its birth; or its pid where the starter can't be run here: then it is the program already
  * @throws {SyscallError}
  */
-export function startProcess(spec: SpawnSpec): Birth | number {
+export function startProcess(spec: SpawnSpec): ExecOutcome | number {
 	if (!isImpossible) {
 		try {
 			return startFromMemory(spec);
@@ -55,7 +55,7 @@ export function startProcess(spec: SpawnSpec): Birth | number {
 }
 
 /** @throws {SyscallError} */
-function startFromMemory(spec: SpawnSpec): Birth {
+function startFromMemory(spec: SpawnSpec): ExecOutcome {
 	const limit = startLimit() ?? 0;
 	const answer = spec.fds.length;
 	// With a limit below its fds it could not have them.
@@ -64,7 +64,7 @@ function startFromMemory(spec: SpawnSpec): Birth {
 	try {
 		const pid = spawnProcess({ ...spec, file: `/proc/self/fd/${starter}`, fds: [...spec.fds, write] });
 		closeAll([write]);
-		return birthOf(pid, read, (said) => said.readInt32LE());
+		return execOutcomeOf(pid, read, (said) => said.readInt32LE());
 	} catch (error) {
 		closeAll([read, write]);
 		throw error;

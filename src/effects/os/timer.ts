@@ -8,15 +8,15 @@ import { bootClock } from './clock.ts';
 const longest = 2 ** 31 - 1;
 
 export interface TimerOptions {
-	admit: (happening: ExternalEvent) => void;
+	admit: (external: ExternalEvent) => void;
 	/** Of a child whose process has ended, and whose end is not told yet: when it is. */
 	endOf: (child: number) => Promise<void> | null;
 	/** Of a child that was to come up: its pid, if it is stopped. */
 	stoppedPid: (child: number) => number | null;
 	/** Takes what a child has said in time and we, who were away or stopped, have not heard. */
-	hearNow: (child: number) => void;
+	receiveNow: (child: number) => void;
 	/** What a child that is late has printed last, and said in vain. */
-	wordsOf: (child: number) => { lastOutput?: string[]; ignored?: string };
+	errorText: (child: number) => { lastOutput?: string[]; ignored?: string };
 }
 
 /**
@@ -24,7 +24,7 @@ export interface TimerOptions {
  * already, never when it is for ever. It is counted on a clock that is never set, so that it goes on where it was after an
  * upgrade or a crash.
  */
-export function timerActor({ admit, endOf, stoppedPid, hearNow, wordsOf }: TimerOptions) {
+export function timerActor({ admit, endOf, stoppedPid, receiveNow, errorText }: TimerOptions) {
 	return fromCallback<EventObject, TimerInput>(({ input }) => {
 		const { millis, since } = input;
 		if (millis === null) return;
@@ -47,10 +47,10 @@ export function timerActor({ admit, endOf, stoppedPid, hearNow, wordsOf }: Timer
 			const end = endOf(child);
 			// It came first.
 			if (end) return void end.then(elapsed);
-			if (timer === 'boot') hearNow(child);
+			if (timer === 'boot') receiveNow(child);
 			if (isOver) return;
 			const pid = timer === 'boot' ? stoppedPid(child) : null;
-			const words = timer === 'boot' ? wordsOf(child) : {};
+			const words = timer === 'boot' ? errorText(child) : {};
 			if (pid === null) admit({ type: 'timer.elapsed', child, timer, ...words });
 			else {
 				const { ignored: _, ...printed } = words;

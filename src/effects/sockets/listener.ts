@@ -1,7 +1,7 @@
 /** A -listen URI becomes a listening file descriptor. */
 import { closeSync, fstatSync } from 'node:fs';
 import { copyUp, moveUp, setNonBlocking } from '../os/descriptors.ts';
-import { wordsOf } from '../os/errorText.ts';
+import { errorText } from '../os/errorText.ts';
 import { call, constants, errno, SyscallError } from '../os/libc.ts';
 import { isHungUp } from '../os/poll.ts';
 import { fileOf } from '../os/proc.ts';
@@ -16,7 +16,7 @@ import {
 } from './address.ts';
 import { type ListenOptions, listenOptions } from './options.ts';
 import { backlog, isListening, newSocket, setOption } from './socket.ts';
-import type { MadeFile } from './socketFile.ts';
+import type { SocketFile } from './socketFile.ts';
 import { isFile, listenAt, removeFile, setOwner } from './unixListener.ts';
 
 export interface Listener {
@@ -30,7 +30,7 @@ export interface Listener {
 	/** The inode of the socket: the same for every process that holds it. */
 	inode: number;
 	/** Null for one that made none. */
-	file: MadeFile | null;
+	file: SocketFile | null;
 }
 
 /**
@@ -119,7 +119,7 @@ export class ListenError extends Error {
 	/** As `127.0.0.1:80`, or a path. */
 	readonly address: string;
 	constructor(network: string, address: string, cause: unknown) {
-		super(`listen ${network} ${address}: ${(cause as NodeJS.ErrnoException).syscall}: ${wordsOf(cause)}`, { cause });
+		super(`listen ${network} ${address}: ${(cause as NodeJS.ErrnoException).syscall}: ${errorText(cause)}`, { cause });
 		this.network = network;
 		this.address = address;
 	}
@@ -167,7 +167,7 @@ function openInherited(uri: string, text: string): Listener {
 }
 
 /** Has a socket listen again that was shut down; one that was given a free port has lost it. @throws {SyscallError} also when somebody else has that port now */
-export function reviveListener({ fd, bound, uri }: Listener): void {
+export function relisten({ fd, bound, uri }: Listener): void {
 	const [at] =
 		bound.family === 'AF_UNIX'
 			? []

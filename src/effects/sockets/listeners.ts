@@ -1,7 +1,7 @@
 /** The listening sockets of one supervisor: opened, taken back, handed on, closed. */
 import { array, number, object, string } from 'valibot';
 import { StartError } from '../startError.ts';
-import { type Inheritance, part } from '../upgrade/handoverState.ts';
+import { type HandoverState, part } from '../upgrade/handoverState.ts';
 import { withoutName } from './activation.ts';
 import { splitUri } from './address.ts';
 import { storedListeners, storeListeners } from './fdStore.ts';
@@ -9,11 +9,11 @@ import { closeListener, type Listener, openListener, takeListener, withOptions }
 import { unknownWords, withoutOptions } from './options.ts';
 import { fileSchema } from './socketFile.ts';
 
-const listenersPart = part('listeners', () => array(object({ uri: string(), fd: number(), file: fileSchema() })));
+const listenersSection = part('listeners', () => array(object({ uri: string(), fd: number(), file: fileSchema() })));
 
 export interface ListenersOptions {
 	uris: string[];
-	inheritance: Inheritance;
+	handoverState: HandoverState;
 	/** Taken from the children of a supervisor that was killed, which are taken over; null where none is. */
 	recovered: Listener[] | null;
 	/** Taken from processes that are nobody's children. */
@@ -36,21 +36,21 @@ export interface Listeners {
  * keeps, or a new one.
  * @throws {StartError}
  */
-export function openListeners({ inheritance, ...options }: ListenersOptions): Listeners {
-	const inherited = inheritance.take(listenersPart);
+export function openListeners({ handoverState, ...options }: ListenersOptions): Listeners {
+	const inherited = handoverState.take(listenersSection);
 	const all = inherited ? inherited.map(({ uri, fd, file }) => takeListener(uri, fd, file)) : openAll(options);
 	const { recovered } = options;
 	const haveChanged =
 		recovered !== null &&
 		(all.length !== recovered.length || all.some(({ inode }, index) => inode !== recovered[index]?.inode));
-	inheritance.leave(listenersPart, () => ({
+	handoverState.leave(listenersSection, () => ({
 		state: all.map(({ uri, fd, file }) => ({ uri, fd, file })),
 		fds: all.map(({ fd }) => fd),
 	}));
 	return { all, haveChanged, close: () => all.forEach(closeListener) };
 }
 
-function openAll({ uris, recovered, orphaned, deniedPids, say }: Omit<ListenersOptions, 'inheritance'>): Listener[] {
+function openAll({ uris, recovered, orphaned, deniedPids, say }: Omit<ListenersOptions, 'handoverState'>): Listener[] {
 	const listeners: Listener[] = [];
 	const opened: Listener[] = [];
 	const stored = storedListeners(process.env);

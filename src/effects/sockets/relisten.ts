@@ -1,14 +1,14 @@
 /** Listening sockets that a child has shut down, for all that share them (shutdown(2)). */
 import type { Log } from '../log/log.ts';
-import { isShutDown, type Listener, reviveListener } from './listener.ts';
+import { isShutDown, type Listener, relisten } from './listener.ts';
 import { isListening } from './socket.ts';
 
-export function revivalOf(listeners: Listener[], log: Pick<Log, 'say'>) {
+export function relistenOf(listeners: Listener[], log: Pick<Log, 'say'>) {
 	/** Of UNIX: there is nothing that could be done, and it is said once. */
 	const lost = new Set<Listener>();
 
 	/** listen(2) brings one of TCP back. @throws {SyscallError} */
-	function revive() {
+	function relistenAll() {
 		for (const listener of listeners) {
 			if (lost.has(listener) || !isShutDown(listener)) continue;
 			const { address, fd } = listener;
@@ -20,15 +20,15 @@ export function revivalOf(listeners: Listener[], log: Pick<Log, 'say'>) {
 				);
 				continue;
 			}
-			reviveListener(listener);
+			relisten(listener);
 			log.say('warn', `A child had shut down the listening socket ${address}; it listens again`);
 		}
 	}
 
 	/** After a child has left, which may have done so as its last act. */
-	function tryToRevive() {
+	function tryToRelisten() {
 		try {
-			revive();
+			relistenAll();
 		} catch (error) {
 			log.say(
 				'error',
@@ -37,5 +37,5 @@ export function revivalOf(listeners: Listener[], log: Pick<Log, 'say'>) {
 		}
 	}
 
-	return { revive, tryToRevive };
+	return { relistenAll, tryToRelisten };
 }

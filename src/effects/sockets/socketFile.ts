@@ -2,7 +2,7 @@
 import { nullable, number, object, string } from 'valibot';
 
 /** As it was then. */
-export interface MadeFile {
+export interface SocketFile {
 	path: string;
 	dev: number;
 	ino: number;

@@ -7,10 +7,10 @@ import { type FSWatcher, lstatSync, realpathSync, unlinkSync, watch } from 'node
 import { basename, dirname, join } from 'node:path';
 import type { Log } from '../log/log.ts';
 import { bootClock } from '../os/clock.ts';
-import { wordsOf } from '../os/errorText.ts';
+import { errorText } from '../os/errorText.ts';
 import type { Listener } from './listener.ts';
 import { stepsOf } from './namedPath.ts';
-import type { MadeFile } from './socketFile.ts';
+import type { SocketFile } from './socketFile.ts';
 import { isFile, linkOwn, removeFile, secondLink } from './unixListener.ts';
 
 /** A path that is removed again and again comes back this often at the most, in milliseconds. */
@@ -27,7 +27,7 @@ export function keepPaths(listeners: Pick<Listener, 'file'>[], log: Pick<Log, 's
 	};
 }
 
-function keep(file: MadeFile, log: Pick<Log, 'say'>): () => void {
+function keep(file: SocketFile, log: Pick<Log, 'say'>): () => void {
 	const { path } = file;
 	/** Where the second name is: in the folder that the path led to last. */
 	let second = secondIn(path) ?? secondLink(path);
@@ -68,7 +68,7 @@ function keep(file: MadeFile, log: Pick<Log, 'say'>): () => void {
 			isUnwatched = false;
 		} catch (error) {
 			if (!isUnwatched)
-				log.say('warn', `${path} is not watched: if somebody removes it, it does not come back: ${wordsOf(error)}`);
+				log.say('warn', `${path} is not watched: if somebody removes it, it does not come back: ${errorText(error)}`);
 			isUnwatched = true;
 		}
 	}
@@ -136,7 +136,7 @@ function keep(file: MadeFile, log: Pick<Log, 'say'>): () => void {
 			linkOwn(from, to);
 			return null;
 		} catch (error) {
-			return wordsOf(error);
+			return errorText(error);
 		}
 	}
 

@@ -19,10 +19,10 @@ import { bindWithMode } from './bindUnix.ts';
 import type { FileId } from './diag.ts';
 import type { FileOptions } from './options.ts';
 import { backlog, newSocket } from './socket.ts';
-import type { MadeFile } from './socketFile.ts';
+import type { SocketFile } from './socketFile.ts';
 
 /** Listens at a path, which one that nobody listens on any more gives way to. @throws {Error} */
-export function listenAt(path: string, options: FileOptions): { fd: number; file: MadeFile } {
+export function listenAt(path: string, options: FileOptions): { fd: number; file: SocketFile } {
 	const bind = () => bindWithMode(fd, path, options.mode ?? 0o777 & ~process.umask());
 	unixAddress(path);
 	const fd = newSocket(constants.AF_UNIX);
@@ -91,7 +91,7 @@ export function linkOwn(from: string, to: string): void {
 }
 
 /** Whether a path is the file that a UNIX listener has made. */
-export function isFile(path: string, { dev, ino }: MadeFile): boolean {
+export function isFile(path: string, { dev, ino }: SocketFile): boolean {
 	try {
 		const stat = lstatSync(path);
 		return stat.isSocket() && stat.dev === dev && stat.ino === ino;
@@ -106,7 +106,7 @@ export function isFile(path: string, { dev, ino }: MadeFile): boolean {
  * socket there is believed to be it.
  * @returns null where neither leads to it
  */
-export function madeFileOf(path: string, bound: FileId | null, isOnlyOne: boolean): MadeFile | null {
+export function socketFileOf(path: string, bound: FileId | null, isOnlyOne: boolean): SocketFile | null {
 	const found = [path, secondLink(path)].flatMap((name) => fileAt(name) ?? []);
 	const same = found.find(({ dev, ino }) => dev === bound?.dev && ino === bound.ino);
 	const [any] = isOnlyOne ? found : [];
@@ -119,7 +119,7 @@ function fileAt(path: string): FileId | null {
 }
 
 /** Removes the file, and its second name, where they are still what was made. */
-export function removeFile(file: MadeFile): void {
+export function removeFile(file: SocketFile): void {
 	for (const path of [file.path, secondLink(file.path)]) {
 		try {
 			if (isFile(path, file)) unlinkSync(path);

@@ -4,9 +4,9 @@ import { nullable, number, object, optional } from 'valibot';
 import type { Log } from '../log/log.ts';
 import { closeAll, setNonBlocking } from '../os/descriptors.ts';
 import { poll } from '../os/libc.ts';
-import { type Inheritance, type Part, part } from '../upgrade/handoverState.ts';
+import { type HandoverState, part, type Section } from '../upgrade/handoverState.ts';
 import { accept, peerOf } from './accept.ts';
-import { fileSchema, type MadeFile } from './socketFile.ts';
+import { fileSchema, type SocketFile } from './socketFile.ts';
 import { keepPaths } from './socketPathGuard.ts';
 import { listenAt, removeFile } from './unixListener.ts';
 
@@ -18,26 +18,26 @@ const pauseOfFull = 1000;
 
 interface Kept {
 	fd: number;
-	file: MadeFile | null;
+	file: SocketFile | null;
 }
 
-export type DoorPart = Part<Kept | null>;
+export type UnixServerSection = Section<Kept | null>;
 
 /** What a program leaves of such a socket to the next. */
-export function doorPart(name: string): DoorPart {
+export function unixServerSection(name: string): UnixServerSection {
 	return part(name, () => optional(nullable(object({ fd: number(), file: fileSchema() })), null));
 }
 
-export interface SocketDoorOptions {
+export interface UnixServerOptions {
 	path: string;
-	part: DoorPart;
-	inheritance: Inheritance;
+	part: UnixServerSection;
+	handoverState: HandoverState;
 	log: Pick<Log, 'say'>;
 	/** Whoever has connected: an fd that is his from now on. */
 	client: (fd: number) => void;
 }
 
-export interface SocketDoor {
+export interface UnixServer {
 	/** Takes nobody more, until `resume`: they wait in the backlog. */
 	pause: () => void;
 	resume: () => void;
@@ -49,11 +49,11 @@ export interface SocketDoor {
  * Listens, with mode 0600 before anybody can connect; whoever is neither us nor root is turned away.
  * @throws {Error}
  */
-export function openSocketDoor({ path, part, inheritance, log, client }: SocketDoorOptions): SocketDoor {
-	const { fd, file } = inheritance.take(part) ?? listenAt(path, { mode: 0o600, uid: -1, gid: -1 });
+export function openUnixServer({ path, part, handoverState, log, client }: UnixServerOptions): UnixServer {
+	const { fd, file } = handoverState.take(part) ?? listenAt(path, { mode: 0o600, uid: -1, gid: -1 });
 	// Nobody else has it.
 	setNonBlocking(fd);
-	inheritance.leave(part, () => ({ state: { fd, file }, fds: [fd] }));
+	handoverState.leave(part, () => ({ state: { fd, file }, fds: [fd] }));
 	const stopKeeping = keepPaths([{ file }], log);
 	let handle: ReturnType<typeof poll> | null = null;
 	let rest: NodeJS.Timeout | null = null;

@@ -7,8 +7,8 @@ import { call, cString, SyscallError, stringArray } from '../os/libc.ts';
 import { ownVariables } from '../os/rawArgv.ts';
 import { disownSignals, loopPipes, tellAgain, unreadSignals } from '../os/signals.ts';
 import { variablesOf } from '../os/spawn.ts';
-import type { Inheritance } from './handoverState.ts';
-import { append, newMemory, takeMemory } from './memfd.ts';
+import type { HandoverState } from './handoverState.ts';
+import { append, newMemfd, readMemfd } from './memfd.ts';
 
 /** Counted up when a program could misread what another one hands over. */
 export const handoverFormat = 5;
@@ -26,9 +26,9 @@ export interface Handover {
  * Replaces this program by another in the same process. Does not return.
  * @throws {SyscallError} when that can't be done; then nothing has changed
  */
-export function becomeProgram(inheritance: Inheritance, path: string | Buffer, argv: (string | Buffer)[]): never {
-	const { states, fds } = inheritance.collect();
-	const memory = newMemory(`${JSON.stringify({ format: handoverFormat, pid: process.pid, states })}\n`);
+export function becomeProgram(handoverState: HandoverState, path: string | Buffer, argv: (string | Buffer)[]): never {
+	const { states, fds } = handoverState.collect();
+	const memory = newMemfd(`${JSON.stringify({ format: handoverFormat, pid: process.pid, states })}\n`);
 	// Node has marked what it inherited close-on-exec, 0 to 2 too.
 	const kept = [0, 1, 2, memory, ...fds];
 	const args = stringArray(argv);
@@ -65,7 +65,7 @@ function sealIfOpen(fd: number) {
 
 /** What the program before this one in the same process has left, once; null for a first program. @throws {Error} */
 export function takeHandover(): Handover | null {
-	const text = takeMemory(variable);
+	const text = readMemfd(variable);
 	if (text === null) return null;
 	const [handed = '', signals = ''] = text.split('\n');
 	const schema = object({

@@ -2,7 +2,7 @@
 import { type GenericSchema, safeParse } from 'valibot';
 
 /** A part by its name, and what makes sense as one. */
-export interface Part<T> {
+export interface Section<T> {
 	name: string;
 	schema: () => GenericSchema<unknown, T>;
 }
@@ -13,27 +13,27 @@ interface Left {
 	fds: number[];
 }
 
-export interface Inheritance {
+export interface HandoverState {
 	/** What the program before has left; null in a first program. @throws {Error} when it makes no sense */
-	take: <T>(part: Part<T>) => T | null;
+	take: <T>(part: Section<T>) => T | null;
 	/** What is left: asked for at the moment of the upgrade. */
-	leave: (part: Part<unknown>, describe: () => Left) => void;
+	leave: (part: Section<unknown>, describe: () => Left) => void;
 	/** All parts, as they are now. */
 	collect: () => { states: Record<string, unknown>; fds: number[] };
 }
 
 /** All that are declared. */
-export const parts: Part<unknown>[] = [];
+export const parts: Section<unknown>[] = [];
 
 /** Declares a part. What is declared is looked at when a new program checks itself, too. */
-export function part<T>(name: string, schema: Part<T>['schema']): Part<T> {
+export function part<T>(name: string, schema: Section<T>['schema']): Section<T> {
 	const declared = { name, schema };
 	parts.push(declared);
 	return declared;
 }
 
 /** @param left what the program before has left, by name; null in a first program */
-export function inheritanceOf(left: Record<string, unknown> | null): Inheritance {
+export function newHandoverState(left: Record<string, unknown> | null): HandoverState {
 	const descriptions = new Map<string, () => Left>();
 	return {
 		take: (part) => (left === null ? null : decode(part, left)),
@@ -49,11 +49,11 @@ export function inheritanceOf(left: Record<string, unknown> | null): Inheritance
 }
 
 /** Whether this program understands all that would be left to it. @throws {Error} */
-export function checkParts(states: Record<string, unknown>): void {
+export function checkSections(states: Record<string, unknown>): void {
 	for (const part of parts) decode(part, states);
 }
 
-function decode<T>({ name, schema }: Part<T>, states: Record<string, unknown>): T {
+function decode<T>({ name, schema }: Section<T>, states: Record<string, unknown>): T {
 	const { success, output } = safeParse(schema(), states[name]);
 	if (!success) throw new Error(`what the program before leaves as ${name} makes no sense`);
 	return output as T;

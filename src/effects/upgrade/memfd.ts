@@ -6,7 +6,7 @@ import { fileOf } from '../os/proc.ts';
 const name = 'socketmaster';
 
 /** A memfd, close-on-exec unless it is given on. @throws {SyscallError} */
-export function newMemory(text: string): number {
+export function newMemfd(text: string): number {
 	const closeOnExec = 1;
 	const fd = call('memfd_create', name, closeOnExec);
 	append(fd, text);
@@ -30,7 +30,7 @@ export function readWhole(fd: number): Buffer {
  * where the variable is not set, or names no such file: then somebody else has set it.
  * @throws {Error} where it can't be seen what the fd is: a program that was asked to check itself must not go on as a supervisor
  */
-export function takeMemory(variable: string): string | null {
+export function readMemfd(variable: string): string | null {
 	const fd = Number(process.env[variable]);
 	delete process.env[variable];
 	if (!Number.isInteger(fd) || !isOpen(fd)) return null;

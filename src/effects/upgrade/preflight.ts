@@ -12,11 +12,11 @@ import { ownVariables } from '../os/rawArgv.ts';
 import { type SpawnSpec, spawnProcess } from '../os/spawn.ts';
 import type { Exit } from '../os/wait.ts';
 import { handoverFormat } from './handover.ts';
-import { checkParts, type Inheritance } from './handoverState.ts';
-import { newMemory, takeMemory } from './memfd.ts';
+import { checkSections, type HandoverState } from './handoverState.ts';
+import { newMemfd, readMemfd } from './memfd.ts';
 
 /** How long the new program may take to check itself, in milliseconds. */
-const patience = 10_000;
+const killTimeoutMs = 10_000;
 
 /** What a program says of itself is shown so far, in characters. */
 const [longestLine, longestAnswer] = [300, 1000];
@@ -24,10 +24,10 @@ const [longestLine, longestAnswer] = [300, 1000];
 const variable = 'SOCKETMASTER_PREFLIGHT';
 
 export interface PreflightOptions {
-	admit: (happening: ExternalEvent) => void;
+	admit: (external: ExternalEvent) => void;
 	/** All processes that are reaped. */
 	exits: Observable<Exit>;
-	inheritance: Inheritance;
+	handoverState: HandoverState;
 	/** The new program with the present arguments. @throws {Error} when it is not to be found */
 	program: () => Pick<SpawnSpec, 'path' | 'args' | 'directory'>;
 }
@@ -36,14 +36,14 @@ export interface PreflightOptions {
  * Runs the new program once and tells whether it is sound, with its own words where it is not. It is given what would
  * be handed over, and has to answer with the token in it: a program that is empty, or cut off, ends in silence.
  */
-export function preflightActor({ admit, exits, inheritance, program }: PreflightOptions) {
+export function preflightActor({ admit, exits, handoverState, program }: PreflightOptions) {
 	return fromCallback<EventObject, void>(() => {
 		const refuse = (reason: string) => admit({ type: 'upgrade.refused', reason });
 		let fds: number[] = [];
 		try {
 			const token = newRun();
-			const { states } = inheritance.collect();
-			const offer = newMemory(JSON.stringify({ format: handoverFormat, token, states }));
+			const { states } = handoverState.collect();
+			const offer = newMemfd(JSON.stringify({ format: handoverFormat, token, states }));
 			fds = [offer];
 			const [read, write] = makePipe();
 			fds.push(read, write);
@@ -55,13 +55,13 @@ export function preflightActor({ admit, exits, inheritance, program }: Preflight
 			const limit = setTimeout(() => {
 				isLate = true;
 				signalProcess(pid, 'KILL');
-			}, patience);
+			}, killTimeoutMs);
 			const subscription = exits.subscribe((exit) => {
 				if (exit.pid !== pid) return;
 				subscription.unsubscribe();
 				clearTimeout(limit);
 				const said = readAll(output);
-				if (isLate) refuse(`the new program took over ${patience / 1000} s to check itself`);
+				if (isLate) refuse(`the new program took over ${killTimeoutMs / 1000} s to check itself`);
 				else if (exit.status === 0 && said.endsWith(token)) admit({ type: 'upgrade.verified' });
 				else refuse(`the new program says: ${said || `nothing (${howItEnded(exit)})`}`);
 			});
@@ -89,7 +89,7 @@ export async function answerPreflight(
 	check: () => Promise<void>,
 ): Promise<{ answer: string; isSound: boolean } | null> {
 	try {
-		const text = takeMemory(variable);
+		const text = readMemfd(variable);
 		if (text === null) return null;
 		const schema = object({ format: number(), token: string(), states: record(string(), unknown()) });
 		const { success, output } = safeParse(schema, JSON.parse(text));
@@ -100,7 +100,7 @@ export async function answerPreflight(
 			);
 		}
 		await check();
-		checkParts(output.states);
+		checkSections(output.states);
 		return { answer: output.token, isSound: true };
 	} catch (error) {
 		return { answer: (error as Error).message, isSound: false };

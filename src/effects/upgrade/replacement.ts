@@ -10,16 +10,16 @@ import { findCommand } from '../os/findCommand.ts';
 import { commandLine } from '../os/rawArgv.ts';
 import type { SpawnSpec } from '../os/spawn.ts';
 import { becomeProgram } from './handover.ts';
-import type { Inheritance } from './handoverState.ts';
+import type { HandoverState } from './handoverState.ts';
 
 /** How long until it is asked again whether all children have their processes, in milliseconds. */
 const settling = 5;
 
 /** How long a log that nobody reads may hold it up, and a process that is about to become its program, which has 5 s; in milliseconds. */
-const [patience, longestSettling] = [5000, 6000];
+const [killTimeoutMs, longestSettling] = [5000, 6000];
 
 export interface ReplacementOptions {
-	inheritance: Inheritance;
+	handoverState: HandoverState;
 	outputs: Outputs;
 	sink: Sink;
 	/** The directory that a relative path of the program is meant in, by its logical path. */
@@ -33,7 +33,7 @@ export interface ReplacementOptions {
  * @returns only when that can't be done: why not. Nothing has changed then, but that nothing is read
  */
 export async function replaceProgram({
-	inheritance,
+	handoverState,
 	outputs,
 	sink,
 	directory,
@@ -42,7 +42,7 @@ export async function replaceProgram({
 	try {
 		do {
 			outputs.hold();
-			if (!(await sink.flush(patience))) throw new Error('nobody reads the log');
+			if (!(await sink.flush(killTimeoutMs))) throw new Error('nobody reads the log');
 			for (let waited = 0; !isSettled(); waited += settling) {
 				if (waited >= longestSettling) throw new Error('a child has not become its program');
 				await setTimeout(settling);
@@ -53,14 +53,14 @@ export async function replaceProgram({
 		} while (!sink.isIdle() || !isSettled() || outputs.isEnding());
 		followDirectory(directory);
 		const { path, args } = nextProgram(directory);
-		return becomeProgram(inheritance, path, [commandLine()[0] ?? path, ...args]);
+		return becomeProgram(handoverState, path, [commandLine()[0] ?? path, ...args]);
 	} catch (error) {
 		return error as Error;
 	}
 }
 
 /** The handover as an actor; what it tells is that it failed. */
-export function handoverActor(admit: (happening: ExternalEvent) => void, options: ReplacementOptions) {
+export function handoverActor(admit: (external: ExternalEvent) => void, options: ReplacementOptions) {
 	return fromCallback<EventObject, void>(() => {
 		void replaceProgram(options).then(({ message }) => {
 			options.outputs.resume();

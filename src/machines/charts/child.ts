@@ -1,5 +1,13 @@
 /** One child process, from the decision to spawn it to its last breath. */
-import { bootTimer, childSetup, decisions, killTimer, newContext, promotionLook, readinessLook } from './childSetup.ts';
+import {
+	bootTimer,
+	childSetup,
+	decisions,
+	killTimer,
+	newContext,
+	promotionCheck,
+	readinessCheck,
+} from './childSetup.ts';
 
 /** It is ready, and another generation serves: it must be seen to accept. */
 const verification = {
@@ -12,7 +20,7 @@ const up = [
 	{ type: 'decide', params: decisions.verifying },
 	'keepUp',
 	{ type: 'decide', params: decisions.ready },
-	'tellUp',
+	'reportUp',
 ] as const;
 
 /** It is ready, and no other generation serves: it counts as up at once. */
@@ -21,20 +29,20 @@ const atOnce = { target: '#child.alive.staying.serving', actions: ['keepReady', 
 /** It had to be ready by now. */
 const rejection = {
 	target: '#child.alive.leaving.draining',
-	actions: [{ type: 'decide', params: decisions.rejected }, 'reject', 'tellRejected'],
+	actions: [{ type: 'decide', params: decisions.rejected }, 'reject', 'reportRejected'],
 } as const;
 
 /** Told again, by a stop that may have a patience of its own. */
 const stopAgain = <T extends 'draining' | 'orphaned'>(target: T) =>
 	[
 		{
-			guard: 'changesPatience',
+			guard: 'changesKillTimeout',
 			target,
 			reenter: true,
-			actions: ['keepPatience', 'obey'],
+			actions: ['keepKillTimeout', 'sendSignal'],
 			description: 'sent again; its wait begins again',
 		},
-		{ actions: 'obey', description: 'sent again; patience ends when it did' },
+		{ actions: 'sendSignal', description: 'sent again; patience ends when it did' },
 	] as const;
 
 /** One that is not up when its generation is given up has served no client: it is not waited for without end. */
@@ -42,10 +50,10 @@ const leaveUnseen = [
 	{
 		guard: 'isDismissed',
 		target: '#child.alive.leaving.draining',
-		actions: ['noteDismissed', 'obey'],
+		actions: ['noteDismissed', 'sendSignal'],
 		description: 'its generation was given up: it is killed if it does not leave in 10 s',
 	},
-	{ target: '#child.alive.leaving.draining', actions: 'obey' },
+	{ target: '#child.alive.leaving.draining', actions: 'sendSignal' },
 ] as const;
 
 /** Its supervisor goes on without waiting for those that it has left behind. */
@@ -77,7 +85,7 @@ export const childMachine = childSetup.createMachine({
 				forward: { actions: 'passOn' },
 				'child.announced': { description: 'ignored: it is known already' },
 				'child.delayed': { description: 'ignored: nobody waits for it' },
-				carryOn: { actions: 'ungate', description: 'no other generation serves: it need not be seen any more' },
+				continue: { actions: 'ungate', description: 'no other generation serves: it need not be seen any more' },
 				'child.verified': { description: 'ignored: it serves, or leaves' },
 				'child.unseen': { description: 'ignored: the log says it' },
 				resume: { description: 'ignored: nothing was about to follow' },
@@ -87,8 +95,8 @@ export const childMachine = childSetup.createMachine({
 				staying: {
 					description: 'It is wanted.',
 					on: {
-						leave: { target: 'leaving.draining', actions: 'obey' },
-						stop: { target: 'leaving.draining', actions: ['keepPatience', 'obey'] },
+						leave: { target: 'leaving.draining', actions: 'sendSignal' },
+						stop: { target: 'leaving.draining', actions: ['keepKillTimeout', 'sendSignal'] },
 						'child.exited': [
 							{
 								guard: 'leavesOthers',
@@ -120,12 +128,12 @@ export const childMachine = childSetup.createMachine({
 								leave: [
 									{
 										guard: 'isDismissed',
-										target: '#child.alive.leaving.recalled',
-										actions: ['noteDismissed', 'rememberFarewell'],
+										target: '#child.alive.leaving.cancelled',
+										actions: ['noteDismissed', 'rememberSignal'],
 									},
-									{ target: '#child.alive.leaving.recalled', actions: 'rememberFarewell' },
+									{ target: '#child.alive.leaving.cancelled', actions: 'rememberSignal' },
 								],
-								stop: { target: '#child.alive.leaving.recalled', actions: ['keepPatience', 'rememberFarewell'] },
+								stop: { target: '#child.alive.leaving.cancelled', actions: ['keepKillTimeout', 'rememberSignal'] },
 								forward: { actions: 'rememberForward' },
 							},
 						},
@@ -139,7 +147,7 @@ export const childMachine = childSetup.createMachine({
 									src: 'timer',
 									input: ({ context }) => bootTimer(context),
 								},
-								{ id: 'look', src: 'proof', input: ({ context }) => readinessLook(context) },
+								{ id: 'look', src: 'listenerCheck', input: ({ context }) => readinessCheck(context) },
 							],
 							on: {
 								leave: leaveUnseen,
@@ -196,35 +204,35 @@ export const childMachine = childSetup.createMachine({
 							tags: 'coming',
 							description:
 								'It is ready, and another generation serves: does it, or a process descended from it, accept on every listener?',
-							invoke: { id: 'proof', src: 'proof', input: ({ context }) => promotionLook(context) },
+							invoke: { id: 'listenerCheck', src: 'listenerCheck', input: ({ context }) => promotionCheck(context) },
 							on: {
 								'child.verified': {
 									target: 'serving',
-									actions: ['keepUp', { type: 'decide', params: decisions.ready }, 'tellUp'],
+									actions: ['keepUp', { type: 'decide', params: decisions.ready }, 'reportUp'],
 								},
-								'child.unverified': { target: 'doubted', actions: ['keepDoubt', 'tellDoubted'] },
+								'child.unverified': { target: 'unverified', actions: ['keepUnverified', 'reportUnverified'] },
 								leave: leaveUnseen,
-								carryOn: {
+								continue: {
 									target: 'serving',
-									actions: ['ungate', 'keepUp', { type: 'decide', params: decisions.ready }, 'tellUp', 'lookOn'],
+									actions: ['ungate', 'keepUp', { type: 'decide', params: decisions.ready }, 'reportUp', 'lookOn'],
 									description: 'no other generation serves any more: it serves at once',
 								},
 								resume: {
 									guard: 'isUngated',
 									target: 'serving',
-									actions: ['keepUp', { type: 'decide', params: decisions.ready }, 'tellUp', 'lookOn'],
+									actions: ['keepUp', { type: 'decide', params: decisions.ready }, 'reportUp', 'lookOn'],
 									description: 'no other generation serves',
 								},
 							},
 						},
-						doubted: {
+						unverified: {
 							tags: 'ill',
 							description: 'It was not seen to accept in time: its generation says what becomes of it.',
 							on: {
-								leave: { target: '#child.alive.leaving.draining', actions: ['noteDismissed', 'obey'] },
-								carryOn: {
+								leave: { target: '#child.alive.leaving.draining', actions: ['noteDismissed', 'sendSignal'] },
+								continue: {
 									target: 'serving',
-									actions: ['ungate', 'keepUp', { type: 'decide', params: decisions.ready }, 'tellUp', 'lookOn'],
+									actions: ['ungate', 'keepUp', { type: 'decide', params: decisions.ready }, 'reportUp', 'lookOn'],
 								},
 							},
 						},
@@ -236,7 +244,7 @@ export const childMachine = childSetup.createMachine({
 					on: {
 						crowdOut: { target: '.killing', actions: 'killCrowded', description: 'too many generations drain' },
 						leave: { description: 'ignored: told once is told' },
-						stop: { actions: 'obey', description: 'sent again' },
+						stop: { actions: 'sendSignal', description: 'sent again' },
 						'group.gone': '#child.exited',
 						'child.exited': [
 							{
@@ -256,14 +264,17 @@ export const childMachine = childSetup.createMachine({
 					},
 					initial: 'draining',
 					states: {
-						recalled: {
+						cancelled: {
 							tags: 'leaving',
 							description: 'It is to leave as soon as it has a pid.',
 							on: {
-								'child.spawned': { target: 'draining', actions: ['keepProcess', 'bidFarewell', 'passOnRemembered'] },
+								'child.spawned': {
+									target: 'draining',
+									actions: ['keepProcess', 'sendRememberedSignal', 'passOnRemembered'],
+								},
 								crowdOut: { description: 'ignored: it has no process yet' },
 								stop: {
-									actions: ['keepPatience', 'rememberFarewell'],
+									actions: ['keepKillTimeout', 'rememberSignal'],
 									description: 'a stop overrides what was never sent',
 								},
 								forward: { actions: 'rememberForward' },

@@ -1,7 +1,7 @@
 /** What the statechart in child.ts is made of: its context, its guards and its actions. */
 import { type EventObject, fromCallback, sendParent, setup } from 'xstate';
 import type { Decision, FactOf, FailureCode, ReadySource, SignalReason } from '../facts/facts.ts';
-import { patienceWith } from '../rules/killTimeout.ts';
+import { killTimeoutFor } from '../rules/killTimeout.ts';
 import {
 	bootDeadline,
 	isReadyByTime,
@@ -12,15 +12,15 @@ import {
 import { awaitedOf, isNoGood } from '../state/supervisorState.ts';
 import { howItEnded } from '../text/sentences.ts';
 import type {
-	ChildHappening,
+	ChildEvent,
 	ChildInput,
 	ChildNews,
 	ChildOrder,
 	ChildOutput,
-	FarewellOrder,
+	ListenerCheckInput,
 	ProcessCommand,
 	ProcessInput,
-	ProofInput,
+	StopOrder,
 	TimerInput,
 } from './protocol.ts';
 
@@ -29,7 +29,7 @@ type Forward = Extract<ChildOrder, { type: 'forward' }>;
 /** A child that is stopped is not looked at more often than this, in milliseconds. */
 const shortestAgain = 1000;
 
-interface Farewell {
+interface StopSignal {
 	signal: string;
 	reason: SignalReason;
 }
@@ -57,7 +57,7 @@ export interface ChildContext extends ChildInput {
 	/** It was found stopped when it was to be up. */
 	wasStopped: boolean;
 	/** How it was told to leave, or is to be as soon as it has a pid. */
-	farewell: Farewell;
+	stopSignal: StopSignal;
 	/** Signals to pass on as soon as it has a pid. */
 	forwards: string[];
 	/** Of a child that ended without having been told to leave. */
@@ -84,7 +84,7 @@ export function newContext(input: ChildInput): ChildContext {
 		isDismissed: false,
 		wasForwarded: false,
 		wasStopped: false,
-		farewell: { signal: input.plan.drain, reason: 'drain' },
+		stopSignal: { signal: input.plan.drain, reason: 'drain' },
 		forwards: [],
 		status: null,
 		reason: '',
@@ -98,7 +98,7 @@ const base = setup({
 		context: {} as ChildContext,
 		input: {} as ChildInput,
 		output: {} as ChildOutput,
-		events: {} as ChildHappening | ChildOrder,
+		events: {} as ChildEvent | ChildOrder,
 	},
 	actors: {
 		process: fromCallback<ProcessCommand, ProcessInput>(() => {
@@ -107,7 +107,7 @@ const base = setup({
 		timer: fromCallback<EventObject, TimerInput>(() => {
 			throw new Error('the timer actor was not provided');
 		}),
-		proof: fromCallback<EventObject, ProofInput>(() => {
+		listenerCheck: fromCallback<EventObject, ListenerCheckInput>(() => {
 			throw new Error('the proof actor was not provided');
 		}),
 	},
@@ -146,14 +146,14 @@ const base = setup({
 		},
 		isBootTimer: ({ event }) => event.type === 'timer.elapsed' && event.timer === 'boot',
 		/** It may live for another time now. */
-		changesPatience: ({ context, event }) => event.type === 'stop' && event.kill !== context.plan.kill,
+		changesKillTimeout: ({ context, event }) => event.type === 'stop' && event.kill !== context.plan.kill,
 		isKillTimer: ({ event }) => event.type === 'timer.elapsed' && event.timer === 'kill',
 	},
 });
 
 interface Args {
 	context: ChildContext;
-	event: ChildHappening;
+	event: ChildEvent;
 }
 
 /** What a child decides, by what it knows and what it was told. */
@@ -174,7 +174,7 @@ export const decisions = {
 		event,
 	}: {
 		context: ChildContext;
-		event: ChildHappening | ChildOrder;
+		event: ChildEvent | ChildOrder;
 	}): Decision => ({ type: 'child.verifying', child, by: announced ?? wordOf(event) }),
 	rejected: ({ context, event }: Args): Decision => ({
 		type: 'child.rejected',
@@ -207,33 +207,33 @@ export const childSetup = base.extend({
 		keepDeadline: base.assign({
 			deadline: ({ context, event }) => deadlineBy(context, event as FactOf<'child.delayed'>),
 		}),
-		keepReady: base.assign({ readyAt: ({ event }) => (event as ChildHappening).clock ?? 0 }),
+		keepReady: base.assign({ readyAt: ({ event }) => (event as ChildEvent).clock ?? 0 }),
 		keepUp: base.assign({ upAt: ({ context }) => context.readyAt ?? 0 }),
 		keepHidden: base.assign({ isHidden: true }),
 		noteDismissed: base.assign({ isDismissed: true }),
 		ungate: base.assign({ isGated: false }),
-		keepDoubt: base.assign({
+		keepUnverified: base.assign({
 			reason: ({ context, event }) => whyUnverified(context, event as FactOf<'child.unverified'>),
 			code: 'not-accepting',
 		}),
 		/** It serves, and is looked at for a while: whoever operates it is told where it does not accept. */
-		lookOn: base.spawnChild('proof', {
+		lookOn: base.spawnChild('listenerCheck', {
 			id: 'lookout',
-			input: ({ context: { child } }) => noticeLook(child),
+			input: ({ context: { child } }) => noticeCheck(child),
 		}),
 		reject: base.enqueueActions(({ enqueue, context, event }) => {
-			const reason = whyRejected(context, event as ChildHappening);
+			const reason = whyRejected(context, event as ChildEvent);
 			const code = codeOfRejection(event);
 			enqueue.assign({ isRejected: true, status: 1, reason, code, since: null });
 			signal(enqueue, context, { signal: context.plan.drain, reason: 'drain' });
 		}),
-		obey: base.enqueueActions(({ enqueue, context, event }) => {
-			const farewell = farewellOf(event as FarewellOrder);
-			enqueue.assign({ farewell, since: null });
-			signal(enqueue, context, farewell);
+		sendSignal: base.enqueueActions(({ enqueue, context, event }) => {
+			const stopSignal = stopSignalIn(event as StopOrder);
+			enqueue.assign({ stopSignal, since: null });
+			signal(enqueue, context, stopSignal);
 		}),
 		/** Those that it has left behind are told what it was told. */
-		askOthers: base.enqueueActions(({ enqueue, context }) => signal(enqueue, context, context.farewell)),
+		askOthers: base.enqueueActions(({ enqueue, context }) => signal(enqueue, context, context.stopSignal)),
 		passOn: base.enqueueActions(({ enqueue, context, event }) => {
 			enqueue.assign({ wasForwarded: true });
 			signal(enqueue, context, { signal: (event as Forward).signal, reason: 'forward' });
@@ -244,12 +244,12 @@ export const childSetup = base.extend({
 		killCrowded: base.enqueueActions(({ enqueue, context }) => {
 			signal(enqueue, context, { signal: 'KILL', reason: 'crowd' });
 		}),
-		rememberFarewell: base.assign(({ event }) => ({ farewell: farewellOf(event as FarewellOrder) })),
-		keepPatience: base.assign(({ context, event }) => ({
-			plan: { ...context.plan, kill: (event as Extract<FarewellOrder, { type: 'stop' }>).kill },
+		rememberSignal: base.assign(({ event }) => ({ stopSignal: stopSignalIn(event as StopOrder) })),
+		keepKillTimeout: base.assign(({ context, event }) => ({
+			plan: { ...context.plan, kill: (event as Extract<StopOrder, { type: 'stop' }>).kill },
 			since: null,
 		})),
-		bidFarewell: base.enqueueActions(({ enqueue, context }) => signal(enqueue, context, context.farewell)),
+		sendRememberedSignal: base.enqueueActions(({ enqueue, context }) => signal(enqueue, context, context.stopSignal)),
 		rememberForward: base.assign(({ context, event }) => ({
 			forwards: [...context.forwards, (event as Forward).signal],
 		})),
@@ -257,47 +257,47 @@ export const childSetup = base.extend({
 			if (context.forwards.length > 0) enqueue.assign({ wasForwarded: true });
 			for (const name of context.forwards) signal(enqueue, context, { signal: name, reason: 'forward' });
 		}),
-		tellUp: sendParent(({ context: { child } }): ChildNews => ({ type: 'childUp', child })),
-		tellDoubted: sendParent(
-			({ context: { child, reason, code } }): ChildNews => ({ type: 'childDoubted', child, reason, code }),
+		reportUp: sendParent(({ context: { child } }): ChildNews => ({ type: 'childUp', child })),
+		reportUnverified: sendParent(
+			({ context: { child, reason, code } }): ChildNews => ({ type: 'childUnverified', child, reason, code }),
 		),
-		tellRejected: sendParent(
+		reportRejected: sendParent(
 			({ context: { child, reason, code } }): ChildNews => ({ type: 'childRejected', child, reason, code }),
 		),
 		keepStatus: base.assign(({ event }) => ({
-			status: statusOf(event as ChildHappening),
-			reason: reasonOf(event as ChildHappening),
-			code: codeOf(event as ChildHappening),
+			status: statusOf(event as ChildEvent),
+			reason: reasonOf(event as ChildEvent),
+			code: codeOf(event as ChildEvent),
 		})),
 		keepEnd: base.assign({
 			since: null,
-			end: ({ event }) => ({ seq: (event as ChildHappening).seq, at: (event as ChildHappening).clock ?? 0 }),
+			end: ({ event }) => ({ seq: (event as ChildEvent).seq, at: (event as ChildEvent).clock ?? 0 }),
 		}),
 	},
 });
 
 /** Records that the child is about to be signalled, and has it signalled. */
-function signal(enqueue: Enqueue, { child }: ChildContext, { signal, reason }: Farewell) {
+function signal(enqueue: Enqueue, { child }: ChildContext, { signal, reason }: StopSignal) {
 	enqueue({ type: 'decide', params: { type: 'child.signalled', child, signal, reason } });
 	enqueue.sendTo('process', { type: 'signal', signal });
 }
 
-function farewellOf(order: FarewellOrder): Farewell {
+function stopSignalIn(order: StopOrder): StopSignal {
 	return { signal: order.signal, reason: order.type === 'leave' ? order.reason : 'stop' };
 }
 
-function statusOf(happening: ChildHappening): number {
-	return happening.type === 'child.exited' ? happening.status : 1;
+function statusOf(external: ChildEvent): number {
+	return external.type === 'child.exited' ? external.status : 1;
 }
 
-function reasonOf(happening: ChildHappening): string {
-	if (happening.type === 'child.spawnFailed') return `it could not be started: ${happening.reason}`;
-	if (happening.type !== 'child.exited') return '';
-	return `${happening.pid} ${howItEnded(happening)}${happening.hint ? ` (${happening.hint})` : ''}`;
+function reasonOf(external: ChildEvent): string {
+	if (external.type === 'child.spawnFailed') return `it could not be started: ${external.reason}`;
+	if (external.type !== 'child.exited') return '';
+	return `${external.pid} ${howItEnded(external)}${external.hint ? ` (${external.hint})` : ''}`;
 }
 
-function codeOf(happening: ChildHappening): FailureCode {
-	if (happening.type === 'child.spawnFailed') return happening.code ?? 'spawn-failed';
+function codeOf(external: ChildEvent): FailureCode {
+	if (external.type === 'child.spawnFailed') return external.code ?? 'spawn-failed';
 	return 'exited';
 }
 
@@ -309,7 +309,7 @@ function codeOfRejection({ type }: { type: string }): FailureCode {
 	return type === 'child.unverified' ? 'not-accepting' : 'deadline';
 }
 
-function whyRejected(context: ChildContext, event: ChildHappening | ChildOrder): string {
+function whyRejected(context: ChildContext, event: ChildEvent | ChildOrder): string {
 	if (event.type === 'timer.elapsed' && event.ignored) return `${lateness(context)}; ${event.ignored}`;
 	if (event.type === 'child.stopped' && isReadyByTime(context.plan, context.isHidden))
 		return `${context.pid} was still stopped (SIGSTOP) after ten times its wait (-start=${context.plan.start})`;
@@ -322,7 +322,7 @@ function whyUnverified({ pid }: ChildContext, { missing, reason }: FactOf<'child
 	return reason ?? `${pid} does not hold ${missing.join(', ')}`;
 }
 
-function wordOf(event: ChildHappening | ChildOrder): ReadySource {
+function wordOf(event: ChildEvent | ChildOrder): ReadySource {
 	if (event.type === 'child.verified') return 'accept';
 	return event.type === 'child.announced' ? event.by : 'wait';
 }
@@ -344,14 +344,14 @@ function bootTime({ plan, deadline, born, wasStopped }: ChildContext): number {
 }
 
 /** What is looked at while it boots: only with -ready=accept, and where something can be seen. */
-export function readinessLook(context: ChildContext): ProofInput {
+export function readinessCheck(context: ChildContext): ListenerCheckInput {
 	const { child, plan, isHidden } = context;
 	const purpose = plan.ready === 'accept' && !isHidden ? 'readiness' : null;
 	return { child, purpose, millis: bootTime(context), since: bootSince(context) };
 }
 
 /** How long a ready child is waited for until it is seen to accept. */
-export function promotionLook(context: ChildContext): ProofInput {
+export function promotionCheck(context: ChildContext): ListenerCheckInput {
 	const { child, plan, deadline, isHidden } = context;
 	const born = context.born ?? 0;
 	const millis = verificationDeadline({ plan, deadline, born, isHidden }) - born;
@@ -359,18 +359,18 @@ export function promotionLook(context: ChildContext): ProofInput {
 }
 
 /** What is looked at for a while once it serves. */
-export function noticeLook(child: number): ProofInput {
+export function noticeCheck(child: number): ListenerCheckInput {
 	return { child, purpose: 'notice', millis: 0, since: null };
 }
 
 /** Until when it has to be ready, where no look tells that. */
 export function bootTimer(context: ChildContext): TimerInput {
-	const millis = readinessLook(context).purpose === null ? bootTime(context) : null;
+	const millis = readinessCheck(context).purpose === null ? bootTime(context) : null;
 	return { child: context.child, timer: 'boot', millis, since: bootSince(context) };
 }
 
 /** Until when it has to have left. */
 export function killTimer(context: ChildContext): TimerInput {
-	const millis = patienceWith(context.plan, isNoGood(context));
+	const millis = killTimeoutFor(context.plan, isNoGood(context));
 	return { child: context.child, timer: 'kill', millis, since: context.since };
 }

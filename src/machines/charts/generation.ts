@@ -16,7 +16,7 @@ const loss = {
 			{ type: 'decide', params: decisions.exhausted },
 			'noteExhausted',
 			'dropVacancies',
-			'tellHurt',
+			'reportDegraded',
 			'dismissRest',
 		],
 	},
@@ -50,7 +50,7 @@ export const generationMachine = generationSetup.createMachine({
 				],
 				crowdOut: { actions: 'passOn' },
 				childUp: { actions: 'noteUp' },
-				childRejected: { actions: ['noteGoing', 'noteRejection', 'tellHurt'] },
+				childRejected: { actions: ['noteGoing', 'noteRejection', 'reportDegraded'] },
 				'respawn.due': { actions: ['noteDue', 'askToFill'] },
 				refill: { actions: 'askToFill' },
 				resume: {
@@ -58,7 +58,7 @@ export const generationMachine = generationSetup.createMachine({
 					description: 'a place whose wait was over may have been held back, or about to be filled',
 				},
 				fill: { guard: 'isDue', actions: 'fill' },
-				carryOn: {
+				continue: {
 					actions: ['ungate', 'passOn'],
 					description: 'no other generation serves: none of it need be seen any more',
 				},
@@ -69,24 +69,24 @@ export const generationMachine = generationSetup.createMachine({
 					tags: 'coming',
 					description: 'Its children come up.',
 					on: {
-						childDoubted: { target: 'hurt', actions: ['noteReason', 'tellHurt'] },
-						childRejected: { target: 'hurt', actions: ['noteGoing', 'noteRejection', 'tellHurt'] },
+						childUnverified: { target: 'degraded', actions: ['noteReason', 'reportDegraded'] },
+						childRejected: { target: 'degraded', actions: ['noteGoing', 'noteRejection', 'reportDegraded'] },
 						'xstate.done.actor.*': [
 							loss.exhausted,
 							loss.exhaustedBesideOthers,
-							{ guard: 'isLastRespawned', target: 'hurt', actions: ['vacate', 'tellHurt', 'tellEmptied'] },
-							{ guard: 'isRespawned', target: 'hurt', actions: ['vacate', 'tellHurt'] },
+							{ guard: 'isLastRespawned', target: 'degraded', actions: ['vacate', 'reportDegraded', 'reportEmpty'] },
+							{ guard: 'isRespawned', target: 'degraded', actions: ['vacate', 'reportDegraded'] },
 							{ guard: 'isLast', target: '#generation.over', actions: 'forget' },
-							{ target: 'hurt', actions: ['forget', 'tellHurt'] },
+							{ target: 'degraded', actions: ['forget', 'reportDegraded'] },
 						],
 					},
-					always: { guard: 'isUp', target: 'serving', actions: ['ungate', 'tellUp'] },
+					always: { guard: 'isUp', target: 'serving', actions: ['ungate', 'reportUp'] },
 				},
-				hurt: {
+				degraded: {
 					tags: 'ill',
 					description: 'It is not whole before it ever was: the supervisor says what becomes of it.',
 					on: {
-						carryOn: { target: 'starting', actions: ['ungate', 'scheduleRespawns', 'passOn', 'askToFill'] },
+						continue: { target: 'starting', actions: ['ungate', 'scheduleRespawns', 'passOn', 'askToFill'] },
 					},
 				},
 				serving: {
@@ -96,11 +96,11 @@ export const generationMachine = generationSetup.createMachine({
 						'xstate.done.actor.*': [
 							{
 								guard: 'isLastRespawned',
-								actions: ['vacate', 'tellHurt', 'tellEmptied', 'scheduleRespawns', 'askToFill'],
+								actions: ['vacate', 'reportDegraded', 'reportEmpty', 'scheduleRespawns', 'askToFill'],
 							},
-							{ guard: 'isRespawned', actions: ['vacate', 'tellHurt', 'scheduleRespawns', 'askToFill'] },
+							{ guard: 'isRespawned', actions: ['vacate', 'reportDegraded', 'scheduleRespawns', 'askToFill'] },
 							{ guard: 'isLast', target: '#generation.over', actions: 'forget' },
-							{ actions: ['forget', 'tellHurt'] },
+							{ actions: ['forget', 'reportDegraded'] },
 						],
 					},
 				},
@@ -113,7 +113,7 @@ export const generationMachine = generationSetup.createMachine({
 						'xstate.done.actor.*': [
 							{ guard: 'isLast', target: '#generation.over', actions: 'forget' },
 							{ guard: 'wasToldToLeave', actions: 'forget' },
-							{ actions: ['forget', 'tellHurt'] },
+							{ actions: ['forget', 'reportDegraded'] },
 						],
 					},
 				},

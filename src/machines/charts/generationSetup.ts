@@ -2,7 +2,7 @@
 import { type ActorRefFrom, type DoneActorEvent, type EventObject, fromCallback, sendParent, setup } from 'xstate';
 import type { Decision, FactOf, FailureCode, Plan } from '../facts/facts.ts';
 import { deathsAllowed, isHealthy, respawnWait } from '../rules/respawn.ts';
-import { deathsIn, type Place, vacated, withPlace } from '../rules/slots.ts';
+import { deathsIn, type Slot, vacated, withSlot } from '../rules/slots.ts';
 import type { ChildState, Respawn } from '../state/supervisorState.ts';
 import { childMachine } from './child.ts';
 import type { ChildNews, ChildOrder, ChildOutput, TimerInput } from './protocol.ts';
@@ -32,7 +32,7 @@ export type GenerationNews =
 	 * where one of it lives that was not told to leave.
 	 */
 	| {
-			type: 'generationHurt';
+			type: 'generationDegraded';
 			generation: number;
 			status: number | null;
 			reason: string;
@@ -40,9 +40,9 @@ export type GenerationNews =
 			isAlive: boolean;
 	  }
 	/** None of its children lives, and some are to be started again. */
-	| { type: 'generationEmptied'; generation: number }
+	| { type: 'generationEmpty'; generation: number }
 	/** A place is to be filled again; `isAlone` where the generation has no child left. */
-	| { type: 'placeDue'; generation: number; index: number; isAlone: boolean };
+	| { type: 'slotDue'; generation: number; index: number; isAlone: boolean };
 
 /** What a generation ends with. */
 export interface GenerationOutput {
@@ -68,7 +68,7 @@ type ChildRef = ActorRefFrom<typeof childMachine>;
 export interface GenerationContext extends GenerationInput {
 	children: Record<number, ChildRef>;
 	/** Those that have a child, or are to have one again. */
-	places: Place[];
+	slots: Slot[];
 	/** Of the child that left last, if it left unasked. */
 	status: number | null;
 	/** Why it is not whole. */
@@ -85,7 +85,7 @@ export function newContext(input: GenerationInput): GenerationContext {
 	return {
 		...input,
 		children: {},
-		places: [],
+		slots: [],
 		status: null,
 		reason: '',
 		code: 'exited',
@@ -114,15 +114,15 @@ const base = setup({
 		},
 	},
 	guards: {
-		isUp: ({ context: { places } }) =>
-			places.some(({ isUp }) => isUp) && places.every(({ isUp, isGoing }) => isUp || isGoing),
+		isUp: ({ context: { slots } }) =>
+			slots.some(({ isUp }) => isUp) && slots.every(({ isUp, isGoing }) => isUp || isGoing),
 		isDue: ({ context, event }) =>
-			event.type === 'fill' && context.places.some(({ index, vacancy }) => index === event.index && vacancy === 'due'),
+			event.type === 'fill' && context.slots.some(({ index, vacancy }) => index === event.index && vacancy === 'due'),
 		/** Nobody is left in it. */
 		isVacant: ({ context }) => Object.keys(context.children).length === 0,
 		/** The child that is gone was the last, and none is to follow. */
 		isLast: ({ context }) =>
-			Object.keys(context.children).length === 1 && context.places.every(({ vacancy }) => vacancy === null),
+			Object.keys(context.children).length === 1 && context.slots.every(({ vacancy }) => vacancy === null),
 		isRespawned: ({ context, event }) => isRespawned(context, event),
 		isLastRespawned: ({ context, event }) => isRespawned(context, event) && Object.keys(context.children).length === 1,
 		isExhausted: ({ context, event }) => isExhausted(context, event) && Object.keys(context.children).length === 1,
@@ -139,10 +139,10 @@ interface Args {
 
 /** What a generation decides. */
 export const decisions = {
-	exhausted: ({ context: { generation, places, status } }: Args): Decision => ({
+	exhausted: ({ context: { generation, slots, status } }: Args): Decision => ({
 		type: 'generation.exhausted',
 		generation,
-		deaths: deathsIn(places),
+		deaths: deathsIn(slots),
 		status: status ?? 0,
 	}),
 };
@@ -155,10 +155,10 @@ export const generationSetup = base.extend({
 			}
 		}),
 		noteUp: base.assign(({ context, event }) => ({
-			places: changed(context, (event as ChildNews).child, { isUp: true, wasUp: true }),
+			slots: changed(context, (event as ChildNews).child, { isUp: true, wasUp: true }),
 		})),
 		noteGoing: base.assign(({ context, event }) => ({
-			places: changed(context, (event as ChildNews).child, { isUp: false, isGoing: true }),
+			slots: changed(context, (event as ChildNews).child, { isUp: false, isGoing: true }),
 		})),
 		noteReason: base.assign(({ event }) => ({ ...whyOf(event), status: null })),
 		noteRejection: base.assign(({ event }) => ({ ...whyOf(event), status: 1 })),
@@ -166,7 +166,7 @@ export const generationSetup = base.extend({
 		ungate: base.assign({ isGated: false }),
 		noteExhausted: base.assign({ isExhausted: true }),
 		noteDue: base.assign(({ context, event }) => ({
-			places: context.places.map((place) =>
+			slots: context.slots.map((place) =>
 				place.index === (event as FactOf<'respawn.due'>).index && place.vacancy === 'waiting'
 					? { ...place, vacancy: 'due' as const }
 					: place,
@@ -174,19 +174,19 @@ export const generationSetup = base.extend({
 		})),
 		forget: base.enqueueActions(({ enqueue, context, event }) => {
 			const { output } = event as Gone;
-			bury(enqueue, context, output);
-			enqueue.assign({ places: context.places.filter(({ child }) => child !== output.child) });
+			removeChild(enqueue, context, output);
+			enqueue.assign({ slots: context.slots.filter(({ child }) => child !== output.child) });
 		}),
 		/** Its place is to be filled again. */
 		vacate: base.enqueueActions(({ enqueue, context, event }) => {
 			const { output } = event as Gone;
-			bury(enqueue, context, output);
+			removeChild(enqueue, context, output);
 			enqueue.assign({
-				places: context.places.map((place) => (place.child === output.child ? vacated(place, output) : place)),
+				slots: context.slots.map((place) => (place.child === output.child ? vacated(place, output) : place)),
 			});
 		}),
-		scheduleRespawns: base.enqueueActions(({ enqueue, context: { places, generation, plan } }) => {
-			for (const { index, vacancy, attempt, wasUp, seq } of places) {
+		scheduleRespawns: base.enqueueActions(({ enqueue, context: { slots, generation, plan } }) => {
+			for (const { index, vacancy, attempt, wasUp, seq } of slots) {
 				if (vacancy !== 'lost') continue;
 				const millis = respawnWait(plan.respawn, attempt, seq);
 				const respawn = { generation, index, attempt, wasUp, millis };
@@ -194,20 +194,20 @@ export const generationSetup = base.extend({
 				awaitRespawn(enqueue, respawn);
 			}
 		}),
-		dropVacancies: base.enqueueActions(({ enqueue, context: { places } }) => {
-			for (const { index, vacancy } of places) if (vacancy === 'waiting') enqueue.stopChild(timerOf(index));
-			enqueue.assign({ places: places.filter(({ vacancy }) => vacancy === null) });
+		dropVacancies: base.enqueueActions(({ enqueue, context: { slots } }) => {
+			for (const { index, vacancy } of slots) if (vacancy === 'waiting') enqueue.stopChild(timerOf(index));
+			enqueue.assign({ slots: slots.filter(({ vacancy }) => vacancy === null) });
 		}),
-		askToFill: base.enqueueActions(({ enqueue, context: { places, children, generation } }) => {
+		askToFill: base.enqueueActions(({ enqueue, context: { slots, children, generation } }) => {
 			const isAlone = Object.keys(children).length === 0;
-			for (const { index, vacancy } of places) {
+			for (const { index, vacancy } of slots) {
 				if (vacancy !== 'due') continue;
-				enqueue(sendParent({ type: 'placeDue', generation, index, isAlone } satisfies GenerationNews));
+				enqueue(sendParent({ type: 'slotDue', generation, index, isAlone } satisfies GenerationNews));
 			}
 		}),
 		fill: base.enqueueActions(({ enqueue, context, event }) => {
 			const { index, child } = event as Extract<GenerationOrder, { type: 'fill' }>;
-			const { attempt = 0, wasUp = false } = context.places.find((place) => place.index === index) ?? {};
+			const { attempt = 0, wasUp = false } = context.slots.find((place) => place.index === index) ?? {};
 			enqueue.stopChild(timerOf(index));
 			add(enqueue, { child, index, attempt, wasUp });
 		}),
@@ -219,18 +219,16 @@ export const generationSetup = base.extend({
 				enqueue.sendTo(child, { type: 'leave', signal: plan.drain, reason: 'drain', isDismissal: true });
 			}
 		}),
-		tellUp: sendParent(({ context: { generation } }): GenerationNews => ({ type: 'generationUp', generation })),
-		tellEmptied: sendParent(
-			({ context: { generation } }): GenerationNews => ({ type: 'generationEmptied', generation }),
-		),
-		tellHurt: sendParent(
-			({ context: { generation, status, reason, code, places } }): GenerationNews => ({
-				type: 'generationHurt',
+		reportUp: sendParent(({ context: { generation } }): GenerationNews => ({ type: 'generationUp', generation })),
+		reportEmpty: sendParent(({ context: { generation } }): GenerationNews => ({ type: 'generationEmpty', generation })),
+		reportDegraded: sendParent(
+			({ context: { generation, status, reason, code, slots } }): GenerationNews => ({
+				type: 'generationDegraded',
 				generation,
 				status,
 				reason,
 				code,
-				isAlive: places.some(({ child, isGoing }) => child !== null && !isGoing),
+				isAlive: slots.some(({ child, isGoing }) => child !== null && !isGoing),
 			}),
 		),
 	},
@@ -248,7 +246,7 @@ function add(
 		const place = { index, child, vacancy: null, isUp: false, isGoing: false, attempt, wasUp, seq: 0 };
 		return {
 			children: { ...context.children, [child]: ref },
-			places: withPlace(context.places, place),
+			slots: withSlot(context.slots, place),
 		};
 	});
 	enqueue.sendTo(({ context }) => context.children[child] as ChildRef, { type: 'spawn' });
@@ -256,7 +254,7 @@ function add(
 
 /** A place that is to be filled again when its wait is over. */
 function awaitRespawn(enqueue: Enqueue, respawn: Pick<Respawn, 'index' | 'attempt' | 'wasUp' | 'millis'>) {
-	enqueue.assign(({ context }) => ({ places: withPlace(context.places, vacantPlace({ ...respawn, isDue: false })) }));
+	enqueue.assign(({ context }) => ({ slots: withSlot(context.slots, vacantSlot({ ...respawn, isDue: false })) }));
 	enqueue.spawnChild('timer', {
 		id: timerOf(respawn.index),
 		input: ({ context: { generation } }: Args) => respawnTimer({ ...respawn, generation, clock: null }),
@@ -264,12 +262,12 @@ function awaitRespawn(enqueue: Enqueue, respawn: Pick<Respawn, 'index' | 'attemp
 }
 
 /** A place that waits to be filled again, or is to be filled now. */
-export function vacantPlace({
+export function vacantSlot({
 	index,
 	attempt,
 	wasUp,
 	isDue,
-}: Pick<Respawn, 'index' | 'attempt' | 'wasUp' | 'isDue'>): Place {
+}: Pick<Respawn, 'index' | 'attempt' | 'wasUp' | 'isDue'>): Slot {
 	const vacancy = isDue ? 'due' : 'waiting';
 	return { index, child: null, vacancy, isUp: false, isGoing: false, attempt, wasUp, seq: 0 };
 }
@@ -284,7 +282,7 @@ export function respawnTimer({
 }
 
 /** An actor that is done stays among the machine's children until it is stopped. */
-function bury(
+function removeChild(
 	enqueue: Enqueue,
 	context: GenerationContext,
 	{ child, status, reason, code, wasForwarded, upAt, endedAt }: ChildOutput,
@@ -297,7 +295,7 @@ function bury(
 }
 
 function whyOf(event: object): { reason: string; code: FailureCode } {
-	const { reason, code } = event as Extract<ChildNews, { type: 'childDoubted' | 'childRejected' }>;
+	const { reason, code } = event as Extract<ChildNews, { type: 'childUnverified' | 'childRejected' }>;
 	return { reason, code };
 }
 
@@ -305,8 +303,8 @@ export function timerOf(index: number): string {
 	return `respawn.${index}`;
 }
 
-function changed({ places }: GenerationContext, child: number, change: Partial<Place>): Place[] {
-	return places.map((place) => (place.child === child ? { ...place, ...change } : place));
+function changed({ slots }: GenerationContext, child: number, change: Partial<Slot>): Slot[] {
+	return slots.map((place) => (place.child === child ? { ...place, ...change } : place));
 }
 
 /** Whether the place of who is gone is filled again: it was lost, and not for a signal that was passed on to it. */
@@ -318,6 +316,6 @@ function isRespawned({ plan }: GenerationContext, event: object): boolean {
 
 function isExhausted(context: GenerationContext, event: object): boolean {
 	if (!isRespawned(context, event)) return false;
-	const isEverUp = context.places.some(({ wasUp }) => wasUp) || (event as Gone).output.upAt !== null;
-	return !isEverUp && deathsIn(context.places) + 1 >= deathsAllowed;
+	const isEverUp = context.slots.some(({ wasUp }) => wasUp) || (event as Gone).output.upAt !== null;
+	return !isEverUp && deathsIn(context.slots) + 1 >= deathsAllowed;
 }

@@ -36,7 +36,7 @@ export type TimerInput = (
 ) & { millis: number | null; since: number | null };
 
 /** Which child's processes are looked at, and for what. */
-export interface ProofInput {
+export interface ListenerCheckInput {
 	child: number;
 	/**
 	 * `readiness`: being seen makes it ready; `promotion`: it is ready, and must be seen before an older generation leaves;
@@ -53,14 +53,14 @@ export type ChildOrder =
 	| { type: 'spawn' }
 	/** It goes on after a restart of its supervisor: what was about to follow follows now. */
 	| { type: 'resume' }
-	| FarewellOrder
+	| StopOrder
 	| { type: 'forward'; signal: string }
 	/** Too many generations drain: it is killed. */
 	| { type: 'crowdOut' }
 	/** It is not what it should be, and yet the best there is. */
-	| { type: 'carryOn' };
+	| { type: 'continue' };
 
-export type FarewellOrder =
+export type StopOrder =
 	/** Obeyed once: whoever was told to leave is not told again. `isDismissal`: its generation was given up. */
 	| { type: 'leave'; signal: string; reason: 'drain' | 'stop'; isDismissal?: true }
 	/** Obeyed each time; `kill` is how long it may live then, in milliseconds. */
@@ -70,7 +70,7 @@ export type FarewellOrder =
 export type ChildNews =
 	| { type: 'childUp'; child: number }
 	/** It was not seen to accept, or to hold its sockets. */
-	| { type: 'childDoubted'; child: number; reason: string; code: FailureCode }
+	| { type: 'childUnverified'; child: number; reason: string; code: FailureCode }
 	/** It was not ready in time, and was told to leave. */
 	| { type: 'childRejected'; child: number; reason: string; code: FailureCode };
 
@@ -91,7 +91,7 @@ export interface ChildOutput {
 	seq: number;
 }
 
-export type ChildHappening = FactOf<
+export type ChildEvent = FactOf<
 	| 'child.spawned'
 	| 'child.spawnFailed'
 	| 'child.stopped'

@@ -11,18 +11,18 @@ import {
 	killTimer,
 	lateness,
 	newContext as newChild,
-	noticeLook,
-	promotionLook,
-	readinessLook,
+	noticeCheck,
+	promotionCheck,
+	readinessCheck,
 } from './childSetup.ts';
 import {
 	type GenerationContext,
 	newContext as newGeneration,
 	respawnTimer,
 	timerOf,
-	vacantPlace,
+	vacantSlot,
 } from './generationSetup.ts';
-import type { ProcessInput, ProofInput, TimerInput } from './protocol.ts';
+import type { ListenerCheckInput, ProcessInput, TimerInput } from './protocol.ts';
 import type { SupervisorContext } from './supervisorDecisions.ts';
 import { restartTimer } from './supervisorSetup.ts';
 
@@ -52,7 +52,7 @@ function chart(value: object, context: object, children: Children): Snapshot<unk
 /** A callback with its input. */
 function callback(src: 'process', input: ProcessInput): Kept;
 function callback(src: 'timer', input: TimerInput): Kept;
-function callback(src: 'proof', input: ProofInput): Kept;
+function callback(src: 'listenerCheck', input: ListenerCheckInput): Kept;
 function callback(src: string, input: object): Kept {
 	return {
 		src,
@@ -129,11 +129,11 @@ function generationChart(
 		const { child, index, attempt, wasUp, phase, isRejected: isGoing } = known;
 		const id = `child.${child}`;
 		context.children[child] = reference(id);
-		context.places.push({ index, child, vacancy: null, isUp: phase === 'serving', isGoing, attempt, wasUp, seq: 0 });
+		context.slots.push({ index, child, vacancy: null, isUp: phase === 'serving', isGoing, attempt, wasUp, seq: 0 });
 		actors[id] = { src: 'child', snapshot: childChart(known, input), systemId: id, syncSnapshot: false };
 	}
 	for (const respawn of respawns) {
-		context.places.push(vacantPlace(respawn));
+		context.slots.push(vacantSlot(respawn));
 		if (!respawn.isDue) actors[timerOf(respawn.index)] = callback('timer', respawnTimer(respawn));
 	}
 	return chart({ alive: state }, context, actors);
@@ -177,12 +177,12 @@ function childContext(known: ChildState, input: Parameters<typeof newChild>[0]):
 function waitsOf({ phase, isSeen, unseen }: ChildState, context: ChildContext): Children {
 	switch (phase) {
 		case 'booting':
-			return { boot: callback('timer', bootTimer(context)), look: callback('proof', readinessLook(context)) };
+			return { boot: callback('timer', bootTimer(context)), look: callback('listenerCheck', readinessCheck(context)) };
 		case 'verifying':
-			return { proof: callback('proof', promotionLook(context)) };
+			return { listenerCheck: callback('listenerCheck', promotionCheck(context)) };
 		case 'serving': {
 			const isUnlooked = isSeen === null && unseen === null && context.plan.verify !== 'none';
-			return isUnlooked ? { lookout: callback('proof', noticeLook(context.child)) } : {};
+			return isUnlooked ? { lookout: callback('listenerCheck', noticeCheck(context.child)) } : {};
 		}
 		case 'draining':
 		case 'orphaned':

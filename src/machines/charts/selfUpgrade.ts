@@ -8,10 +8,10 @@ const notProvided = (what: string) => () => {
 
 export type UpgradeRequest = FactOf<'signal.USR1' | 'signal.USR2' | 'upgrade.requested'>;
 
-export type UpgradeHappening = UpgradeRequest | FactOf<'upgrade.verified' | 'upgrade.refused' | 'upgrade.failed'>;
+export type UpgradeEvent = UpgradeRequest | FactOf<'upgrade.verified' | 'upgrade.refused' | 'upgrade.failed'>;
 
 const base = setup({
-	types: { events: {} as UpgradeHappening },
+	types: { events: {} as UpgradeEvent },
 	actors: {
 		/** Runs the new program in a mode that checks everything and starts nothing; tells `upgrade.verified` or `.refused`. */
 		preflight: fromCallback<EventObject, void>(notProvided('preflight actor')),

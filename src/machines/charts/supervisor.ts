@@ -15,16 +15,16 @@ const candidateAlone = {
 		target: 'settling',
 		actions: [{ type: 'decide', params: decisions.promoted }, 'promote'],
 	},
-	hurt: {
+	degraded: {
 		guard: 'isCandidate',
 		target: 'settling',
-		actions: ['noteStatus', { type: 'decide', params: decisions.kept }, 'keepAsItIs', 'carryOn'],
+		actions: ['noteStatus', { type: 'decide', params: decisions.kept }, 'keepDegraded', 'continue'],
 		description: 'nobody else serves: it is the best there is',
 	},
 	over: {
 		guard: 'isCandidateBesideOthers',
 		target: 'settling',
-		actions: ['forget', { type: 'decide', params: decisions.failed }, 'giveUp', 'refill'],
+		actions: ['forget', { type: 'decide', params: decisions.failed }, 'fail', 'refill'],
 	},
 } as const;
 
@@ -108,12 +108,12 @@ export const supervisorMachine = supervisorSetup.createMachine({
 				'signal.USR2': { actions: 'passOnToUpgrade' },
 				'upgrade.requested': { actions: 'passOnToUpgrade' },
 				generationUp: { guard: 'isServing', actions: [{ type: 'decide', params: decisions.madeWhole }, 'makeWhole'] },
-				generationHurt: { actions: ['noteStatus', 'carryOn'] },
-				generationEmptied: [
+				generationDegraded: { actions: ['noteStatus', 'continue'] },
+				generationEmpty: [
 					{ guard: 'isServing', actions: 'noteEmptied' },
 					{ description: 'ignored: another one serves' },
 				],
-				placeDue: [
+				slotDue: [
 					{ guard: 'isFillable', actions: 'fill' },
 					{ description: 'held back: a new generation boots, and the old one still serves' },
 				],
@@ -135,7 +135,7 @@ export const supervisorMachine = supervisorSetup.createMachine({
 					on: {
 						...queueing,
 						generationUp: candidateAlone.up,
-						generationHurt: candidateAlone.hurt,
+						generationDegraded: candidateAlone.degraded,
 						'xstate.done.actor.*': candidateAlone.over,
 					},
 				},
@@ -176,15 +176,15 @@ export const supervisorMachine = supervisorSetup.createMachine({
 							},
 							candidateAlone.up,
 						],
-						generationHurt: [
+						generationDegraded: [
 							{
-								guard: 'isCandidateToGiveUp',
+								guard: 'isCandidateFailed',
 								target: 'settling',
 								actions: [
 									'noteStatus',
 									{ type: 'decide', params: decisions.failed },
 									'dismissCandidate',
-									'giveUp',
+									'fail',
 									'refill',
 								],
 							},
@@ -195,13 +195,13 @@ export const supervisorMachine = supervisorSetup.createMachine({
 									'noteStatus',
 									{ type: 'decide', params: decisions.keptInstead },
 									'dismissServing',
-									'keepAsItIs',
-									'carryOn',
+									'keepDegraded',
+									'continue',
 									'crowdOut',
 								],
 								description: 'nobody lives of the one that serves: it is the best there is',
 							},
-							candidateAlone.hurt,
+							candidateAlone.degraded,
 						],
 						'xstate.done.actor.*': [
 							candidateAlone.over,

@@ -25,7 +25,7 @@ export interface SupervisorOutput {
 /** A generation is over: it is done, as xstate says it. */
 export type Over = DoneActorEvent<GenerationOutput>;
 
-export type Hurt = Extract<GenerationNews, { type: 'generationHurt' }>;
+export type Degraded = Extract<GenerationNews, { type: 'generationDegraded' }>;
 
 export type SupervisorEvent = ExternalFact | GenerationNews | Over;
 
@@ -40,8 +40,8 @@ export const decisions = {
 		type: 'generation.degraded',
 		generation: context.candidate ?? 0,
 		replaced: [context.serving],
-		reason: (event as Hurt).reason,
-		code: (event as Hurt).code,
+		reason: (event as Degraded).reason,
+		code: (event as Degraded).code,
 	}),
 	started: ({ context, event }: Args): Decision => ({
 		type: 'generation.started',
@@ -75,7 +75,7 @@ export const decisions = {
 		type: 'generation.failed',
 		generation: candidate ?? 0,
 		serving: serving in generations && isServed ? serving : null,
-		...whyOf('output' in event ? event.output : (event as Hurt)),
+		...whyOf('output' in event ? event.output : (event as Degraded)),
 	}),
 	/** It was the last, and never served as a whole. */
 	neverServed: ({ context, event }: Args): Decision => {
@@ -91,8 +91,8 @@ export const decisions = {
 		type: 'generation.degraded',
 		generation: context.candidate ?? 0,
 		replaced: [],
-		reason: (event as Hurt).reason,
-		code: (event as Hurt).code,
+		reason: (event as Degraded).reason,
+		code: (event as Degraded).code,
 	}),
 	serviceLost: (): Decision => ({ type: 'service.lost' }),
 	restart: (args: Args): Decision => ({
@@ -105,7 +105,7 @@ export const decisions = {
 		type: 'stop.begun',
 		request: event.type,
 		signal: stopSignalOf(context, event),
-		kill: patienceOf(context, event),
+		kill: killTimeoutOf(context, event),
 	}),
 	refused: ({ event }: Args<FactOf<Request['type']>>): Decision => ({
 		type: 'request.refused',
@@ -124,7 +124,7 @@ function isRemembered(code: FailureCode): boolean {
 	return code !== 'spawn-failed' && code !== 'environment';
 }
 
-function whyOf({ reason, code }: Pick<Hurt, 'reason' | 'code'>): Pick<Hurt, 'reason' | 'code'> {
+function whyOf({ reason, code }: Pick<Degraded, 'reason' | 'code'>): Pick<Degraded, 'reason' | 'code'> {
 	return { reason, code };
 }
 
@@ -140,7 +140,7 @@ export function stopSignalOf({ plan }: Pick<SupervisorContext, 'plan'>, { type }
 }
 
 /** How long children may live after they were told to stop, in milliseconds. */
-export function patienceOf({ plan }: Pick<SupervisorContext, 'plan'>, event: SupervisorEvent): number {
+export function killTimeoutOf({ plan }: Pick<SupervisorContext, 'plan'>, event: SupervisorEvent): number {
 	return event.type === 'stop.requested' ? (event.kill ?? plan.kill) : plan.kill;
 }
 

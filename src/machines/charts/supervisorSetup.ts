@@ -9,12 +9,12 @@ import type { TimerInput } from './protocol.ts';
 import { type UpgradeRequest, upgradeMachine } from './selfUpgrade.ts';
 import {
 	askerOf,
+	type Degraded,
 	type GenerationRef,
-	type Hurt,
 	isOf,
+	killTimeoutOf,
 	nextAttempt,
 	type Over,
-	patienceOf,
 	type SupervisorContext,
 	type SupervisorEvent,
 	type SupervisorOutput,
@@ -69,15 +69,15 @@ const base = setup({
 		isServing: ({ context, event }) => isOf(context.serving, event),
 		/** Nothing of an old generation is started while a new one boots, unless all of it is gone. */
 		isFillable: ({ context: { serving, candidate }, event }) =>
-			event.type === 'placeDue' &&
+			event.type === 'slotDue' &&
 			(event.generation === candidate || (event.generation === serving && (candidate === null || event.isAlone))),
 		isCandidateBesideServing: ({ context, event }) =>
 			isOf(context.candidate, event) && context.serving in context.generations,
 		/** Where nobody lives of the one that serves, a candidate of which somebody lives is better. */
-		isCandidateToGiveUp: ({ context, event }) =>
+		isCandidateFailed: ({ context, event }) =>
 			isOf(context.candidate, event) &&
 			context.serving in context.generations &&
-			(context.isServed || !(event as Hurt).isAlive),
+			(context.isServed || !(event as Degraded).isAlive),
 		isCandidateBesideOthers: ({ context, event }) => isOf(context.candidate, event) && hasOthers(context),
 		/** The last generation is over, and never was whole. */
 		isOverUnserved: ({ context, event }) =>
@@ -116,7 +116,7 @@ export const supervisorSetup = base.extend({
 		keepQueued: base.assign({ queued: ({ event }) => askerOf(event) }),
 		keepStop: base.assign(({ context, event }) => ({
 			stopSignal: stopSignalOf(context, event),
-			plan: { ...context.plan, kill: patienceOf(context, event) },
+			plan: { ...context.plan, kill: killTimeoutOf(context, event) },
 			queued: null,
 		})),
 		beginAgain: base.assign(({ context: { queued, trigger } }) => ({ candidate: null, queued: queued ?? trigger })),
@@ -128,7 +128,7 @@ export const supervisorSetup = base.extend({
 		undoStop: base.assign({ stopSignal: null, serving: 0, isComplete: false, candidate: null, queued: null }),
 		keepPlan: base.assign({ plan: ({ event }) => (event as FactOf<'supervisor.started'>).plan }),
 		noteStatus: base.assign({
-			status: ({ context, event }) => (event as Hurt).status ?? context.status,
+			status: ({ context, event }) => (event as Degraded).status ?? context.status,
 		}),
 		startGeneration: base.assign(({ context, event, spawn }) => {
 			const { plan, lastChild } = context;
@@ -154,7 +154,7 @@ export const supervisorSetup = base.extend({
 			isServed: true,
 			candidate: null,
 		})),
-		keepAsItIs: base.assign(({ context: { candidate } }) => ({
+		keepDegraded: base.assign(({ context: { candidate } }) => ({
 			serving: candidate ?? 0,
 			isComplete: false,
 			isServed: true,
@@ -164,7 +164,7 @@ export const supervisorSetup = base.extend({
 		noteEmptied: base.assign({ isServed: false }),
 		/** Nobody else gives numbers to children. */
 		fill: base.enqueueActions(({ enqueue, context: { generations, lastChild }, event }) => {
-			const { generation, index } = event as Extract<GenerationNews, { type: 'placeDue' }>;
+			const { generation, index } = event as Extract<GenerationNews, { type: 'slotDue' }>;
 			const ref = generations[generation];
 			if (!ref) return;
 			enqueue.assign({ lastChild: lastChild + 1, isServed: true });
@@ -175,7 +175,7 @@ export const supervisorSetup = base.extend({
 			const ref = generations[serving];
 			if (ref) enqueue.sendTo(ref, { type: 'refill' });
 		}),
-		giveUp: base.assign({ candidate: null }),
+		fail: base.assign({ candidate: null }),
 		/** An actor that is done stays among the machine's children until it is stopped. */
 		forget: base.enqueueActions(({ enqueue, context, event }) => {
 			const { generation, status, wasHealthy } = (event as Over).output;
@@ -198,13 +198,13 @@ export const supervisorSetup = base.extend({
 		),
 		/** Where it is verified it serves at once. */
 		ungateCandidate: sendTo(({ context }) => context.generations[context.candidate ?? 0] as GenerationRef, {
-			type: 'carryOn',
+			type: 'continue',
 		}),
-		carryOn: sendTo(({ context, event }) => context.generations[(event as Hurt).generation] as GenerationRef, {
-			type: 'carryOn',
+		continue: sendTo(({ context, event }) => context.generations[(event as Degraded).generation] as GenerationRef, {
+			type: 'continue',
 		}),
 		stopAll: base.enqueueActions(({ enqueue, context, event }) => {
-			const [signal, kill] = [stopSignalOf(context, event), patienceOf(context, event)];
+			const [signal, kill] = [stopSignalOf(context, event), killTimeoutOf(context, event)];
 			sendToAll(enqueue, context, { type: 'stop', signal, kill });
 		}),
 		/** The oldest of those that leave, where there are more than -max-draining allows. */

@@ -11,7 +11,7 @@ import {
 import type { Decision, ExternalFact, Fact } from '../facts/facts.ts';
 import { childMachine } from './child.ts';
 import { generationMachine } from './generation.ts';
-import type { ProcessCommand, ProcessInput, ProofInput, TimerInput } from './protocol.ts';
+import type { ListenerCheckInput, ProcessCommand, ProcessInput, TimerInput } from './protocol.ts';
 import { restore } from './restore.ts';
 import { upgradeMachine } from './selfUpgrade.ts';
 import { supervisorMachine } from './supervisor.ts';
@@ -21,7 +21,7 @@ export interface World {
 	decide: (decision: Decision) => void;
 	process: CallbackActorLogic<ProcessCommand, ProcessInput>;
 	timer: CallbackActorLogic<EventObject, TimerInput>;
-	proof: CallbackActorLogic<EventObject, ProofInput>;
+	listenerCheck: CallbackActorLogic<EventObject, ListenerCheckInput>;
 	preflight: CallbackActorLogic<EventObject, void>;
 	handover: CallbackActorLogic<EventObject, void>;
 }
@@ -29,9 +29,9 @@ export interface World {
 export type Supervisor = ActorRefFrom<typeof supervisorMachine>;
 
 /** The supervisor's statechart in a world. */
-export function supervisorIn({ decide, process, timer, proof, preflight, handover }: World) {
+export function supervisorIn({ decide, process, timer, listenerCheck, preflight, handover }: World) {
 	const actions = { decide: (_: unknown, decision: Decision) => decide(decision) };
-	const child = childMachine.provide({ actors: { process, timer, proof }, actions });
+	const child = childMachine.provide({ actors: { process, timer, listenerCheck }, actions });
 	const generation = generationMachine.provide({ actors: { child, timer }, actions });
 	const upgrade = upgradeMachine.provide({ actors: { preflight, handover }, actions });
 	return supervisorMachine.provide({ actors: { generation, upgrade, timer }, actions });
@@ -44,19 +44,19 @@ export function newLife(world: World, first: Fact, inspect?: (event: InspectionE
 }
 
 /** Sends a happening to the one whose business it is. What comes for a child that is gone is nobody's. */
-export function deliver(supervisor: Supervisor, happening: ExternalFact): void {
-	if ('child' in happening) sendIfThere(supervisor, `child.${happening.child}`, happening);
-	else if ('index' in happening) supervisor.getSnapshot().context.generations[happening.generation]?.send(happening);
-	else if (isUpgradeNews(happening)) sendIfThere(supervisor, 'upgrade', happening);
-	else supervisor.send(happening);
+export function deliver(supervisor: Supervisor, external: ExternalFact): void {
+	if ('child' in external) sendIfThere(supervisor, `child.${external.child}`, external);
+	else if ('index' in external) supervisor.getSnapshot().context.generations[external.generation]?.send(external);
+	else if (isUpgradeNews(external)) sendIfThere(supervisor, 'upgrade', external);
+	else supervisor.send(external);
 }
 
 function isUpgradeNews({ type }: ExternalFact): boolean {
 	return type === 'upgrade.verified' || type === 'upgrade.refused' || type === 'upgrade.failed';
 }
 
-function sendIfThere({ system }: Supervisor, id: string, happening: ExternalFact) {
-	(system.get(id) as AnyActorRef | undefined)?.send(happening);
+function sendIfThere({ system }: Supervisor, id: string, external: ExternalFact) {
+	(system.get(id) as AnyActorRef | undefined)?.send(external);
 }
 
 /** What the statecharts had done, besides what they decided. */
@@ -65,7 +65,7 @@ export type Command =
 	| { type: 'adopt'; child: number; generation: number; pid: number }
 	| { type: 'signal'; child: number; signal: string }
 	| ({ type: 'wait' } & TimerInput)
-	| { type: 'prove'; child: number; purpose: NonNullable<ProofInput['purpose']> }
+	| { type: 'check'; child: number; purpose: NonNullable<ListenerCheckInput['purpose']> }
 	| { type: 'preflight' }
 	| { type: 'handover' };
 
@@ -80,8 +80,8 @@ export function inertWorld(decide: World['decide'], command: (command: Command) 
 		timer: fromCallback<EventObject, TimerInput>(({ input }) => {
 			if (input.millis !== null) command({ type: 'wait', ...input });
 		}),
-		proof: fromCallback<EventObject, ProofInput>(({ input: { child, purpose } }) => {
-			if (purpose !== null) command({ type: 'prove', child, purpose });
+		listenerCheck: fromCallback<EventObject, ListenerCheckInput>(({ input: { child, purpose } }) => {
+			if (purpose !== null) command({ type: 'check', child, purpose });
 		}),
 		preflight: fromCallback<EventObject, void>(() => {
 			command({ type: 'preflight' });

@@ -1,7 +1,7 @@
 /** The places of a generation: each has a child, or is to have one again. */
 import { isHealthy } from './respawn.ts';
 
-export interface Place {
+export interface Slot {
 	index: number;
 	/** Who is in it; null where it is vacant. */
 	child: number | null;
@@ -19,12 +19,12 @@ export interface Place {
 }
 
 /** One that was vacant is another one now. */
-export function withPlace(places: Place[], place: Place): Place[] {
-	return [...places.filter(({ index, vacancy }) => index !== place.index || vacancy === null), place];
+export function withSlot(slots: Slot[], place: Slot): Slot[] {
+	return [...slots.filter(({ index, vacancy }) => index !== place.index || vacancy === null), place];
 }
 
 /** The place of a child that was lost: when it was up, and when it ended, in milliseconds since boot. */
-export function vacated<T extends Pick<Place, 'attempt' | 'wasUp'>>(
+export function vacated<T extends Pick<Slot, 'attempt' | 'wasUp'>>(
 	place: T,
 	{ upAt, endedAt, seq }: { upAt: number | null; endedAt: number; seq: number },
 ) {
@@ -33,6 +33,6 @@ export function vacated<T extends Pick<Place, 'attempt' | 'wasUp'>>(
 	return { ...place, child: null, vacancy: 'lost' as const, isUp: false, isGoing: false, attempt, wasUp, seq };
 }
 
-export function deathsIn(places: Place[]): number {
-	return places.reduce((sum, { attempt }) => sum + attempt, 0);
+export function deathsIn(slots: Slot[]): number {
+	return slots.reduce((sum, { attempt }) => sum + attempt, 0);
 }

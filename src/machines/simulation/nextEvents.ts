@@ -3,18 +3,18 @@ import type { ExternalEvent, Fact } from '../facts/facts.ts';
 import { withoutUnborn } from '../state/recoveryState.ts';
 import { type ChildState, isNoGood, type SupervisorState } from '../state/supervisorState.ts';
 
-export interface Possibility {
+export interface NextEvent {
 	/** Whom it happens to: `the supervisor`, `child 2 (102)`. */
 	to: string;
 	/** What happens, in a few words. */
 	what: string;
-	happening: ExternalEvent;
+	external: ExternalEvent;
 	/** How long it takes until then, in milliseconds. */
 	after: number;
 }
 
 /** The pid that an imagined child has. */
-export function imaginedPid(child: number): number {
+export function simulatedPid(child: number): number {
 	return 100 + child;
 }
 
@@ -25,27 +25,27 @@ const moment = 250;
  * @param upgrade the state of the supervisor's own replacement
  * @param strangers children of a supervisor that was killed: only a parent learns how a process ended
  */
-export function possibleNext(
+export function nextEvents(
 	supervisorState: SupervisorState,
 	upgrade: string,
-	strangers: ReadonlySet<number>,
-): Possibility[] {
+	nonChildren: ReadonlySet<number>,
+): NextEvent[] {
 	const isBorn = supervisorState.children.every(({ pid }) => pid !== null);
 	const survivors = withoutUnborn(supervisorState);
-	const supervisor = (what: string, happening: ExternalEvent): Possibility => ({
+	const supervisor = (what: string, external: ExternalEvent): NextEvent => ({
 		to: 'the supervisor',
 		what,
-		happening,
+		external,
 		after: moment,
 	});
 	return [
-		...supervisorState.children.flatMap((child) => possibleFor(child, supervisorState, strangers.has(child.child))),
+		...supervisorState.children.flatMap((child) => nextEventsFor(child, supervisorState, nonChildren.has(child.child))),
 		...supervisorState.respawns
 			.filter(({ isDue }) => !isDue)
 			.map(({ generation, index, millis }) => ({
 				to: `generation ${generation}`,
 				what: `place ${index} is due`,
-				happening: { type: 'respawn.due', generation, index } as const,
+				external: { type: 'respawn.due', generation, index } as const,
 				after: millis,
 			})),
 		...(supervisorState.restart === null
@@ -89,24 +89,24 @@ export function endOf(
 	how: { code: number } | { signal: string; number: number } | 'unknown',
 	survivors: number[] = [],
 ): ExternalEvent {
-	const base = { type: 'child.exited', child, pid: pid ?? imaginedPid(child), survivors } as const;
+	const base = { type: 'child.exited', child, pid: pid ?? simulatedPid(child), survivors } as const;
 	if (how === 'unknown') return { ...base, code: null, signal: null, status: 1 };
 	return 'code' in how
 		? { ...base, code: how.code, signal: null, status: how.code }
 		: { ...base, code: null, signal: how.signal, status: 128 + how.number };
 }
 
-function possibleFor(child: ChildState, { plan }: SupervisorState, isStranger: boolean): Possibility[] {
+function nextEventsFor(child: ChildState, { plan }: SupervisorState, isNonChild: boolean): NextEvent[] {
 	const { child: number, pid, phase } = child;
 	const to = pid === null ? `child ${number}` : `child ${number} (${pid})`;
-	const one = (what: string, happening: ExternalEvent, after = moment): Possibility => ({ to, what, happening, after });
+	const one = (what: string, external: ExternalEvent, after = moment): NextEvent => ({ to, what, external, after });
 	const dies = one('it is killed by SIGKILL', endOf(child, { signal: 'killed', number: 9 }));
-	const ends = isStranger
+	const ends = isNonChild
 		? [one('it ends, nobody learns how', endOf(child, 'unknown'))]
 		: [one('it exits with 0', endOf(child, { code: 0 })), one('it exits with 1', endOf(child, { code: 1 })), dies];
 	const leaves = one(
 		'it ends, and leaves a worker',
-		endOf(child, isStranger ? 'unknown' : { code: 0 }, [9000 + number]),
+		endOf(child, isNonChild ? 'unknown' : { code: 0 }, [9000 + number]),
 	);
 	const waitIsOver = one(
 		plan.ready === 'notify' ? 'it has not said in time that it is up' : 'its wait is over',
@@ -129,7 +129,7 @@ function possibleFor(child: ChildState, { plan }: SupervisorState, isStranger: b
 				one('it gets a process', {
 					type: 'child.spawned',
 					child: number,
-					pid: imaginedPid(number),
+					pid: simulatedPid(number),
 					startTime: number,
 					pipe: number,
 				}),
@@ -150,13 +150,13 @@ function possibleFor(child: ChildState, { plan }: SupervisorState, isStranger: b
 		case 'draining':
 			return [...ends, leaves, ...late];
 		case 'killing':
-			return isStranger ? ends : [dies];
+			return isNonChild ? ends : [dies];
 		case 'orphaned':
 			return [one('its worker is gone too', { type: 'group.gone', child: number }), ...late];
 	}
 }
 
 /** A fact as the happening that it was. */
-export function happeningOf({ seq: _, at: __, clock: ___, ...happening }: Fact): ExternalEvent {
-	return happening as ExternalEvent;
+export function externalEventOf({ seq: _, at: __, clock: ___, ...external }: Fact): ExternalEvent {
+	return external as ExternalEvent;
 }

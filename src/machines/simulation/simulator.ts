@@ -5,7 +5,7 @@ import type { Decision, ExternalEvent, ExternalFact, Fact } from '../facts/facts
 import { stamped } from '../facts/facts.ts';
 import { evolve, type SupervisorState } from '../state/supervisorState.ts';
 
-export interface ImaginedOptions {
+export interface SimulatorOptions {
 	/** The number of the last fact before, and its time. */
 	seq: number;
 	/** Milliseconds since 1970. */
@@ -17,7 +17,7 @@ export interface ImaginedOptions {
 }
 
 /** A supervisor that has not been told anything yet. */
-export function imagined({ seq, at, told, command = () => {} }: ImaginedOptions) {
+export function simulator({ seq, at, told, command = () => {} }: SimulatorOptions) {
 	let state: SupervisorState | null = null;
 	/** The number of the happening that was told last. */
 	let cause = 0;
@@ -34,8 +34,8 @@ export function imagined({ seq, at, told, command = () => {} }: ImaginedOptions)
 	}
 
 	/** A start, or a recovery, begins a new life. */
-	function tell(happening: ExternalEvent) {
-		const fact = admit(happening) as ExternalFact;
+	function tell(external: ExternalEvent) {
+		const fact = admit(external) as ExternalFact;
 		cause = fact.seq;
 		if (fact.type === 'supervisor.started' || fact.type === 'supervisor.recovered') {
 			supervisor?.stop();

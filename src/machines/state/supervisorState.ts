@@ -9,7 +9,7 @@ import {
 	type Request,
 	type Trigger,
 } from '../facts/facts.ts';
-import { patienceWith } from '../rules/killTimeout.ts';
+import { killTimeoutFor } from '../rules/killTimeout.ts';
 
 export const phases = ['spawning', 'booting', 'verifying', 'serving', 'draining', 'killing', 'orphaned'] as const;
 
@@ -192,7 +192,7 @@ function changed(
 		case 'respawn.due':
 			return {
 				...state,
-				respawns: state.respawns.map((each) => (isOfPlace(each, fact) ? { ...each, isDue: true } : each)),
+				respawns: state.respawns.map((each) => (isOfSlot(each, fact) ? { ...each, isDue: true } : each)),
 			};
 		case 'child.spawning':
 			return spawning(state, fact);
@@ -311,7 +311,7 @@ function spawning(
 	state: SupervisorState,
 	{ child, generation, index, at }: Extract<Fact, { type: 'child.spawning' }>,
 ): SupervisorState {
-	const isIts = (each: Respawn) => isOfPlace(each, { generation, index });
+	const isIts = (each: Respawn) => isOfSlot(each, { generation, index });
 	const { attempt, wasUp } = state.respawns.find(isIts) ?? { attempt: 0, wasUp: false };
 	const spawnedClock = { ...newChild({ child, generation, index, at }), attempt, wasUp };
 	const respawns = state.respawns.some(isIts) ? state.respawns.filter((each) => !isIts(each)) : state.respawns;
@@ -417,7 +417,7 @@ export function awaitedOf(
 	plan: Plan,
 	isNoGood: boolean,
 ): number[] {
-	return patienceWith(plan, isNoGood) === null
+	return killTimeoutFor(plan, isNoGood) === null
 		? holders.flatMap(({ pid, fds }) => (fds.length > 0 ? pid : []))
 		: survivors;
 }
@@ -434,11 +434,11 @@ function withEnded(
 
 /** At most one for a place. */
 export function withRespawn(state: SupervisorState, respawn: Respawn): SupervisorState {
-	const respawns = [...state.respawns.filter((each) => !isOfPlace(each, respawn)), respawn];
+	const respawns = [...state.respawns.filter((each) => !isOfSlot(each, respawn)), respawn];
 	return { ...state, ended: null, respawns };
 }
 
-function isOfPlace(
+function isOfSlot(
 	respawn: Pick<Respawn, 'generation' | 'index'>,
 	{ generation, index }: Pick<Respawn, 'generation' | 'index'>,
 ): boolean {

@@ -1,6 +1,6 @@
 /** What the log says of a fact: a projection of facts, and of what was known before each. */
 import type { Fact, FactOf, Request } from '../facts/facts.ts';
-import { longestFarewell, patienceWith } from '../rules/killTimeout.ts';
+import { killTimeoutFor, longestKillTimeout } from '../rules/killTimeout.ts';
 import { isStoppedTooLong } from '../rules/verification.ts';
 import {
 	type ChildState,
@@ -42,10 +42,11 @@ export function sentenceOf(fact: Fact, before: SupervisorState | null, command: 
 			const children = before?.children ?? [];
 			const up = children.filter((child) => child.generation === generation);
 			const old = children.filter((child) => replaced.includes(child.generation) && !isLeaving(child));
-			const farewell = old.length > 0 ? `; sending SIG${before?.plan.drain} to ${pids(old)}` : '';
-			const doubt = before && isUnverified(before, generation) && farewell ? ', and was not seen to accept' : '';
-			const text = `Generation ${generation} is up (${pids(up)})${doubt}${farewell}`;
-			return doubt ? warning(text) : info(text);
+			const stopSignal = old.length > 0 ? `; sending SIG${before?.plan.drain} to ${pids(old)}` : '';
+			const warnUntrusted =
+				before && isUnverified(before, generation) && stopSignal ? ', and was not seen to accept' : '';
+			const text = `Generation ${generation} is up (${pids(up)})${warnUntrusted}${stopSignal}`;
+			return warnUntrusted ? warning(text) : info(text);
 		}
 		case 'generation.failed': {
 			// The supervisor ends with its last child, whose end is told.
@@ -116,16 +117,16 @@ export function sentenceOf(fact: Fact, before: SupervisorState | null, command: 
 			}
 			if (fact.reason !== 'kill') return null;
 			const told = before?.children.find(({ child }) => child === fact.child);
-			const patience = before && patienceWith(before.plan, told !== undefined && isNoGood(told));
+			const killTimeoutMs = before && killTimeoutFor(before.plan, told !== undefined && isNoGood(told));
 			if (told?.phase !== 'orphaned')
-				return warning(`${told?.pid} is still alive ${patience} ms after it was told to leave; killing it`);
+				return warning(`${told?.pid} is still alive ${killTimeoutMs} ms after it was told to leave; killing it`);
 			const [who, it] = told.survivors.length === 1 ? ['process', 'it'] : ['processes', 'them'];
 			const those = `${who} ${told.survivors.join(', ')}, left behind by ${told.pid}`;
-			const isInTime = patience === null || (fact.clock ?? 0) - (told.clock ?? 0) < patience;
+			const isInTime = killTimeoutMs === null || (fact.clock ?? 0) - (told.clock ?? 0) < killTimeoutMs;
 			return warning(
 				isInTime
 					? `${those}, which was killed: killing ${it} too`
-					: `${those}, still there ${patience} ms after it had left; killing ${it}`,
+					: `${those}, still there ${killTimeoutMs} ms after it had left; killing ${it}`,
 			);
 		}
 		case 'child.exited':
@@ -162,8 +163,8 @@ function isSaidOfOther(child: ChildState | undefined, before: SupervisorState | 
 }
 
 /** What follows the pid of a server that polls a socket which blocks. @param places as `tcp://:80 (its fd 3)` */
-function blockingText(places: string[]): string {
-	return `polls ${places.join(', ')}, and the socket blocks: it may wait in accept(2) and serve nobody; set ?nonblocking in -listen (docs/servers.md)`;
+function blockingText(slots: string[]): string {
+	return `polls ${slots.join(', ')}, and the socket blocks: it may wait in accept(2) and serve nobody; set ?nonblocking in -listen (docs/servers.md)`;
 }
 
 function keepsServing({ child: id }: FactOf<'child.unseen'>, before: SupervisorState | null): string {
@@ -205,7 +206,7 @@ function whoIsLeft(
 	const wasTold = child !== undefined && isLeaving(child);
 	const isOne = survivors.length === 1;
 	const who = `; ${isOne ? 'process' : 'processes'} ${survivors.join(', ')} of it ${isOne ? 'lives' : 'live'} on`;
-	const signals = `sending SIG${before?.plan.drain}, and SIGKILL after ${longestFarewell / 1000} s`;
+	const signals = `sending SIG${before?.plan.drain}, and SIGKILL after ${longestKillTimeout / 1000} s`;
 	const isFailing = before !== null && child !== undefined && isOfCandidate(before, child);
 	if (holders.length === 0) return isFailing ? `${who}: ${signals}` : who;
 	const [it, holds] = holders.length === 1 ? ['it', 'holds'] : ['they', 'hold'];

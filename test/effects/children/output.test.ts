@@ -3,21 +3,21 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import { outputsOf } from '../../../src/effects/children/output.ts';
 import type { Sink } from '../../../src/effects/log/sink.ts';
 import { makePipe } from '../../../src/effects/os/descriptors.ts';
-import { inheritanceOf } from '../../../src/effects/upgrade/handoverState.ts';
+import { newHandoverState } from '../../../src/effects/upgrade/handoverState.ts';
 
 describe('an output', () => {
 	function open(sink: Pick<Sink, 'isStalled' | 'onReady'>, unfinished = '') {
 		const [read, write] = makePipe();
 		const lines: string[] = [];
 		let heard = () => {};
-		const inheritance = inheritanceOf(null);
+		const handoverState = newHandoverState(null);
 		const log = {
 			child: () => (text: string) => {
 				lines.push(...text.split('\n'));
 				heard();
 			},
 		};
-		const outputs = outputsOf({ sink, log, inheritance, lastOutput: { begin: () => {}, add: () => {} } });
+		const outputs = outputsOf({ sink, log, handoverState, lastOutput: { begin: () => {}, add: () => {} } });
 		const output = outputs.open({ fd: read, child: 1, pid: 1, generation: 1, unfinished });
 		onTestFinished(() => {
 			try {
@@ -31,17 +31,17 @@ describe('an output', () => {
 				heard = () => lines.length >= count && resolve();
 				heard();
 			});
-		return { write, lines, until, output, outputs, inheritance };
+		return { write, lines, until, output, outputs, handoverState };
 	}
 	const never = { isStalled: () => false, onReady: () => {} };
 
 	it('passes whole lines on, and keeps the beginning of the next', async () => {
-		const { write, lines, until, outputs, inheritance } = open(never, 'be');
+		const { write, lines, until, outputs, handoverState } = open(never, 'be');
 		writeSync(write, 'gun\nsec');
 		await until(1);
 		expect(lines).toEqual(['begun']);
 		outputs.hold();
-		expect(inheritance.collect().states.outputs).toMatchObject([
+		expect(handoverState.collect().states.outputs).toMatchObject([
 			{ unfinished: 'sec', child: 1, pid: 1, generation: 1 },
 		]);
 		outputs.resume();

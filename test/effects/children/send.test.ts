@@ -63,8 +63,8 @@ it('SIGKILL for one that has ended, unnoticed, spares the group that has its num
 	const held = pidfdOf(gone.pid ?? 0);
 	gone.kill('SIGKILL');
 	await once(gone, 'exit');
-	const stranger = await group();
-	send(recipient(stranger.pid, held), 'KILL', false);
-	send(recipient(stranger.pid, held), 'HUP', true);
-	expect([stranger.pid, stranger.other].map((pid) => lookUp(pid)?.isAlive)).toEqual([true, true]);
+	const nonChild = await group();
+	send(recipient(nonChild.pid, held), 'KILL', false);
+	send(recipient(nonChild.pid, held), 'HUP', true);
+	expect([nonChild.pid, nonChild.other].map((pid) => lookUp(pid)?.isAlive)).toEqual([true, true]);
 });

@@ -117,8 +117,8 @@ describe('the inspector’s server', () => {
 	it.each([
 		['under a name that leads here by DNS', { Host: 'evil.example:PORT' }, 'GET', 403],
 		['under its address with another port', { Host: '127.0.0.1:1' }, 'GET', 403],
-		['by another page', { Origin: 'http://evil.example' }, 'GET', 403],
-		['by another page on this machine', { Origin: 'http://127.0.0.1:1' }, 'GET', 403],
+		['by another page', { Startup: 'http://evil.example' }, 'GET', 403],
+		['by another page on this machine', { Startup: 'http://127.0.0.1:1' }, 'GET', 403],
 		['by a foreign page’s image or script', { 'Sec-Fetch-Site': 'cross-site' }, 'GET', 403],
 		['by a page of another port', { 'Sec-Fetch-Site': 'same-site' }, 'GET', 403],
 		['to change something', {}, 'POST', 405],
@@ -149,7 +149,7 @@ describe('the inspector’s server', () => {
 
 	it.each([['localhost'], ['127.0.0.1'], ['[::1]']])('answers as %s', async (name) => {
 		const port = await serve();
-		expect((await ask(port, '/', { Host: `${name}:${port}`, Origin: `http://${name}:${port}` })).status).toBe(200);
+		expect((await ask(port, '/', { Host: `${name}:${port}`, Startup: `http://${name}:${port}` })).status).toBe(200);
 	});
 
 	it('has no file but those of the page', async () => {

@@ -5,7 +5,7 @@ import { expect, it, onTestFinished } from 'vitest';
 import { fileJournal } from '../../../src/effects/journal/journal.ts';
 import { openJournal } from '../../../src/effects/journal/journalFile.ts';
 import { closeAll } from '../../../src/effects/os/descriptors.ts';
-import { inheritanceOf } from '../../../src/effects/upgrade/handoverState.ts';
+import { newHandoverState } from '../../../src/effects/upgrade/handoverState.ts';
 import { journalFormat } from '../../../src/machines/facts/feed.ts';
 import { noProjections } from '../../../src/machines/state/projections.ts';
 import { scratch } from '../../support/program.ts';
@@ -14,7 +14,7 @@ import { stateWith } from '../../support/simulation.ts';
 /** One of a supervisor whose generation serves alone. */
 async function journalAt(path: string) {
 	const told: string[] = [];
-	const inheritance = inheritanceOf(null);
+	const handoverState = newHandoverState(null);
 	const process = { program: '1', boot: '', run: 'run', pid: 1, startTime: 1, args: [], listeners: [], words: null };
 	const journal = fileJournal({
 		path,
@@ -22,9 +22,9 @@ async function journalAt(path: string) {
 		header: { journal: journalFormat, ...process },
 		start: { ...noProjections, state: stateWith() },
 		report: (text) => told.push(text),
-		inheritance,
+		handoverState,
 	});
-	onTestFinished(() => closeAll(inheritance.collect().fds));
+	onTestFinished(() => closeAll(handoverState.collect().fds));
 	let seq = 0;
 	/** Grows by so many bytes. */
 	const grow = (bytes: number) => {

@@ -7,7 +7,7 @@ import { lookUp } from '../../../src/effects/os/proc.ts';
 import { spawnProcess } from '../../../src/effects/os/spawn.ts';
 import { exits } from '../../../src/effects/os/wait.ts';
 import { becomeProgram } from '../../../src/effects/upgrade/handover.ts';
-import { inheritanceOf, part } from '../../../src/effects/upgrade/handoverState.ts';
+import { newHandoverState, part } from '../../../src/effects/upgrade/handoverState.ts';
 
 const F_GETFD = 1;
 
@@ -18,15 +18,15 @@ it('a child that ends while the program tries to become another one is told of',
 	const pid = spawnProcess({ path: '/bin/true', args: [], env: {}, fds: [0, 1, 2], directory: '/' });
 	// In this very turn of the event loop: its signal is in libuv's pipe, and nobody was told.
 	while (lookUp(pid)?.isAlive) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 5);
-	expect(() => becomeProgram(inheritanceOf(null), '/nowhere/at/all', ['x'])).toThrow('no such file or directory');
+	expect(() => becomeProgram(newHandoverState(null), '/nowhere/at/all', ['x'])).toThrow('no such file or directory');
 	await expect.poll(() => seen).toContain(pid);
 });
 
 it('whoever is told of what came meanwhile spawns nobody with what was to be handed over', async () => {
 	const [read, write] = makePipe();
 	onTestFinished(() => closeAll([read, write]));
-	const inheritance = inheritanceOf(null);
-	inheritance.leave(
+	const handoverState = newHandoverState(null);
+	handoverState.leave(
 		part('test', () => number()),
 		() => ({ state: 0, fds: [read, 1000, write] }),
 	);
@@ -34,6 +34,6 @@ it('whoever is told of what came meanwhile spawns nobody with what was to be han
 	const look = () => void flags.push(call('fcntl', read, F_GETFD, 0), call('fcntl', write, F_GETFD, 0));
 	process.on('SIGCHLD', look);
 	onTestFinished(() => void process.off('SIGCHLD', look));
-	expect(() => becomeProgram(inheritance, '/nowhere/at/all', ['x'])).toThrow();
+	expect(() => becomeProgram(handoverState, '/nowhere/at/all', ['x'])).toThrow();
 	expect(flags).toEqual([constants.FD_CLOEXEC, constants.FD_CLOEXEC]);
 });

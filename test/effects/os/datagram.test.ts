@@ -13,9 +13,9 @@ import { scratch } from '../../support/program.ts';
 it('a line is read of each of 20,000 clients that connect, say it and are gone', () => {
 	const clients = 20_000;
 	const path = join(scratch(), 'socket');
-	const door = openPlain(path, constants.SOCK_STREAM, null);
-	call('listen', door, 64);
-	onTestFinished(() => closeAll([door]));
+	const dispatcher = openPlain(path, constants.SOCK_STREAM, null);
+	call('listen', dispatcher, 64);
+	onTestFinished(() => closeAll([dispatcher]));
 	const script = `
 import socket
 for _ in range(${clients}):
@@ -24,8 +24,8 @@ for _ in range(${clients}):
 	onTestFinished(() => void sender.kill('SIGKILL'));
 	let heard = 0;
 	for (let served = 0; served < clients; served += 1) {
-		while (!isReadable(door));
-		const client = accept(door) as number;
+		while (!isReadable(dispatcher));
+		const client = accept(dispatcher) as number;
 		let message = receiveFrom(client);
 		while (message === 'empty') message = receiveFrom(client);
 		if (message !== 'over' && message.text === 'up\n') heard += 1;

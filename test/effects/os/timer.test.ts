@@ -6,15 +6,15 @@ import type { ExternalEvent } from '../../../src/machines/facts/facts.ts';
 
 describe('a timer', () => {
 	let endOf: (child: number) => Promise<void> | null = () => null;
-	const start = (millis: number | null, admit: (happening: ExternalEvent) => void, since: number | null = null) => {
+	const start = (millis: number | null, admit: (external: ExternalEvent) => void, since: number | null = null) => {
 		const machine = setup({
 			actors: {
 				timer: timerActor({
 					admit,
 					endOf: (child) => endOf(child),
 					stoppedPid: () => null,
-					hearNow: () => {},
-					wordsOf: () => ({}),
+					receiveNow: () => {},
+					errorText: () => ({}),
 				}),
 			},
 		}).createMachine({
@@ -32,8 +32,8 @@ describe('a timer', () => {
 
 	it('tells when its wait is over, not earlier', async () => {
 		const began = performance.now();
-		const happening = await new Promise((resolve) => start(30, resolve));
-		expect(happening).toEqual({ type: 'timer.elapsed', child: 7, timer: 'kill' });
+		const external = await new Promise((resolve) => start(30, resolve));
+		expect(external).toEqual({ type: 'timer.elapsed', child: 7, timer: 'kill' });
 		expect(performance.now() - began).toBeGreaterThanOrEqual(29);
 	});
 
