@@ -19,7 +19,7 @@ import {
 } from './support.mjs';
 
 /** Says when it says READY=1, and when it is told to leave: nanoseconds of CLOCK_MONOTONIC. */
-const speaker = `#!/usr/bin/python3
+const sender = `#!/usr/bin/python3
 import os, signal, socket, threading, time
 signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP, signal.SIGTERM})
 threading.Thread(target=socket.socket(fileno=3).accept, daemon=True).start()
@@ -35,7 +35,7 @@ print('told', time.monotonic_ns(), flush=True)
 export async function benchReady() {
 	const rotations = isQuick ? 5 : 100;
 	const path = join(folder, 'speaker.py');
-	writeFileSync(path, speaker, { mode: 0o755 });
+	writeFileSync(path, sender, { mode: 0o755 });
 	const args = ['-listen=tcp4://127.0.0.1:0', '-ready=notify', '-start=60000', `-command=${path}`];
 	const supervisor = start(join(root, 'bin/socketmaster'), args, { log: 'pipe' });
 	const times = [];

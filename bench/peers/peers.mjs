@@ -205,7 +205,7 @@ while read -r line; do systemctl $line; echo "status $?"; done`,
 		child.stdout.setEncoding('utf8').on('data', (chunk) => {
 			text += chunk;
 		});
-		const heard = async (pattern, millis) => {
+		const updated = async (pattern, millis) => {
 			for (const end = performance.now() + millis; performance.now() < end; await wait(20)) {
 				const found = pattern.exec(text);
 				if (found) {
@@ -215,11 +215,11 @@ while read -r line; do systemctl $line; echo "status $?"; done`,
 			}
 			return null;
 		};
-		if (!(await heard(/ready\n/, 40_000))) throw new Error('systemd did not come up');
+		if (!(await updated(/ready\n/, 40_000))) throw new Error('systemd did not come up');
 		return {
 			deploy: async () => {
 				child.stdin.write('restart app.service\n');
-				const found = await heard(/status (\d+)\n/, killTimeoutMs);
+				const found = await updated(/status (\d+)\n/, killTimeoutMs);
 				return found === null
 					? `nothing, for ${killTimeoutMs / 1000} s`
 					: found[1] === '0'

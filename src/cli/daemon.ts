@@ -27,7 +27,7 @@ import { whatWasMeant } from './suggestion.ts';
 import type { Supervision } from './wire.ts';
 
 /** How long a log that nobody reads may hold up the end or an upgrade, in milliseconds. */
-const killTimeoutMs = 5000;
+const flushTimeoutMs = 5000;
 
 /** capabilities(7) */
 const CAP_KILL = 5;
@@ -104,9 +104,9 @@ async function superviseOrWithdraw(supervision: Supervision): Promise<number> {
 }
 
 /** Nothing was started. */
-function withdraw({ listeners, words, run }: Startup) {
+function withdraw({ listeners, notifySockets, run }: Startup) {
 	listeners.close();
-	if (words.folder) removeNotifyDir(words.folder, run);
+	if (notifySockets.folder) removeNotifyDir(notifySockets.folder, run);
 }
 
 /** What can be wrong with the flags, before anything is opened. @throws {StartError} */
@@ -148,7 +148,7 @@ export async function checkInstallation(options: Options): Promise<void> {
 
 /** A log that nobody reads does not hold it up for long. */
 async function end(sink: Sink, status: number): Promise<never> {
-	await sink.flush(killTimeoutMs);
+	await sink.flush(flushTimeoutMs);
 	return exitNow(status);
 }
 

@@ -94,7 +94,7 @@ async function serve(source: FactSource, where: { host: string; port: number }, 
 		process.stdout.write(`The inspector is at ${url} until Ctrl-C\n`);
 		if (open) openBrowser(url, (why) => process.stderr.write(`Could not open a browser: ${why}\n`));
 	} catch (error) {
-		fail(`Unable to listen on ${where.host}:${where.port}: ${listenWords(error)}`);
+		fail(`Unable to listen on ${where.host}:${where.port}: ${listenErrorText(error)}`);
 	}
 }
 
@@ -107,7 +107,7 @@ function addressOf(text: string): { host: string; port: number } | null {
 }
 
 /** Node says "listen EADDRINUSE: address already in use 127.0.0.1:9615". */
-function listenWords(error: unknown): string {
+function listenErrorText(error: unknown): string {
 	const [, words] = /^\w+ E\w+: (.*?)(?: [^ ]*:\d+| [^ ]+)?$/.exec((error as Error).message) ?? [];
 	return words ?? (error as Error).message;
 }

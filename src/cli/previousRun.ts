@@ -40,7 +40,7 @@ export interface Found {
 	listeners: Listener[];
 	/** Processes of children that are gone, which hold the listeners. */
 	orphans: number[];
-	words: SavedNotifySockets;
+	notifySockets: SavedNotifySockets;
 	/** They were found by their marks, as the journal could not tell of them. */
 	isMarked: boolean;
 	/** Who lives and can't be taken over, and whether they are children for certain. */
@@ -58,7 +58,7 @@ export const nothingFound: Found = {
 	pipes: [],
 	listeners: [],
 	orphans: [],
-	words: { folder: null, ack: null, sockets: [] },
+	notifySockets: { folder: null, ack: null, sockets: [] },
 	isMarked: false,
 	denied: [],
 	isDenialCertain: false,
@@ -85,7 +85,7 @@ export async function findPrevious(previous: Previous): Promise<Found> {
 		// Where they can't be found by their marks, those that are told of are better than none.
 		const taken = marked ?? (told === 'less' ? await recoverTold(content, previous, true) : told);
 		const { header } = content;
-		if (taken === null && header?.words) removeNotifyDir(header.words, header.run);
+		if (taken === null && header?.notifyDir) removeNotifyDir(header.notifyDir, header.run);
 		for (const problem of content.problems) log.say('warn', `Journal ${path}: ${problem}`);
 		const { past, seq } = foldJournal(content);
 		const found = {
@@ -164,7 +164,7 @@ async function recoverMarked(bytes: Buffer, { path, uris, plan, user, log }: Pre
 
 function takenFrom(header: Header, found: Recovered | Denied | Orphaned, log: Log): Partial<Found> {
 	if ('orphaned' in found) {
-		if (header.words) removeNotifyDir(header.words, header.run);
+		if (header.notifyDir) removeNotifyDir(header.notifyDir, header.run);
 		log.say('warn', unknownText(found.pids));
 		return found.orphaned;
 	}

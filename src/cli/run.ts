@@ -11,7 +11,7 @@ import { type Supervision, wire } from './wire.ts';
 /** @returns the exit status, when the last child is gone. @throws {StartError} before any child is started */
 export function supervise(supervision: Supervision): Promise<number> {
 	const { plan, startup, log } = supervision;
-	const { world, dispatcher, children, outputs, words, orphans, controlSockets, manager, fault, reaped } =
+	const { world, dispatcher, children, outputs, notifySockets, orphans, controlSockets, manager, fault, reaped } =
 		wire(supervision);
 	for (const event of ['uncaughtException', 'unhandledRejection']) process.on(event, fault.meet);
 
@@ -28,7 +28,7 @@ export function supervise(supervision: Supervision): Promise<number> {
 					isOver = true;
 					await Promise.all([children.abandonedGone(), orphans.gone()]);
 					clearInterval(presence);
-					words.close();
+					notifySockets.close();
 					controlSockets.close();
 					manager.close();
 					if (startup.journal.isDurable) outputs.abandon();

@@ -14,7 +14,7 @@ import type { User } from '../effects/os/user.ts';
 import type { Listener } from '../effects/sockets/listener.ts';
 import { type Listeners, openListeners } from '../effects/sockets/listeners.ts';
 import { StartError } from '../effects/startError.ts';
-import { type HandoverState, part } from '../effects/upgrade/handoverState.ts';
+import { type HandoverState, section } from '../effects/upgrade/handoverState.ts';
 import type { Plan, Request } from '../machines/facts/facts.ts';
 import { journalFormat } from '../machines/facts/feed.ts';
 import type { SupervisorState } from '../machines/state/supervisorState.ts';
@@ -41,7 +41,7 @@ export interface Startup {
 	pipes: OpenPipe[];
 	/** Processes of children that are gone, which serve until a generation is up. */
 	orphans: number[];
-	words: SavedNotifySockets;
+	notifySockets: SavedNotifySockets;
 	journal: Journal;
 }
 
@@ -54,7 +54,7 @@ export interface StartupOptions {
 	log: Log;
 }
 
-export const supervisorSection = part('supervisor', () =>
+export const supervisorSection = section('supervisor', () =>
 	object({
 		run: string(),
 		seq: number(),
@@ -99,19 +99,19 @@ export async function startupOf({
 	// With nobody left to go on with it is a start.
 	const state = left && left.children.length + left.respawns.length > 0 ? left : null;
 	const fd = inherited ? handoverState.take(journalSection) : found.fd;
-	const kept = handoverState.take(notifySocketsSection) ?? found.words;
+	const kept = handoverState.take(notifySocketsSection) ?? found.notifySockets;
 	// Where children serve already it is no reason to end.
 	const isNeeded = plan.ready === 'notify' && state === null;
-	const words = { ...kept, folder: notifyDirOr(listeners, { run, user, known: kept.folder, isNeeded, log }) };
+	const notifySockets = { ...kept, folder: notifyDirOr(listeners, { run, user, known: kept.folder, isNeeded, log }) };
 	const journal =
 		fd === null || path === null
 			? memoryJournal({ state, rotations, counters }, handoverState)
 			: fileJournal({
 					path,
 					fd,
-					header: headerOf(run, listeners.all, words.folder),
+					header: headerOf(run, listeners.all, notifySockets.folder),
 					start: { state, rotations, counters },
-					report: (words) => log.say('error', words),
+					report: (text) => log.say('error', text),
 					handoverState,
 				});
 	return {
@@ -125,7 +125,7 @@ export async function startupOf({
 		survivors: found.survivors,
 		pipes: found.pipes,
 		orphans: found.orphans,
-		words,
+		notifySockets,
 		journal,
 	};
 }
@@ -160,7 +160,7 @@ export function runtimeFile(name: string): string | null {
 	return directory ? `${directory}/${name}` : null;
 }
 
-function headerOf(run: string, listeners: Listener[], words: string | null): Header {
+function headerOf(run: string, listeners: Listener[], notifyDir: string | null): Header {
 	return {
 		journal: journalFormat,
 		program: version,
@@ -170,6 +170,6 @@ function headerOf(run: string, listeners: Listener[], words: string | null): Hea
 		startTime: lookUpSelf()?.startTime ?? 0,
 		args: process.argv.slice(2),
 		listeners: listeners.map(({ uri, address, inode, file }) => ({ uri, address, inode, file })),
-		words,
+		notifyDir,
 	};
 }

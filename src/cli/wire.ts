@@ -5,7 +5,7 @@ import { generationEnvironments } from '../effects/children/environment.ts';
 import { inheritedVariables } from '../effects/children/inheritedEnv.ts';
 import { lastOutputOf } from '../effects/children/lastOutput.ts';
 import { listenerCheckActor } from '../effects/children/listenerCheck.ts';
-import { notifySockets } from '../effects/children/notifySockets.ts';
+import { openNotifySockets } from '../effects/children/notifySockets.ts';
 import { orphanKeeper } from '../effects/children/orphans.ts';
 import { outputsOf } from '../effects/children/output.ts';
 import { directoryFor } from '../effects/children/startedFrom.ts';
@@ -63,7 +63,7 @@ export function wire({ options, plan, startup, handoverState, path, user, log, s
 		return state?.candidate === generation || (state?.serving === generation && !state.isComplete);
 	});
 	const outputs = outputsOf({ sink, log, handoverState, lastOutput });
-	const errorText = (child: number) => lastOutput.of(child, outputs.unfinishedOf(child));
+	const printedBy = (child: number) => lastOutput.of(child, outputs.unfinishedOf(child));
 	const reaped = exits().pipe(share());
 
 	const dispatcher = newDispatcher({
@@ -73,7 +73,7 @@ export function wire({ options, plan, startup, handoverState, path, user, log, s
 		after: startup.seq,
 	});
 	const phaseOf = (child: number) => journal.past().state?.children.find((each) => each.child === child)?.phase ?? null;
-	const words = notifySockets({
+	const notifySockets = openNotifySockets({
 		admit: dispatcher.admit,
 		log,
 		run,
@@ -81,7 +81,7 @@ export function wire({ options, plan, startup, handoverState, path, user, log, s
 		isDurable: journal.isDurable,
 		isNeeded: plan.ready === 'notify',
 		handoverState,
-		kept: startup.words,
+		kept: startup.notifySockets,
 		phaseOf,
 		childOf: (pid) => journal.past().state?.children.find((each) => each.pid === pid)?.child ?? null,
 	});
@@ -110,7 +110,7 @@ export function wire({ options, plan, startup, handoverState, path, user, log, s
 			run,
 			isSystemd: options.systemd,
 		},
-		words,
+		notifySockets,
 		listeners: listeners.all,
 		user,
 		isDurable: journal.isDurable,
@@ -145,7 +145,7 @@ export function wire({ options, plan, startup, handoverState, path, user, log, s
 			seq: dispatcher.last,
 			past: journal.past,
 			journal: file === null ? null : { path: file, size: journal.size },
-			statusTextOf: words.statusTextOf,
+			statusTextOf: notifySockets.statusTextOf,
 			accepting,
 		},
 	});
@@ -191,9 +191,10 @@ export function wire({ options, plan, startup, handoverState, path, user, log, s
 			admit: dispatcher.admit,
 			endOf: children.endOf,
 			stoppedPid: children.stoppedPid,
-			receiveNow: words.receiveNow,
+			receiveNow: notifySockets.receiveNow,
 			// With a wait the deadline is no failure.
-			errorText: plan.ready === 'wait' ? () => ({}) : (child) => ({ ...errorText(child), ...words.ignoredOf(child) }),
+			printedBy:
+				plan.ready === 'wait' ? () => ({}) : (child) => ({ ...printedBy(child), ...notifySockets.ignoredOf(child) }),
 		}),
 		listenerCheck: listenerCheckActor({
 			admit: dispatcher.admit,
@@ -202,8 +203,8 @@ export function wire({ options, plan, startup, handoverState, path, user, log, s
 			run,
 			pidOf: children.pidOf,
 			phaseOf,
-			receiveNow: words.receiveNow,
-			errorText,
+			receiveNow: notifySockets.receiveNow,
+			printedBy,
 		}),
 		preflight: preflightActor({
 			admit: dispatcher.admit,
@@ -213,7 +214,7 @@ export function wire({ options, plan, startup, handoverState, path, user, log, s
 		}),
 		handover: handoverActor(dispatcher.admit, replacement),
 	};
-	return { world, dispatcher, children, outputs, words, orphans, controlSockets, manager, fault, reaped };
+	return { world, dispatcher, children, outputs, notifySockets, orphans, controlSockets, manager, fault, reaped };
 }
 
 /** A request that the statecharts answer, and the supervisorState keeps until they have. */

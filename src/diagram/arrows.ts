@@ -1,7 +1,7 @@
 /** What stands on the arrows: which ways share a box, and what is written into it. */
 import type { Way } from './chart.ts';
 import { describeEvent } from './descriptions.ts';
-import { wordsOfAction, wordsOfEvent, wordsOfGuard } from './phrases.ts';
+import { actionText, eventText, guardText } from './phrases.ts';
 import { type Font, wrap } from './textWidth.ts';
 
 export interface Line {
@@ -57,9 +57,9 @@ export function joined(ways: Way[]): JoinedWay[] {
 /** `SIGHUP asks for a rotation. If a rotation waits its turn: start a generation.` */
 function sentenceOf({ guard, actions, description }: Way, events: string[]): string {
 	const sentences = events.map(describeEvent).filter((sentence) => sentence !== '');
-	const done = actions.flatMap((action) => wordsOfAction(action) || []).join(', ');
+	const done = actions.flatMap((action) => actionText(action) || []).join(', ');
 	const what = done || description || '';
-	const then = guard === null ? capital(what) : `If ${wordsOfGuard(guard)}${what === '' ? '' : `: ${what}`}`;
+	const then = guard === null ? capital(what) : `If ${guardText(guard)}${what === '' ? '' : `: ${what}`}`;
 	return [...(sentences.length > 0 ? sentences : ['At once.']), ...(then === '' ? [] : [`${then}.`])].join(' ');
 }
 
@@ -72,9 +72,9 @@ function linesOf({ from, to, guard, actions, description }: Way, events: string[
 	const isAnywhere = to !== null && to !== from && isWithin(to, from);
 	const lines = (text: string, style: Line['style']) =>
 		text === '' ? [] : wrap(text, fonts[style], widest).map((line): Line => ({ text: line, style }));
-	const words = events.map(wordsOfEvent).filter((text) => text !== '');
-	const condition = guard === null ? '' : `if ${wordsOfGuard(guard)}`;
-	const done = actions.flatMap((action) => wordsOfAction(action) || []);
+	const words = events.map(eventText).filter((text) => text !== '');
+	const condition = guard === null ? '' : `if ${guardText(guard)}`;
+	const done = actions.flatMap((action) => actionText(action) || []);
 	const code = [
 		events.filter((event) => event !== '').join(' '),
 		guard === null ? '' : `[${guard}]`,

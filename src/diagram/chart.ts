@@ -129,7 +129,7 @@ function stateOf(node: StateNode): ChartState {
 		initial: node.initial?.target[0] ? idOf(node.initial.target[0]) : null,
 		tone: (node.tags[0] as Tone | undefined) ?? 'resting',
 		description: node.description ?? '',
-		entry: node.entry.map(wordOf),
+		entry: node.entry.map(readySourceOf),
 		invokes: node.invoke.map(({ id }) => id),
 	};
 }
@@ -141,14 +141,14 @@ function wayOf(transition: Transition): Way {
 		from: idOf(source),
 		to: target?.[0] ? idOf(target[0]) : null,
 		event: eventType,
-		guard: guard ? wordOf(guard) : null,
-		actions: actions.map(wordOf),
+		guard: guard ? readySourceOf(guard) : null,
+		actions: actions.map(readySourceOf),
 		description: description ?? null,
 	};
 }
 
 /** A guard or an action by its name, with what it is asked for: `isAdoptedIn booting`, `decide ready`. */
-function wordOf(thing: unknown): string {
+function readySourceOf(thing: unknown): string {
 	if (typeof thing === 'string') return thing;
 	const { type, params } = thing as { type: string; params?: unknown };
 	if (typeof params === 'function') return `${type} ${params.name}`;

@@ -1,7 +1,7 @@
 /** A statechart in words: a page with its picture, its states and events in sentences, and what happens in each state on each event. */
 import { type Chart, type ChartState, type Way, waysOn } from './chart.ts';
 import { describeEvent, tones } from './descriptions.ts';
-import { wordsOfAction, wordsOfEvent, wordsOfGuard } from './phrases.ts';
+import { actionText, eventText, guardText } from './phrases.ts';
 
 /** The page of a chart, in Markdown. */
 export function pageOf(chart: Chart): string {
@@ -27,7 +27,7 @@ export function pageOf(chart: Chart): string {
 		'',
 		'## Events',
 		'',
-		...events.map((event) => `- ${code(event)} (${wordsOfEvent(event)}): ${describeEvent(event)}`),
+		...events.map((event) => `- ${code(event)} (${eventText(event)}): ${describeEvent(event)}`),
 		'',
 		'## What happens where',
 		'',
@@ -67,13 +67,11 @@ function whither({ to, actions, description }: Way, state: ChartState): string {
 }
 
 function rowOfWay({ from, event, guard, actions, to, description }: Way): string {
-	const done = actions.map((action) =>
-		wordsOfAction(action) ? `${wordsOfAction(action)} (${code(action)})` : code(action),
-	);
+	const done = actions.map((action) => (actionText(action) ? `${actionText(action)} (${code(action)})` : code(action)));
 	return row(
 		from || 'anywhere',
 		event === '' ? 'at once' : code(event),
-		guard === null ? '' : `${wordsOfGuard(guard)} (${code(guard)})`,
+		guard === null ? '' : `${guardText(guard)} (${code(guard)})`,
 		[...done, ...(description ? [description] : [])].join(', '),
 		to ?? 'stays',
 	);

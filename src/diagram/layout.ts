@@ -3,7 +3,7 @@ import { createRequire } from 'node:module';
 import type { ELK, ElkExtendedEdge, ElkNode } from 'elkjs';
 import { fonts, isWithin, type JoinedWay, joined, type Line, outerOf } from './arrows.ts';
 import type { Chart, ChartState } from './chart.ts';
-import { wordsOfAction } from './phrases.ts';
+import { actionText } from './phrases.ts';
 import { widthOf } from './textWidth.ts';
 
 export interface Box {
@@ -173,9 +173,7 @@ function edge(id: string, from: string, to: string, isUp = false): ElkExtendedEd
 /** How a state is written down; what happens in it stands in two columns where it has others within it. */
 function placedState(state: ChartState, ways: JoinedWay[]): PlacedState {
 	const works = state.invokes.map((id): Line => ({ text: `at work: ${id}`, style: 'note' }));
-	const entry = state.entry.map(
-		(action): Line => ({ text: `first: ${wordsOfAction(action) || action}`, style: 'note' }),
-	);
+	const entry = state.entry.map((action): Line => ({ text: `first: ${actionText(action) || action}`, style: 'note' }));
 	const inner: PlacedState['inner'] = [];
 	const own = ways.filter((way) => way.from[0] === state.id && way.to === null);
 	const perRow = state.states.length > 0 ? Math.ceil(own.length / 2) : 1;

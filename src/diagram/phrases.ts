@@ -71,7 +71,7 @@ const events: Record<EventType, string> = {
 };
 
 /** An event in a few words; nothing for what follows by itself. */
-export function wordsOfEvent(type: string): string {
+export function eventText(type: string): string {
 	if (type.startsWith('xstate.done.actor')) return 'one below is gone';
 	return events[type as EventType] ?? '';
 }
@@ -127,7 +127,7 @@ const guards: Record<string, string> = {
 };
 
 /** A guard as what follows "if". */
-export function wordsOfGuard(name: string): string {
+export function guardText(name: string): string {
 	return guards[name] ?? '';
 }
 
@@ -233,6 +233,6 @@ const actions: Record<string, string> = {
 };
 
 /** An action as what is done; empty for what is only kept in mind. */
-export function wordsOfAction(name: string): string | undefined {
+export function actionText(name: string): string | undefined {
 	return actions[name];
 }

@@ -14,7 +14,7 @@ export const faultVariable = 'SOCKETMASTER_FAULT';
 const tooSoon = 60_000;
 
 /** How long the last words may take, in milliseconds. */
-const killTimeoutMs = 1000;
+const flushTimeoutMs = 1000;
 
 export interface CrashHandlerOptions {
 	log: Log;
@@ -44,7 +44,7 @@ export function crashHandler({ log, sink, replace }: CrashHandlerOptions) {
 
 	async function end(why: string) {
 		log.say('error', `The supervisor kills itself: ${why}; its children are not touched`);
-		await sink.flush(killTimeoutMs);
+		await sink.flush(flushTimeoutMs);
 		signalProcess(process.pid, 'KILL');
 	}
 

@@ -7,7 +7,7 @@ import type { SupervisorState } from '../machines/state/supervisorState.ts';
 import { headlineOf } from '../machines/text/headline.ts';
 import { bootClock, monotonicMicros } from './os/clock.ts';
 import { sendDatagram } from './os/message.ts';
-import { type HandoverState, part } from './upgrade/handoverState.ts';
+import { type HandoverState, section } from './upgrade/handoverState.ts';
 
 /** What the manager told this process, and what is none of a child's business. */
 export const managerVariables = ['NOTIFY_SOCKET', 'WATCHDOG_PID', 'WATCHDOG_USEC'];
@@ -21,7 +21,7 @@ const slack = 10_000;
 const longestStatus = 500;
 
 /** What it knows already, and what it has not taken yet. */
-const managerSection = part('manager', () =>
+const managerSection = section('manager', () =>
 	object({ isReady: boolean(), isReloading: boolean(), waiting: array(string()) }),
 );
 

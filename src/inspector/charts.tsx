@@ -8,7 +8,7 @@ import supervisorChart from '../../docs/statecharts/supervisor.svg';
 import upgradeChart from '../../docs/statecharts/upgrade.svg';
 import { possibleWays } from '../diagram/chart.ts';
 import { chartNameOf } from '../diagram/trace.ts';
-import { charts, nameOf, wordsOfState } from './statecharts.ts';
+import { charts, nameOf, stateText } from './statecharts.ts';
 import { chosen, index, timeline } from './store.ts';
 import type { Standings } from './timeline.ts';
 
@@ -137,7 +137,7 @@ function Frame({ actor, standings, others = [], choose, children }: FrameProps) 
 					)}
 				</h3>
 				<p class="stands" data-testid={`stands-${kind}`}>
-					{standing ? wordsOfState(standing.state) : 'not there'}
+					{standing ? stateText(standing.state) : 'not there'}
 				</p>
 				<span class="tools">
 					<button type="button" aria-label={`Make the chart of the ${kind} smaller`} onClick={() => enlarge(0.8)}>

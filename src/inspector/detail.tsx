@@ -1,7 +1,7 @@
 /** The fact that is looked at: what it says, what was decided upon it, where it led. */
 import { describeEvent } from '../diagram/descriptions.ts';
 import type { Entry } from './entry.ts';
-import { nameOf, wordsOfState } from './statecharts.ts';
+import { nameOf, stateText } from './statecharts.ts';
 import { goTo, index, timeline } from './store.ts';
 import { clockTime, date } from './times.ts';
 
@@ -58,11 +58,9 @@ export function Detail() {
 							{step.moves.map(({ actor, state }) => (
 								<tr key={actor}>
 									<th scope="row">{nameOf(actor)}</th>
-									<td>
-										{before.has(actor) && !step.isLife ? wordsOfState(before.get(actor)?.state ?? '') : 'not there'}
-									</td>
+									<td>{before.has(actor) && !step.isLife ? stateText(before.get(actor)?.state ?? '') : 'not there'}</td>
 									<td aria-hidden="true">→</td>
-									<td>{wordsOfState(state)}</td>
+									<td>{stateText(state)}</td>
 								</tr>
 							))}
 						</tbody>

@@ -80,7 +80,7 @@ export function newLives() {
 			case 'signal.HUP':
 			case 'rotate.requested':
 				requestedAt = at;
-				mark(wordOf(fact.type), now);
+				mark(readySourceOf(fact.type), now);
 				break;
 			case 'signal.TERM':
 			case 'signal.INT':
@@ -89,7 +89,7 @@ export function newLives() {
 			case 'signal.USR2':
 			case 'stop.requested':
 			case 'upgrade.requested':
-				mark(wordOf(fact.type), now);
+				mark(readySourceOf(fact.type), now);
 				break;
 			case 'rotation.queued':
 				queuedAt ??= requestedAt;
@@ -231,7 +231,7 @@ export function newLives() {
 	return { add, generations, children, marks, states, generationAt, childAt };
 }
 
-function wordOf(type: string): string {
+function readySourceOf(type: string): string {
 	return type.replace('signal.', '').replace('.requested', '');
 }
 

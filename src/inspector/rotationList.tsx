@@ -54,7 +54,7 @@ function Row({ life, at }: { life: GenerationLife; at: number }) {
 	const isTimed = result === 'promoted' && life.result && asked !== null;
 	const ready = isTimed ? ` in ${duration((life.result?.at ?? 0) - started.at)}` : '';
 	const overlap = overlapOf(life, at);
-	const ends = life.children.map((child) => wordsOfEnd(child, at)).join('; ');
+	const ends = life.children.map((child) => endText(child, at)).join('; ');
 	const words = `generation ${life.generation}: ${textOfResult[result]}${ready}; ${overlap}${ends}`;
 	return (
 		<button type="button" onClick={() => goTo(life.result?.index ?? life.started.index)} title={words}>
@@ -102,7 +102,7 @@ function overlapOf(life: GenerationLife, at: number): string {
 	return `overlap ${duration(Math.max(...(ends as number[])) - first.at)}; `;
 }
 
-function wordsOfEnd(child: GenerationLife['children'][number], at: number): string {
+function endText(child: GenerationLife['children'][number], at: number): string {
 	const phase = phaseAt(child, at);
 	if (phase === null) return '';
 	const who = nameAt(child, at);

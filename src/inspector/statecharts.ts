@@ -27,6 +27,6 @@ export function nameOf(actor: string): string {
 }
 
 /** `alive › staying › booting` */
-export function wordsOfState(state: string): string {
+export function stateText(state: string): string {
 	return state.split('.').join(' › ');
 }

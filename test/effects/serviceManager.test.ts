@@ -24,20 +24,20 @@ function manager(env: Record<string, string> = {}, left: Record<string, unknown>
 		own.close();
 		closeAll([fd]);
 	});
-	const heard = () => {
+	const updated = () => {
 		const messages: string[] = [];
 		for (let next = receiveFrom(fd); typeof next !== 'string'; next = receiveFrom(fd)) messages.push(next.text);
 		return messages;
 	};
 	return {
-		heard,
+		updated,
 		/** Tells of all that happened in a simulation since the last time. */
 		tell({ history }: Simulation, from = 0) {
 			for (const fact of history.slice(from)) {
 				past = evolveProjections(past, fact);
 				own.note(fact);
 			}
-			return heard();
+			return updated();
 		},
 	};
 }
@@ -174,8 +174,8 @@ describe('a manager is told', () => {
 
 	it('what it had not taken before an upgrade', async () => {
 		const told = { isReady: true, isReloading: false, waiting: ['READY=1'] };
-		const { heard } = manager({}, { manager: told });
-		await expect.poll(heard).toEqual(['READY=1']);
+		const { updated } = manager({}, { manager: told });
+		await expect.poll(updated).toEqual(['READY=1']);
 	});
 
 	it('that a first boot asks for more time', () => {
@@ -185,11 +185,11 @@ describe('a manager is told', () => {
 	});
 
 	it('that the event loop turns, where it wants to know', async () => {
-		const { heard } = manager({ WATCHDOG_USEC: '40000', WATCHDOG_PID: String(process.pid) });
-		await expect.poll(() => heard().length).toBeGreaterThan(0);
-		await expect.poll(() => heard()).toContain('WATCHDOG=1');
-		expect(manager({ WATCHDOG_USEC: '40000', WATCHDOG_PID: '1' }).heard()).toEqual([]);
-		expect(manager().heard()).toEqual([]);
+		const { updated } = manager({ WATCHDOG_USEC: '40000', WATCHDOG_PID: String(process.pid) });
+		await expect.poll(() => updated().length).toBeGreaterThan(0);
+		await expect.poll(() => updated()).toContain('WATCHDOG=1');
+		expect(manager({ WATCHDOG_USEC: '40000', WATCHDOG_PID: '1' }).updated()).toEqual([]);
+		expect(manager().updated()).toEqual([]);
 	});
 });
 
@@ -206,7 +206,7 @@ it('messages wait in their order for a manager that takes no more for now', asyn
 	let said = flood.tell(simulation);
 	await expect
 		.poll(() => {
-			said = [...said, ...flood.heard()];
+			said = [...said, ...flood.updated()];
 			return said.at(-1);
 		})
 		.toBe('STATUS=generation 1000 serves');

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { type Chart, waysOn } from '../../src/diagram/chart.ts';
 import { chartFiles, charts } from '../../src/diagram/chartFiles.ts';
 import { describeEvent } from '../../src/diagram/descriptions.ts';
-import { wordsOfAction, wordsOfEvent, wordsOfGuard } from '../../src/diagram/phrases.ts';
+import { actionText, eventText, guardText } from '../../src/diagram/phrases.ts';
 
 const read = (path: string) => readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8');
 const drawn = await chartFiles(read('src/diagram/chart.css'));
@@ -34,9 +34,9 @@ describe.each(charts)('the picture of the $id', ({ id, states, ways }) => {
 		expect(shown.map(escaped).sort()).toEqual(ways.map((way) => escaped(way.id)).sort());
 		for (const { event, guard, actions } of ways) {
 			if (event !== '') expect(describeEvent(event)).toMatch(/^[A-Z].*\.$/);
-			if (event !== '') expect(wordsOfEvent(event)).not.toBe('');
-			if (guard !== null) expect(wordsOfGuard(guard)).not.toBe('');
-			for (const action of actions) expect(wordsOfAction(action)).toBeDefined();
+			if (event !== '') expect(eventText(event)).not.toBe('');
+			if (guard !== null) expect(guardText(guard)).not.toBe('');
+			for (const action of actions) expect(actionText(action)).toBeDefined();
 		}
 	});
 

@@ -75,7 +75,7 @@ async function deploy(recipe: AcceptingRecipe) {
 	// Until it is gone, one that waits in accept(2) can be woken by our client instead of by its end, and take it along.
 	await until(`${old} gone`, () => !old.some((pid) => kill(pid, 0)));
 	const promoted = performance.now();
-	expect(await wordAt(place.address)).toBe('version-3');
+	expect(await textAt(place.address)).toBe('version-3');
 	expect(performance.now() - promoted).toBeLessThan(mostMillis);
 
 	program.signal('SIGTERM');
@@ -254,7 +254,7 @@ function silentLine({ accepting, isConfigured }: AcceptingRecipe): string {
 }
 
 /** The first word of an answer. */
-function wordAt(address: string): Promise<string> {
+function textAt(address: string): Promise<string> {
 	const [host, port] = address.split(':');
 	return new Promise((resolve, reject) => {
 		request({ host, port, agent: false }, (response) => {

@@ -10,7 +10,7 @@ export const header = {
 	startTime: 1,
 	args: [],
 	listeners: [],
-	words: null,
+	notifyDir: null,
 };
 
 /** The file's text: the header and these lines. */

@@ -1,4 +1,5 @@
 /** What a schema takes, as plain JSON: to be kept, and compared with a later one. */
+import * as fc from 'fast-check';
 
 export type Description =
 	| { object: Record<string, Description> }
@@ -60,6 +61,38 @@ function describeBase(schema: AnySchema): Description {
 		default:
 			return schema.type;
 	}
+}
+
+/** Any value that was taken. Lists are short: the fields of one may have to differ from those of another. */
+export function valueOf(description: Description): fc.Arbitrary<unknown> {
+	if (typeof description === 'string') return basicValue(description);
+	if ('object' in description) {
+		const fields = Object.entries(description.object);
+		const isOptional = (field: Description) => typeof field === 'object' && 'optional' in field;
+		return fc.record(Object.fromEntries(fields.map(([name, field]) => [name, valueOf(field)])), {
+			requiredKeys: fields.flatMap(([name, field]) => (isOptional(field) ? [] : name)),
+		});
+	}
+	if ('array' in description) return fc.array(valueOf(description.array), { maxLength: 1 });
+	if ('tuple' in description) return fc.tuple(...description.tuple.map(valueOf));
+	if ('record' in description) return fc.dictionary(fc.string(), valueOf(description.record), { maxKeys: 2 });
+	if ('anyOf' in description) return fc.oneof(...description.anyOf.map(valueOf));
+	if ('oneOf' in description) return fc.constantFrom(...description.oneOf);
+	if ('optional' in description) return valueOf(description.optional);
+	if ('nullable' in description) return fc.option(valueOf(description.nullable));
+	return checkedValue(description.checked, description.by);
+}
+
+function basicValue(type: string): fc.Arbitrary<unknown> {
+	if (type === 'number') return fc.integer();
+	if (type === 'string') return fc.string();
+	return type === 'boolean' ? fc.boolean() : fc.constant(null);
+}
+
+function checkedValue(base: Description, by: string[]): fc.Arbitrary<unknown> {
+	const bound = (name: string) => by.find((check) => check.startsWith(`${name}:`))?.split(':')[1];
+	if (base !== 'number') return valueOf(base);
+	return fc.integer({ min: Number(bound('min_value') ?? 0), max: Number(bound('max_value') ?? 2 ** 31) });
 }
 
 /** Why a later schema does not take all that an earlier one took; null where it does. @param path what is compared */

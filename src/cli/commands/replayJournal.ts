@@ -50,7 +50,7 @@ export async function runReplay(words: string[], version: string): Promise<void>
 	const isUsage = !isLimit(asked.until);
 	const problem = isUsage
 		? `invalid value "${asked.until}" for -until: no number and no time`
-		: await (asked.rotations ? sendRotations : tellStory)(asked);
+		: await (asked.rotations ? sendRotations : sendTimeline)(asked);
 	if (problem === null) return;
 	process.stderr.write(`${problem}\n`);
 	process.exitCode = isUsage ? 2 : 1;
@@ -66,7 +66,7 @@ function isLimit(until: string | undefined): boolean {
 }
 
 /** @returns what went wrong, or null */
-async function tellStory({ path, until, json, follow }: ReplayOptions): Promise<string | null> {
+async function sendTimeline({ path, until, json, follow }: ReplayOptions): Promise<string | null> {
 	const replay = createReplay();
 	const out = printer(1);
 	let supervisorState: SupervisorState | null = null;

@@ -61,7 +61,7 @@ async function rotate({ control, timeout, json, expect }: Asked): Promise<number
 		generation = generationIn(path, asked);
 		if (!json)
 			out.print(`Generation ${generation} was asked for (supervisor ${before.pid})${waitText(before, generation)}`);
-		const stop = json || !out.isTerminal ? () => {} : tellProgress(path, generation, out);
+		const stop = json || !out.isTerminal ? () => {} : showProgress(path, generation, out);
 		const answer = await resultOf(path, generation, before.run, signal).finally(stop);
 		const rotation = rotationIn(path, answer);
 		if (json) process.stdout.write(`${JSON.stringify(answer.body)}\n`);
@@ -153,7 +153,7 @@ async function resultOf(path: string, generation: number, run: string, signal: A
 }
 
 /** On a terminal: a line that lives. @returns how to stop */
-function tellProgress(path: string, generation: number, out: ReturnType<typeof screen>): () => void {
+function showProgress(path: string, generation: number, out: ReturnType<typeof screen>): () => void {
 	const began = performance.now();
 	let state = 'starting';
 	let isBusy = false;
@@ -187,7 +187,7 @@ function stateText({ generations, queued }: Status, generation: number): string 
 	return `${own.state}${count}${said ? `, "${harmless(said)}"` : ''}`;
 }
 
-const readyWords = {
+const readyTexts = {
 	notify: 'as it has said',
 	ack: 'as it has acknowledged',
 	accept: 'as it accepts',
@@ -204,7 +204,7 @@ function servingText(
 	return [
 		`${out.colour(`${name} serves`, 'green')} (${pids.join(', ')})`,
 		took === null ? '' : `, up after ${duration(took)}`,
-		readyBy === null ? '' : `, ${readyWords[readyBy]}`,
+		readyBy === null ? '' : `, ${readyTexts[readyBy]}`,
 		replaced.length === 0 ? '' : `; ${generationsText(replaced)} told to leave`,
 		unverified ? '; it has not been seen to accept' : '',
 	].join('');

@@ -22,11 +22,11 @@ export const runStop = askingCommand(
 );
 
 async function stop({ control, kill }: Asked): Promise<number> {
-	const killTimeoutMs = millisOf('kill', kill, 0);
+	const killMs = millisOf('kill', kill, 0);
 	const path = await controlOf(control);
 	const out = screen();
 	const { pid, run } = await askStatusUntilAnswered(path, { isFirst: true });
-	const body = killTimeoutMs === null ? {} : { kill: killTimeoutMs };
+	const body = killMs === null ? {} : { kill: killMs };
 	const answer = await askUntilAnswered(path, '/stop', { method: 'POST', body, isLast: true });
 	if (answer.status !== 202) throw new CommandError(`no stop: ${errorOf(answer.body)}`, exits.failed);
 	out.print(`Supervisor ${pid} stops`);

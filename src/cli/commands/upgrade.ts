@@ -13,7 +13,7 @@ interface Asked {
 }
 
 /** How long the new program may take until it answers, and one whose answer was lost, in milliseconds. */
-const [killTimeoutMs, lostPatience] = [60_000, 5000];
+const [takeoverTimeoutMs, lostTimeoutMs] = [60_000, 5000];
 
 /** How often it is looked whether the new program is there, in milliseconds. */
 const beat = 50;
@@ -47,7 +47,7 @@ async function upgrade({ control, timeout }: Asked): Promise<number> {
 			throw new CommandError(`no upgrade: ${errorOf(answer.body)}${rest}`, exits.failed);
 		}
 		// One that has failed on the request has replaced itself, and does nothing more about it.
-		const now = await takenOver(path, before, answer ? killTimeoutMs : lostPatience, signal);
+		const now = await takenOver(path, before, answer ? takeoverTimeoutMs : lostTimeoutMs, signal);
 		const versions = now.version === before.version ? now.version : `${before.version}, now ${now.version}`;
 		out.print(`Supervisor ${now.pid} was replaced (version ${versions})`);
 		return exits.done;

@@ -23,7 +23,7 @@ const mostInASecond = 100;
 const pauseOfFull = 1000;
 
 /** How long one may take to say its line, in milliseconds, and how long the line may be, in bytes. */
-const [killTimeoutMs, longestLine] = [5000, 4096];
+const [lineTimeoutMs, longestLine] = [5000, 4096];
 
 export interface AckSocketOptions {
 	folder: string;
@@ -110,7 +110,7 @@ export function openAckSocket({ folder, user, known, said }: AckSocketOptions): 
 		const ancestors = ancestorsOf(sender) ?? new Set([sender]);
 		let line = '';
 		if (read()) return;
-		const limit = setTimeout(done, killTimeoutMs);
+		const limit = setTimeout(done, lineTimeoutMs);
 		const own = poll(client, read);
 		const [oldest] = clients.size >= mostClients ? clients.values() : [];
 		oldest?.done();

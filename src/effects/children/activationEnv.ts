@@ -31,7 +31,7 @@ export function isOthersAnnouncement(name: string): boolean {
 }
 
 /** What is said where a child does not hold a socket. */
-export function describePlace({ uri }: Listener, place: number): string {
+export function describeSlot({ uri }: Listener, place: number): string {
 	return `${uri} (its fd ${firstGivenFd + place})`;
 }
 

@@ -1,7 +1,7 @@
 /** A child that ended because it tried to bind an address that is the supervisor's: known by what it printed last. */
 import type { BoundAddress } from '../sockets/address.ts';
 import type { Listener } from '../sockets/listener.ts';
-import { describePlace } from './activationEnv.ts';
+import { describeSlot } from './activationEnv.ts';
 
 /** In the words of Node, libc, Python, gunicorn, Java, nginx and others. */
 const inUse =
@@ -24,7 +24,7 @@ export function addressInUseHint(lines: string[], listeners: Listener[]): string
 	const line = namesIn(lines[index] ?? '');
 	const text = isAddress.test(line) ? line : namesIn([line, ...beside].join('\n'));
 	const own = listeners.find(({ bound }) => isNamed(text, bound));
-	const describe = (listener: Listener) => describePlace(listener, listeners.indexOf(listener));
+	const describe = (listener: Listener) => describeSlot(listener, listeners.indexOf(listener));
 	if (own) return `the address is the supervisor's: accept on ${describe(own)} instead, see docs/servers.md`;
 	const [first] = listeners;
 	// Another address is in use, perhaps by the generation that serves.

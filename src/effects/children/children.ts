@@ -11,7 +11,7 @@ import { onEnd, openPidfd } from '../os/pidfd.ts';
 import { lookAt, lookUp } from '../os/proc.ts';
 import type { Exit } from '../os/wait.ts';
 import { relistenOf } from '../sockets/relisten.ts';
-import { type HandoverState, part } from '../upgrade/handoverState.ts';
+import { type HandoverState, section } from '../upgrade/handoverState.ts';
 import { addressInUseHint } from './addressInUse.ts';
 import type { LastOutput } from './lastOutput.ts';
 import { descendantsOf, membersOf } from './leftBehind.ts';
@@ -57,7 +57,7 @@ export interface Survivor extends Omit<Living, 'output' | 'group' | 'its' | 'has
 	group: [number, number][] | null;
 }
 
-export const childrenSection = part('children', () =>
+export const childrenSection = section('children', () =>
 	array(
 		object({
 			child: number(),
@@ -98,7 +98,7 @@ export function childrenOf({
 	isGroup,
 	...birth
 }: ChildrenOptions) {
-	const { admit, log, outputs, spec, words, listeners } = birth;
+	const { admit, log, outputs, spec, notifySockets, listeners } = birth;
 	const survivors = handoverState.take(childrenSection) ?? recovered;
 	const living = new Map<number, Living>();
 	const find = survivorFinder({ run: spec.run, listeners: new Set(listeners.map(({ inode }) => inode)), log });
@@ -132,7 +132,7 @@ export function childrenOf({
 		keep({ ...newcomer(), child, pid, pidfd: null, isOwn: true, output, wasKilled: false });
 		const { startTime = 0 } = lookUp(pid) ?? {};
 		admit({ type: 'child.spawned', child, pid, startTime, pipe: inode, program, directory });
-		words.receive(child, pid);
+		notifySockets.receive(child, pid);
 	}
 
 	function adopt({ child, isOrphaned }: ProcessInput, pid: number): Living {
@@ -142,12 +142,12 @@ export function childrenOf({
 		const group = isOrphaned ? new Map(survivor.group) : null;
 		const alive = keep({ ...newcomer(), ...survivor, isOwn, output, group });
 		if (group) {
-			words.forget(child);
+			notifySockets.forget(child);
 			watch(alive, group, group);
 			void follow(alive, group);
 			return alive;
 		}
-		words.receive(child, pid);
+		notifySockets.receive(child, pid);
 		if (!isOwn && survivor.pidfd === null) ended(unknownEnd(pid));
 		else if (survivor.pidfd !== null) onEnd(survivor.pidfd, () => ended(unknownEnd(pid)));
 		return alive;
@@ -164,17 +164,17 @@ export function childrenOf({
 		const gone = living.get(exit.pid);
 		if (!gone) return;
 		revival.tryToRelisten();
-		words.forget(gone.child);
+		notifySockets.forget(gone.child);
 		// Its number may be another one's from now on; that of its group is its own as long as somebody is in it.
 		living.delete(exit.pid);
 		if (gone.isOwn && !gone.wasKilled) for (const [pid, startTime] of membersOf(gone.pid)) gone.its.set(pid, startTime);
 		const told = leftOf(gone)
 			.finally(() => ending.delete(gone))
-			.then((others) => tellEnd(exit, gone, others));
+			.then((others) => reportEnd(exit, gone, others));
 		ending.set(gone, told);
 	}
 
-	function tellEnd(exit: Exit, gone: Living, others: SurvivingProcesses) {
+	function reportEnd(exit: Exit, gone: Living, others: SurvivingProcesses) {
 		const { survivors, holders } = others;
 		gone.hasFailed = isFailing(gone.child);
 		gone.output?.finish(survivors.length > 0);
@@ -198,7 +198,7 @@ export function childrenOf({
 		});
 		lastOutput.forget(gone.child);
 		if (survivors.length === 0) return;
-		tellDoubtful(gone, group, holders);
+		reportDoubtful(gone, group, holders);
 		watch(gone, group, group);
 		// They may have ended meanwhile, and left others behind.
 		if (group.size === 0) void follow(gone, group);
@@ -242,7 +242,7 @@ export function childrenOf({
 	}
 
 	/** Those of which can't be seen what they hold are told, once, and not waited for: they may be no servers. */
-	function tellDoubtful(gone: Living, group: ReadonlyMap<number, number>, holders: Holder[]) {
+	function reportDoubtful(gone: Living, group: ReadonlyMap<number, number>, holders: Holder[]) {
 		const pids = holders.flatMap(({ pid, fds }) => (fds.length === 0 && !group.has(pid) ? pid : []));
 		const doubtful = hold(new Map(), pids);
 		if (doubtful.size > 0) tell({ ...gone, group: doubtful }, gone.told ?? plan().drain);

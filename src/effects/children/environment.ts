@@ -3,10 +3,10 @@ import { array, nullable, number, object, record, string } from 'valibot';
 import type { Log } from '../log/log.ts';
 import { inTime, isLate, lateText, start } from '../os/boundedReads.ts';
 import type { Variables } from '../os/spawn.ts';
-import { type HandoverState, part } from '../upgrade/handoverState.ts';
+import { type HandoverState, section } from '../upgrade/handoverState.ts';
 import { bytesOf, readEnvironment } from './environmentFile.ts';
 
-export const environmentSection = part('environment', () =>
+export const environmentSection = section('environment', () =>
 	array(object({ generation: number(), variables: record(string(), nullable(string())) })),
 );
 

@@ -1,11 +1,11 @@
 /** What children have printed last, from their birth until their generation has a result: whoever asks why it was given up is told. */
 import { array, number, object, string } from 'valibot';
-import { type HandoverState, part } from '../upgrade/handoverState.ts';
+import { type HandoverState, section } from '../upgrade/handoverState.ts';
 
 /** So many bytes and lines are kept of each. */
 const [mostBytes, mostLines] = [8192, 20];
 
-const lastOutputSection = part('lastOutput', () =>
+const lastOutputSection = section('lastOutput', () =>
 	array(object({ child: number(), generation: number(), text: string() })),
 );
 

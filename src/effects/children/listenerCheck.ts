@@ -8,7 +8,7 @@ import { bootClock } from '../os/clock.ts';
 import { hasEnded } from '../os/proc.ts';
 import { forgetProcesses } from '../os/processTree.ts';
 import type { Listener } from '../sockets/listener.ts';
-import { describePlace } from './activationEnv.ts';
+import { describeSlot } from './activationEnv.ts';
 import { type Found, inTurn, treeLooks, unclearFor } from './treeLook.ts';
 import { whyNotAccepting, whyNotHeld } from './whyNotAccepting.ts';
 
@@ -45,19 +45,19 @@ export interface ListenerCheckOptions {
 	/** Takes what a child has said in time, before it is decided that it came too late. */
 	receiveNow: (child: number) => void;
 	/** What a child has printed last. */
-	errorText: (child: number) => { lastOutput?: string[] };
+	printedBy: (child: number) => { lastOutput?: string[] };
 }
 
 /** As an actor: tells once what is seen, and before that where it takes long. Of a child that is gone nothing is told: its end is. */
 export function listenerCheckActor(options: ListenerCheckOptions) {
-	const { admit, listeners, verify, run, pidOf, phaseOf, receiveNow, errorText } = options;
+	const { admit, listeners, verify, run, pidOf, phaseOf, receiveNow, printedBy } = options;
 	let running = 0;
 
 	return fromCallback<EventObject, ListenerCheckInput>(({ input: { child, purpose, millis, since } }) => {
 		if (purpose === null || (verify === 'none' && purpose !== 'readiness')) return;
 		const isHold = verify === 'hold' && purpose !== 'readiness';
 		const mark = [`SOCKETMASTER_RUN=${run}`, `SOCKETMASTER_CHILD=${child}`];
-		const lookAt = treeLooks(listeners, { countsConnections: true, killTimeoutMs: unclearFor });
+		const lookAt = treeLooks(listeners, { countsConnections: true, unclearAfterMs: unclearFor });
 		let hiddenLooks = 0;
 		/** The last look that saw all there was to see. */
 		let lastClear: Found | null = null;
@@ -157,7 +157,7 @@ export function listenerCheckActor(options: ListenerCheckOptions) {
 			if (purpose === 'readiness') receiveNow(child);
 			if (over.signal.aborted || hasEnded(pid)) return true;
 			if (isLate && purpose !== 'notice') {
-				admit({ type: 'child.unverified', child, missing: missing.map(describe), reason, ...errorText(child) });
+				admit({ type: 'child.unverified', child, missing: missing.map(describe), reason, ...printedBy(child) });
 				// One that still boots is none of anybody's business, but where it listens on an address of its own.
 			} else if (purpose !== 'readiness' || elsewhere.length > 0) admit({ type: 'child.unseen', child, reason });
 			return isLate;
@@ -173,6 +173,6 @@ export function listenerCheckActor(options: ListenerCheckOptions) {
 	});
 
 	function describe(listener: Listener): string {
-		return describePlace(listener, listeners.indexOf(listener));
+		return describeSlot(listener, listeners.indexOf(listener));
 	}
 }

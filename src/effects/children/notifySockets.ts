@@ -16,7 +16,7 @@ import { ancestorsOf } from '../os/processTree.ts';
 import type { User } from '../os/user.ts';
 import { addressText, boundAddress } from '../sockets/address.ts';
 import { openPlain } from '../sockets/bindUnix.ts';
-import { type HandoverState, part } from '../upgrade/handoverState.ts';
+import { type HandoverState, section } from '../upgrade/handoverState.ts';
 import { type AckSocket, openAckSocket } from './ack.ts';
 import { makeFolder, removeNotifyDir } from './notifyDir.ts';
 import { childStatuses, statusesSchema } from './notifyStatus.ts';
@@ -25,9 +25,9 @@ import { childStatuses, statusesSchema } from './notifyStatus.ts';
 const [mostAtOnce, mostInASecond] = [16, 100];
 
 /** What moves a deadline by less than a part of what was asked for is not worth a fact; all in milliseconds. */
-const [leastMove, mostMove, parts] = [25, 250, 4];
+const [leastMove, mostMove, moveFraction] = [25, 250, 4];
 
-export const notifySocketsSection = part('words', () =>
+export const notifySocketsSection = section('notifySockets', () =>
 	object({
 		folder: nullable(string()),
 		ack: nullable(number()),
@@ -71,9 +71,9 @@ export interface NotifySocketsOptions {
 	childOf: (pid: number) => number | null;
 }
 
-export type NotifySockets = ReturnType<typeof notifySockets>;
+export type NotifySockets = ReturnType<typeof openNotifySockets>;
 
-export function notifySockets({
+export function openNotifySockets({
 	admit,
 	log,
 	run,
@@ -231,7 +231,7 @@ export function notifySockets({
 		if (!isDelayed) return;
 		const millis = Math.min(Math.floor(Number(asked) / 1000), Number.MAX_SAFE_INTEGER);
 		const until = bootClock() + millis;
-		const step = Math.min(mostMove, Math.floor(millis / parts));
+		const step = Math.min(mostMove, Math.floor(millis / moveFraction));
 		if (step < leastMove || until < (extended.get(child) ?? 0) + step) return;
 		extended.set(child, until);
 		admit({ type: 'child.delayed', child, millis });

@@ -5,7 +5,7 @@ import { longestKillTimeout } from '../../machines/rules/killTimeout.ts';
 import type { Log } from '../log/log.ts';
 import { onEnd, openPidfd, signalPidfd } from '../os/pidfd.ts';
 import { lookUp } from '../os/proc.ts';
-import { type HandoverState, part } from '../upgrade/handoverState.ts';
+import { type HandoverState, section } from '../upgrade/handoverState.ts';
 
 /** How long one that was killed may take to be gone, in milliseconds. */
 const longestDeath = 2000;
@@ -13,7 +13,7 @@ const longestDeath = 2000;
 const nobody = { living: [], wereTold: false };
 
 /** Pid and start time of each. An earlier program leaves nothing of the kind. */
-export const orphansSection = part('orphans', () =>
+export const orphansSection = section('orphans', () =>
 	optional(object({ living: array(tuple([number(), number()])), wereTold: boolean() }), nobody),
 );
 

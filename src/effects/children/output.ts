@@ -8,7 +8,7 @@ import type { Sink } from '../log/sink.ts';
 import { closeAll, reopenBlocking } from '../os/descriptors.ts';
 import { startDiscarder } from '../os/discarder.ts';
 import { call, constants } from '../os/libc.ts';
-import { type HandoverState, part } from '../upgrade/handoverState.ts';
+import { type HandoverState, section } from '../upgrade/handoverState.ts';
 import type { LastOutput } from './lastOutput.ts';
 
 /** A pipe that is read, as it can be handed over to another program. */
@@ -31,7 +31,7 @@ export interface Output {
 	finish: (isWritten: boolean) => void;
 }
 
-const outputsSection = part('outputs', () =>
+const outputsSection = section('outputs', () =>
 	array(object({ fd: number(), child: number(), pid: number(), generation: number(), unfinished: string() })),
 );
 

@@ -75,7 +75,7 @@ export interface BirthsOptions {
 		/** They get LISTEN_PID, too. */
 		isSystemd: boolean;
 	};
-	words: NotifySockets;
+	notifySockets: NotifySockets;
 	/** What they get as fd 3 and up. */
 	listeners: Listener[];
 	/** Whose processes they are to be; null is ours. */
@@ -94,7 +94,7 @@ export function birthsOf({
 	log,
 	outputs,
 	spec,
-	words,
+	notifySockets,
 	listeners,
 	user,
 	isDurable,
@@ -127,7 +127,7 @@ export function birthsOf({
 			if (from.isGone && input.index === 0) log.say('warn', goneText(generation, spec.directory));
 			pipe = childPipe(isDurable, user);
 			relistenAll();
-			const word = words.prepare(child);
+			const word = notifySockets.prepare(child);
 			const fds = [stdin, pipe.output, pipe.output, ...listeners.map(({ fd }) => fd), ...word.fds];
 			// Where it is now: a program that goes by its name (gunicorn) would load the next version when the link has moved.
 			const place = spec.isDirectoryAsked && from.directory !== null ? { PWD: from.directory } : {};
@@ -149,7 +149,7 @@ export function birthsOf({
 	}
 
 	function failed(child: number, error: unknown) {
-		words.forget(child);
+		notifySockets.forget(child);
 		const code = error instanceof EnvironmentError ? ({ code: 'environment' } as const) : {};
 		admit({ type: 'child.spawnFailed', child, reason: whyNot(spec.path, error), ...code });
 	}

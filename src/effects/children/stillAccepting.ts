@@ -15,7 +15,7 @@ export function stillAccepting(listeners: Listener[]): StillAccepting {
 		const accepting = new Map<number, boolean | null>();
 		// No later look may make clear what is not: it is not known then.
 		const looks = new Map(
-			pids.map((pid) => [pid, treeLooks(listeners, { countsConnections: false, killTimeoutMs: 0 })] as const),
+			pids.map((pid) => [pid, treeLooks(listeners, { countsConnections: false, unclearAfterMs: 0 })] as const),
 		);
 		for (let left = mostLooks; looks.size > 0 && left > 0; left -= 1) {
 			if (left < mostLooks) await setTimeout(pause);

@@ -16,7 +16,7 @@ export interface SurvivorFinderOptions extends Pick<Search, 'run' | 'listeners'>
 /** Each orphan that belongs to nobody is named once; that some can't be seen at all is said once. */
 export function survivorFinder({ run, listeners, log }: SurvivorFinderOptions) {
 	const named = new Set<number>();
-	let wasDoubted = false;
+	let wasWarned = false;
 
 	return async (leader: Leader, search: Omit<Search, 'run' | 'listeners'>): Promise<SurvivingProcesses> => {
 		const { left, unseen, nameless } = await leftBehind(leader, { run, listeners, ...search });
@@ -27,8 +27,8 @@ export function survivorFinder({ run, listeners, log }: SurvivorFinderOptions) {
 			const why = `Process ${each} holds the sockets, and it can't be told of which child it is`;
 			log.say('warn', `${why}: it is left alone; a server has to stay in the foreground (docs/servers.md)`);
 		}
-		if (unseen.length > 0 && !wasDoubted) {
-			wasDoubted = true;
+		if (unseen.length > 0 && !wasWarned) {
+			wasWarned = true;
 			const whose = `Whose ${unseen.join(', ')} ${unseen.length === 1 ? 'is' : 'are'} can't be seen`;
 			const why = 'it takes CAP_SYS_PTRACE, or they do not answer';
 			log.say('warn', `${whose} (${why}): what a child has left behind may hold its sockets`);

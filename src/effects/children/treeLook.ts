@@ -52,7 +52,7 @@ export interface Found {
  */
 export function treeLooks(
 	listeners: Listener[],
-	{ countsConnections, killTimeoutMs }: { countsConnections: boolean; killTimeoutMs: number },
+	{ countsConnections, unclearAfterMs }: { countsConnections: boolean; unclearAfterMs: number },
 ) {
 	const inodes = new Set(listeners.map(({ inode }) => inode));
 	let nextSearch = 0;
@@ -106,7 +106,7 @@ export function treeLooks(
 			const now = bootClock();
 			if (sight.unclear === null) unclear = null;
 			else if (unclear?.pid !== sight.unclear.pid) unclear = { pid: sight.unclear.pid, since: now };
-			return sight.unclear !== null && unclear !== null && now - unclear.since >= killTimeoutMs
+			return sight.unclear !== null && unclear !== null && now - unclear.since >= unclearAfterMs
 				? sight.unclear.why
 				: null;
 		}

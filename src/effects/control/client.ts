@@ -9,13 +9,13 @@ const usualLimit = 10_000;
 const longestAnswer = 64 << 20;
 
 /** How long one that has never answered is waited for, where its socket is there: it may be about to be started again. */
-const firstPatience = 3000;
+const firstTimeoutMs = 3000;
 
 /** How long until one that does not answer is asked again, and for how long it is, in milliseconds. */
-const [pause, killTimeoutMs] = [100, 30_000];
+const [pause, answerTimeoutMs] = [100, 30_000];
 
 /** One that has removed its socket has ended as it should: it is given less time to be started again. */
-const shortPatience = 5000;
+const shortTimeoutMs = 5000;
 
 /** Nobody answers; the message is a sentence. */
 export class NoAnswer extends Error {
@@ -64,7 +64,7 @@ export async function ask(path: string, url: string, options: AskOptions = {}): 
 	} catch (error) {
 		signal?.throwIfAborted();
 		if (error instanceof NoAnswer) throw error;
-		const why = over.aborted ? `it has not answered for ${(limit ?? 0) / 1000} s` : wordsFor(error);
+		const why = over.aborted ? `it has not answered for ${(limit ?? 0) / 1000} s` : connectErrorText(error);
 		throw new NoAnswer(`no supervisor answers at ${path}: ${why}`, { cause: error });
 	}
 }
@@ -84,7 +84,7 @@ export function open(path: string, url: string, options: AskOptions & { headers?
 		});
 		request.on('error', (error) => {
 			if (signal?.aborted) reject(signal.reason);
-			else reject(new NoAnswer(`no supervisor answers at ${path}: ${wordsFor(error)}`, { cause: error }));
+			else reject(new NoAnswer(`no supervisor answers at ${path}: ${connectErrorText(error)}`, { cause: error }));
 		});
 		request.end(text);
 	});
@@ -119,15 +119,15 @@ export async function askUntilAnswered(path: string, url: string, options: AskOp
 			wasThere ||= !['ENOENT', 'ECONNREFUSED'].includes(error.code);
 			// One that was waited with may have been there for long: it is counted from now.
 			since ??= performance.now();
-			const longest = options.isFirst ? firstPatienceFor(error.code) : error.isGone ? shortPatience : killTimeoutMs;
+			const longest = options.isFirst ? firstTimeoutFor(error.code) : error.isGone ? shortTimeoutMs : answerTimeoutMs;
 			if (performance.now() - since >= longest) throw error;
 			await wait(pause, null, signal ? { signal } : {}).catch(() => signal?.throwIfAborted());
 		}
 	}
 }
 
-function firstPatienceFor(code: string): number {
-	return ['ECONNREFUSED', 'ECONNRESET'].includes(code) ? firstPatience : 0;
+function firstTimeoutFor(code: string): number {
+	return ['ECONNREFUSED', 'ECONNRESET'].includes(code) ? firstTimeoutMs : 0;
 }
 
 function parsed(text: string): unknown {
@@ -148,7 +148,7 @@ const words: Record<string, string> = {
 	EPIPE: 'it has closed the connection',
 };
 
-function wordsFor(error: unknown): string {
+function connectErrorText(error: unknown): string {
 	const { code = '', message } = error as NodeJS.ErrnoException;
 	return words[code] ?? message;
 }

@@ -4,7 +4,7 @@ import { createRequire } from 'node:module';
 import type { Socket } from 'node:net';
 import type { Fact } from '../../machines/facts/facts.ts';
 import { openFileLimit } from '../os/proc.ts';
-import { killTimeoutMs, refuse } from './reply.ts';
+import { clientTimeoutMs, refuse } from './reply.ts';
 import { type RequestsOptions, requestsOf } from './requests.ts';
 
 export interface ControlServerOptions extends RequestsOptions {
@@ -94,7 +94,7 @@ export function controlServer(options: ControlServerOptions): ControlServer {
 	/** It is to say something in time. */
 	function expect(client: Client) {
 		if (client.limit) clearTimeout(client.limit);
-		client.limit = setTimeout(() => client.socket.destroy(), killTimeoutMs).unref();
+		client.limit = setTimeout(() => client.socket.destroy(), clientTimeoutMs).unref();
 	}
 
 	return { serve, note: requests.note };

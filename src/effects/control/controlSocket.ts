@@ -10,7 +10,7 @@ const controlSection = unixServerSection('control');
 const mostRecent = 32;
 
 export type ControlOptions = Omit<ControlServerOptions, 'recent' | 'pause' | 'resume'> &
-	Omit<UnixServerOptions, 'part' | 'client'>;
+	Omit<UnixServerOptions, 'section' | 'client'>;
 
 export interface Control {
 	/** A fact was recorded. */
@@ -24,7 +24,7 @@ export function openControl({ path, handoverState, log, ...subject }: ControlOpt
 	let server: ControlServer | null = null;
 	/** For a reader that comes back after an upgrade: it has missed few. */
 	const recent: Fact[] = [];
-	const dispatcher = openUnixServer({ path, part: controlSection, handoverState, log, client });
+	const dispatcher = openUnixServer({ path, section: controlSection, handoverState, log, client });
 
 	function client(fd: number) {
 		server ??= controlServer({

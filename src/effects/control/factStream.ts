@@ -7,7 +7,7 @@ import type { SupervisorState } from '../../machines/state/supervisorState.ts';
  * A reader that leaves more than this untaken for so long, in bytes and milliseconds, or ever more than the second, is cut
  * off: it comes back with `Last-Event-ID`.
  */
-const [mostUntaken, mostEver, killTimeoutMs] = [1024 * 1024, 32 * 1024 * 1024, 2000];
+const [mostUntaken, mostEver, drainTimeoutMs] = [1024 * 1024, 32 * 1024 * 1024, 2000];
 
 /** So many facts are kept for readers that come back. */
 const mostKept = 1024;
@@ -50,7 +50,7 @@ export function factStream({ run, seq, state, recent }: FactStreamOptions) {
 		const check = setTimeout(() => {
 			forget();
 			if (reader.writableLength > mostUntaken) reader.destroy();
-		}, killTimeoutMs).unref();
+		}, drainTimeoutMs).unref();
 		function forget() {
 			slow.delete(reader);
 			clearTimeout(check);

@@ -10,7 +10,7 @@ import { NoAnswer } from './client.ts';
 import type { Status } from './statusReport.ts';
 
 /** How long one that is looked for may take to answer, in milliseconds. */
-const killTimeoutMs = 1000;
+const answerTimeoutMs = 1000;
 
 interface Found {
 	path: string;
@@ -49,7 +49,7 @@ async function supervisorsText(): Promise<string> {
 	const own = process.geteuid?.();
 	const found: { pid: number; words: string[] }[] = [];
 	for (const pid of allPids()) {
-		const words = isOf(pid, own) ? await supervisorWords(pid) : null;
+		const words = isOf(pid, own) ? await supervisorArguments(pid) : null;
 		if (words !== null) found.push({ pid, words });
 	}
 	const sentences = found.slice(0, mostNamed).map(({ pid, words }) => {
@@ -72,7 +72,7 @@ function isOf(pid: number, user: number | undefined): boolean {
 }
 
 /** What follows the program's name in its command line, where that is a supervisor's. */
-async function supervisorWords(pid: number): Promise<string[] | null> {
+async function supervisorArguments(pid: number): Promise<string[] | null> {
 	try {
 		const text = await inTime(String(pid), look, () => readFile(`/proc/${pid}/cmdline`, 'utf8'));
 		if (isLate(text)) return null;
@@ -128,7 +128,7 @@ function isTrusted(path: string): boolean {
 /** Another program may have a socket of that name. */
 async function probe(path: string): Promise<Found | null> {
 	try {
-		return { path, status: await askStatus(path, { limit: killTimeoutMs }) };
+		return { path, status: await askStatus(path, { limit: answerTimeoutMs }) };
 	} catch {
 		return null;
 	}

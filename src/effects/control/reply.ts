@@ -2,7 +2,7 @@
 import type { ServerResponse } from 'node:http';
 
 /** How long a client may take to say what it wants, and to take the answer, in milliseconds. */
-export const killTimeoutMs = 10_000;
+export const clientTimeoutMs = 10_000;
 
 /** JSON. */
 export function say(response: ServerResponse, status: number, body: unknown): void {
@@ -21,6 +21,6 @@ export function send(response: ServerResponse, status: number, type: string, tex
 	response.writeHead(status, { 'Content-Type': type, 'Content-Length': Buffer.byteLength(text) });
 	response.end(text);
 	if (response.writableFinished || !response.socket) return;
-	const slow = setTimeout(() => response.destroy(), killTimeoutMs).unref();
+	const slow = setTimeout(() => response.destroy(), clientTimeoutMs).unref();
 	response.once('close', () => clearTimeout(slow));
 }

@@ -40,8 +40,8 @@ export function requestsOf(options: RequestsOptions) {
 	let looking: Promise<Looked> | null = null;
 
 	const routes: Record<string, Record<string, Act>> = {
-		'/status': { GET: (request, response) => orRefuse(response, tellStatus(request, response)) },
-		'/metrics': { GET: (_, response) => orRefuse(response, tellMetrics(response)) },
+		'/status': { GET: (request, response) => orRefuse(response, sendStatus(request, response)) },
+		'/metrics': { GET: (_, response) => orRefuse(response, sendMetrics(response)) },
 		'/facts': { GET: facts.serve },
 		'/generations': { GET: (_, response) => say(response, 200, past().rotations.kept.map(shown)) },
 		'/generations/': { GET: sendRotation },
@@ -80,12 +80,12 @@ export function requestsOf(options: RequestsOptions) {
 		upgrading.delete(response);
 	}
 
-	async function tellStatus({ url = '' }: IncomingMessage, response: ServerResponse) {
+	async function sendStatus({ url = '' }: IncomingMessage, response: ServerResponse) {
 		const isBrief = new URLSearchParams(url.split('?')[1]).has('brief');
 		say(response, 200, statusOf(options, isBrief ? null : await look()));
 	}
 
-	async function tellMetrics(response: ServerResponse) {
+	async function sendMetrics(response: ServerResponse) {
 		const status = statusOf(options, await look());
 		const text = metricsText({ status, counters: past().counters, log: options.logCounts() });
 		send(response, 200, 'text/plain; version=0.0.4; charset=utf-8', text);
@@ -155,7 +155,7 @@ export function requestsOf(options: RequestsOptions) {
 
 	function note(fact: Fact) {
 		facts.note(fact);
-		if (upgrading.size > 0) tellUpgrade(fact);
+		if (upgrading.size > 0) answerUpgrades(fact);
 		for (const [response, generation] of waiting) {
 			const rotation = rotationOf(generation);
 			if (rotation?.result === 'pending') continue;
@@ -165,7 +165,7 @@ export function requestsOf(options: RequestsOptions) {
 		}
 	}
 
-	function tellUpgrade(fact: Fact) {
+	function answerUpgrades(fact: Fact) {
 		const isRefused = fact.type === 'request.refused' && fact.request === 'upgrade.requested';
 		const why = isRefused
 			? fact.reason === 'stopping'

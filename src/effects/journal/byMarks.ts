@@ -85,8 +85,8 @@ async function childrenOfRun(
 	const last = supervisor && lookUp(supervisor.pid);
 	if (supervisor && last?.isAlive && last.startTime === supervisor.startTime)
 		throw new Error(`its supervisor ${supervisor.pid} is still alive`);
-	const words = ownNotifyDirs(user).find((folder) => runOf(folder) === run) ?? null;
-	const header = { journal: 0, program: '', boot: bootId(), run, pid: 0, startTime: 0, args: [], listeners, words };
+	const notifyDir = ownNotifyDirs(user).find((folder) => runOf(folder) === run) ?? null;
+	const header = { journal: 0, program: '', boot: bootId(), run, pid: 0, startTime: 0, args: [], listeners, notifyDir };
 	const leaders = leadersOf(family, holders);
 	const lastChild = Math.max(told.lastChild, ...family.map(({ child }) => child ?? 0));
 	// Each generation has a child at least: their numbers are not used again, whatever they were.

@@ -15,7 +15,7 @@ import type { Fact } from '../../machines/facts/facts.ts';
 import { evolveProjections, type Projections } from '../../machines/state/projections.ts';
 import { stateOf } from '../../machines/state/supervisorState.ts';
 import { errorText } from '../os/errorText.ts';
-import { type HandoverState, part } from '../upgrade/handoverState.ts';
+import { type HandoverState, section } from '../upgrade/handoverState.ts';
 import { createPrivate, lock } from './journalFile.ts';
 import type { Header, JournalLine } from './lineSchemas.ts';
 
@@ -33,7 +33,7 @@ export interface Journal {
 }
 
 /** Its fd, or null where it is in memory. */
-export const journalSection = part('journal', () => nullable(number()));
+export const journalSection = section('journal', () => nullable(number()));
 
 /** A journal that has grown past this is replaced by what it amounts to. */
 const compactAt = 1024 * 1024;

@@ -46,7 +46,7 @@ export interface Header {
 	args: string[];
 	listeners: Pick<Listener, 'uri' | 'address' | 'inode' | 'file'>[];
 	/** The folder of the sockets that children say through that they are up; null where there is none. */
-	words: string | null;
+	notifyDir: string | null;
 }
 
 /** What all facts up to `seq` amount to. With `gap`, some of them are not in the file. */
@@ -222,7 +222,7 @@ export function newSchemas() {
 		startTime: number(),
 		args: array(string()),
 		listeners: array(object({ uri: string(), address: string(), inode: number(), file: fileSchema() })),
-		words: nullable(string()),
+		notifyDir: nullable(string()),
 	});
 	const checkpoint = shape<Checkpoint>({
 		checkpoint: state,

@@ -3,6 +3,7 @@ import { type GenericSchema, safeParse } from 'valibot';
 import type { Fact, FactType } from '../../machines/facts/facts.ts';
 import { journalFormat } from '../../machines/facts/feed.ts';
 import { type Checkpoint, type Header, type JournalLine, newSchemas } from './lineSchemas.ts';
+import { oldestJournalFormat, upcastLine } from './upcast.ts';
 
 /** What a journal holds, in order, and what of it could not be read. */
 export interface JournalContent {
@@ -56,19 +57,24 @@ export function readJournal(bytes: Buffer): JournalContent {
 export function lineReader() {
 	const schemas = newSchemas();
 	let hasStarted = false;
+	/** Of the last header. */
+	let format = journalFormat;
 	let last = 0;
 	const factSchema = (type: unknown): GenericSchema<unknown, Fact> | undefined =>
 		typeof type === 'string' && Object.hasOwn(schemas.facts, type) ? schemas.facts[type as FactType] : undefined;
 
 	return (raw: string, number: number): JournalLine | string => {
-		const line = parse(raw);
-		if (typeof line?.journal === 'number' && line.journal !== journalFormat) {
-			const age = line.journal > journalFormat ? 'newer' : 'older';
-			const writer = typeof line.program === 'string' ? `; version ${line.program}, which wrote it, reads it` : '';
+		const written = parse(raw);
+		if (typeof written?.journal === 'number') format = written.journal;
+		if (format < oldestJournalFormat || format > journalFormat) {
+			const age = format > journalFormat ? 'newer' : 'older';
+			const writer =
+				typeof written?.program === 'string' ? `; version ${written.program}, which wrote it, reads it` : '';
 			throw new UnreadableJournal(
-				`its format ${line.journal} is ${age} than this program, which knows ${journalFormat}${writer}`,
+				`its format ${format} is ${age} than this program, which knows ${oldestJournalFormat} to ${journalFormat}${writer}`,
 			);
 		}
+		const line = written && upcastLine(written, format);
 		const header = line && 'journal' in line ? safeParse(schemas.header, line) : null;
 		if (header?.success) return header.output;
 		if (number === 1) throw new UnreadableJournal('line 1 is no journal header');

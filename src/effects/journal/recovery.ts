@@ -25,8 +25,8 @@ import {
 	type SurvivingProcess,
 	survivingProcessesOf,
 	takeListening,
+	takeNotifySockets,
 	takePipes,
-	takeWords,
 } from './survivors.ts';
 
 /** What the journal's facts amount to, and the number of the last one. */
@@ -48,7 +48,7 @@ export interface Recovered {
 	/** Those that a survivor still holds. */
 	listeners: Listener[];
 	/** What they say that they are up through. */
-	words: SavedNotifySockets;
+	notifySockets: SavedNotifySockets;
 	/** Sentences for the operator. */
 	remarks: string[];
 }
@@ -151,8 +151,8 @@ export async function recover(
 			abandonedUntil: null,
 		}));
 		const listeners = header.listeners.flatMap((listener) => takeListening(listener, surviving) ?? []);
-		const words = { folder: header.words, ...takeWords(header.words, surviving, user) };
-		return { state, survivors, pipes, listeners, words, remarks };
+		const notifySockets = { folder: header.notifyDir, ...takeNotifySockets(header.notifyDir, surviving, user) };
+		return { state, survivors, pipes, listeners, notifySockets, remarks };
 	} catch (error) {
 		if (!(error instanceof SyscallError)) throw error;
 		for (const { pidfd } of held) closeSync(pidfd);

@@ -135,7 +135,7 @@ export function takeListening(wanted: Header['listeners'][number], surviving: Su
  * wait on (accept(2)).
  * @throws {SyscallError} without the right to
  */
-export function takeWords(
+export function takeNotifySockets(
 	folder: string | null,
 	surviving: SurvivingProcess[],
 	user: User | null,

@@ -51,7 +51,7 @@ function takeHeader(header: Record<string, unknown>, told: Told) {
 }
 
 function takeFact(fact: Record<string, unknown>, told: Told) {
-	const state = objectsIn([fact.checkpoint ?? fact.state])[0] ?? {};
+	const state = objectsIn([fact.checkpoint ?? fact.state ?? fact.roster])[0] ?? {};
 	for (const each of [fact, state, ...objectsIn(state.children)]) {
 		const { pid, startTime, child = 0, generation = 0, lastGeneration = 0, lastChild = 0, seq = 0 } = numbersIn(each);
 		if (pid !== undefined && startTime !== undefined && child > 0 && !told.isOfAnotherBoot)

@@ -27,7 +27,7 @@ export interface Sink {
 	/** What was taken and what was lost so far. */
 	counts: () => LogCounts;
 	/** Resolves with true when all is written, with false when the patience (milliseconds) is at its end. */
-	flush: (killTimeoutMs: number) => Promise<boolean>;
+	flush: (limitMs: number) => Promise<boolean>;
 }
 
 /** Above this many, lines are dropped and counted: only the supervisor's own and last words come in a stall. */
@@ -90,12 +90,12 @@ export function openSink(write: Writer, stallAt: number): Sink {
 		const wasStalled = waitingBytes > stallAt;
 		waitingBytes -= bytes;
 		const isStalled = waitingBytes > stallAt;
-		if (!isStalled && isComplete) tellDropped();
+		if (!isStalled && isComplete) reportDropped();
 		if (wasStalled && !isStalled) for (const listener of readyListeners) listener();
 	}
 
 	/** Told when something is taken again, not while it is lost. */
-	function tellDropped() {
+	function reportDropped() {
 		const count = dropped;
 		dropped = 0;
 		if (count > 0) for (const listener of droppedListeners) listener(count);
@@ -108,10 +108,10 @@ export function openSink(write: Writer, stallAt: number): Sink {
 		counts: () => counts,
 		onReady: (listener) => readyListeners.push(listener),
 		onDropped: (listener) => droppedListeners.push(listener),
-		flush: (killTimeoutMs) =>
+		flush: (limitMs) =>
 			new Promise((resolve) => {
 				if (!isWriting) return resolve(true);
-				const limit = setTimeout(resolve, killTimeoutMs, false);
+				const limit = setTimeout(resolve, limitMs, false);
 				flushed.push(() => {
 					clearTimeout(limit);
 					resolve(true);

@@ -95,7 +95,7 @@ export function disownSignals(): () => void {
 }
 
 /** Tells of signals that were taken out of the pipe, where it was for nothing; also that a child may have ended. */
-export function tellAgain(unread: Request[]): void {
+export function raiseAgain(unread: Request[]): void {
 	process.emit('SIGCHLD', 'SIGCHLD');
 	for (const { type } of unread) {
 		const name = `SIG${type.slice('signal.'.length)}` as NodeJS.Signals;

@@ -16,7 +16,7 @@ export interface TimerOptions {
 	/** Takes what a child has said in time and we, who were away or stopped, have not heard. */
 	receiveNow: (child: number) => void;
 	/** What a child that is late has printed last, and said in vain. */
-	errorText: (child: number) => { lastOutput?: string[]; ignored?: string };
+	printedBy: (child: number) => { lastOutput?: string[]; ignored?: string };
 }
 
 /**
@@ -24,7 +24,7 @@ export interface TimerOptions {
  * already, never when it is for ever. It is counted on a clock that is never set, so that it goes on where it was after an
  * upgrade or a crash.
  */
-export function timerActor({ admit, endOf, stoppedPid, receiveNow, errorText }: TimerOptions) {
+export function timerActor({ admit, endOf, stoppedPid, receiveNow, printedBy }: TimerOptions) {
 	return fromCallback<EventObject, TimerInput>(({ input }) => {
 		const { millis, since } = input;
 		if (millis === null) return;
@@ -50,10 +50,10 @@ export function timerActor({ admit, endOf, stoppedPid, receiveNow, errorText }: 
 			if (timer === 'boot') receiveNow(child);
 			if (isOver) return;
 			const pid = timer === 'boot' ? stoppedPid(child) : null;
-			const words = timer === 'boot' ? errorText(child) : {};
-			if (pid === null) admit({ type: 'timer.elapsed', child, timer, ...words });
+			const last = timer === 'boot' ? printedBy(child) : {};
+			if (pid === null) admit({ type: 'timer.elapsed', child, timer, ...last });
 			else {
-				const { ignored: _, ...printed } = words;
+				const { ignored: _, ...printed } = last;
 				admit({ type: 'child.stopped', child, pid, ...printed });
 			}
 		};

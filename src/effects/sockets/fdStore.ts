@@ -12,7 +12,7 @@ import { isListening } from './socket.ts';
 const prefix = 'socketmaster-';
 
 /** How long the manager may take to forget a socket, in milliseconds. */
-const killTimeoutMs = 5000;
+const hangUpTimeoutMs = 5000;
 
 /** Has the manager keep the listeners; nothing where there is no manager. */
 export function storeListeners(env: NodeJS.ProcessEnv, listeners: Listener[]): void {
@@ -89,7 +89,7 @@ function awaitManager(env: NodeJS.ProcessEnv) {
 		tell(env, 'BARRIER=1', write);
 		// It has its own.
 		closeSync(write);
-		awaitHangUp(read, killTimeoutMs);
+		awaitHangUp(read, hangUpTimeoutMs);
 	} finally {
 		closeSync(read);
 	}

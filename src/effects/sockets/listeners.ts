@@ -1,15 +1,15 @@
 /** The listening sockets of one supervisor: opened, taken back, handed on, closed. */
 import { array, number, object, string } from 'valibot';
 import { StartError } from '../startError.ts';
-import { type HandoverState, part } from '../upgrade/handoverState.ts';
+import { type HandoverState, section } from '../upgrade/handoverState.ts';
 import { withoutName } from './activation.ts';
 import { splitUri } from './address.ts';
 import { storedListeners, storeListeners } from './fdStore.ts';
 import { closeListener, type Listener, openListener, takeListener, withOptions } from './listener.ts';
-import { unknownWords, withoutOptions } from './options.ts';
+import { unknownOptions, withoutOptions } from './options.ts';
 import { fileSchema } from './socketFile.ts';
 
-const listenersSection = part('listeners', () => array(object({ uri: string(), fd: number(), file: fileSchema() })));
+const listenersSection = section('listeners', () => array(object({ uri: string(), fd: number(), file: fileSchema() })));
 
 export interface ListenersOptions {
 	uris: string[];
@@ -69,7 +69,7 @@ function openAll({ uris, recovered, orphaned, deniedPids, say }: Omit<ListenersO
 				throw new StartError(`Unable to open socket ${uri.replace('://', ' ')}: bad file descriptor`);
 			const listener = kept ?? openOrInherit(uri, index === 0 ? SOCKETMASTER_FD : undefined, deniedPids);
 			say(`Listening on ${uri}`);
-			const unknown = unknownWords(splitUri(uri).query);
+			const unknown = unknownOptions(splitUri(uri).query);
 			if (unknown.length > 0) say(`${uri}: ${unknown.join(', ')} means nothing, and is ignored`);
 			if (/:0*$/.test(withoutOptions(uri))) say(`Bound to ${listener.address}`);
 			listeners.push(listener);

@@ -45,7 +45,7 @@ export function listenOptions(query: string, isPath: boolean): ListenOptions {
 }
 
 /** Words after the ? that mean nothing to us: the original ignores all of them, and one may be mistyped. */
-export function unknownWords(query: string): string[] {
+export function unknownOptions(query: string): string[] {
 	return [...new URLSearchParams(query)]
 		.filter(([name, value]) => value === '' && !query.includes(`${name}=`) && name !== 'nonblocking')
 		.map(([name]) => name);

@@ -11,7 +11,7 @@ const most = 253;
 
 const shareSection = unixServerSection('share');
 
-export interface ShareOptions extends Omit<UnixServerOptions, 'part' | 'client'> {
+export interface ShareOptions extends Omit<UnixServerOptions, 'section' | 'client'> {
 	listeners: Listener[];
 }
 
@@ -22,7 +22,7 @@ export function shareListeners({ listeners, ...options }: ShareOptions): UnixSer
 	let wasTold = false;
 	return openUnixServer({
 		...options,
-		part: shareSection,
+		section: shareSection,
 		client: (fd) => {
 			try {
 				sendFds(fd, '!', fds);

@@ -4,7 +4,7 @@ import { nullable, number, object, optional } from 'valibot';
 import type { Log } from '../log/log.ts';
 import { closeAll, setNonBlocking } from '../os/descriptors.ts';
 import { poll } from '../os/libc.ts';
-import { type HandoverState, part, type Section } from '../upgrade/handoverState.ts';
+import { type HandoverState, type Section, section } from '../upgrade/handoverState.ts';
 import { accept, peerOf } from './accept.ts';
 import { fileSchema, type SocketFile } from './socketFile.ts';
 import { keepPaths } from './socketPathGuard.ts';
@@ -25,12 +25,12 @@ export type UnixServerSection = Section<Kept | null>;
 
 /** What a program leaves of such a socket to the next. */
 export function unixServerSection(name: string): UnixServerSection {
-	return part(name, () => optional(nullable(object({ fd: number(), file: fileSchema() })), null));
+	return section(name, () => optional(nullable(object({ fd: number(), file: fileSchema() })), null));
 }
 
 export interface UnixServerOptions {
 	path: string;
-	part: UnixServerSection;
+	section: UnixServerSection;
 	handoverState: HandoverState;
 	log: Pick<Log, 'say'>;
 	/** Whoever has connected: an fd that is his from now on. */
@@ -49,11 +49,11 @@ export interface UnixServer {
  * Listens, with mode 0600 before anybody can connect; whoever is neither us nor root is turned away.
  * @throws {Error}
  */
-export function openUnixServer({ path, part, handoverState, log, client }: UnixServerOptions): UnixServer {
-	const { fd, file } = handoverState.take(part) ?? listenAt(path, { mode: 0o600, uid: -1, gid: -1 });
+export function openUnixServer({ path, section, handoverState, log, client }: UnixServerOptions): UnixServer {
+	const { fd, file } = handoverState.take(section) ?? listenAt(path, { mode: 0o600, uid: -1, gid: -1 });
 	// Nobody else has it.
 	setNonBlocking(fd);
-	handoverState.leave(part, () => ({ state: { fd, file }, fds: [fd] }));
+	handoverState.leave(section, () => ({ state: { fd, file }, fds: [fd] }));
 	const stopKeeping = keepPaths([{ file }], log);
 	let handle: ReturnType<typeof poll> | null = null;
 	let rest: NodeJS.Timeout | null = null;

@@ -1,17 +1,24 @@
 /** One program becomes the next: the same pid, the same children, the same sockets. */
+
 import { closeSync } from 'node:fs';
 import { array, number, object, picklist, record, safeParse, string, unknown } from 'valibot';
 import type { Request } from '../../machines/facts/facts.ts';
+import { oldestHandoverFormat, upcastSections } from '../journal/upcast.ts';
 import { setKept } from '../os/descriptors.ts';
 import { call, cString, SyscallError, stringArray } from '../os/libc.ts';
 import { ownVariables } from '../os/rawArgv.ts';
-import { disownSignals, loopPipes, tellAgain, unreadSignals } from '../os/signals.ts';
+import { disownSignals, loopPipes, raiseAgain, unreadSignals } from '../os/signals.ts';
 import { variablesOf } from '../os/spawn.ts';
 import type { HandoverState } from './handoverState.ts';
 import { append, newMemfd, readMemfd } from './memfd.ts';
 
 /** Counted up when a program could misread what another one hands over. */
-export const handoverFormat = 5;
+export const handoverFormat = 6;
+
+/** Whether this program can take over a handover of that format. */
+export function isHandoverFormat(format: number): boolean {
+	return format >= oldestHandoverFormat && format <= handoverFormat;
+}
 
 const variable = 'SOCKETMASTER_HANDOVER';
 
@@ -49,7 +56,7 @@ export function becomeProgram(handoverState: HandoverState, path: string | Buffe
 		// Before anybody is told: whoever is spawned then has none of them.
 		for (const fd of fds) sealIfOpen(fd);
 		closeSync(memory);
-		tellAgain(unread);
+		raiseAgain(unread);
 		throw error;
 	}
 }
@@ -73,8 +80,8 @@ export function takeHandover(): Handover | null {
 		signals: array(object({ type: picklist(['signal.HUP', 'signal.TERM', 'signal.INT', 'signal.QUIT']) })),
 	});
 	const { success, output } = safeParse(schema, { handed: JSON.parse(handed), signals: JSON.parse(signals) });
-	if (!success || output.handed.format !== handoverFormat || output.handed.pid !== process.pid) {
+	if (!success || !isHandoverFormat(output.handed.format) || output.handed.pid !== process.pid) {
 		throw new Error('what the program before has left makes no sense');
 	}
-	return { states: output.handed.states, signals: output.signals };
+	return { states: upcastSections(output.handed.states, output.handed.format), signals: output.signals };
 }

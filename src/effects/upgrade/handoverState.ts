@@ -15,20 +15,20 @@ interface Left {
 
 export interface HandoverState {
 	/** What the program before has left; null in a first program. @throws {Error} when it makes no sense */
-	take: <T>(part: Section<T>) => T | null;
+	take: <T>(section: Section<T>) => T | null;
 	/** What is left: asked for at the moment of the upgrade. */
-	leave: (part: Section<unknown>, describe: () => Left) => void;
+	leave: (section: Section<unknown>, describe: () => Left) => void;
 	/** All parts, as they are now. */
 	collect: () => { states: Record<string, unknown>; fds: number[] };
 }
 
 /** All that are declared. */
-export const parts: Section<unknown>[] = [];
+export const sections: Section<unknown>[] = [];
 
 /** Declares a part. What is declared is looked at when a new program checks itself, too. */
-export function part<T>(name: string, schema: Section<T>['schema']): Section<T> {
+export function section<T>(name: string, schema: Section<T>['schema']): Section<T> {
 	const declared = { name, schema };
-	parts.push(declared);
+	sections.push(declared);
 	return declared;
 }
 
@@ -36,7 +36,7 @@ export function part<T>(name: string, schema: Section<T>['schema']): Section<T> 
 export function newHandoverState(left: Record<string, unknown> | null): HandoverState {
 	const descriptions = new Map<string, () => Left>();
 	return {
-		take: (part) => (left === null ? null : decode(part, left)),
+		take: (section) => (left === null ? null : decode(section, left)),
 		leave: ({ name }, describe) => descriptions.set(name, describe),
 		collect: () => {
 			const described = [...descriptions].map(([name, describe]) => ({ name, ...describe() }));
@@ -50,7 +50,7 @@ export function newHandoverState(left: Record<string, unknown> | null): Handover
 
 /** Whether this program understands all that would be left to it. @throws {Error} */
 export function checkSections(states: Record<string, unknown>): void {
-	for (const part of parts) decode(part, states);
+	for (const section of sections) decode(section, states);
 }
 
 function decode<T>({ name, schema }: Section<T>, states: Record<string, unknown>): T {

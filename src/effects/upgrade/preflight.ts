@@ -5,18 +5,19 @@ import { number, object, record, safeParse, string, unknown } from 'valibot';
 import { type EventObject, fromCallback } from 'xstate';
 import type { ExternalEvent } from '../../machines/facts/facts.ts';
 import { howItEnded } from '../../machines/text/sentences.ts';
+import { oldestHandoverFormat, upcastSections } from '../journal/upcast.ts';
 import { closeAll, makePipe, reopenForReading } from '../os/descriptors.ts';
 import { newRun } from '../os/ids.ts';
 import { signalProcess } from '../os/kill.ts';
 import { ownVariables } from '../os/rawArgv.ts';
 import { type SpawnSpec, spawnProcess } from '../os/spawn.ts';
 import type { Exit } from '../os/wait.ts';
-import { handoverFormat } from './handover.ts';
+import { handoverFormat, isHandoverFormat } from './handover.ts';
 import { checkSections, type HandoverState } from './handoverState.ts';
 import { newMemfd, readMemfd } from './memfd.ts';
 
 /** How long the new program may take to check itself, in milliseconds. */
-const killTimeoutMs = 10_000;
+const checkTimeoutMs = 10_000;
 
 /** What a program says of itself is shown so far, in characters. */
 const [longestLine, longestAnswer] = [300, 1000];
@@ -55,13 +56,13 @@ export function preflightActor({ admit, exits, handoverState, program }: Preflig
 			const limit = setTimeout(() => {
 				isLate = true;
 				signalProcess(pid, 'KILL');
-			}, killTimeoutMs);
+			}, checkTimeoutMs);
 			const subscription = exits.subscribe((exit) => {
 				if (exit.pid !== pid) return;
 				subscription.unsubscribe();
 				clearTimeout(limit);
 				const said = readAll(output);
-				if (isLate) refuse(`the new program took over ${killTimeoutMs / 1000} s to check itself`);
+				if (isLate) refuse(`the new program took over ${checkTimeoutMs / 1000} s to check itself`);
 				else if (exit.status === 0 && said.endsWith(token)) admit({ type: 'upgrade.verified' });
 				else refuse(`the new program says: ${said || `nothing (${howItEnded(exit)})`}`);
 			});
@@ -93,14 +94,14 @@ export async function answerPreflight(
 		if (text === null) return null;
 		const schema = object({ format: number(), token: string(), states: record(string(), unknown()) });
 		const { success, output } = safeParse(schema, JSON.parse(text));
-		if (!success || output.format !== handoverFormat) {
+		if (!success || !isHandoverFormat(output.format)) {
 			const { format } = JSON.parse(text);
 			throw new Error(
-				`it takes over format ${handoverFormat}, and would be given format ${format}: to change to it, stop and start`,
+				`it takes over formats ${oldestHandoverFormat} to ${handoverFormat}, and would be given format ${format}: to change to it, stop and start`,
 			);
 		}
 		await check();
-		checkSections(output.states);
+		checkSections(upcastSections(output.states, output.format));
 		return { answer: output.token, isSound: true };
 	} catch (error) {
 		return { answer: (error as Error).message, isSound: false };

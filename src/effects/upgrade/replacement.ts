@@ -16,7 +16,7 @@ import type { HandoverState } from './handoverState.ts';
 const settling = 5;
 
 /** How long a log that nobody reads may hold it up, and a process that is about to become its program, which has 5 s; in milliseconds. */
-const [killTimeoutMs, longestSettling] = [5000, 6000];
+const [flushTimeoutMs, longestSettling] = [5000, 6000];
 
 export interface ReplacementOptions {
 	handoverState: HandoverState;
@@ -42,7 +42,7 @@ export async function replaceProgram({
 	try {
 		do {
 			outputs.hold();
-			if (!(await sink.flush(killTimeoutMs))) throw new Error('nobody reads the log');
+			if (!(await sink.flush(flushTimeoutMs))) throw new Error('nobody reads the log');
 			for (let waited = 0; !isSettled(); waited += settling) {
 				if (waited >= longestSettling) throw new Error('a child has not become its program');
 				await setTimeout(settling);

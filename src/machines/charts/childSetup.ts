@@ -175,7 +175,7 @@ export const decisions = {
 	}: {
 		context: ChildContext;
 		event: ChildEvent | ChildOrder;
-	}): Decision => ({ type: 'child.verifying', child, by: announced ?? wordOf(event) }),
+	}): Decision => ({ type: 'child.verifying', child, by: announced ?? readySourceOf(event) }),
 	rejected: ({ context, event }: Args): Decision => ({
 		type: 'child.rejected',
 		child: context.child,
@@ -322,7 +322,7 @@ function whyUnverified({ pid }: ChildContext, { missing, reason }: FactOf<'child
 	return reason ?? `${pid} does not hold ${missing.join(', ')}`;
 }
 
-function wordOf(event: ChildEvent | ChildOrder): ReadySource {
+function readySourceOf(event: ChildEvent | ChildOrder): ReadySource {
 	if (event.type === 'child.verified') return 'accept';
 	return event.type === 'child.announced' ? event.by : 'wait';
 }

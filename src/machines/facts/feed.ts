@@ -4,7 +4,7 @@ import type { SupervisorState } from '../state/supervisorState.ts';
 import type { Fact } from './facts.ts';
 
 /** Of a journal: counted up when an older program could misread a newer file. */
-export const journalFormat = 4;
+export const journalFormat = 5;
 
 /** Where facts come from: a journal's supervisor, or nobody. */
 export interface Source {

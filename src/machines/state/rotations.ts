@@ -83,8 +83,8 @@ export function evolveRotations(rotations: Rotations, fact: Fact, before: Superv
 		case 'child.exited': {
 			const { pid, code, signal } = fact;
 			const settled = withoutLooked(rotations, fact, before);
-			const heard = withSurvivors(withWords(settled, fact, before), fact, before);
-			return ofChild(heard, fact, before, ({ exits }) => ({
+			const updated = withSurvivors(withLastOutput(settled, fact, before), fact, before);
+			return ofChild(updated, fact, before, ({ exits }) => ({
 				exits: [...exits, { pid, code, signal }].slice(-mostChildren),
 			}));
 		}
@@ -96,7 +96,7 @@ export function evolveRotations(rotations: Rotations, fact: Fact, before: Superv
 		case 'child.stopped':
 		case 'child.unverified':
 		case 'timer.elapsed':
-			return withWords(rotations, fact, before);
+			return withLastOutput(rotations, fact, before);
 		case 'generation.degraded':
 			return outlived(
 				change(rotations, fact.generation, ({ replaced }) => ({
@@ -112,7 +112,7 @@ export function evolveRotations(rotations: Rotations, fact: Fact, before: Superv
 			const promoted = change(rotations, fact.generation, ({ trigger, replaced }) => ({
 				code: null,
 				unverified: trigger !== 'start' && isUnverified(before, fact.generation),
-				readyBy: weakestWord(before, fact.generation),
+				readyBy: weakestSource(before, fact.generation),
 				replaced: [...replaced, ...toldFor(fact, before)],
 			}));
 			return outlived(isAwaited ? promoted : settleServing(promoted, fact, fact.generation), fact);
@@ -395,7 +395,7 @@ function withSurvivorsOf(
 	return { ...rotations, kept };
 }
 
-function withWords(
+function withLastOutput(
 	rotations: Rotations,
 	fact: Fact & { child: number; lastOutput?: string[] },
 	before: SupervisorState | null,
@@ -440,7 +440,7 @@ function change(
 	return { ...rotations, kept: rotations.kept.map((each) => (isIts(each) ? { ...each, ...changeOf(each) } : each)) };
 }
 
-function weakestWord(state: SupervisorState | null, generation: number): ReadySource | null {
+function weakestSource(state: SupervisorState | null, generation: number): ReadySource | null {
 	const words = (state?.children ?? []).flatMap((each) => (each.generation === generation ? (each.readyBy ?? []) : []));
 	if (words.includes('wait')) return 'wait';
 	return words.includes('accept') ? 'accept' : (words.at(-1) ?? null);

@@ -13,10 +13,10 @@ export function headlineOf({ state, rotations }: Pick<Projections, 'state' | 'ro
 		last?.result === 'failed' && state.candidate === null && last.generation > state.serving
 			? [`generation ${last.generation} was given up: ${last.reason}`]
 			: [];
-	return [...failure, ...servingWords(state), ...candidateWords(state), ...drainingWords(state)].join('; ');
+	return [...failure, ...servingText(state), ...candidateText(state), ...drainingText(state)].join('; ');
 }
 
-function servingWords({ serving, children, candidate, restart, isComplete }: SupervisorState): string[] {
+function servingText({ serving, children, candidate, restart, isComplete }: SupervisorState): string[] {
 	if (serving === 0) return [];
 	const count = children.filter((child) => child.generation === serving && !isLeaving(child)).length;
 	if (count === 0 && restart !== null) return ['no generation serves, a new one will be started'];
@@ -25,12 +25,12 @@ function servingWords({ serving, children, candidate, restart, isComplete }: Sup
 	return [`generation ${serving} serves${workers}${isComplete ? '' : ', and is not whole'}`];
 }
 
-function candidateWords({ candidate, queued }: SupervisorState): string[] {
+function candidateText({ candidate, queued }: SupervisorState): string[] {
 	const starting = candidate === null ? [] : [`generation ${candidate} starts`];
 	return queued === null ? starting : [...starting, 'one more rotation will follow'];
 }
 
-function drainingWords({ children, serving, candidate }: SupervisorState): string[] {
+function drainingText({ children, serving, candidate }: SupervisorState): string[] {
 	const others = children.filter(({ generation }) => generation !== serving && generation !== candidate);
 	const older = new Set(others.map(({ generation }) => generation)).size;
 	return older === 0 ? [] : [`${older} older ${older === 1 ? 'drains' : 'drain'}`];

@@ -9,12 +9,12 @@ describe('an output', () => {
 	function open(sink: Pick<Sink, 'isStalled' | 'onReady'>, unfinished = '') {
 		const [read, write] = makePipe();
 		const lines: string[] = [];
-		let heard = () => {};
+		let updated = () => {};
 		const handoverState = newHandoverState(null);
 		const log = {
 			child: () => (text: string) => {
 				lines.push(...text.split('\n'));
-				heard();
+				updated();
 			},
 		};
 		const outputs = outputsOf({ sink, log, handoverState, lastOutput: { begin: () => {}, add: () => {} } });
@@ -28,8 +28,8 @@ describe('an output', () => {
 		});
 		const until = (count: number) =>
 			new Promise<void>((resolve) => {
-				heard = () => lines.length >= count && resolve();
-				heard();
+				updated = () => lines.length >= count && resolve();
+				updated();
 			});
 		return { write, lines, until, output, outputs, handoverState };
 	}

@@ -15,7 +15,16 @@ import { stateWith } from '../../support/simulation.ts';
 async function journalAt(path: string) {
 	const told: string[] = [];
 	const handoverState = newHandoverState(null);
-	const process = { program: '1', boot: '', run: 'run', pid: 1, startTime: 1, args: [], listeners: [], words: null };
+	const process = {
+		program: '1',
+		boot: '',
+		run: 'run',
+		pid: 1,
+		startTime: 1,
+		args: [],
+		listeners: [],
+		notifyDir: null,
+	};
 	const journal = fileJournal({
 		path,
 		fd: (await openJournal(path)).fd,

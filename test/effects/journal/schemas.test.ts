@@ -1,13 +1,17 @@
 /** A later version reads what an earlier one has written: no schema takes less than it did, and each change of one is seen. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import * as fc from 'fast-check';
+import { type GenericSchema, object, safeParse } from 'valibot';
 import { describe, expect, it } from 'vitest';
 // All that declares a part of a handover.
 import '../../../src/cli/daemon.ts';
 import { newSchemas } from '../../../src/effects/journal/lineSchemas.ts';
-import { parts } from '../../../src/effects/upgrade/handoverState.ts';
+import { upcastLine, upcastSections } from '../../../src/effects/journal/upcast.ts';
+import { sections } from '../../../src/effects/upgrade/handoverState.ts';
+import type { FactType } from '../../../src/machines/facts/facts.ts';
 import { root } from '../../support/program.ts';
-import { type Description, describeSchema, whyNarrower } from '../../support/schemas.ts';
+import { type Description, describeSchema, valueOf, whyNarrower } from '../../support/schemas.ts';
 
 const formats = join(root, 'test/formats');
 const { facts, header, checkpoint } = newSchemas();
@@ -21,7 +25,7 @@ const now: Stored = {
 		]),
 		facts: described(Object.entries(facts)),
 	} as Stored['journal'],
-	handover: described(parts.map(({ name, schema }) => [name, schema()])),
+	handover: described(sections.map(({ name, schema }) => [name, schema()])),
 };
 
 interface Stored {
@@ -29,24 +33,64 @@ interface Stored {
 	handover: Record<string, Description>;
 }
 
-const first: Stored = JSON.parse(readFileSync(join(formats, 'schemas-cd933d0.json'), 'utf8'));
+const stored = (name: string): Stored => JSON.parse(readFileSync(join(formats, name), 'utf8'));
+/** Of journals of format 4 and handovers of format 5, and of the first with the present formats. */
+const [earlier, first] = [stored('schemas-cd933d0.json'), stored('schemas-5.json')];
+const { facts: earlierFacts, header: earlierHeader, checkpoint: earlierCheckpoint } = earlier.journal;
 
-it('the header and the checkpoint of a journal of format 4 are taken', () => {
+/** Reads what an earlier version may have written, whatever it is. */
+function expectRead(
+	description: Description,
+	read: (value: Record<string, unknown>) => Record<string, unknown>,
+	schemaOf: (value: Record<string, unknown>) => GenericSchema | undefined,
+) {
+	fc.assert(
+		fc.property(valueOf(description), (value) => {
+			const present = read(value as Record<string, unknown>);
+			const schema = schemaOf(present);
+			if (!schema) throw new Error(`there is no schema for ${JSON.stringify(present)}`);
+			const { success, issues } = safeParse(schema, present);
+			expect(success, JSON.stringify({ present, issues })).toBe(true);
+		}),
+		{ numRuns: 200 },
+	);
+}
+
+const line = (value: Record<string, unknown>) => upcastLine(value, 4);
+
+it('the header and the checkpoint of a journal of format 4 are read', () => {
+	expectRead(earlierHeader, line, () => header);
+	expectRead(earlierCheckpoint, line, () => checkpoint);
+});
+
+it.each(Object.keys(earlierFacts))('%s of a journal of format 4 is read', (type) => {
+	expectRead(earlierFacts[type] as Description, line, (fact) => facts[fact.type as FactType]);
+});
+
+it('a handover of format 5 is taken over', () => {
+	expectRead(
+		{ object: earlier.handover },
+		(value) => upcastSections(value, 5),
+		() => object(Object.fromEntries(sections.map(({ name, schema }) => [name, schema()]))),
+	);
+});
+
+it('the header and the checkpoint of a journal of format 5 are taken', () => {
 	expect(whyNarrower(first.journal.header, now.journal.header, 'header')).toBeNull();
 	expect(whyNarrower(first.journal.checkpoint, now.journal.checkpoint, 'checkpoint')).toBeNull();
 });
 
-it.each(Object.keys(first.journal.facts))('%s of a journal of format 4 is taken', (type) => {
+it.each(Object.keys(first.journal.facts))('%s of a journal of format 5 is taken', (type) => {
 	const { [type]: schema } = now.journal.facts;
 	expect(schema).toBeDefined();
 	expect(whyNarrower(first.journal.facts[type] as Description, schema as Description, type)).toBeNull();
 });
 
-it('no part of a handover is left out', () => {
+it('no section of a handover is left out', () => {
 	expect(Object.keys(now.handover)).toEqual(expect.arrayContaining(Object.keys(first.handover)));
 });
 
-it.each(Object.keys(now.handover))('the part %s of a handover of format 5 is taken', (name) => {
+it.each(Object.keys(now.handover))('the section %s of a handover of format 6 is taken', (name) => {
 	const before = first.handover[name];
 	// What an earlier program does not hand over is missing.
 	if (before === undefined) expect(now.handover[name]).toHaveProperty('optional');

@@ -7,7 +7,7 @@ import { lookUp } from '../../../src/effects/os/proc.ts';
 import { spawnProcess } from '../../../src/effects/os/spawn.ts';
 import { exits } from '../../../src/effects/os/wait.ts';
 import { becomeProgram } from '../../../src/effects/upgrade/handover.ts';
-import { newHandoverState, part } from '../../../src/effects/upgrade/handoverState.ts';
+import { newHandoverState, section } from '../../../src/effects/upgrade/handoverState.ts';
 
 const F_GETFD = 1;
 
@@ -27,7 +27,7 @@ it('whoever is told of what came meanwhile spawns nobody with what was to be han
 	onTestFinished(() => closeAll([read, write]));
 	const handoverState = newHandoverState(null);
 	handoverState.leave(
-		part('test', () => number()),
+		section('test', () => number()),
 		() => ({ state: 0, fds: [read, 1000, write] }),
 	);
 	const flags: number[] = [];

@@ -22,14 +22,14 @@ for _ in range(${clients}):
     s = socket.socket(socket.AF_UNIX); s.connect('${path}'); s.send(b'up\\n'); s.close()`;
 	const sender = spawn('python3', ['-c', script], { stdio: 'ignore' });
 	onTestFinished(() => void sender.kill('SIGKILL'));
-	let heard = 0;
+	let updated = 0;
 	for (let served = 0; served < clients; served += 1) {
 		while (!isReadable(dispatcher));
 		const client = accept(dispatcher) as number;
 		let message = receiveFrom(client);
 		while (message === 'empty') message = receiveFrom(client);
-		if (message !== 'over' && message.text === 'up\n') heard += 1;
+		if (message !== 'over' && message.text === 'up\n') updated += 1;
 		closeAll([client]);
 	}
-	expect(heard).toBe(clients);
+	expect(updated).toBe(clients);
 });

@@ -14,7 +14,7 @@ describe('a timer', () => {
 					endOf: (child) => endOf(child),
 					stoppedPid: () => null,
 					receiveNow: () => {},
-					errorText: () => ({}),
+					printedBy: () => ({}),
 				}),
 			},
 		}).createMachine({
