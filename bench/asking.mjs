@@ -66,7 +66,7 @@ async function benchRotate() {
 	const flags = [`-control=${control}`];
 	const supervisor = supervise(programs[0], 'exec sleep 1000', { flags });
 	while (!existsSync(control)) await wait(5);
-	await ask('/generations/1?wait');
+	await ask('/rotations/1?wait');
 	const times = { hup: [], http: [], command: [] };
 	let generation = 1;
 	for (let turn = 0; turn < rotations; turn += 1) {
@@ -74,14 +74,14 @@ async function benchRotate() {
 		let began = performance.now();
 		supervisor.child.kill('SIGHUP');
 		for (;;) {
-			const found = await ask(`/generations/${generation}?wait`);
+			const found = await ask(`/rotations/${generation}?wait`);
 			if (found.result === 'promoted') break;
 		}
 		times.hup.push(performance.now() - began);
 		generation += 1;
 		began = performance.now();
 		const asked = await ask('/rotate', 'POST');
-		await ask(`/generations/${asked.generation}?wait`);
+		await ask(`/rotations/${asked.generation}?wait`);
 		times.http.push(performance.now() - began);
 		generation += 1;
 		times.command.push(await timeCommand('rotate'));
@@ -93,7 +93,7 @@ async function benchRotate() {
 	const began = performance.now();
 	await Promise.all(Array.from({ length: many }, () => timeCommand('rotate')));
 	const took = performance.now() - began;
-	const last = (await ask('/generations')).at(-1).generation;
+	const last = (await ask('/rotations')).at(-1).generation;
 	report(`rotate: ${many} commands at once, ms`, [took], `they shared ${last - generation} rotations`);
 	supervisor.stop();
 	await supervisor.ended;

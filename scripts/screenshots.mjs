@@ -42,7 +42,7 @@ await logged(/Generation 3 is up/);
 await setTimeout(1400);
 writeFileSync(broken, '');
 supervisor.kill('SIGHUP');
-await logged(/Generation 4 given up/);
+await logged(/Generation 4 failed/);
 rmSync(broken);
 await setTimeout(500);
 supervisor.kill('SIGHUP');

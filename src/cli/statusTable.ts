@@ -192,7 +192,7 @@ function lastLines(rotation: Rotation, now: number, wide: number, colour: Paper[
 		];
 	if (result === 'stopped') return [cut(`${head}generation ${generation} (${by}): a stop came first${when}`, wide)];
 	return [
-		colour(cut(`${head}generation ${generation} (${by}) was given up${took}${when}`, wide), 'red'),
+		colour(cut(`${head}generation ${generation} (${by}) failed${took}${when}`, wide), 'red'),
 		cut(`                ${harmless(reason ?? '')}`, wide),
 		...lastOutput.slice(-3).map((line) => cut(`                | ${harmless(line)}`, wide)),
 	];

@@ -31,7 +31,7 @@ const sentences: Record<EventType, string> = {
 	'generation.started': 'A new generation begins to start.',
 	'generation.promoted': 'A generation is up and serves; those it replaces are told to leave.',
 	'generation.failed': 'A generation was lost before it was up.',
-	'generation.degraded': 'A generation is not whole, and goes on as nobody else serves.',
+	'generation.degraded': 'A generation is degraded, and goes on as nobody else serves.',
 	'generation.exhausted': 'Too many children of a generation have died, and none was ever up.',
 	'respawn.scheduled': 'The place of a lost child will be filled again.',
 	'respawn.due': 'The wait of a place that is to be filled again is over.',
@@ -72,7 +72,7 @@ const sentences: Record<EventType, string> = {
 	slotDue: 'A place is to be filled again.',
 	generationUp: 'All children of a generation are up.',
 	generationEmpty: 'Nobody of a generation lives, and some are to be started again.',
-	generationDegraded: 'A generation is not whole, and others of it are left or follow.',
+	generationDegraded: 'A generation is degraded, and others of it are left or follow.',
 };
 
 /** What an event means, in a sentence. */

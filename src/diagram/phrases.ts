@@ -25,7 +25,7 @@ const events: Record<EventType, string> = {
 	'upgrade.failed': 'it can’t take over',
 	'generation.started': 'a generation starts',
 	'generation.promoted': 'a generation is promoted',
-	'generation.failed': 'a generation is given up',
+	'generation.failed': 'a generation fails',
 	'generation.degraded': 'a generation is kept as it is',
 	'generation.exhausted': 'a generation is exhausted',
 	'respawn.scheduled': 'a place waits to be filled',
@@ -80,7 +80,7 @@ export function eventText(type: string): string {
 const guards: Record<string, string> = {
 	// of the supervisor
 	isCandidate: 'it is the candidate',
-	isServing: 'it serves, and was not whole',
+	isServing: 'it serves, and was degraded',
 	isFillable: 'no other generation boots, or nobody of it is left',
 	isCandidateBesideServing: 'it is the candidate, and one serves',
 	isCandidateFailed: 'it is the candidate, and another one serves, or none of it lives',
@@ -123,7 +123,7 @@ const guards: Record<string, string> = {
 	movesDeadline: 'that is later, and not too late',
 	changesKillTimeout: 'it is to leave sooner, or may take longer',
 	isKillTimer: 'it is that of -kill',
-	isDismissed: 'its generation was given up',
+	isDismissed: 'its generation failed',
 };
 
 /** A guard as what follows "if". */

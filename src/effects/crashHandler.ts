@@ -13,7 +13,7 @@ export const faultVariable = 'SOCKETMASTER_FAULT';
 /** A fault so soon after the last one is not met by another try, in milliseconds. */
 const tooSoon = 60_000;
 
-/** How long the last words may take, in milliseconds. */
+/** How long the last output may take, in milliseconds. */
 const flushTimeoutMs = 1000;
 
 export interface CrashHandlerOptions {

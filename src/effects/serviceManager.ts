@@ -92,7 +92,7 @@ export function managerOf({ env, past, handoverState }: ManagerOptions): Manager
 		}
 	}
 
-	/** Another process: it is told anew. One that was kept, and not whole, may stay so. */
+	/** Another process: it is told anew. One that was kept, and degraded, may stay so. */
 	function afterCrash({ isComplete, serving, children, stopSignal, candidate }: SupervisorState): string[] {
 		const isServed = children.some(({ generation, phase }) => generation === serving && phase === 'serving');
 		isReady = (isComplete || isServed) && stopSignal === null;

@@ -16,7 +16,7 @@ export function journalOf({ timeline }: Branch, version: string): string {
 		startTime: 0,
 		args: [],
 		listeners: [],
-		words: null,
+		notifyDir: null,
 	};
 	return [header, ...timeline.entries.map(({ fact }) => fact)].map((line) => `${JSON.stringify(line)}\n`).join('');
 }

@@ -77,7 +77,7 @@ function Row({ life, at }: { life: GenerationLife; at: number }) {
 const textOfResult = {
 	pending: '… starting',
 	promoted: '✔ serves',
-	failed: '✘ given up',
+	failed: '✘ failed',
 	stopped: '■ stopped',
 	left: '– leaves',
 	unknown: '? not known',

@@ -204,9 +204,9 @@ const actions = {
 	},
 	async broken() {
 		writeFileSync(broken, '');
-		const before = (text().match(/given up/g) ?? []).length;
+		const before = (text().match(/failed/g) ?? []).length;
 		supervisor.kill('SIGHUP');
-		await until('a broken version is given up', () => (text().match(/given up/g) ?? []).length > before);
+		await until('a broken version fails', () => (text().match(/failed/g) ?? []).length > before);
 		rmSync(broken);
 	},
 	async upgrade() {

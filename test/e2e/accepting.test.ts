@@ -82,7 +82,7 @@ function site(
 }
 
 const rotation = async ({ control }: Site, generation: number): Promise<Row> =>
-	(await ask(control, `/generations/${generation}?wait`)).body;
+	(await ask(control, `/rotations/${generation}?wait`)).body;
 
 /** The pid of the candidate, when it has one. */
 async function candidatePid({ control }: Site, generation: number): Promise<number> {
@@ -110,7 +110,7 @@ describe('a candidate that says too early that it is up, and is promoted as the 
 
 	it('has its result when it accepts', async () => {
 		const { own, rotate } = await orphaned('accept');
-		expect((await ask(own.control, '/generations/2')).body).toMatchObject({ result: 'pending', unverified: true });
+		expect((await ask(own.control, '/rotations/2')).body).toMatchObject({ result: 'pending', unverified: true });
 		own.open('go');
 		const { status, stdout } = await rotate.done;
 		expect({ status, stdout }).toMatchObject({ status: 0, stdout: expect.stringMatching(/Generation 2 serves/) });
@@ -250,7 +250,7 @@ describe('a candidate that is ready', () => {
 		const { status, stderr } = await command(['rotate', `-control=${own.control}`]).done;
 		expect(status).toBe(1);
 		expect(stderr).toMatch(
-			/^Generation 2 was given up: \d+ listens on 127\.0\.0\.1:\d+ and does not accept on tcp:\/\/127\.0\.0\.1:0 \(its fd 3\): see docs\/servers\.md \(-start=4000\); generation 1 goes on serving\n/,
+			/^Generation 2 failed: \d+ listens on 127\.0\.0\.1:\d+ and does not accept on tcp:\/\/127\.0\.0\.1:0 \(its fd 3\): see docs\/servers\.md \(-start=4000\); generation 1 keeps serving\n/,
 		);
 		expect(await rotation(own, 2)).toMatchObject({ result: 'failed', code: 'not-accepting' });
 		expect(await own.answer()).toBe(first);
@@ -263,11 +263,11 @@ describe('a candidate that is ready', () => {
 		await own.up();
 		own.instruct('boot 60');
 		expect((await command(['rotate', `-control=${own.control}`]).done).stderr).toMatch(
-			/^Generation 2 was given up: \d+ does not accept on tcp:/,
+			/^Generation 2 failed: \d+ does not accept on tcp:/,
 		);
 		own.instruct('elsewhere');
 		expect((await command(['rotate', `-control=${own.control}`]).done).stderr).toMatch(
-			/^Generation 3 was given up: \d+ listens on 127\.0\.0\.1:\d+ and does not accept on tcp:/,
+			/^Generation 3 failed: \d+ listens on 127\.0\.0\.1:\d+ and does not accept on tcp:/,
 		);
 	});
 
@@ -281,7 +281,7 @@ describe('a candidate that is ready', () => {
 		);
 		const pid = await candidatePid(own, 2);
 		kill(pid, 'SIGTERM');
-		await own.program.logged(/^Generation 2 given up: \d+ exit status 0; generation 1 goes on serving$/);
+		await own.program.logged(/^Generation 2 failed: \d+ exit status 0; generation 1 keeps serving$/);
 		expect(own.program.lines().filter((line) => /does not accept/.test(line))).toHaveLength(1);
 	});
 
@@ -323,7 +323,7 @@ describe('a candidate that is ready', () => {
 			phase = status.generations.find((each: Row) => each.generation === 2).children[0].phase;
 		}
 		kill(first.pid, 'SIGKILL');
-		await own.program.logged(/^Generation 2 given up: \d+ signal: killed; generation 1 goes on serving$/);
+		await own.program.logged(/^Generation 2 failed: \d+ signal: killed; generation 1 keeps serving$/);
 		kill(second.pid, 'SIGCONT');
 	});
 });
@@ -467,7 +467,7 @@ describe('-verify', () => {
 		await own.up();
 		own.instruct(instructions);
 		own.program.signal('SIGHUP');
-		await own.program.logged(isPromoted ? /^Generation 2 is up/ : /^Generation 2 given up: \d+ does not hold /);
+		await own.program.logged(isPromoted ? /^Generation 2 is up/ : /^Generation 2 failed: \d+ does not hold /);
 	});
 });
 
@@ -504,7 +504,7 @@ while True:
 		);
 		for (let generation = 2; generation <= 4; generation += 1) {
 			own.program.signal('SIGHUP');
-			await own.program.logged(new RegExp(`^Generation ${generation} given up: \\d+ does not hold `));
+			await own.program.logged(new RegExp(`^Generation ${generation} failed: \\d+ does not hold `));
 		}
 		expect(own.program.lines().join('\n')).not.toContain("can't be seen");
 	});
@@ -538,8 +538,8 @@ libc.epoll_wait(instance.fileno(), page, 10, -1)
 			own.program.signal('SIGHUP');
 			await own.program.logged(/\] stuck$/);
 			// Nothing was seen of it, or that it does not hold it: in time, either way.
-			const [, rest] = await own.program.logged(/^Generation 2 (given up|is up \(\d+\), and was not seen to accept)/);
-			expect(['given up', expect.stringContaining('not seen')]).toContainEqual(rest);
+			const [, rest] = await own.program.logged(/^Generation 2 (failed|is up \(\d+\), and was not seen to accept)/);
+			expect(['failed', expect.stringContaining('not seen')]).toContainEqual(rest);
 			const command = join(own.folder, 'command');
 			unlinkSync(command);
 			symlinkSync(fixture('acceptor.py'), command);
@@ -576,7 +576,7 @@ while True:
 			20,
 		);
 		onTestFinished(() => clearInterval(clients));
-		await own.program.logged(/^Generation 2 given up: \d+ does not accept on tcp6:\/\/:\d+ \(its fd 4\)/);
+		await own.program.logged(/^Generation 2 failed: \d+ does not accept on tcp6:\/\/:\d+ \(its fd 4\)/);
 	});
 });
 
@@ -609,7 +609,7 @@ describe('a server that accepts by io_uring', () => {
 
 	it.runIf(isThere)('on a port of its own is not taken for one that can’t be seen', async () => {
 		const own = await rotated('elsewhere', ['-ready=accept', '-start=6000']);
-		await own.program.logged(/^Generation 2 given up: \d+ listens on 127\.0\.0\.1:\d+ and does not accept on /);
+		await own.program.logged(/^Generation 2 failed: \d+ listens on 127\.0\.0\.1:\d+ and does not accept on /);
 	});
 
 	it.runIf(isThere)('and was told to leave, is not said to accept no more where that can’t be told', async () => {
@@ -638,7 +638,7 @@ describe('a server that accepts by io_uring', () => {
 
 	it.runIf(isThere)('has something pending: an instance that waits for nothing is none', async () => {
 		const own = await rotated('idle', ['-ready=accept', '-start=7000']);
-		await own.program.logged(/^Generation 2 given up: \d+ does not accept on /);
+		await own.program.logged(/^Generation 2 failed: \d+ does not accept on /);
 		expect(own.program.lines().join('\n')).not.toContain("can't be seen");
 	});
 });
@@ -824,7 +824,7 @@ describe('what was started', () => {
 		deploy('two');
 		const { stdout } = await command(['rotate', `-control=${control}`]).done;
 		expect(stdout).toContain(`\nIt was started from ${folder}/two, generation 1 from ${folder}/one\n`);
-		expect((await ask(control, '/generations/2')).body).toMatchObject({
+		expect((await ask(control, '/rotations/2')).body).toMatchObject({
 			directory: join(folder, 'two'),
 			program: fixture('acceptor.py'),
 		});
@@ -842,7 +842,7 @@ describe('what was started', () => {
 		expect(stderr).toMatch(
 			/could not be started: the directory .*\/current: no such file or directory; generation 1 goes on/,
 		);
-		expect((await ask(control, '/generations/2')).body).toMatchObject({ code: 'spawn-failed' });
+		expect((await ask(control, '/rotations/2')).body).toMatchObject({ code: 'spawn-failed' });
 	});
 
 	it('fails a rotation that expects another directory', async () => {

@@ -150,7 +150,7 @@ describe('-systemd', () => {
 		rmSync(path);
 		program.signal('SIGHUP');
 		await program.logged(/^Could not start process .*no such file or directory/);
-		await program.logged(/^Generation 2 given up: .*; generation 1 goes on serving$/);
+		await program.logged(/^Generation 2 failed: .*; generation 1 keeps serving$/);
 	});
 });
 
@@ -210,7 +210,7 @@ describe('-env', () => {
 		program.signal('SIGHUP');
 		await program.logged(
 			new RegExp(
-				`^Generation 2 given up: it could not be started: -env ${path}: no such file or directory; generation 1 goes on serving$`,
+				`^Generation 2 failed: it could not be started: -env ${path}: no such file or directory; generation 1 keeps serving$`,
 			),
 		);
 		writeFileSync(path, 'A=2\n');
@@ -230,9 +230,7 @@ describe('-env', () => {
 		rmSync(path);
 		make(path);
 		program.signal('SIGHUP');
-		await program.logged(
-			new RegExp(`^Generation 2 given up: .* -env ${path}: ${words}; generation 1 goes on serving$`),
-		);
+		await program.logged(new RegExp(`^Generation 2 failed: .* -env ${path}: ${words}; generation 1 keeps serving$`));
 	});
 
 	it('that can’t be read at the start is told in one sentence, with status 1', () => {

@@ -68,7 +68,7 @@ describe('socketmaster rotate', () => {
 		expect(self.lines()).toContain('A rotation request: starting generation 2');
 	});
 
-	it('ends with 1 when it was given up, and shows how it ended and its last words', async () => {
+	it('ends with 1 when it failed, and shows how it ended and its last output', async () => {
 		const self = supervised();
 		await up(self);
 		self.next('echo loading; echo "no such table: users" >&2; exit 3');
@@ -77,8 +77,8 @@ describe('socketmaster rotate', () => {
 		expect(stdout).toMatch(/^Generation 2 was asked for \(supervisor \d+\)\n$/);
 		expect(stderr.replace(/\d{3,}/g, 'N')).toBe(
 			[
-				'Generation 2 was given up: N exit status 3; generation 1 goes on serving',
-				'Its last words:',
+				'Generation 2 failed: N exit status 3; generation 1 keeps serving',
+				'Its last output:',
 				'  | loading',
 				'  | no such table: users',
 				'',
@@ -91,13 +91,13 @@ describe('socketmaster rotate', () => {
 		['closes its output long before', 'echo early; echo "last line"; exec >&- 2>&-; sleep 0.2; exit 3'],
 		['is killed', 'echo early; echo "last line"; sleep 0.2; kill -9 $$'],
 		['ends without a newline', 'echo early; printf "last line"; sleep 0.1; exit 3'],
-	])('shows the last words of one that %s', async (_, script) => {
+	])('shows the last output of one that %s', async (_, script) => {
 		const self = supervised('exec sleep 1000', [], 2000);
 		await up(self);
 		self.next(script);
 		const { status, stderr } = await self.rotate().done;
 		expect(status).toBe(1);
-		expect(stderr).toMatch(/\nIts last words:\n {2}\| early\n {2}\| last line\n$/);
+		expect(stderr).toMatch(/\nIts last output:\n {2}\| early\n {2}\| last line\n$/);
 	});
 
 	it('shows what was printed before an upgrade, and after it', async () => {
@@ -109,7 +109,7 @@ describe('socketmaster rotate', () => {
 		await self.program.logged(/\] before$/);
 		expect((await command(['upgrade', `-control=${self.control}`]).done).status).toBe(0);
 		writeFileSync(gate, '');
-		expect((await rotation.done).stderr).toMatch(/\nIts last words:\n {2}\| before\n {2}\| after\n$/);
+		expect((await rotation.done).stderr).toMatch(/\nIts last output:\n {2}\| before\n {2}\| after\n$/);
 	});
 
 	it('shows nothing that would move the cursor of who reads it', async () => {
@@ -129,7 +129,7 @@ describe('socketmaster rotate', () => {
 		const { status, stderr } = await self.rotate().done;
 		expect(status).toBe(1);
 		expect(stderr).toMatch(
-			/^Generation 2 was given up: \d+ has not said in time that it is up \(-start=5000\); generation 1/,
+			/^Generation 2 failed: \d+ has not said in time that it is up \(-start=5000\); generation 1/,
 		);
 		expect(stderr).toMatch(/\| waiting for the database$/m);
 	});
@@ -140,7 +140,7 @@ describe('socketmaster rotate', () => {
 		self.next('echo oh; exit 9');
 		const { status, stdout, stderr } = await self.rotate('-json').done;
 		expect(status).toBe(1);
-		expect(stderr).toMatch(/^Generation 2 was given up: \d+ exit status 9; generation 1 goes on serving\n$/);
+		expect(stderr).toMatch(/^Generation 2 failed: \d+ exit status 9; generation 1 keeps serving\n$/);
 		const rotation = JSON.parse(stdout);
 		expect(rotation).toMatchObject({
 			generation: 2,
@@ -172,7 +172,7 @@ describe('socketmaster rotate', () => {
 		self.program.signal('SIGCONT');
 		expect(status).toBe(3);
 		expect(stderr).toMatch(/^no supervisor answers at .*: no answer after .*; no rotation was asked for\n$/);
-		expect((await ask(self.control, '/generations')).body).toHaveLength(1);
+		expect((await ask(self.control, '/rotations')).body).toHaveLength(1);
 	});
 
 	it('ends with 3 where nobody answers, and with 2 where it is wrongly used', async () => {
@@ -225,7 +225,7 @@ describe('socketmaster rotate', () => {
 		self.next(`${say} READY=1; exec sleep 1000`);
 		writeFileSync(gate, '');
 		expect(JSON.parse((await own.done).stdout)).toMatchObject({ generation: 3, result: 'promoted' });
-		const { body } = await ask(self.control, '/generations/2');
+		const { body } = await ask(self.control, '/rotations/2');
 		expect(body).toMatchObject({ result: 'failed', trigger: 'SIGHUP' });
 	});
 
@@ -398,7 +398,7 @@ describe('socketmaster rotate', () => {
 		const broken = deploy('43');
 		expect(broken.status).toBe(1);
 		expect(broken.stderr).toMatch(
-			/^Generation 3 was given up: \d+ exit status 1; generation 2 goes on serving\nIt was started from .*\/43\/server, generation 2 from .*\/42\/server\n$/,
+			/^Generation 3 failed: \d+ exit status 1; generation 2 keeps serving\nIt was started from .*\/43\/server, generation 2 from .*\/42\/server\n$/,
 		);
 		expect(deploy('41', careful).status).toBe(0);
 		expect(deploy('43', careful).status).toBe(1);
@@ -832,8 +832,8 @@ except OSError as error:
 		['a path that is not there', '/nope', {}, 404, 'there is no /nope'],
 		['a method that is not meant', '/rotate', {}, 405, '/rotate takes POST, and not GET'],
 		['another one', '/status', { method: 'DELETE' }, 405, '/status takes GET, and not DELETE'],
-		['a generation that is not known', '/generations/77', {}, 404, 'generation 77 is not known'],
-		['a generation that is none', '/generations/x', {}, 404, 'generation x is not known'],
+		['a generation that is not known', '/rotations/77', {}, 404, 'generation 77 is not known'],
+		['a generation that is none', '/rotations/x', {}, 404, 'generation x is not known'],
 		['a body that is no JSON', '/stop', { method: 'POST', body: '{' }, 400, 'the body is no JSON'],
 		[
 			'a patience that is none',
@@ -912,7 +912,7 @@ except OSError as error:
 			onTestFinished(() => void each.destroy());
 		}
 		expect((await self.rotate().done).status).toBe(0);
-		expect((await ask(self.control, '/generations')).body.map(({ result }: Row) => result)).toEqual([
+		expect((await ask(self.control, '/rotations')).body.map(({ result }: Row) => result)).toEqual([
 			'serving',
 			'serving',
 		]);
@@ -928,18 +928,18 @@ except OSError as error:
 		self.next('exec sleep 1000');
 		expect((await command(['upgrade', `-control=${self.control}`]).done).status).toBe(0);
 		expect(statSync(self.control).ino).toBe(ino);
-		const rotations = (await ask(self.control, '/generations')).body;
+		const rotations = (await ask(self.control, '/rotations')).body;
 		expect(rotations.map(({ result }: Row) => result)).toEqual(['serving', 'failed']);
 		expect(rotations[1].lastOutput).toEqual(['no']);
 		await killed(self.program);
 		self.begin();
-		await expect.poll(() => ask(self.control, '/generations').catch(() => null)).toMatchObject({ body: rotations });
+		await expect.poll(() => ask(self.control, '/rotations').catch(() => null)).toMatchObject({ body: rotations });
 		const { body } = await ask(self.control, '/status');
 		expect(body).toMatchObject({ upgrades: { done: 1 }, recoveries: 1, last: { generation: 2 } });
 		const { stdout } = await command(['replay', journal, '-rotations']).done;
 		expect(stdout.split('\n').map((line) => line.slice(31).replace(/\d{3,}|after \d+ m?s/g, 'N'))).toEqual([
 			'start   generation 1 came up N',
-			'rotate  generation 2 was given up N: N exit status 1',
+			'rotate  generation 2 failed N: N exit status 1',
 			'',
 		]);
 		const { stdout: json } = await command(['replay', journal, '-rotations', '-json']).done;

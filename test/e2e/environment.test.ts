@@ -178,7 +178,7 @@ describe('-chdir', () => {
 			const failed = await command(['rotate', `-control=${control}`]).done;
 			expect(failed.status).toBe(1);
 			expect(failed.stderr).toContain(`the directory ${current}: no such file or directory`);
-			expect(failed.stderr).toContain('generation 3 goes on serving');
+			expect(failed.stderr).toContain('generation 3 keeps serving');
 		},
 	);
 
@@ -382,7 +382,7 @@ describe('a file system that does not answer', () => {
 					? /^Could not start process -env .*: its file system has not answered for 5 s$/
 					: /^\d+ has not become .*\/server within 5 s; killing it$/,
 			);
-			await program.logged(/^Generation 2 given up: /);
+			await program.logged(/^Generation 2 failed: /);
 			program.signal('SIGHUP');
 			await program.logged(/starting generation 3$/);
 			program.signal('SIGTERM');
@@ -403,7 +403,7 @@ describe('a file system that does not answer', () => {
 		await program.logged(/starting generation 2$/);
 		program.signal('SIGUSR2');
 		await program.logged(/^\d+ has not become .* within 5 s; killing it$/);
-		await program.logged(/^Generation 2 given up: /);
+		await program.logged(/^Generation 2 failed: /);
 		await program.logged(/^Upgraded/);
 		program.signal('SIGTERM');
 		expect((await program.ended).status).toBe(0);
@@ -504,7 +504,7 @@ describe('a process whose memory does not answer', () => {
 		await freeze();
 		for (const generation of [2, 3, 4]) {
 			program.signal('SIGHUP');
-			await program.logged(new RegExp(`^Generation ${generation} given up: it could not be started: the directory `));
+			await program.logged(new RegExp(`^Generation ${generation} failed: it could not be started: the directory `));
 			expect((await ask(control, '/status?brief')).status).toBe(200);
 		}
 		program.signal('SIGTERM');
@@ -569,7 +569,7 @@ describe('a directory that may not be looked at', () => {
 		chmodSync(join(release, 'server'), 0o644);
 		program.signal('SIGHUP');
 		await program.logged(/^Could not start process .*permission denied$/);
-		await program.logged(/^Generation 2 given up: /);
+		await program.logged(/^Generation 2 failed: /);
 	});
 });
 

@@ -687,7 +687,7 @@ describe('a listening socket that a child has shut down', () => {
 		await once(other, 'listening');
 		program.signal('SIGHUP');
 		await program.logged(/^Could not start process bind: address already in use$/);
-		await program.logged(/^Generation 2 given up: .*; generation 1 goes on serving$/);
+		await program.logged(/^Generation 2 failed: .*; generation 1 keeps serving$/);
 		expect(program.stderr()).not.toContain('it listens again');
 	});
 

@@ -56,7 +56,7 @@ async function follow(control: string, isWanted: (state: string) => boolean) {
 
 const isAlive = (pid: number) => kill(pid, 0) && !/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'));
 
-it('a version that was given up leaves no process, whatever it ignores, also without -kill', async () => {
+it('a version that failed leaves no process, whatever it ignores, also without -kill', async () => {
 	const own = site(['-ready=notify', '-start=1500']);
 	own.deploy('exec SERVER', 'ready accept');
 	const program = own.start();
@@ -124,14 +124,14 @@ describe('a start script without exec', () => {
 		const { generations } = (await ask(own.control, '/status')).body;
 		expect(generations[0]).toMatchObject({ generation: 1, state: 'draining', children: [{ phase: 'orphaned' }] });
 		expect(generations[0].children[0].left.length).toBeGreaterThan(0);
-		const { survivors } = (await ask(own.control, '/generations/2')).body;
+		const { survivors } = (await ask(own.control, '/rotations/2')).body;
 		expect(survivors[0]).toMatchObject({ generation: 1, fds: [3] });
 		const { stdout } = await command(['status', `-control=${own.control}`]).done;
 		expect(stdout).toMatch(/^1 +draining +\d+ +orphaned .* has left [\d, ]+ behind/m);
 		expect(before.generations).toHaveLength(1);
 		for (const pid of String(first).split(', ')) kill(Number(pid), 'SIGKILL');
 		await follow(own.control, (state) => state === 'running');
-		expect((await ask(own.control, '/generations/2')).body.survivors).toEqual([]);
+		expect((await ask(own.control, '/rotations/2')).body.survivors).toEqual([]);
 	});
 
 	it('with -kill has it told first, and killed in the end by its own number', async () => {

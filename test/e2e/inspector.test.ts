@@ -106,8 +106,8 @@ describe.runIf(hasBrowser)('the inspector’s page', () => {
 
 		writeFileSync(broken, '');
 		first.signal('SIGHUP');
-		await first.logged(/^Generation 3 given up/);
-		await reads(() => rotation(page, 3).textContent(), /✘ given up.*ended, status 7, unasked/);
+		await first.logged(/^Generation 3 failed/);
+		await reads(() => rotation(page, 3).textContent(), /✘ failed.*ended, status 7, unasked/);
 		await reads(() => stands(page, 'supervisor').textContent(), 'alive › running');
 		rmSync(broken);
 
@@ -145,7 +145,7 @@ describe.runIf(hasBrowser)('the inspector’s page', () => {
 			await reads(() => rotation(page, 2).textContent(), /✔ serves in \d+ m?s/);
 			writeFileSync(broken, '');
 			first.signal('SIGHUP');
-			await reads(() => rotation(page, 3).textContent(), /✘ given up.*ended, status 7, unasked/);
+			await reads(() => rotation(page, 3).textContent(), /✘ failed.*ended, status 7, unasked/);
 			rmSync(broken);
 			first.signal('SIGUSR2');
 			await reads(() => page.locator('.timeline svg').innerHTML(), 'upgraded');
@@ -210,7 +210,7 @@ describe.runIf(hasBrowser)('the inspector’s page', () => {
 		await reads(() => page.getByTestId('detail').textContent(), /child\.lost child=3 status=7/);
 		await reads(() => page.getByTestId('detail').textContent(), /supervisor.*alive › rotating.*alive › running/);
 		await page.getByRole('button', { name: /generation\.failed/ }).click();
-		await reads(() => rotation(page, 3).textContent(), '✘ given up');
+		await reads(() => rotation(page, 3).textContent(), '✘ failed');
 		await reads(() => page.getByTestId('detail').textContent(), 'Decided upon');
 
 		const lanes = page.locator('.timeline svg');
@@ -234,7 +234,7 @@ describe.runIf(hasBrowser)('the inspector’s page', () => {
 		await isLive(page);
 		const shown = async () => (await page.locator('.row .type').allTextContents()) as string[];
 		await page.keyboard.press('/');
-		await page.keyboard.type('given up');
+		await page.keyboard.type('failed');
 		await reads(async () => (await shown()).join(), /^generation\.failed$/);
 		await page.getByLabel('Show only facts with this text').fill('');
 		await page.getByLabel('Show only facts of this kind').selectOption('decision');

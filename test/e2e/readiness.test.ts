@@ -275,7 +275,7 @@ while True:
 		await program.logged(/^Generation 1 is up/);
 		for (let generation = 2; generation <= 3; generation += 1) {
 			program.signal('SIGHUP');
-			await program.logged(new RegExp(`^Generation ${generation} given up`));
+			await program.logged(new RegExp(`^Generation ${generation} failed`));
 		}
 		program.signal('SIGTERM');
 		expect((await program.ended).status).toBe(0);
@@ -343,13 +343,13 @@ describe('a child that floods its socket', () => {
 });
 
 describe('a candidate that misses its deadline', () => {
-	it('is given up, told to leave and killed, and the old one serves on', async () => {
+	it('fails, told to leave and killed, and the old one serves on', async () => {
 		const script = `[ $SERVER_STARTER_GENERATION = 1 ] && ${say} READY=1 || trap "echo told" HUP`;
 		const program = supervise(script, ['-ready=notify', '-kill=200'], 800);
 		await program.logged(/^Generation 1 is up/);
 		program.signal('SIGHUP');
 		const [, pid] = await program.logged(/^(\d+) has not said in time that it is up \(-start=800\); sending SIGHUP$/);
-		await program.logged(/^Generation 2 given up: \d+ has not said in time .*; generation 1 goes on serving$/);
+		await program.logged(/^Generation 2 failed: \d+ has not said in time .*; generation 1 keeps serving$/);
 		await program.logged(/\] told$/);
 		await program.logged(new RegExp(`^${pid} signal: killed$`));
 		await until('nobody else is left', () => childrenOf(program.pid).length === 1);
@@ -357,7 +357,7 @@ describe('a candidate that misses its deadline', () => {
 
 	it('ends the supervisor with 1 where it is the first', async () => {
 		const program = supervise('true', ['-ready=notify'], 300);
-		await program.logged(/^Generation 1 is not whole: \d+ has not said in time that it is up/);
+		await program.logged(/^Generation 1 is degraded: \d+ has not said in time that it is up/);
 		expect((await program.ended).status).toBe(1);
 	});
 
@@ -529,7 +529,7 @@ describe('the proof of adoption', () => {
 		await program.logged(/^Generation 1 is up/);
 		program.signal('SIGHUP');
 		await program.logged(
-			/^Generation 2 given up: \d+ does not hold tcp:\/\/127\.0\.0\.1:0 \(its fd 3\); generation 1 goes on serving$/,
+			/^Generation 2 failed: \d+ does not hold tcp:\/\/127\.0\.0\.1:0 \(its fd 3\); generation 1 keeps serving$/,
 		);
 		await program.logged(/exit status 0$/);
 		await until('nobody else is left', () => childrenOf(program.pid).length === 1);
@@ -588,7 +588,7 @@ ctypes.CDLL(None).pthread_exit(None)
 		const program = supervise(script, [], 50);
 		await program.logged(/^Generation 1 is up/);
 		program.signal('SIGHUP');
-		await program.logged(/^Generation 2 given up: \d+ does not hold/);
+		await program.logged(/^Generation 2 failed: \d+ does not hold/);
 	});
 
 	it('of a first generation is said, and it serves: no other generation does', async () => {

@@ -53,7 +53,7 @@ describe('under load', () => {
 				program.signal('SIGHUP');
 				if (generation % 3 === 0) {
 					await program.logged(
-						new RegExp(`^Generation ${generation} given up: .*; generation ${generation - 1} goes on serving$`),
+						new RegExp(`^Generation ${generation} failed: .*; generation ${generation - 1} keeps serving$`),
 					);
 				} else {
 					await program.logged(new RegExp(`^Generation ${generation} is up`));

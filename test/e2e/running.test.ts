@@ -289,7 +289,7 @@ describe('a log that nobody reads', () => {
 		expect(lines.length).toBe(60_000);
 	});
 
-	it('does not stop SIGTERM, and is given up on in the end', async () => {
+	it('does not stop SIGTERM, and fails on in the end', async () => {
 		const program = run([...quick, `-command=${fixture('lines.mjs')}`, '3000000'], {
 			stdio: ['ignore', 'pipe', 'pipe'],
 		});
@@ -336,7 +336,7 @@ describe('when the machine is out of something', () => {
 		},
 	);
 
-	it('fds: the rotation is given up, the old child serves on, the next SIGHUP works, nothing leaks', async () => {
+	it('fds: the rotation fails, the old child serves on, the next SIGHUP works, nothing leaks', async () => {
 		const program = sh('trap "exit 0" HUP TERM; echo up; while :; do sleep 0.02; done');
 		await program.logged(/^Generation 1 is up/);
 		program.signal('SIGHUP');
@@ -347,7 +347,7 @@ describe('when the machine is out of something', () => {
 		limit(String(used.sort((a, b) => a - b).findIndex((fd, place) => fd !== place)));
 		program.signal('SIGHUP');
 		await program.logged(/^Could not start process pipe2: too many open files$/);
-		await program.logged(/^Generation 3 given up: .*; generation 2 goes on serving$/);
+		await program.logged(/^Generation 3 failed: .*; generation 2 keeps serving$/);
 		limit('1024');
 		expect(await filesAtRest(program.pid)).toEqual(before);
 		program.signal('SIGHUP');
@@ -364,7 +364,7 @@ describe('when the machine is out of something', () => {
 		limit('0');
 		program.signal('SIGHUP');
 		await program.logged(/^Could not start process fork\/exec \/bin\/sh: resource temporarily unavailable$/);
-		await program.logged(/given up: .*; generation 1 goes on serving$/);
+		await program.logged(/failed: .*; generation 1 keeps serving$/);
 		expect(await filesAtRest(program.pid)).toEqual(before);
 		limit('1000');
 		program.signal('SIGHUP');
@@ -379,7 +379,7 @@ describe('when the machine is out of something', () => {
 		execFileSync('mv', [path, `${path}.old`]);
 		program.signal('SIGHUP');
 		await program.logged(/^Could not start process fork\/exec .*: no such file or directory$/);
-		await program.logged(/^Generation 2 given up: .*; generation 1 goes on serving$/);
+		await program.logged(/^Generation 2 failed: .*; generation 1 keeps serving$/);
 		execFileSync('mv', [`${path}.old`, path]);
 		program.signal('SIGHUP');
 		await program.logged(/^Generation 3 is up/);

@@ -173,7 +173,7 @@ it('a child serves on where the version that should replace it fails', async () 
 	const [child = 0] = await own.killed();
 	rmSync(own.journal);
 	const next = own.start(['-command=/bin/false']);
-	await next.logged(/^Generation 2 .* gave? up|given up|exit status 1/);
+	await next.logged(/^Generation 2 .* gave? up|failed|exit status 1/);
 	const status = await ask(own.control, '/status');
 	expect(status.body.generations).toMatchObject([{ generation: 1, state: 'serving', children: [{ pid: child }] }]);
 	const { status: result, stderr } = await command(['rotate', `-control=${own.control}`]).done;

@@ -50,13 +50,13 @@ describe('-workers=4', () => {
 		await until('nobody else is left', () => childrenOf(program.pid).length === 4);
 	});
 
-	it('is given up as a whole when one candidate is lost, and the old four serve on', async () => {
+	it('fails as a whole when one candidate is lost, and the old four serve on', async () => {
 		const script = `[ $SERVER_STARTER_GENERATION = 2 ] && [ $EINHORN_CHILD_INDEX = 2 ] && exit 7; ${patient}`;
 		const program = supervise(script, ['-workers=4']);
 		await program.logged(/^Generation 1 is up/);
 		const before = childrenOf(program.pid);
 		program.signal('SIGHUP');
-		await program.logged(/^Generation 2 given up: \d+ exit status 7; generation 1 goes on serving$/);
+		await program.logged(/^Generation 2 failed: \d+ exit status 7; generation 1 keeps serving$/);
 		// Those that have come so far; one may not know yet what to do about its signal.
 		await until('the old four are left', () => childrenOf(program.pid).length === 4);
 		expect(childrenOf(program.pid)).toEqual(before);
@@ -99,7 +99,7 @@ describe('-respawn', () => {
 
 	it('ends with the status of the tenth death where none was ever up', async () => {
 		const program = supervise('exit 7', ['-workers=10', '-respawn=60000', '-start=60000']);
-		await program.logged(/^Generation 1 given up: 10 of its children have died, and none was ever up$/);
+		await program.logged(/^Generation 1 failed: 10 of its children have died, and none was ever up$/);
 		expect((await program.ended).status).toBe(7);
 	});
 

@@ -57,7 +57,7 @@ describe('a manager is told', () => {
 		expect(words(manager().tell(draining()))).toEqual([more, 'READY=1', 'RELOADING=1', micros, 'READY=1']);
 	});
 
-	it('that one has ended which was given up', () => {
+	it('that one has ended which failed', () => {
 		expect(words(manager().tell(rotating().exited(2, 1))).slice(2)).toEqual(['RELOADING=1', micros, 'READY=1']);
 	});
 
@@ -109,7 +109,7 @@ describe('a manager is told', () => {
 		expect(words(manager({}, { manager: told }).tell(simulate().recover(stateWith())))).toEqual(['READY=1']);
 	});
 
-	it('that it is up only when it is, also where one that is not whole went through an upgrade', () => {
+	it('that it is up only when it is, also where one that is degraded went through an upgrade', () => {
 		const supervisorState = simulate()
 			.start({ size: 2, respawn: 10 })
 			.spawned(1)
@@ -143,7 +143,7 @@ describe('a manager is told', () => {
 			.exited(2, 1)
 			.exited(4, 1);
 
-	it('after a crash that it is up, where one serves that was kept and is not whole', () => {
+	it('after a crash that it is up, where one serves that was kept and is degraded', () => {
 		const supervisorState = kept().supervisorState();
 		expect(supervisorState).toMatchObject({ serving: 2, isComplete: false, candidate: null });
 		if (!supervisorState) throw new Error('nothing is known');
@@ -151,7 +151,7 @@ describe('a manager is told', () => {
 		expect(words(manager().tell(simulation))).toEqual(['READY=1']);
 	});
 
-	it('that a rotation has ended when its candidate has come up, and not when the one before is whole at last', () => {
+	it('that a rotation has ended when its candidate has come up, and not when the one before is complete at last', () => {
 		const { tell } = manager();
 		const simulation = kept().tell({ type: 'respawn.due', generation: 2, index: 1 });
 		const child = simulation.supervisorState()?.lastChild ?? 0;

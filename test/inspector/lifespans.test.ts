@@ -71,7 +71,7 @@ describe('lives', () => {
 		expect(first?.result?.kind).toBe('stopped');
 	});
 
-	it('call a first start that came to nothing given up, as it never served', () => {
+	it('call a first start that came to nothing failed, as it never served', () => {
 		const { history } = simulate().start().spawned(1).exited(1, 7);
 		expect(storyOf(history).lives.generations[0]?.result?.kind).toBe('failed');
 	});
@@ -117,7 +117,7 @@ describe('lives', () => {
 		expect((third?.result?.at ?? 0) - (third?.requestedAt ?? 0)).toBe(3000);
 	});
 
-	it('call a candidate given up that a crash left without a process', () => {
+	it('call a candidate failed that a crash left without a process', () => {
 		const simulation = running().signal('HUP');
 		const supervisorState = simulation.supervisorState();
 		if (!supervisorState) throw new Error('nothing is known');

@@ -75,7 +75,7 @@ const rules: Record<string, () => (moment: Moment) => void> = {
 			}
 		},
 
-	'a rotation that is given up leaves the serving generation untouched':
+	'a rotation that fails leaves the serving generation untouched':
 		() =>
 		({ world, before, effects }) => {
 			const { context } = world.actor.getSnapshot();

@@ -57,7 +57,7 @@ describe('-ready=notify', () => {
 		simulation.waited(2);
 		expect(simulation.reports()).toEqual([
 			'102 has not said in time that it is up (-start=3000); sending SIGHUP',
-			'Generation 2 given up: 102 has not said in time that it is up (-start=3000); generation 1 goes on serving',
+			'Generation 2 failed: 102 has not said in time that it is up (-start=3000); generation 1 keeps serving',
 		]);
 		expect(waitsOf(simulation, 'kill').at(-1)).toMatchObject({ child: 2, millis: 10_000 });
 		expect(simulation.decided()).toEqual(['HUP to 2']);
@@ -82,7 +82,7 @@ describe('-ready=notify', () => {
 		const simulation = notified();
 		simulation.decided();
 		simulation.exited(2, 0);
-		expect(simulation.reports()).toEqual(['Generation 2 given up: 102 exit status 0; generation 1 goes on serving']);
+		expect(simulation.reports()).toEqual(['Generation 2 failed: 102 exit status 0; generation 1 keeps serving']);
 	});
 
 	it('ends the supervisor with 1 where the first generation misses its deadline', () => {
@@ -180,7 +180,7 @@ describe('the proof of adoption', () => {
 	it('gives up a generation that does not hold its sockets', () => {
 		const simulation = rotating().waited(2).tell(unverified(2));
 		expect(simulation.reports()).toEqual([
-			'Generation 2 given up: 102 does not hold tcp://:80 (its fd 3); generation 1 goes on serving',
+			'Generation 2 failed: 102 does not hold tcp://:80 (its fd 3); generation 1 keeps serving',
 		]);
 		expect(simulation.decided()).toEqual(['HUP to 2']);
 		expect(simulation.exited(2).phases()).toEqual({ 1: 'serving' });
@@ -232,7 +232,7 @@ describe('the proof of adoption', () => {
 	it('says that nobody serves where the only child is told to leave', () => {
 		const simulation = simulate().start({ ready: 'notify' }).spawned(1).waited(1);
 		expect(simulation.reports()).toContain(
-			'Generation 1 is not whole: 101 has not said in time that it is up (-start=3000); no generation serves',
+			'Generation 1 is degraded: 101 has not said in time that it is up (-start=3000); no generation serves',
 		);
 	});
 
@@ -297,9 +297,7 @@ describe('-ready=accept', () => {
 		expect(simulation.history).toContainEqual(
 			expect.objectContaining({ type: 'generation.failed', generation: 2, serving: 1, code: 'not-accepting' }),
 		);
-		expect(simulation.reports()).toContain(
-			`Generation 2 given up: ${reason} (-start=3000); generation 1 goes on serving`,
-		);
+		expect(simulation.reports()).toContain(`Generation 2 failed: ${reason} (-start=3000); generation 1 keeps serving`);
 		expect(simulation.decided()).toContain('HUP to 2');
 	});
 
@@ -428,7 +426,7 @@ describe('a generation of workers', () => {
 		expect(simulation.announced(4).verified(4).decided()).toEqual(['HUP to 1', 'HUP to 2']);
 	});
 
-	it('is given up with all of it when one misses its deadline', () => {
+	it('fails with all of it when one misses its deadline', () => {
 		const simulation = simulate().start({ size: 2, ready: 'notify' }).spawned(1).spawned(2);
 		simulation
 			.announced(1)

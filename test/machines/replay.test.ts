@@ -121,7 +121,7 @@ describe('an upgrade', () => {
 		expect(simulation.state()).toBe('running');
 	});
 
-	it('is given up when the new program is not sound, and can be asked for again', () => {
+	it('fails when the new program is not sound, and can be asked for again', () => {
 		const simulation = running().tell(usr2, { type: 'upgrade.refused', reason: 'it is broken' });
 		expect(simulation.reports()).toContain('Upgrade refused: it is broken; nothing has changed');
 		simulation.tell(usr2);

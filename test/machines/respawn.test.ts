@@ -154,7 +154,7 @@ describe('a place that waits', () => {
 		expect(simulation.supervisorState()?.respawns).toEqual([]);
 	});
 
-	it('is not filled during a rotation, and is when that is given up', () => {
+	it('is not filled during a rotation, and is when that fails', () => {
 		const simulation = simulate().start({ size: 2, respawn: 500 }).spawned(1).spawned(2).up(1).up(2);
 		simulation.signal('HUP').spawned(3).spawned(4).exited(1, 1);
 		simulation.decided();
@@ -251,7 +251,7 @@ describe('a generation that never was up', () => {
 	it('is started again where nobody else serves, and says so', () => {
 		const simulation = starting().exited(1, 7);
 		expect(simulation.reports()).toEqual([
-			'Generation 1 is not whole: 101 exit status 7; it goes on, as no other one serves',
+			'Generation 1 is degraded: 101 exit status 7; it keeps serving, as no other generation serves',
 			expect.stringMatching(/^A child of generation 1 will be started again in 5\d\d ms$/),
 		]);
 		expect(simulation.state()).toBe('running');
@@ -269,9 +269,7 @@ describe('a generation that never was up', () => {
 				.spawned(child + 1);
 		expect(simulation.state()).toBe('running');
 		simulation.exited(10, 42);
-		expect(simulation.reports().at(-1)).toBe(
-			'Generation 1 given up: 10 of its children have died, and none was ever up',
-		);
+		expect(simulation.reports().at(-1)).toBe('Generation 1 failed: 10 of its children have died, and none was ever up');
 		expect(simulation.state()).toBe('stopped');
 		expect(simulation.status()).toBe(42);
 	});
@@ -314,13 +312,13 @@ describe('a generation that never was up', () => {
 		expect(simulation.supervisorState()).toMatchObject({ serving: 2, isComplete: true, respawns: [] });
 	});
 
-	it('is kept, not whole, where nobody of the one that serves lives, and takes its place', () => {
+	it('is kept, degraded, where nobody of the one that serves lives, and takes its place', () => {
 		const simulation = simulate().start({ size: 2, respawn: 500 }).spawned(1).spawned(2).up(1).up(2);
 		simulation.exited(1, 1).exited(2, 1).signal('HUP').spawned(3).spawned(4).up(3);
 		simulation.decided();
 		simulation.exited(4, 5);
 		expect(simulation.reports()[0]).toBe(
-			'Generation 2 is not whole: 104 exit status 5; it goes on, as no other one serves',
+			'Generation 2 is degraded: 104 exit status 5; it keeps serving, as no other generation serves',
 		);
 		expect(simulation.supervisorState()).toMatchObject({ serving: 2, isComplete: false, children: [{ child: 3 }] });
 		expect(simulation.supervisorState()?.respawns.map(({ generation }) => generation)).toEqual([2]);
@@ -331,14 +329,14 @@ describe('a generation that never was up', () => {
 		});
 	});
 
-	it('is given up where nobody lives of either: the one that was up once is started again', () => {
+	it('fails where nobody lives of either: the one that was up once is started again', () => {
 		const simulation = serving().exited(1, 1).signal('HUP').spawned(2).exited(2, 3);
-		expect(simulation.reports()).toContain('Generation 2 given up: 102 exit status 3; no generation serves');
+		expect(simulation.reports()).toContain('Generation 2 failed: 102 exit status 3; no generation serves');
 		expect(simulation.supervisorState()).toMatchObject({ serving: 1, respawns: [{ generation: 1 }] });
 		expect(simulation.tell(due()).spawned(3).up(3).phases()).toEqual({ 3: 'serving' });
 	});
 
-	it('is given up at once beside one that serves: a candidate is not started again', () => {
+	it('fails at once beside one that serves: a candidate is not started again', () => {
 		const simulation = serving().signal('HUP').spawned(2).exited(2, 1);
 		expect(simulation.state()).toBe('running');
 		expect(simulation.supervisorState()?.respawns).toEqual([]);

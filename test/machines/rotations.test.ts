@@ -70,7 +70,7 @@ describe('a rotation', () => {
 		expect(rotation(simulation, 2)).toMatchObject({ result: 'promoted', unverified: true });
 	});
 
-	it('of one that died has its reason, its end, and its last words', () => {
+	it('of one that died has its reason, its end, and its last output', () => {
 		expect(rotation(rotating().tell(dying(2, ['no config', 'giving up'], 3)), 2)).toMatchObject({
 			result: 'failed',
 			reason: '102 exit status 3',
@@ -125,13 +125,13 @@ describe('a rotation', () => {
 		expect(rotation(draining().exited(2, 1), 2)).toMatchObject({ result: 'promoted', exits: [] });
 	});
 
-	it('of a first generation that dies is given up with the supervisor', () => {
+	it('of a first generation that dies fails with the supervisor', () => {
 		const simulation = simulate().start().spawned(1).exited(1, 3);
 		expect(simulation.status()).toBe(3);
 		expect(rotation(simulation, 1)).toMatchObject({ result: 'failed', reason: '101 exit status 3' });
 	});
 
-	it('of one that dies again and again is given up with its last death', () => {
+	it('of one that dies again and again fails with its last death', () => {
 		const simulation = simulate().start({ respawn: 0 }).spawned(1).exited(1, 7);
 		for (let child = 2; child <= 10; child += 1) {
 			simulation.tell({ type: 'respawn.due', generation: 1, index: 0 }).spawned(child).exited(child, 7);
@@ -142,21 +142,21 @@ describe('a rotation', () => {
 		});
 	});
 
-	it('of one that goes on though it is not whole waits until it is', () => {
+	it('of one that goes on though it is degraded waits until it is', () => {
 		const simulation = simulate().start({ size: 2, respawn: 10 }).spawned(1).spawned(2).up(1).exited(2, 1);
 		expect(rotation(simulation, 1)).toMatchObject({ result: 'pending' });
 		simulation.tell({ type: 'respawn.due', generation: 1, index: 1 }).spawned(3).up(3);
 		expect(rotation(simulation, 1)).toMatchObject({ result: 'promoted', exits: [{ pid: 102, code: 1, signal: null }] });
 	});
 
-	it('of one that was never whole is given up when nobody of it is left', () => {
+	it('of one that was never whole fails when nobody of it is left', () => {
 		const simulation = simulate().start({ size: 2 }).spawned(1).spawned(2).exited(2, 1);
 		expect(rotation(simulation, 1)).toMatchObject({ result: 'pending' });
 		expect(rotation(simulation.exited(1, 1), 1)).toMatchObject({ result: 'failed' });
 	});
 });
 
-describe('a generation that never was whole', () => {
+describe('a generation that was never complete', () => {
 	/** Generation 2 goes on with one of two, as nobody else serves. */
 	const kept = () => {
 		const simulation = simulate().start({ size: 2, respawn: 60_000 }).spawned(1).spawned(2).up(1).up(2);
@@ -165,7 +165,7 @@ describe('a generation that never was whole', () => {
 		return simulation;
 	};
 
-	it('is given up when the next one takes its place', () => {
+	it('fails when the next one takes its place', () => {
 		const simulation = kept().signal('HUP');
 		const [first = 0, second = 0] =
 			simulation
@@ -174,10 +174,10 @@ describe('a generation that never was whole', () => {
 				.map(({ child }) => child) ?? [];
 		simulation.spawned(first).spawned(second).up(first).up(second);
 		expect(results(simulation)).toEqual(['1 promoted', '2 failed', '3 promoted']);
-		expect(rotation(simulation, 2)?.reason).toBe('generation 3 took its place before it was whole');
+		expect(rotation(simulation, 2)?.reason).toBe('generation 3 took its place before it was complete');
 	});
 
-	it('is given up when the next one goes on as it is, in its place', () => {
+	it('fails when the next one goes on as it is, in its place', () => {
 		const simulation = kept().exited(4).signal('HUP');
 		const [first = 0, second = 0] =
 			simulation
@@ -220,7 +220,7 @@ describe('a rotation that is queued', () => {
 		expect(rotation(simulation, 3)).toMatchObject({ result: 'promoted', requestedAt: 1_000_100, replaced: [2] });
 	});
 
-	it('is given up with the first generation, with which the supervisor ends', () => {
+	it('fails with the first generation, with which the supervisor ends', () => {
 		const simulation = simulate().start().spawned(1).tell(rotate).exited(1, 5);
 		expect(rotation(simulation, 2)).toMatchObject({
 			result: 'failed',
@@ -274,7 +274,7 @@ describe('through the death of the supervisor', () => {
 		expect(rotation(simulation, 2)).toMatchObject({ result: 'promoted', pids: [777], spawnedAt: expect.any(Number) });
 	});
 
-	it('one that the supervisor failed on is given up', () => {
+	it('one that the supervisor failed on fails', () => {
 		const simulation = running().tell(rotate);
 		const supervisorState = withoutUnfinished(
 			simulation.supervisorState() as NonNullable<ReturnType<Simulation['supervisorState']>>,
@@ -341,7 +341,7 @@ describe('rotations', () => {
 		expect(projectionsOf(simulation).counters).toMatchObject({ upgrades: 1, recoveries: 0 });
 	});
 
-	it('keep no more than 8 KiB of last words', () => {
+	it('keep no more than 8 KiB of last output', () => {
 		const end = { ...endOf({ child: 2, pid: null }, { code: 3 }), lastOutput: Array(20).fill('x'.repeat(1000)) };
 		expect(rotation(rotating().tell(end), 2)?.lastOutput.join('').length).toBe(8000);
 	});
@@ -389,12 +389,12 @@ it.each([
 	['rotating', rotating(), 'generation 1 serves; generation 2 starts'],
 	['queued', rotating().tell(rotate), 'generation 1 serves; generation 2 starts; one more rotation will follow'],
 	['draining', draining(), 'generation 2 serves; 1 older drains'],
-	['given up', rotating().exited(2, 1), 'generation 2 was given up: 102 exit status 1; generation 1 serves'],
+	['failed', rotating().exited(2, 1), 'generation 2 failed: 102 exit status 1; generation 1 serves'],
 	['stopping', draining().signal('TERM'), 'stopping; 2 children are left'],
 	[
 		'nobody',
 		draining().exited(2, 1).signal('HUP').spawned(3).exited(3, 1),
-		'generation 3 was given up: 103 exit status 1; no generation serves, a new one will be started; 1 older drains',
+		'generation 3 failed: 103 exit status 1; no generation serves, a new one will be started; 1 older drains',
 	],
 ])('a supervisor that is %s is put into one sentence', (_, simulation, words) => {
 	expect(headlineOf(projectionsOf(simulation))).toBe(words);

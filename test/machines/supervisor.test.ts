@@ -152,7 +152,7 @@ describe('a rotation', () => {
 		expect(simulation.decided()).toEqual([]);
 	});
 
-	it.each([0, 1, 2])('is given up when the candidate dies while %i older generations drain', (older) => {
+	it.each([0, 1, 2])('fails when the candidate dies while %i older generations drain', (older) => {
 		const simulation = running();
 		for (let child = 2; child <= older + 1; child += 1) simulation.signal('HUP').spawned(child).up(child);
 		const serving = older + 1;
@@ -161,13 +161,13 @@ describe('a rotation', () => {
 		simulation.exited(serving + 1, 7);
 		expect(simulation.state()).toBe(older === 0 ? 'running' : 'draining');
 		expect(simulation.reports()).toEqual([
-			`Generation ${serving + 1} given up: ${101 + serving} exit status 7; generation ${serving} goes on serving`,
+			`Generation ${serving + 1} failed: ${101 + serving} exit status 7; generation ${serving} keeps serving`,
 		]);
 		expect(simulation.decided()).toEqual([]);
 		expect(simulation.phases()).toMatchObject({ [serving]: 'serving' });
 	});
 
-	it('is given up when the candidate cannot be spawned, and the next one is tried on the next SIGHUP', () => {
+	it('fails when the candidate cannot be spawned, and the next one is tried on the next SIGHUP', () => {
 		const simulation = running()
 			.signal('HUP')
 			.tell({ type: 'child.spawnFailed', child: 2, reason: 'pipe2: too many open files' });
@@ -177,15 +177,15 @@ describe('a rotation', () => {
 		expect(simulation.decided()).toEqual(['spawn 2', 'spawn 3']);
 	});
 
-	it('is given up when the candidate leaves with 0 before it is up', () => {
+	it('fails when the candidate leaves with 0 before it is up', () => {
 		const simulation = rotating().exited(2, 0);
-		expect(simulation.reports()).toEqual(['Generation 2 given up: 102 exit status 0; generation 1 goes on serving']);
+		expect(simulation.reports()).toEqual(['Generation 2 failed: 102 exit status 0; generation 1 keeps serving']);
 		expect(simulation.phases()).toEqual({ 1: 'serving' });
 	});
 
-	it('says so when it is given up', () => {
+	it('says so when it fails', () => {
 		const simulation = rotating().exited(2, 1);
-		expect(simulation.reports()).toEqual(['Generation 2 given up: 102 exit status 1; generation 1 goes on serving']);
+		expect(simulation.reports()).toEqual(['Generation 2 failed: 102 exit status 1; generation 1 keeps serving']);
 	});
 
 	it('survives the death of the current child while the candidate boots', () => {
@@ -300,7 +300,7 @@ describe('a SIGHUP that comes during a rotation', () => {
 		expect(simulation.state()).toBe('draining');
 	});
 
-	it('is followed by one more rotation also when the present one is given up', () => {
+	it('is followed by one more rotation also when the present one fails', () => {
 		const simulation = rotating().signal('HUP').exited(2, 1);
 		expect(simulation.decided()).toEqual(['spawn 3']);
 		expect(simulation.state()).toBe('rotating');
@@ -327,7 +327,7 @@ describe('SIGTERM at every point of a rotation', () => {
 		['while the candidate boots', (s) => s.signal('HUP').spawned(2), ['TERM to 1', 'TERM to 2']],
 		['right after the promotion', (s) => s.signal('HUP').spawned(2).up(2), ['TERM to 1', 'TERM to 2']],
 		['when the old child is gone', (s) => s.signal('HUP').spawned(2).up(2).exited(1), ['TERM to 2']],
-		['after it was given up', (s) => s.signal('HUP').spawned(2).exited(2, 1), ['TERM to 1']],
+		['after it failed', (s) => s.signal('HUP').spawned(2).exited(2, 1), ['TERM to 1']],
 		[
 			'with one more queued',
 			(s) => s.signal('HUP').spawned(2).signal('HUP').up(2).spawned(3),
@@ -569,7 +569,7 @@ describe('a generation of three', () => {
 		expect(simulation.decided()).toEqual(['HUP to 1', 'HUP to 2', 'HUP to 3']);
 	});
 
-	it('is given up as a whole', () => {
+	it('fails as a whole', () => {
 		const simulation = serving().signal('HUP').spawned(4).spawned(5).spawned(6).up(4);
 		simulation.decided();
 		simulation.exited(5, 1);
@@ -580,7 +580,7 @@ describe('a generation of three', () => {
 		expect(simulation.phases()).toEqual({ 1: 'serving', 2: 'serving', 3: 'serving' });
 	});
 
-	it('is not given up for one dead child when nobody else serves', () => {
+	it('is not failed for one dead child when nobody else serves', () => {
 		const simulation = serving().signal('HUP').spawned(4).spawned(5).spawned(6).exited(1).exited(2).exited(3);
 		simulation.decided();
 		simulation.exited(5, 1).up(4).up(6);
@@ -633,7 +633,7 @@ describe('what is decided', () => {
 			{ type: 'generation.promoted', generation: 2, replaced: [1] },
 		],
 		[
-			'a generation given up',
+			'a generation failed',
 			rotating().exited(2, 1),
 			{ type: 'generation.failed', generation: 2, serving: 1, reason: '102 exit status 1' },
 		],

@@ -183,7 +183,7 @@ const told: Record<string, () => Simulation> = {
 				.spawned(child + 1);
 		}
 		simulation.signal('HUP').spawned(12).spawned(13);
-		// The candidate is given up while the one that serves leaves.
+		// The candidate fails while the one that serves leaves.
 		return simulation.exited(11, 1).exited(12, 1);
 	},
 	'a wait for a place is over as its generation leaves': () =>

@@ -14,7 +14,7 @@ const spoiled = 6;
 describe.each(recipes)('$name', (recipe) => {
 	const kinds = Object.keys(recipe.lines) as Kind[];
 	const lost = recipe.closes ? `no request but on ${recipe.closes} connections that it closes by itself` : 'no request';
-	const title = `loses ${lost} in ${rotations} rotations and one that is given up, on ${kinds.join(' and on ')}`;
+	const title = `loses ${lost} in ${rotations} rotations and one that fails, on ${kinds.join(' and on ')}`;
 	const here = isInstalled(recipe);
 	it.skipIf(!here)(here ? title : `${title} (left out: apt-get install ${recipe.needs.packages})`, async () => {
 		recipe.prepare?.(scratch());
@@ -52,10 +52,7 @@ async function rotate(recipe: Recipe, kind: Kind) {
 			const serving = generation;
 			generation += 1;
 			program.signal('SIGHUP');
-			await seen(
-				program,
-				new RegExp(`^Generation ${generation} given up(: .*)?; generation ${serving} goes on serving$`),
-			);
+			await seen(program, new RegExp(`^Generation ${generation} failed(: .*)?; generation ${serving} keeps serving$`));
 		}
 		recipe.deploy(place, `version-${rotation + 1}`);
 		const old = processesIn(folder, program);

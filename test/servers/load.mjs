@@ -1,4 +1,4 @@
-// Clients that take no answer that is not whole: half on new connections, half on kept ones, and one on new ones whose
+// Clients that take no answer that is degraded: half on new connections, half on kept ones, and one on new ones whose
 // answers are half a second in the making. Runs until its stdin closes, then prints { requests, failures, closed }
 // as JSON. A connection that is closed before the first byte of an answer is counted apart, by its kind, and the request
 // made again: HTTP lets a server close between two answers and a client ask anew (RFC 9112, 9.3.1), as browsers and

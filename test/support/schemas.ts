@@ -64,22 +64,22 @@ function describeBase(schema: AnySchema): Description {
 }
 
 /** Any value that was taken. Lists are short: the fields of one may have to differ from those of another. */
-export function valueOf(description: Description): fc.Arbitrary<unknown> {
+export function anyValueOf(description: Description): fc.Arbitrary<unknown> {
 	if (typeof description === 'string') return basicValue(description);
 	if ('object' in description) {
 		const fields = Object.entries(description.object);
 		const isOptional = (field: Description) => typeof field === 'object' && 'optional' in field;
-		return fc.record(Object.fromEntries(fields.map(([name, field]) => [name, valueOf(field)])), {
+		return fc.record(Object.fromEntries(fields.map(([name, field]) => [name, anyValueOf(field)])), {
 			requiredKeys: fields.flatMap(([name, field]) => (isOptional(field) ? [] : name)),
 		});
 	}
-	if ('array' in description) return fc.array(valueOf(description.array), { maxLength: 1 });
-	if ('tuple' in description) return fc.tuple(...description.tuple.map(valueOf));
-	if ('record' in description) return fc.dictionary(fc.string(), valueOf(description.record), { maxKeys: 2 });
-	if ('anyOf' in description) return fc.oneof(...description.anyOf.map(valueOf));
+	if ('array' in description) return fc.array(anyValueOf(description.array), { maxLength: 1 });
+	if ('tuple' in description) return fc.tuple(...description.tuple.map(anyValueOf));
+	if ('record' in description) return fc.dictionary(fc.string(), anyValueOf(description.record), { maxKeys: 2 });
+	if ('anyOf' in description) return fc.oneof(...description.anyOf.map(anyValueOf));
 	if ('oneOf' in description) return fc.constantFrom(...description.oneOf);
-	if ('optional' in description) return valueOf(description.optional);
-	if ('nullable' in description) return fc.option(valueOf(description.nullable));
+	if ('optional' in description) return anyValueOf(description.optional);
+	if ('nullable' in description) return fc.option(anyValueOf(description.nullable));
 	return checkedValue(description.checked, description.by);
 }
 
@@ -91,7 +91,7 @@ function basicValue(type: string): fc.Arbitrary<unknown> {
 
 function checkedValue(base: Description, by: string[]): fc.Arbitrary<unknown> {
 	const bound = (name: string) => by.find((check) => check.startsWith(`${name}:`))?.split(':')[1];
-	if (base !== 'number') return valueOf(base);
+	if (base !== 'number') return anyValueOf(base);
 	return fc.integer({ min: Number(bound('min_value') ?? 0), max: Number(bound('max_value') ?? 2 ** 31) });
 }
 

@@ -27,7 +27,7 @@ const beat = 500;
 
 export const runRotate = askingCommand(
 	'rotate',
-	'Asks for a rotation and waits for its result: 0 it serves, 1 it was given up, 4 not yet.',
+	'Asks for a rotation and waits for its result: 0 it serves, 1 it failed, 4 not yet.',
 	{
 		timeout: { text: 'Milliseconds to wait' },
 		expect: { text: 'Directory that has to be started: another one is a failure' },
@@ -51,7 +51,7 @@ async function rotate({ control, timeout, json, expect }: Asked): Promise<number
 		/** Whatever was not started when this was run has what it is to start. Another supervisor knows nothing of it. */
 		const answerOf = async () => {
 			const now = await askStatus(path, { signal });
-			const rotations = now.run === before.run ? rotationsIn(path, await ask(path, '/generations', { signal })) : [];
+			const rotations = now.run === before.run ? rotationsIn(path, await ask(path, '/rotations', { signal })) : [];
 			const later = rotations.find((each) => each.generation > newestOf(before));
 			if (!later) before = now;
 			return later ? { status: 202, body: { generation: later.generation } } : null;
@@ -91,7 +91,7 @@ async function rotate({ control, timeout, json, expect }: Asked): Promise<number
 				exits.nobody,
 			);
 		const what = generation === null ? 'no answer' : `generation ${generation} has no result`;
-		const rest = generation === null ? '' : '; it goes on';
+		const rest = generation === null ? '' : '; it is still running';
 		throw new CommandError(`${what} after ${after}${rest}`, exits.late);
 	}
 }
@@ -115,7 +115,7 @@ function isStartedFrom({ directory, program }: Rotation, expected: string): bool
 /** What it has to wait for. */
 function waitText({ generations }: Status, generation: number): string {
 	const first = generations.find((each) => each.state === 'starting' && each.generation < generation);
-	return first ? `; it begins when generation ${first.generation} is up or given up` : '';
+	return first ? `; it begins when generation ${first.generation} is up or has failed` : '';
 }
 
 /** Where it was started from, where the generation that served was started from elsewhere. */
@@ -133,7 +133,7 @@ function newestOf({ generations, last }: Status): number {
 
 /** Of that supervisor, also where another program, or the next process, goes on with it. @throws {CommandError} */
 async function resultOf(path: string, generation: number, run: string, signal: AbortSignal | undefined) {
-	const url = `/generations/${generation}?wait`;
+	const url = `/rotations/${generation}?wait`;
 	for (;;) {
 		const answer = await ask(path, url, { signal, limit: null }).catch((error) => {
 			if (error instanceof NoAnswer) return null;
@@ -219,11 +219,11 @@ function failureText(rotation: Rotation, before: Status, serving: string): strin
 	const { generation, result, reason, exits: ends, lastOutput } = rotation;
 	if (result === 'stopped') return `Generation ${generation} did not come up: the supervisor was told to stop\n`;
 	const lines = [
-		`Generation ${generation} was given up: ${harmless(reason ?? '')}; ${serving}`,
+		`Generation ${generation} failed: ${harmless(reason ?? '')}; ${serving}`,
 		...originLines(rotation, before),
 	];
 	if (ends.length > 1) for (const end of ends.slice(-20)) lines.push(`  ${endText(end)}`);
-	if (lastOutput.length > 0) lines.push('Its last words:', ...lastOutput.map((line) => `  | ${harmless(line)}`));
+	if (lastOutput.length > 0) lines.push('Its last output:', ...lastOutput.map((line) => `  | ${harmless(line)}`));
 	return `${lines.join('\n')}\n`;
 }
 
@@ -240,7 +240,7 @@ async function servingNow(path: string): Promise<string> {
 		if (!serving) return 'no generation serves';
 		return serving.children.every(({ unseen }) => unseen !== null)
 			? `generation ${serving.generation} lives on, and was not seen to accept either`
-			: `generation ${serving.generation} goes on serving`;
+			: `generation ${serving.generation} keeps serving`;
 	} catch {
 		return 'nobody answers any more';
 	}

@@ -54,7 +54,7 @@ async function upgrade({ control, timeout }: Asked): Promise<number> {
 	} catch (error) {
 		if (!signal?.aborted) throw error;
 		if (!isKnown) throw new CommandError(`no supervisor answers at ${path}: no upgrade was asked for`, exits.nobody);
-		throw new CommandError(`no upgrade after ${duration(performance.now() - began)}; it goes on`, exits.late);
+		throw new CommandError(`no upgrade after ${duration(performance.now() - began)}; it is still running`, exits.late);
 	}
 }
 

@@ -158,7 +158,7 @@ export function childrenOf({
 		return alive;
 	}
 
-	/** Logs a child's last words and tells its end. Orphans that were given to us are nobody's business. */
+	/** Logs a child's last output and tells its end. Orphans that were given to us are nobody's business. */
 	function ended(exit: Exit) {
 		births.ended(exit.pid);
 		const gone = living.get(exit.pid);

@@ -1,4 +1,4 @@
-/** What children have printed last, from their birth until their generation has a result: whoever asks why it was given up is told. */
+/** What children have printed last, from their birth until their generation has a result: whoever asks why it failed is told. */
 import { array, number, object, string } from 'valibot';
 import { type HandoverState, section } from '../upgrade/handoverState.ts';
 

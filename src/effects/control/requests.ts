@@ -43,8 +43,8 @@ export function requestsOf(options: RequestsOptions) {
 		'/status': { GET: (request, response) => orRefuse(response, sendStatus(request, response)) },
 		'/metrics': { GET: (_, response) => orRefuse(response, sendMetrics(response)) },
 		'/facts': { GET: facts.serve },
-		'/generations': { GET: (_, response) => say(response, 200, past().rotations.kept.map(shown)) },
-		'/generations/': { GET: sendRotation },
+		'/rotations': { GET: (_, response) => say(response, 200, past().rotations.kept.map(shown)) },
+		'/rotations/': { GET: sendRotation },
 		'/rotate': { POST: rotate },
 		'/stop': { POST: stop },
 		'/upgrade': { POST: upgrade },
@@ -53,7 +53,7 @@ export function requestsOf(options: RequestsOptions) {
 	/** @param text the whole body */
 	function answer(request: IncomingMessage, response: ServerResponse, text: string) {
 		const [path = '/'] = (request.url ?? '/').split('?');
-		const methods = routes[path] ?? (path.startsWith('/generations/') ? routes['/generations/'] : undefined);
+		const methods = routes[path] ?? (path.startsWith('/rotations/') ? routes['/rotations/'] : undefined);
 		if (!methods) return refuse(response, 404, `there is no ${path}`);
 		const act = methods[request.method ?? ''];
 		if (!act) {
@@ -133,7 +133,7 @@ export function requestsOf(options: RequestsOptions) {
 	}
 
 	function sendRotation({ url = '' }: IncomingMessage, response: ServerResponse, _: unknown, path: string) {
-		const name = path.slice('/generations/'.length);
+		const name = path.slice('/rotations/'.length);
 		const generation = /^\d{1,15}$/.test(name) ? Number(name) : Number.NaN;
 		const rotation = rotationOf(generation);
 		if (!rotation) return refuse(response, 404, `generation ${name} is not known`);
@@ -191,7 +191,7 @@ export function requestsOf(options: RequestsOptions) {
 	return { answer, forget, note };
 }
 
-/** What is shown of a rotation: last words only where it was given up. */
+/** What is shown of a rotation: last output only where it failed. */
 function shown(rotation: Rotation): Rotation {
 	return rotation.result === 'failed' ? rotation : { ...rotation, lastOutput: [] };
 }

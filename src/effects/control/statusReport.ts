@@ -187,7 +187,7 @@ function firstIn(children: ChildState[], generation: number): ChildState | undef
 	return children.find((child) => child.generation === generation);
 }
 
-/** One that goes on though it is not whole serves when somebody of it is up. */
+/** One that goes on though it is degraded serves when somebody of it is up. */
 function stateIn({ candidate, serving, isComplete, children }: SupervisorState, generation: number) {
 	if (generation === candidate) return 'starting';
 	if (generation !== serving) return 'draining';

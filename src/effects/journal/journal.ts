@@ -22,7 +22,7 @@ import type { Header, JournalLine } from './lineSchemas.ts';
 export interface Journal {
 	/** Appends a fact. Never throws: a disk that fails is reported once, and supervision goes on. */
 	record: (fact: Fact) => void;
-	/** To be called when no step is under way: what is compacted then is whole. */
+	/** To be called when no step is under way: what is compacted then is complete. */
 	rest: () => void;
 	/** What the facts so far amount to. */
 	past: () => Projections;
@@ -190,7 +190,7 @@ export function fileJournal({ path, fd: opened, header, start, report, handoverS
 			work();
 		} catch (error) {
 			if (!isBroken)
-				report(`The journal ${path} can't be written: ${errorText(error)}; supervision goes on without it`);
+				report(`The journal ${path} can't be written: ${errorText(error)}; supervision continues without it`);
 			if (!isBroken) tryAgain(shortestWait);
 			isBroken = true;
 		}
@@ -204,7 +204,7 @@ export function fileJournal({ path, fd: opened, header, start, report, handoverS
 			nextCompaction = Math.max(compactAt, size * 2);
 		} catch (error) {
 			nextCompaction = size * 2;
-			report(`The journal ${path} can't be compacted: ${errorText(error)}; it goes on growing`);
+			report(`The journal ${path} can't be compacted: ${errorText(error)}; it keeps growing`);
 		}
 	}
 

@@ -23,7 +23,7 @@ export interface Lines {
 	start: 'first' | 'replaced' | 'rewritten' | null;
 }
 
-/** The lines of a file. A torn last line is left out, until it is whole. */
+/** The lines of a file. A torn last line is left out, until it is complete. */
 export async function* linesOf(path: string, { follow, signal }: TailOptions): AsyncGenerator<Lines, void, void> {
 	const buffer = Buffer.alloc(65536);
 	let file: OpenFile = openFile(path);

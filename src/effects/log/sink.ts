@@ -30,7 +30,7 @@ export interface Sink {
 	flush: (limitMs: number) => Promise<boolean>;
 }
 
-/** Above this many, lines are dropped and counted: only the supervisor's own and last words come in a stall. */
+/** Above this many, lines are dropped and counted: only the supervisor's own and last output come in a stall. */
 const dropAt = 16 * 1024 * 1024;
 
 /** Writes whole lines and answers when they are out, with what was lost for good: the log is no reason to die. */

@@ -108,7 +108,7 @@ export async function answerPreflight(
 	}
 }
 
-/** The last words in a pipe whose writer is gone, on one line. */
+/** The last output in a pipe whose writer is gone, on one line. */
 function readAll(fd: number): string {
 	const buffer = Buffer.alloc(64 * 1024);
 	let length = 0;

@@ -45,13 +45,13 @@ const stopAgain = <T extends 'draining' | 'orphaned'>(target: T) =>
 		{ actions: 'sendSignal', description: 'sent again; patience ends when it did' },
 	] as const;
 
-/** One that is not up when its generation is given up has served no client: it is not waited for without end. */
+/** One that is not up when its generation fails has served no client: it is not waited for without end. */
 const leaveUnseen = [
 	{
 		guard: 'isDismissed',
 		target: '#child.alive.leaving.draining',
 		actions: ['noteDismissed', 'sendSignal'],
-		description: 'its generation was given up: it is killed if it does not leave in 10 s',
+		description: 'its generation failed: it is killed if it does not leave in 10 s',
 	},
 	{ target: '#child.alive.leaving.draining', actions: 'sendSignal' },
 ] as const;

@@ -51,7 +51,7 @@ export interface ChildContext extends ChildInput {
 	/** Whether it accepts can't be seen: with -ready=accept the wait makes it ready then. */
 	isHidden: boolean;
 	isRejected: boolean;
-	/** Its generation was given up before it was up. */
+	/** Its generation failed before it was up. */
 	isDismissed: boolean;
 	wasForwarded: boolean;
 	/** It was found stopped when it was to be up. */

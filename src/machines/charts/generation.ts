@@ -84,7 +84,7 @@ export const generationMachine = generationSetup.createMachine({
 				},
 				degraded: {
 					tags: 'ill',
-					description: 'It is not whole before it ever was: the supervisor says what becomes of it.',
+					description: 'It is degraded before it ever was: the supervisor says what becomes of it.',
 					on: {
 						continue: { target: 'starting', actions: ['ungate', 'scheduleRespawns', 'passOn', 'askToFill'] },
 					},

@@ -28,7 +28,7 @@ export type GenerationOrder =
 export type GenerationNews =
 	| { type: 'generationUp'; generation: number }
 	/**
-	 * It is not whole: a child left unasked with this status (null where it lives), and others are left or follow; `isAlive`
+	 * It is degraded: a child left unasked with this status (null where it lives), and others are left or follow; `isAlive`
 	 * where one of it lives that was not told to leave.
 	 */
 	| {
@@ -71,7 +71,7 @@ export interface GenerationContext extends GenerationInput {
 	slots: Slot[];
 	/** Of the child that left last, if it left unasked. */
 	status: number | null;
-	/** Why it is not whole. */
+	/** Why it is degraded. */
 	reason: string;
 	code: FailureCode;
 	/** A signal had been passed on to the child that left last; it was up for long. */
@@ -289,7 +289,7 @@ function removeChild(
 ) {
 	const { [child]: gone, ...children } = context.children;
 	if (gone) enqueue.stopChild(gone);
-	// One that was told to leave says nothing of why it is not whole.
+	// One that was told to leave says nothing of why it is degraded.
 	const why = status === null ? { code: 'exited' as const } : { reason, code };
 	enqueue.assign({ children, status, wasForwarded, wasHealthy: isHealthy(upAt, endedAt), ...why });
 }

@@ -61,7 +61,7 @@ export type ChildOrder =
 	| { type: 'continue' };
 
 export type StopOrder =
-	/** Obeyed once: whoever was told to leave is not told again. `isDismissal`: its generation was given up. */
+	/** Obeyed once: whoever was told to leave is not told again. `isDismissal`: its generation failed. */
 	| { type: 'leave'; signal: string; reason: 'drain' | 'stop'; isDismissal?: true }
 	/** Obeyed each time; `kill` is how long it may live then, in milliseconds. */
 	| { type: 'stop'; signal: string; kill: number };

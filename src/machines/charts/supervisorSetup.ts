@@ -79,7 +79,7 @@ const base = setup({
 			context.serving in context.generations &&
 			(context.isServed || !(event as Degraded).isAlive),
 		isCandidateBesideOthers: ({ context, event }) => isOf(context.candidate, event) && hasOthers(context),
-		/** The last generation is over, and never was whole. */
+		/** The last generation is over, and was never complete. */
 		isOverUnserved: ({ context, event }) =>
 			!hasOthers(context) &&
 			context.stopSignal === null &&

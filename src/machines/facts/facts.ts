@@ -160,7 +160,7 @@ export type Decision =
 			reason: string;
 			code?: FailureCode | null;
 	  }
-	/** It is not whole, and goes on: nobody else serves. Of those it replaces nobody lived. */
+	/** It is degraded, and goes on: nobody else serves. Of those it replaces nobody lived. */
 	| { type: 'generation.degraded'; generation: number; replaced: number[]; reason: string; code?: FailureCode | null }
 	/** Too many of its children have died, and none was ever up. */
 	| { type: 'generation.exhausted'; generation: number; deaths: number; status: number }
@@ -192,7 +192,7 @@ export type Decision =
 			wasUp: boolean;
 			millis: number;
 	  }
-	/** A rotation will follow when the generation `behind` is up or given up. */
+	/** A rotation will follow when the generation `behind` is up or has failed. */
 	| { type: 'rotation.queued'; trigger: Trigger; behind: number }
 	| { type: 'request.refused'; request: Request['type']; reason: 'stopping' | 'upgrading' }
 	| { type: 'signal.forwarded'; signal: string }

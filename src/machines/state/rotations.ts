@@ -32,7 +32,7 @@ export interface Rotation {
 	directory: string | null;
 	/** Of its children that ended before the result; `signal` in libc's words, as the log has it. */
 	exits: { pid: number; code: number | null; signal: string | null }[];
-	/** What its children printed last before it was given up; empty otherwise. */
+	/** What its children printed last before it failed; empty otherwise. */
 	lastOutput: string[];
 	/** The generation that was started instead: the supervisor was killed before this one had its processes. */
 	supersededBy: number | null;
@@ -233,12 +233,12 @@ function outlived(rotations: Rotations, fact: FactOf<'generation.promoted' | 'ge
 	const older = pendingIn(rotations).filter((generation) => generation < fact.generation);
 	return settle(rotations, fact, older, ({ code }) => ({
 		result: 'failed',
-		reason: `generation ${fact.generation} took its place before it was whole`,
+		reason: `generation ${fact.generation} took its place before it was complete`,
 		code: code ?? 'exited',
 	}));
 }
 
-/** One that never was whole, and of which nobody is left. */
+/** One that was never complete, and of which nobody is left. */
 function abandoned(rotations: Rotations, fact: FactOf<'generation.failed'>, before: SupervisorState | null): Rotations {
 	const { children = [], respawns = [] } = before ?? {};
 	const isThere = (generation: number) => [...children, ...respawns].some((each) => each.generation === generation);

@@ -44,7 +44,7 @@ export interface ChildState {
 	unseen: string | null;
 	/** It was not ready in time. */
 	isRejected: boolean;
-	/** Its generation was given up before it was up. */
+	/** Its generation failed before it was up. */
 	isDismissed: boolean;
 	/** Why; null where it was, or where an earlier program has not told. */
 	rejection: { reason: string; code: FailureCode } | null;
@@ -332,7 +332,7 @@ export function isOfCandidate({ candidate, serving }: SupervisorState, { generat
 	return candidate === generation && serving !== 0 && (phase === 'booting' || phase === 'verifying');
 }
 
-/** Whether it was not ready in time, or its generation was given up before it was up: then it is killed if it does not leave. */
+/** Whether it was not ready in time, or its generation failed before it was up: then it is killed if it does not leave. */
 export function isNoGood({ isRejected, isDismissed }: Pick<ChildState, 'isRejected' | 'isDismissed'>): boolean {
 	return isRejected || isDismissed;
 }

@@ -11,7 +11,7 @@ export function headlineOf({ state, rotations }: Pick<Projections, 'state' | 'ro
 	const last = rotations.kept.findLast(({ result }) => result !== 'pending');
 	const failure =
 		last?.result === 'failed' && state.candidate === null && last.generation > state.serving
-			? [`generation ${last.generation} was given up: ${last.reason}`]
+			? [`generation ${last.generation} failed: ${last.reason}`]
 			: [];
 	return [...failure, ...servingText(state), ...candidateText(state), ...drainingText(state)].join('; ');
 }
@@ -22,7 +22,7 @@ function servingText({ serving, children, candidate, restart, isComplete }: Supe
 	if (count === 0 && restart !== null) return ['no generation serves, a new one will be started'];
 	if (count === 0) return candidate === null || isComplete ? ['no generation serves'] : [];
 	const workers = count === 1 ? '' : ` (${count} workers)`;
-	return [`generation ${serving} serves${workers}${isComplete ? '' : ', and is not whole'}`];
+	return [`generation ${serving} serves${workers}${isComplete ? '' : ', and is degraded'}`];
 }
 
 function candidateText({ candidate, queued }: SupervisorState): string[] {

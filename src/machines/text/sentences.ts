@@ -51,18 +51,18 @@ export function sentenceOf(fact: Fact, before: SupervisorState | null, command: 
 		case 'generation.failed': {
 			// The supervisor ends with its last child, whose end is told.
 			if (before && before.children.length + before.respawns.length === 0) return null;
-			const rest = fact.serving === null ? 'no generation serves' : `generation ${fact.serving} goes on serving`;
-			return error(`Generation ${fact.generation} given up: ${fact.reason}; ${rest}`);
+			const rest = fact.serving === null ? 'no generation serves' : `generation ${fact.serving} keeps serving`;
+			return error(`Generation ${fact.generation} failed: ${fact.reason}; ${rest}`);
 		}
 		case 'generation.degraded': {
 			const own = before?.children.filter(({ generation }) => generation === fact.generation) ?? [];
 			const goesOn = (before?.plan.respawn ?? -1) >= 0 || own.some((child) => !isLeaving(child) && !child.isRejected);
-			const rest = goesOn ? 'it goes on, as no other one serves' : 'no generation serves';
-			return warning(`Generation ${fact.generation} is not whole: ${fact.reason}; ${rest}`);
+			const rest = goesOn ? 'it keeps serving, as no other generation serves' : 'no generation serves';
+			return warning(`Generation ${fact.generation} is degraded: ${fact.reason}; ${rest}`);
 		}
 		case 'generation.exhausted':
 			return error(
-				`Generation ${fact.generation} given up: ${fact.deaths} of its children have died, and none was ever up`,
+				`Generation ${fact.generation} failed: ${fact.deaths} of its children have died, and none was ever up`,
 			);
 		case 'respawn.scheduled':
 			return warning(`A child of generation ${fact.generation} will be started again in ${fact.millis} ms`);
