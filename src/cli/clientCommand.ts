@@ -9,46 +9,18 @@ import { version } from './version.ts';
 /** What was asked for: done, failed, wrong usage, nobody answers, out of time. */
 export const exits = { done: 0, failed: 1, usage: 2, nobody: 3, late: 4 } as const;
 
-export interface Flag {
-	text: string;
-	isBoolean?: true;
-}
-
-/** A command that asks a supervisor: `work` gets its flags and tells the exit status. */
-export function askingCommand<T extends object>(
-	name: string,
-	text: string,
-	flags: Record<string, Flag>,
-	work: (asked: T) => Promise<number>,
+/** A command that sends requests to a supervisor. @param work gets the command line, and returns the exit status */
+export function clientCommand<T extends object>(
+	work: (given: T) => Promise<number>,
 ): (words: string[]) => Promise<void> {
-	const all: Record<string, Flag> = {
-		control: { text: 'Which supervisor: the path of its control socket, or NAME for /run/NAME/control' },
-		...flags,
-	};
-	const namesOf = (isBoolean: boolean) =>
-		Object.keys(all).filter((each) => (all[each]?.isBoolean ?? false) === isBoolean);
 	return async (words) => {
-		let asked: (T & { _: string[] }) | undefined;
-		readCommand(words, version, { boolean: namesOf(true), string: [...namesOf(false), '_'] }, (program) => {
-			const command = program.command(name).describe(text);
-			for (const [flag, { text, isBoolean }] of Object.entries(all)) {
-				command.option(`--${flag}`, text, ...(isBoolean ? [false] : []));
-			}
-			return command.action((options) => {
-				// Of a flag given twice the last one counts.
-				asked = Object.fromEntries(
-					Object.entries(options).map(([name, value]) => [
-						name,
-						name !== '_' && Array.isArray(value) ? value.at(-1) : value,
-					]),
-				) as T & { _: string[] };
-			});
+		let given: T | undefined;
+		const problem = readCommand(words, version, (line) => {
+			given = line as unknown as T;
 		});
-		const found = asked;
-		if (!found) return;
-		const [more] = found._;
-		if (more !== undefined) return fail(`unexpected argument: ${more}`, exits.usage);
-		await runToEnd(() => work(found));
+		if (problem !== null) return fail(problem, exits.usage);
+		const found = given;
+		if (found) await runToEnd(() => work(found));
 	};
 }
 

@@ -1,23 +1,76 @@
-/** Commands beside the daemon's flags: sade reads their words. */
-import sade, { type Sade } from 'sade';
+/** Reads the command line of a command of the table: sade parses what has been checked, and prints the help. */
+import sade from 'sade';
+import { type CommandEntry, type CommandName, commands } from './commandTable.ts';
 
-interface Kinds {
-	boolean: string[];
-	string: string[];
+/** The value of each flag that was given, by its name, and the arguments. */
+export type CommandLine = Record<string, unknown> & { _: string[] };
+
+const helpFlags = ['h', 'help', 'v', 'version'];
+
+/**
+ * @param words from the command's name on
+ * @param action is called unless the help or the version was asked for. Of a flag that is given twice the last one counts
+ * @returns what is wrong with the command line, as a sentence; null where nothing is
+ */
+export function readCommand(words: string[], version: string, action: (line: CommandLine) => void): string | null {
+	const name = words[0] as CommandName;
+	const { text, argument, flags }: CommandEntry = commands[name];
+	const problem = problemIn(name, words.slice(1));
+	if (problem !== null) return problem;
+	const namesOf = (isBoolean: boolean) =>
+		Object.keys(flags).filter((flag) => (flags[flag]?.placeholder === null) === isBoolean);
+	const program = sade('socketmaster').version(version);
+	program.command(argument === null ? name : `${name} ${argument}`).describe(text);
+	for (const [flag, { text, placeholder }] of Object.entries(flags))
+		program.option(`--${flag}`, text, ...(placeholder === null ? [false] : []));
+	program.action((...given: unknown[]) => {
+		const options = given.pop() as CommandLine;
+		const values = Object.entries(options).map(([flag, value]) => [
+			flag,
+			flag !== '_' && Array.isArray(value) ? value.at(-1) : value,
+		]);
+		const known = given.filter((value) => value !== undefined).map(String);
+		action({ ...Object.fromEntries(values), _: [...known, ...options._] });
+	});
+	// Flags may be written with one dash, as the daemon's are.
+	program.parse(['', '', ...words.map((word) => word.replace(/^-(?=[a-z]{2})/, '--'))], {
+		boolean: namesOf(true),
+		string: [...namesOf(false), '_'],
+	});
+	return null;
 }
 
-/** A command line of its own kind: `describe` declares the command with its options and its action. */
-export function readCommand(words: string[], version: string, kinds: Kinds, describe: (program: Sade) => Sade): void {
-	const { exit } = process;
-	// sade ends with 1 when the usage is wrong, where we say 2.
-	process.exit = (status) => exit(status === 1 ? 2 : status);
-	try {
-		// Flags may be written with one dash here too.
-		describe(sade('socketmaster').version(version)).parse(
-			['', '', ...words.map((word) => word.replace(/^-(?=[a-z]{2})/, '--'))],
-			{ ...kinds, unknown: (flag: string) => `flag provided but not defined: ${flag}` },
-		);
-	} finally {
-		process.exit = exit;
+/** sade ends the process with 1 where a command line is wrong, so it is given none. */
+function problemIn(name: CommandName, words: string[]): string | null {
+	const { argument, flags }: CommandEntry = commands[name];
+	const positional: string[] = [];
+	let needsHelp = false;
+	for (let at = 0; at < words.length; at += 1) {
+		const word = words[at] ?? '';
+		if (word === '--') {
+			positional.push(...words.slice(at + 1));
+			break;
+		}
+		if (!word.startsWith('-') || word === '-') {
+			positional.push(word);
+			continue;
+		}
+		const [flag = '', value] = word.replace(/^--?/, '').split(/=(.*)/s);
+		needsHelp ||= helpFlags.includes(flag);
+		const entry = Object.hasOwn(flags, flag) ? flags[flag] : undefined;
+		if (!entry && !helpFlags.includes(flag))
+			return `flag provided but not defined: -${flag}; socketmaster ${name} -h lists the flags`;
+		const next = words[at + 1];
+		if (entry && entry.placeholder !== null && value === undefined) {
+			if (next === undefined || next.startsWith('-')) return `flag needs an argument: -${flag}`;
+			at += 1;
+		}
 	}
+	if (needsHelp) return null;
+	const most = argument === null ? 0 : 1;
+	const unexpected = positional[most];
+	if (unexpected !== undefined) return `unexpected argument: ${unexpected}`;
+	if (argument?.startsWith('<') && positional.length === 0)
+		return `${name} needs an argument: ${argument.slice(1, -1)}`;
+	return null;
 }

@@ -23,34 +23,15 @@ type Asked = Where & { what: 'journal' | 'control' | 'nothing'; path: string | u
 /** Serves the page until the process is ended; sets the exit status where it can't. */
 export async function runInspector(words: string[], version: string): Promise<void> {
 	let asked: Asked | undefined;
-	const take = (
-		what: Asked['what'],
-		path: string | undefined,
-		{ listen, open, _ }: { listen?: unknown; open?: unknown; _: string[] },
-	) => {
-		if (_.length > 0) return fail(`unexpected argument: ${_[0]}`, 2);
-		asked = { what, path, listen: listen === undefined ? undefined : String(listen), open: open === true };
-	};
-	readCommand(words, version, { boolean: ['open'], string: ['listen', 'control', '_'] }, (program) =>
-		program
-			.command('inspect [journal]')
-			.describe('Serves a page that shows what a supervisor does, and did: one that runs, or a journal’s.')
-			.option('--control', 'Which one that runs: the path of its control socket, or NAME for /run/NAME/control')
-			.option('--listen', `Where: HOST:PORT (default ${preset.host}:${preset.port}, or a free port)`)
-			.option('--open', 'Open it in a browser', false)
-			.action((journal, options) => {
-				if (journal !== undefined && options.control !== undefined) {
-					return fail('a journal or a control socket, not both', 2);
-				}
-				if (journal !== undefined) return take('journal', String(journal), options);
-				take('control', options.control === undefined ? undefined : String(options.control), options);
-			})
-			.command('simulate')
-			.describe('Serves the same page on a supervisor that is only imagined.')
-			.option('--listen', `Where: HOST:PORT (default ${preset.host}:${preset.port}, or a free port)`)
-			.option('--open', 'Open it in a browser', false)
-			.action((options) => take('nothing', undefined, options)),
-	);
+	const problem = readCommand(words, version, ({ _: [journal], control, listen, open }) => {
+		const where = { listen: listen === undefined ? undefined : String(listen), open: open === true };
+		if (words[0] === 'simulate') asked = { what: 'nothing', path: undefined, ...where };
+		else if (journal === undefined)
+			asked = { what: 'control', path: control === undefined ? undefined : String(control), ...where };
+		else if (control === undefined) asked = { what: 'journal', path: journal, ...where };
+		else fail('a journal or a control socket, not both', 2);
+	});
+	if (problem !== null) return fail(problem, 2);
 	if (!asked) return;
 	const where = asked.listen === undefined ? preset : addressOf(asked.listen);
 	if (where === null) return fail(`invalid value "${asked.listen}" for flag -listen: HOST:PORT is wanted`, 2);

@@ -6,17 +6,19 @@ import { releaseSignals } from '../effects/os/signals.ts';
 import { leaveTerminalAlone } from '../effects/terminal/leaving.ts';
 import { answerPreflight } from '../effects/upgrade/preflight.ts';
 import { runReplay } from './commands/replayJournal.ts';
+import { commands, isCommand } from './commandTable.ts';
 import { checkInstallation, runDaemon } from './daemon.ts';
 import { readCommandLine } from './flags.ts';
 import { version } from './version.ts';
 
 const words = process.argv.slice(2);
 const [command = ''] = words;
-if (command === 'replay') {
+const bundle = isCommand(command) ? commands[command].bundle : null;
+if (bundle === 'daemon') {
 	releaseSignals();
 	leaveTerminalAlone();
 	void runReplay(words, version);
-} else if (command === 'inspect' || command === 'simulate') {
+} else if (bundle === 'inspector') {
 	releaseSignals();
 	leaveTerminalAlone();
 	void inspector().runInspector(words, version);

@@ -1,8 +1,9 @@
 /** What somebody may have meant who wrote a word where the flags end, and no -command. */
 import { findCommand } from '../effects/os/findCommand.ts';
 import { harmless } from '../effects/terminal/format.ts';
+import { commands } from './commandTable.ts';
 
-const commands = ['rotate', 'status', 'stop', 'upgrade', 'replay', 'inspect', 'simulate'] as const;
+const names = Object.keys(commands);
 
 /** Words of other programs for the same. */
 const others: Record<string, string> = {
@@ -40,13 +41,13 @@ export function whatWasMeant(words: string[], searchPath: string): string {
 	const known = Object.hasOwn(others, word) ? others[word] : undefined;
 	if (known) return `${shown} is no command: try ${known}`;
 	const program = isProgram(word, searchPath) ? `socketmaster -command=${commandOf(words)}` : null;
-	const [nearest] = commands
+	const [nearest] = names
 		.map((command) => ({ command, distance: distanceOf(word, command) }))
 		.sort((one, two) => one.distance - two.distance);
 	if (nearest && nearest.distance <= mostMistakes && nearest.distance < word.length / 2)
 		return `${shown} is no command: is it socketmaster ${nearest.command}?${program ? ` A program is started so: ${program}` : ''}`;
 	if (program) return `${shown} is no command of socketmaster; a program is started so: ${program}`;
-	return `${shown} is no command (${commands.join(', ')}); a program is started so: socketmaster [flag]... -command=PATH [--] [argument]...`;
+	return `${shown} is no command (${names.join(', ')}); a program is started so: socketmaster [flag]... -command=PATH [--] [argument]...`;
 }
 
 function isProgram(word: string, searchPath: string): boolean {

@@ -27,25 +27,16 @@ interface ReplayOptions {
 /** Reads the words from `replay` on, prints the story and sets the exit status. */
 export async function runReplay(words: string[], version: string): Promise<void> {
 	let asked: ReplayOptions | undefined;
-	readCommand(words, version, { boolean: ['json', 'follow', 'rotations'], string: ['until', '_'] }, (program) =>
-		program
-			.command('replay <path>')
-			.describe('Sends the facts of a journal through the statecharts and prints what happened.')
-			.option('--until', 'Stop after this fact: a number, or a time as 2026-11-22T13:30:00Z')
-			.option('--json', 'One JSON object a fact', false)
-			.option('--follow', 'Go on as the journal grows', false)
-			.option('--rotations', 'A line for each rotation: what became of it', false)
-			.action((path, { until, json, follow, rotations, _ }) => {
-				if (_.length > 0) return usageError(`unexpected argument: ${_[0]}`);
-				asked = {
-					path: String(path),
-					until,
-					json: json === true,
-					follow: follow === true,
-					rotations: rotations === true,
-				};
-			}),
-	);
+	const wrong = readCommand(words, version, ({ _: [path = ''], until, json, follow, rotations }) => {
+		asked = {
+			path,
+			...(until === undefined ? {} : { until: String(until) }),
+			json: json === true,
+			follow: follow === true,
+			rotations: rotations === true,
+		};
+	});
+	if (wrong !== null) return usageError(wrong);
 	if (!asked) return;
 	const isUsage = !isLimit(asked.until);
 	const problem = isUsage

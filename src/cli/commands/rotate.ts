@@ -13,9 +13,9 @@ import { harmless } from '../../effects/terminal/format.ts';
 import { screen } from '../../effects/terminal/screen.ts';
 import type { Rotation } from '../../machines/state/rotations.ts';
 import { duration } from '../../machines/text/duration.ts';
-import { askingCommand, CommandError, controlOf, errorOf, exits, limitOf, millisOf } from '../clientCommand.ts';
+import { CommandError, clientCommand, controlOf, errorOf, exits, limitOf, millisOf } from '../clientCommand.ts';
 
-interface Asked {
+interface Given {
 	control?: unknown;
 	timeout?: unknown;
 	json?: boolean;
@@ -25,18 +25,9 @@ interface Asked {
 /** How often a terminal is told how far it is, in milliseconds. */
 const beat = 500;
 
-export const runRotate = askingCommand(
-	'rotate',
-	'Asks for a rotation and waits for its result: 0 it serves, 1 it failed, 4 not yet.',
-	{
-		timeout: { text: 'Milliseconds to wait' },
-		expect: { text: 'Directory that has to be started: another one is a failure' },
-		json: { text: 'Print the rotation', isBoolean: true },
-	},
-	rotate,
-);
+export const runRotate = clientCommand(rotate);
 
-async function rotate({ control, timeout, json, expect }: Asked): Promise<number> {
+async function rotate({ control, timeout, json, expect }: Given): Promise<number> {
 	const limit = millisOf('timeout', timeout, 1);
 	const expected = directoryOf(expect);
 	const path = await controlOf(control);

@@ -4,10 +4,10 @@ import { ask, NoAnswer } from '../../effects/control/client.ts';
 import type { Status } from '../../effects/control/statusReport.ts';
 import { errorText } from '../../effects/os/errorText.ts';
 import { screen, watchPage } from '../../effects/terminal/screen.ts';
-import { askingCommand, CommandError, controlOf, errorOf, exits } from '../clientCommand.ts';
+import { CommandError, clientCommand, controlOf, errorOf, exits } from '../clientCommand.ts';
 import { statusTable } from '../statusTable.ts';
 
-interface Asked {
+interface Given {
 	control?: unknown;
 	json?: boolean;
 	watch?: boolean;
@@ -17,18 +17,9 @@ interface Asked {
 /** How often a page is drawn again, in milliseconds. */
 const beat = 1000;
 
-export const runStatus = askingCommand(
-	'status',
-	'Shows how a supervisor stands.',
-	{
-		json: { text: 'As JSON', isBoolean: true },
-		watch: { text: 'Again every second, until Ctrl-C', isBoolean: true },
-		metrics: { text: 'In the text format of Prometheus', isBoolean: true },
-	},
-	status,
-);
+export const runStatus = clientCommand(status);
 
-async function status({ control, json, watch, metrics }: Asked): Promise<number> {
+async function status({ control, json, watch, metrics }: Given): Promise<number> {
 	if (Number(json) + Number(watch) + Number(metrics) > 1) {
 		throw new CommandError('-json, -watch and -metrics exclude each other', exits.usage);
 	}

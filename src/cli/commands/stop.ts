@@ -4,9 +4,9 @@ import { askUntilAnswered, NoAnswer, open } from '../../effects/control/client.t
 import type { Status } from '../../effects/control/statusReport.ts';
 import { screen } from '../../effects/terminal/screen.ts';
 import { duration } from '../../machines/text/duration.ts';
-import { askingCommand, CommandError, controlOf, errorOf, exits, millisOf } from '../clientCommand.ts';
+import { CommandError, clientCommand, controlOf, errorOf, exits, millisOf } from '../clientCommand.ts';
 
-interface Asked {
+interface Given {
 	control?: unknown;
 	kill?: unknown;
 }
@@ -14,14 +14,9 @@ interface Asked {
 /** How often a terminal is told who is left, in milliseconds. */
 const beat = 500;
 
-export const runStop = askingCommand(
-	'stop',
-	'Asks a supervisor to stop, and waits until it has ended.',
-	{ kill: { text: 'Milliseconds until its children are killed; 0 is never (default: what -kill says there)' } },
-	stop,
-);
+export const runStop = clientCommand(stop);
 
-async function stop({ control, kill }: Asked): Promise<number> {
+async function stop({ control, kill }: Given): Promise<number> {
 	const killMs = millisOf('kill', kill, 0);
 	const path = await controlOf(control);
 	const out = screen();

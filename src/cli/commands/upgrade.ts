@@ -5,9 +5,9 @@ import type { Status } from '../../effects/control/statusReport.ts';
 import { harmless } from '../../effects/terminal/format.ts';
 import { screen } from '../../effects/terminal/screen.ts';
 import { duration } from '../../machines/text/duration.ts';
-import { askingCommand, CommandError, controlOf, errorOf, exits, limitOf, millisOf } from '../clientCommand.ts';
+import { CommandError, clientCommand, controlOf, errorOf, exits, limitOf, millisOf } from '../clientCommand.ts';
 
-interface Asked {
+interface Given {
 	control?: unknown;
 	timeout?: unknown;
 }
@@ -18,14 +18,9 @@ const [takeoverTimeoutMs, lostTimeoutMs] = [60_000, 5000];
 /** How often it is looked whether the new program is there, in milliseconds. */
 const beat = 50;
 
-export const runUpgrade = askingCommand(
-	'upgrade',
-	'Has a supervisor replaced by the program that is installed now, in the same process.',
-	{ timeout: { text: 'Milliseconds to wait' } },
-	upgrade,
-);
+export const runUpgrade = clientCommand(upgrade);
 
-async function upgrade({ control, timeout }: Asked): Promise<number> {
+async function upgrade({ control, timeout }: Given): Promise<number> {
 	const limit = millisOf('timeout', timeout, 1);
 	const path = await controlOf(control);
 	const signal = limitOf(limit);
