@@ -11,6 +11,7 @@ import {
 } from '../rules/verification.ts';
 import { awaitedOf, isNoGood } from '../state/supervisorState.ts';
 import { howItEnded } from '../text/sentences.ts';
+import { expectEvent } from './expectEvent.ts';
 import type {
 	ChildEvent,
 	ChildInput,
@@ -23,8 +24,6 @@ import type {
 	StopOrder,
 	TimerInput,
 } from './protocol.ts';
-
-type Forward = Extract<ChildOrder, { type: 'forward' }>;
 
 /** A child that is stopped is not looked at more often than this, in milliseconds. */
 const shortestAgain = 1000;
@@ -185,7 +184,7 @@ export const decisions = {
 	moved: ({ context, event }: Args): Decision => ({
 		type: 'deadline.moved',
 		child: context.child,
-		deadline: deadlineBy(context, event as FactOf<'child.delayed'>),
+		deadline: deadlineBy(context, expectEvent(event, 'child.delayed')),
 	}),
 	abandoned: ({ context: { child } }: { context: ChildContext }): Decision => ({ type: 'child.abandoned', child }),
 	lost: ({ context: { child }, event }: Args): Decision => ({
@@ -201,19 +200,19 @@ export const childSetup = base.extend({
 	actions: {
 		keepStopped: base.assign({ since: null, deadline: null, wasStopped: true }),
 		keepProcess: base.assign(({ event }) => {
-			const { pid, clock = 0 } = event as FactOf<'child.spawned'>;
+			const { pid, clock = 0 } = expectEvent(event, 'child.spawned');
 			return { pid, born: clock };
 		}),
 		keepDeadline: base.assign({
-			deadline: ({ context, event }) => deadlineBy(context, event as FactOf<'child.delayed'>),
+			deadline: ({ context, event }) => deadlineBy(context, expectEvent(event, 'child.delayed')),
 		}),
-		keepReady: base.assign({ readyAt: ({ event }) => (event as ChildEvent).clock ?? 0 }),
+		keepReady: base.assign({ readyAt: ({ event }) => externalOf(event).clock ?? 0 }),
 		keepUp: base.assign({ upAt: ({ context }) => context.readyAt ?? 0 }),
 		keepHidden: base.assign({ isHidden: true }),
 		noteDismissed: base.assign({ isDismissed: true }),
 		ungate: base.assign({ isGated: false }),
 		keepUnverified: base.assign({
-			reason: ({ context, event }) => whyUnverified(context, event as FactOf<'child.unverified'>),
+			reason: ({ context, event }) => whyUnverified(context, expectEvent(event, 'child.unverified')),
 			code: 'not-accepting',
 		}),
 		/** It serves, and is looked at for a while: whoever operates it is told where it does not accept. */
@@ -222,13 +221,13 @@ export const childSetup = base.extend({
 			input: ({ context: { child } }) => noticeCheck(child),
 		}),
 		reject: base.enqueueActions(({ enqueue, context, event }) => {
-			const reason = whyRejected(context, event as ChildEvent);
+			const reason = whyRejected(context, externalOf(event));
 			const code = codeOfRejection(event);
 			enqueue.assign({ isRejected: true, status: 1, reason, code, since: null });
 			signal(enqueue, context, { signal: context.plan.drain, reason: 'drain' });
 		}),
 		sendSignal: base.enqueueActions(({ enqueue, context, event }) => {
-			const stopSignal = stopSignalIn(event as StopOrder);
+			const stopSignal = stopSignalIn(expectEvent(event, 'leave', 'stop'));
 			enqueue.assign({ stopSignal, since: null });
 			signal(enqueue, context, stopSignal);
 		}),
@@ -236,7 +235,7 @@ export const childSetup = base.extend({
 		askOthers: base.enqueueActions(({ enqueue, context }) => signal(enqueue, context, context.stopSignal)),
 		passOn: base.enqueueActions(({ enqueue, context, event }) => {
 			enqueue.assign({ wasForwarded: true });
-			signal(enqueue, context, { signal: (event as Forward).signal, reason: 'forward' });
+			signal(enqueue, context, { signal: expectEvent(event, 'forward').signal, reason: 'forward' });
 		}),
 		kill: base.enqueueActions(({ enqueue, context }) => {
 			signal(enqueue, context, { signal: 'KILL', reason: 'kill' });
@@ -244,14 +243,14 @@ export const childSetup = base.extend({
 		killCrowded: base.enqueueActions(({ enqueue, context }) => {
 			signal(enqueue, context, { signal: 'KILL', reason: 'crowd' });
 		}),
-		rememberSignal: base.assign(({ event }) => ({ stopSignal: stopSignalIn(event as StopOrder) })),
+		rememberSignal: base.assign(({ event }) => ({ stopSignal: stopSignalIn(expectEvent(event, 'leave', 'stop')) })),
 		keepKillTimeout: base.assign(({ context, event }) => ({
-			plan: { ...context.plan, kill: (event as Extract<StopOrder, { type: 'stop' }>).kill },
+			plan: { ...context.plan, kill: expectEvent(event, 'stop').kill },
 			since: null,
 		})),
 		sendRememberedSignal: base.enqueueActions(({ enqueue, context }) => signal(enqueue, context, context.stopSignal)),
 		rememberForward: base.assign(({ context, event }) => ({
-			forwards: [...context.forwards, (event as Forward).signal],
+			forwards: [...context.forwards, expectEvent(event, 'forward').signal],
 		})),
 		passOnRemembered: base.enqueueActions(({ enqueue, context }) => {
 			if (context.forwards.length > 0) enqueue.assign({ wasForwarded: true });
@@ -265,13 +264,16 @@ export const childSetup = base.extend({
 			({ context: { child, reason, code } }): ChildNews => ({ type: 'childRejected', child, reason, code }),
 		),
 		keepStatus: base.assign(({ event }) => ({
-			status: statusOf(event as ChildEvent),
-			reason: reasonOf(event as ChildEvent),
-			code: codeOf(event as ChildEvent),
+			status: statusOf(externalOf(event)),
+			reason: reasonOf(externalOf(event)),
+			code: codeOf(externalOf(event)),
 		})),
 		keepEnd: base.assign({
 			since: null,
-			end: ({ event }) => ({ seq: (event as ChildEvent).seq, at: (event as ChildEvent).clock ?? 0 }),
+			end: ({ event }) => {
+				const { seq, clock = 0 } = externalOf(event);
+				return { seq, at: clock };
+			},
 		}),
 	},
 });
@@ -284,6 +286,12 @@ function signal(enqueue: Enqueue, { child }: ChildContext, { signal, reason }: S
 
 function stopSignalIn(order: StopOrder): StopSignal {
 	return { signal: order.signal, reason: order.type === 'leave' ? order.reason : 'stop' };
+}
+
+/** What comes from outside; an order is none. @throws {Error} */
+function externalOf(event: ChildEvent | ChildOrder): ChildEvent {
+	if (!('seq' in event)) throw new Error(`${event.type} is no external event`);
+	return event;
 }
 
 function statusOf(external: ChildEvent): number {

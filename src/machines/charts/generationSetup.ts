@@ -5,6 +5,7 @@ import { deathsAllowed, isHealthy, respawnWait } from '../rules/respawn.ts';
 import { deathsIn, type Slot, vacated, withSlot } from '../rules/slots.ts';
 import type { ChildState, Respawn } from '../state/supervisorState.ts';
 import { childMachine } from './child.ts';
+import { expectEvent, outputOf } from './expectEvent.ts';
 import type { ChildNews, ChildOrder, ChildOutput, TimerInput } from './protocol.ts';
 
 export interface GenerationInput {
@@ -63,6 +64,8 @@ export interface GenerationOutput {
 /** A child is gone: it is done, as xstate says it. */
 type Gone = DoneActorEvent<ChildOutput>;
 
+type GenerationEvent = ChildNews | GenerationOrder | Gone | FactOf<'respawn.due'>;
+
 type ChildRef = ActorRefFrom<typeof childMachine>;
 
 export interface GenerationContext extends GenerationInput {
@@ -99,7 +102,7 @@ const base = setup({
 	types: {
 		context: {} as GenerationContext,
 		input: {} as GenerationInput,
-		events: {} as ChildNews | GenerationOrder | Gone | FactOf<'respawn.due'>,
+		events: {} as GenerationEvent,
 		output: {} as GenerationOutput,
 	},
 	actors: {
@@ -155,10 +158,10 @@ export const generationSetup = base.extend({
 			}
 		}),
 		noteUp: base.assign(({ context, event }) => ({
-			slots: changed(context, (event as ChildNews).child, { isUp: true, wasUp: true }),
+			slots: changed(context, expectEvent(event, 'childUp').child, { isUp: true, wasUp: true }),
 		})),
 		noteGoing: base.assign(({ context, event }) => ({
-			slots: changed(context, (event as ChildNews).child, { isUp: false, isGoing: true }),
+			slots: changed(context, expectEvent(event, 'childRejected').child, { isUp: false, isGoing: true }),
 		})),
 		noteReason: base.assign(({ event }) => ({ ...whyOf(event), status: null })),
 		noteRejection: base.assign(({ event }) => ({ ...whyOf(event), status: 1 })),
@@ -167,19 +170,19 @@ export const generationSetup = base.extend({
 		noteExhausted: base.assign({ isExhausted: true }),
 		noteDue: base.assign(({ context, event }) => ({
 			slots: context.slots.map((place) =>
-				place.index === (event as FactOf<'respawn.due'>).index && place.vacancy === 'waiting'
+				place.index === expectEvent(event, 'respawn.due').index && place.vacancy === 'waiting'
 					? { ...place, vacancy: 'due' as const }
 					: place,
 			),
 		})),
 		forget: base.enqueueActions(({ enqueue, context, event }) => {
-			const { output } = event as Gone;
+			const output = outputOf<ChildOutput>(event);
 			removeChild(enqueue, context, output);
 			enqueue.assign({ slots: context.slots.filter(({ child }) => child !== output.child) });
 		}),
 		/** Its place is to be filled again. */
 		vacate: base.enqueueActions(({ enqueue, context, event }) => {
-			const { output } = event as Gone;
+			const output = outputOf<ChildOutput>(event);
 			removeChild(enqueue, context, output);
 			enqueue.assign({
 				slots: context.slots.map((place) => (place.child === output.child ? vacated(place, output) : place)),
@@ -206,13 +209,14 @@ export const generationSetup = base.extend({
 			}
 		}),
 		fill: base.enqueueActions(({ enqueue, context, event }) => {
-			const { index, child } = event as Extract<GenerationOrder, { type: 'fill' }>;
+			const { index, child } = expectEvent(event, 'fill');
 			const { attempt = 0, wasUp = false } = context.slots.find((place) => place.index === index) ?? {};
 			enqueue.stopChild(timerOf(index));
 			add(enqueue, { child, index, attempt, wasUp });
 		}),
 		passOn: base.enqueueActions(({ enqueue, context, event }) => {
-			for (const child of Object.values(context.children)) enqueue.sendTo(child, event as ChildOrder);
+			for (const child of Object.values(context.children))
+				enqueue.sendTo(child, expectEvent(event, 'forward', 'leave', 'stop', 'crowdOut', 'resume', 'continue'));
 		}),
 		dismissRest: base.enqueueActions(({ enqueue, context: { children, plan } }) => {
 			for (const child of Object.values(children)) {
@@ -294,8 +298,8 @@ function removeChild(
 	enqueue.assign({ children, status, wasForwarded, wasHealthy: isHealthy(upAt, endedAt), ...why });
 }
 
-function whyOf(event: object): { reason: string; code: FailureCode } {
-	const { reason, code } = event as Extract<ChildNews, { type: 'childUnverified' | 'childRejected' }>;
+function whyOf(event: GenerationEvent): { reason: string; code: FailureCode } {
+	const { reason, code } = expectEvent(event, 'childUnverified', 'childRejected');
 	return { reason, code };
 }
 
@@ -308,14 +312,14 @@ function changed({ slots }: GenerationContext, child: number, change: Partial<Sl
 }
 
 /** Whether the place of who is gone is filled again: it was lost, and not for a signal that was passed on to it. */
-function isRespawned({ plan }: GenerationContext, event: object): boolean {
+function isRespawned({ plan }: GenerationContext, event: GenerationEvent): boolean {
 	if (!('output' in event) || plan.respawn < 0) return false;
-	const { status, wasForwarded } = (event as Gone).output;
+	const { status, wasForwarded } = outputOf<ChildOutput>(event);
 	return status !== null && !wasForwarded;
 }
 
-function isExhausted(context: GenerationContext, event: object): boolean {
+function isExhausted(context: GenerationContext, event: GenerationEvent): boolean {
 	if (!isRespawned(context, event)) return false;
-	const isEverUp = context.slots.some(({ wasUp }) => wasUp) || (event as Gone).output.upAt !== null;
+	const isEverUp = context.slots.some(({ wasUp }) => wasUp) || outputOf<ChildOutput>(event).upAt !== null;
 	return !isEverUp && deathsIn(context.slots) + 1 >= deathsAllowed;
 }

@@ -3,6 +3,7 @@ import type { ActorRefFrom, DoneActorEvent } from 'xstate';
 import type { Decision, ExternalFact, FactOf, FailureCode, Request, Trigger } from '../facts/facts.ts';
 import { restartWait } from '../rules/respawn.ts';
 import type { SupervisorState } from '../state/supervisorState.ts';
+import { expectEvent, outputOf } from './expectEvent.ts';
 import type { generationMachine } from './generation.ts';
 import type { GenerationNews, GenerationOutput } from './generationSetup.ts';
 
@@ -40,8 +41,8 @@ export const decisions = {
 		type: 'generation.degraded',
 		generation: context.candidate ?? 0,
 		replaced: [context.serving],
-		reason: (event as Degraded).reason,
-		code: (event as Degraded).code,
+		reason: expectEvent(event, 'generationDegraded').reason,
+		code: expectEvent(event, 'generationDegraded').code,
 	}),
 	started: ({ context, event }: Args): Decision => ({
 		type: 'generation.started',
@@ -75,11 +76,11 @@ export const decisions = {
 		type: 'generation.failed',
 		generation: candidate ?? 0,
 		serving: serving in generations && isServed ? serving : null,
-		...whyOf('output' in event ? event.output : (event as Degraded)),
+		...whyOf('output' in event ? outputOf<GenerationOutput>(event) : expectEvent(event, 'generationDegraded')),
 	}),
 	/** It was the last, and never served as a whole. */
 	neverServed: ({ context, event }: Args): Decision => {
-		const { generation, reason, code } = (event as Over).output;
+		const { generation, reason, code } = outputOf<GenerationOutput>(event);
 		// Why one was kept that lived on was said then.
 		const why =
 			generation === context.candidate
@@ -91,8 +92,8 @@ export const decisions = {
 		type: 'generation.degraded',
 		generation: context.candidate ?? 0,
 		replaced: [],
-		reason: (event as Degraded).reason,
-		code: (event as Degraded).code,
+		reason: expectEvent(event, 'generationDegraded').reason,
+		code: expectEvent(event, 'generationDegraded').code,
 	}),
 	serviceLost: (): Decision => ({ type: 'service.lost' }),
 	restart: (args: Args): Decision => ({

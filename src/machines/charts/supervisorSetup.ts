@@ -1,20 +1,19 @@
 /** What the statechart in supervisor.ts is made of: its context, its guards and its actions. */
 import { type EventObject, fromCallback, sendTo, setup } from 'xstate';
-import { type Decision, type FactOf, usualPlan } from '../facts/facts.ts';
+import { type Decision, usualPlan } from '../facts/facts.ts';
 import { restartWait } from '../rules/respawn.ts';
 import { isCandidateBorn, isServiceLost } from '../state/recoveryState.ts';
+import { expectEvent, outputOf } from './expectEvent.ts';
 import { generationMachine } from './generation.ts';
-import type { GenerationNews, GenerationOrder } from './generationSetup.ts';
+import type { GenerationOrder, GenerationOutput } from './generationSetup.ts';
 import type { TimerInput } from './protocol.ts';
-import { type UpgradeRequest, upgradeMachine } from './selfUpgrade.ts';
+import { upgradeMachine } from './selfUpgrade.ts';
 import {
 	askerOf,
-	type Degraded,
 	type GenerationRef,
 	isOf,
 	killTimeoutOf,
 	nextAttempt,
-	type Over,
 	type SupervisorContext,
 	type SupervisorEvent,
 	type SupervisorOutput,
@@ -77,13 +76,13 @@ const base = setup({
 		isCandidateFailed: ({ context, event }) =>
 			isOf(context.candidate, event) &&
 			context.serving in context.generations &&
-			(context.isServed || !(event as Degraded).isAlive),
+			(context.isServed || !expectEvent(event, 'generationDegraded').isAlive),
 		isCandidateBesideOthers: ({ context, event }) => isOf(context.candidate, event) && hasOthers(context),
 		/** The last generation is over, and was never complete. */
 		isOverUnserved: ({ context, event }) =>
 			!hasOthers(context) &&
 			context.stopSignal === null &&
-			!(event as Over).output.isExhausted &&
+			!outputOf<GenerationOutput>(event).isExhausted &&
 			(isOf(context.candidate, event) || (isOf(context.serving, event) && !context.isComplete)),
 		isServingBesideOthers: ({ context, event }) => isOf(context.serving, event) && hasOthers(context),
 		isServingToRestart: ({ context, event }) =>
@@ -112,7 +111,9 @@ type Enqueue = Parameters<Parameters<typeof base.enqueueActions>[0]>[0]['enqueue
 
 export const supervisorSetup = base.extend({
 	actions: {
-		passOnToUpgrade: sendTo('upgrade', ({ event }) => event as UpgradeRequest),
+		passOnToUpgrade: sendTo('upgrade', ({ event }) =>
+			expectEvent(event, 'signal.USR1', 'signal.USR2', 'upgrade.requested'),
+		),
 		keepQueued: base.assign({ queued: ({ event }) => askerOf(event) }),
 		keepStop: base.assign(({ context, event }) => ({
 			stopSignal: stopSignalOf(context, event),
@@ -126,9 +127,9 @@ export const supervisorSetup = base.extend({
 			restart: (args) => ({ millis: restartWait(nextAttempt(args)), at: 0, clock: null }),
 		}),
 		undoStop: base.assign({ stopSignal: null, serving: 0, isComplete: false, candidate: null, queued: null }),
-		keepPlan: base.assign({ plan: ({ event }) => (event as FactOf<'supervisor.started'>).plan }),
+		keepPlan: base.assign({ plan: ({ event }) => expectEvent(event, 'supervisor.started').plan }),
 		noteStatus: base.assign({
-			status: ({ context, event }) => (event as Degraded).status ?? context.status,
+			status: ({ context, event }) => expectEvent(event, 'generationDegraded').status ?? context.status,
 		}),
 		startGeneration: base.assign(({ context, event, spawn }) => {
 			const { plan, lastChild } = context;
@@ -164,7 +165,7 @@ export const supervisorSetup = base.extend({
 		noteEmptied: base.assign({ isServed: false }),
 		/** Nobody else gives numbers to children. */
 		fill: base.enqueueActions(({ enqueue, context: { generations, lastChild }, event }) => {
-			const { generation, index } = event as Extract<GenerationNews, { type: 'slotDue' }>;
+			const { generation, index } = expectEvent(event, 'slotDue');
 			const ref = generations[generation];
 			if (!ref) return;
 			enqueue.assign({ lastChild: lastChild + 1, isServed: true });
@@ -178,7 +179,7 @@ export const supervisorSetup = base.extend({
 		fail: base.assign({ candidate: null }),
 		/** An actor that is done stays among the machine's children until it is stopped. */
 		forget: base.enqueueActions(({ enqueue, context, event }) => {
-			const { generation, status, wasHealthy } = (event as Over).output;
+			const { generation, status, wasHealthy } = outputOf<GenerationOutput>(event);
 			const { [generation]: gone, ...generations } = context.generations;
 			if (gone) enqueue.stopChild(gone);
 			const restarts = wasHealthy && generation === context.serving ? 0 : context.restarts;
@@ -191,31 +192,35 @@ export const supervisorSetup = base.extend({
 				if (ref) enqueue.sendTo(ref, { type: 'resume' });
 			}
 		}),
-		dismissServing: sendTo(({ context }) => context.generations[context.serving] as GenerationRef, drainOrder),
+		dismissServing: sendTo(({ context }) => generationIn(context, context.serving), drainOrder),
 		dismissCandidate: sendTo(
-			({ context }) => context.generations[context.candidate ?? 0] as GenerationRef,
+			({ context }) => generationIn(context, context.candidate),
 			({ context: { plan } }) => ({ type: 'leave', signal: plan.drain, reason: 'drain', isDismissal: true }) as const,
 		),
 		/** Where it is verified it serves at once. */
-		ungateCandidate: sendTo(({ context }) => context.generations[context.candidate ?? 0] as GenerationRef, {
+		ungateCandidate: sendTo(({ context }) => generationIn(context, context.candidate), {
 			type: 'continue',
 		}),
-		continue: sendTo(({ context, event }) => context.generations[(event as Degraded).generation] as GenerationRef, {
-			type: 'continue',
-		}),
+		continue: sendTo(
+			({ context, event }) => generationIn(context, expectEvent(event, 'generationDegraded').generation),
+			{
+				type: 'continue',
+			},
+		),
 		stopAll: base.enqueueActions(({ enqueue, context, event }) => {
 			const [signal, kill] = [stopSignalOf(context, event), killTimeoutOf(context, event)];
 			sendToAll(enqueue, context, { type: 'stop', signal, kill });
 		}),
 		/** The oldest of those that leave, where there are more than -max-draining allows. */
-		crowdOut: base.enqueueActions(({ enqueue, context: { plan, generations, serving, candidate } }) => {
+		crowdOut: base.enqueueActions(({ enqueue, context }) => {
+			const { plan, generations, serving, candidate } = context;
 			if (plan.maxDraining === 0) return;
 			const leaving = Object.keys(generations)
 				.map(Number)
 				.filter((each) => each !== serving && each !== candidate)
 				.sort((a, b) => a - b);
 			for (const each of leaving.slice(0, Math.max(0, leaving.length - plan.maxDraining))) {
-				enqueue.sendTo(generations[each] as GenerationRef, { type: 'crowdOut' });
+				enqueue.sendTo(generationIn(context, each), { type: 'crowdOut' });
 			}
 		}),
 		forwardToAll: base.enqueueActions(({ enqueue, context }) => {
@@ -231,6 +236,13 @@ export const supervisorSetup = base.extend({
 		}),
 	},
 });
+
+/** @throws {Error} where there is no such generation */
+function generationIn({ generations }: SupervisorContext, generation: number | null): GenerationRef {
+	const ref = generations[generation ?? 0];
+	if (!ref) throw new Error(`there is no generation ${generation}`);
+	return ref;
+}
 
 function sendToAll(enqueue: Enqueue, { generations }: SupervisorContext, order: GenerationOrder) {
 	for (const each of Object.values(generations)) enqueue.sendTo(each, order);
