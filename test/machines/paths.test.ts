@@ -1,8 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { getShortestPaths } from 'xstate/graph';
 import { childMachine } from '../../src/machines/charts/child.ts';
-import type { GenerationNews } from '../../src/machines/charts/generationSetup.ts';
-import type { ChildOrder } from '../../src/machines/charts/protocol.ts';
+import type { ChildOrder, GenerationNews } from '../../src/machines/charts/protocol.ts';
 import { inertWorld, leafOf, supervisorIn } from '../../src/machines/charts/world.ts';
 import type { ExternalEvent, Fact } from '../../src/machines/facts/facts.ts';
 import { plan } from '../support/simulation.ts';

@@ -1,13 +1,7 @@
 /** One child process, from the decision to spawn it to its last breath. */
-import {
-	bootTimer,
-	childSetup,
-	decisions,
-	killTimer,
-	newContext,
-	promotionCheck,
-	readinessCheck,
-} from './childSetup.ts';
+import { bootTimer, killTimer, newContext, promotionCheck, readinessCheck } from './childContext.ts';
+import { decisions } from './childDecisions.ts';
+import { childSetup } from './childSetup.ts';
 
 /** It is ready, and another generation serves: it must be seen to accept. */
 const verification = {

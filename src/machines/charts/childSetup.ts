@@ -1,16 +1,19 @@
-/** What the statechart in child.ts is made of: its context, its guards and its actions. */
+/** The guards and actions of the statechart in child.ts. */
 import { type EventObject, fromCallback, sendParent, setup } from 'xstate';
-import type { Decision, FactOf, FailureCode, ReadySource, SignalReason } from '../facts/facts.ts';
-import { killTimeoutFor } from '../rules/killTimeout.ts';
-import {
-	bootDeadline,
-	isReadyByTime,
-	isStoppedTooLong,
-	mostWaits,
-	verificationDeadline,
-} from '../rules/verification.ts';
+import type { Decision } from '../facts/facts.ts';
+import { bootDeadline, isReadyByTime, isStoppedTooLong } from '../rules/verification.ts';
 import { awaitedOf, isNoGood } from '../state/supervisorState.ts';
-import { howItEnded } from '../text/sentences.ts';
+import { type ChildContext, noticeCheck, type StopSignal } from './childContext.ts';
+import {
+	codeOf,
+	codeOfRejection,
+	deadlineBy,
+	externalOf,
+	reasonOf,
+	statusOf,
+	whyRejected,
+	whyUnverified,
+} from './childDecisions.ts';
 import { expectEvent } from './expectEvent.ts';
 import type {
 	ChildEvent,
@@ -24,73 +27,6 @@ import type {
 	StopOrder,
 	TimerInput,
 } from './protocol.ts';
-
-/** A child that is stopped is not looked at more often than this, in milliseconds. */
-const shortestAgain = 1000;
-
-interface StopSignal {
-	signal: string;
-	reason: SignalReason;
-}
-
-export interface ChildContext extends ChildInput {
-	/** From when the wait that it is in is counted, in milliseconds since boot; null is now. */
-	since: number | null;
-	/** By what it has said that it is up, where its supervisor was killed before that was decided. */
-	announced: ReadySource | null;
-	/** Its supervisor was started anew without -kill: those that it has left behind are not waited for any more. */
-	isUnawaited: boolean;
-	pid: number | null;
-	/** When its process began, and until when it has to say that it is up: in milliseconds since boot. */
-	born: number | null;
-	deadline: number | null;
-	/** When it was ready, and when it was up: in milliseconds since boot. */
-	readyAt: number | null;
-	upAt: number | null;
-	/** Whether it accepts can't be seen: with -ready=accept the wait makes it ready then. */
-	isHidden: boolean;
-	isRejected: boolean;
-	/** Its generation failed before it was up. */
-	isDismissed: boolean;
-	wasForwarded: boolean;
-	/** It was found stopped when it was to be up. */
-	wasStopped: boolean;
-	/** How it was told to leave, or is to be as soon as it has a pid. */
-	stopSignal: StopSignal;
-	/** Signals to pass on as soon as it has a pid. */
-	forwards: string[];
-	/** Of a child that ended without having been told to leave. */
-	status: number | null;
-	reason: string;
-	code: FailureCode;
-	end: { seq: number; at: number };
-}
-
-/** What a child knows before it has a process. */
-export function newContext(input: ChildInput): ChildContext {
-	return {
-		...input,
-		since: null,
-		announced: null,
-		isUnawaited: false,
-		pid: null,
-		born: null,
-		deadline: null,
-		readyAt: null,
-		upAt: null,
-		isHidden: false,
-		isRejected: false,
-		isDismissed: false,
-		wasForwarded: false,
-		wasStopped: false,
-		stopSignal: { signal: input.plan.drain, reason: 'drain' },
-		forwards: [],
-		status: null,
-		reason: '',
-		code: 'exited',
-		end: { seq: 0, at: 0 },
-	};
-}
 
 const base = setup({
 	types: {
@@ -107,7 +43,7 @@ const base = setup({
 			throw new Error('the timer actor was not provided');
 		}),
 		listenerCheck: fromCallback<EventObject, ListenerCheckInput>(() => {
-			throw new Error('the proof actor was not provided');
+			throw new Error('the listener check was not provided');
 		}),
 	},
 	actions: {
@@ -149,50 +85,6 @@ const base = setup({
 		isKillTimer: ({ event }) => event.type === 'timer.elapsed' && event.timer === 'kill',
 	},
 });
-
-interface Args {
-	context: ChildContext;
-	event: ChildEvent;
-}
-
-/** What a child decides, by what it knows and what it was told. */
-export const decisions = {
-	spawning: ({ context: { child, generation, index } }: { context: ChildContext }): Decision => ({
-		type: 'child.spawning',
-		child,
-		generation,
-		index,
-	}),
-	ready: ({ context: { child, upAt } }: { context: ChildContext }): Decision => ({
-		type: 'child.ready',
-		child,
-		clock: upAt ?? 0,
-	}),
-	verifying: ({
-		context: { child, announced },
-		event,
-	}: {
-		context: ChildContext;
-		event: ChildEvent | ChildOrder;
-	}): Decision => ({ type: 'child.verifying', child, by: announced ?? readySourceOf(event) }),
-	rejected: ({ context, event }: Args): Decision => ({
-		type: 'child.rejected',
-		child: context.child,
-		reason: whyRejected(context, event),
-		code: codeOfRejection(event),
-	}),
-	moved: ({ context, event }: Args): Decision => ({
-		type: 'deadline.moved',
-		child: context.child,
-		deadline: deadlineBy(context, expectEvent(event, 'child.delayed')),
-	}),
-	abandoned: ({ context: { child } }: { context: ChildContext }): Decision => ({ type: 'child.abandoned', child }),
-	lost: ({ context: { child }, event }: Args): Decision => ({
-		type: 'child.lost',
-		child,
-		status: statusOf(event),
-	}),
-};
 
 type Enqueue = Parameters<Parameters<typeof base.enqueueActions>[0]>[0]['enqueue'];
 
@@ -286,99 +178,4 @@ function signal(enqueue: Enqueue, { child }: ChildContext, { signal, reason }: S
 
 function stopSignalIn(order: StopOrder): StopSignal {
 	return { signal: order.signal, reason: order.type === 'leave' ? order.reason : 'stop' };
-}
-
-/** What comes from outside; an order is none. @throws {Error} */
-function externalOf(event: ChildEvent | ChildOrder): ChildEvent {
-	if (!('seq' in event)) throw new Error(`${event.type} is no external event`);
-	return event;
-}
-
-function statusOf(external: ChildEvent): number {
-	return external.type === 'child.exited' ? external.status : 1;
-}
-
-function reasonOf(external: ChildEvent): string {
-	if (external.type === 'child.spawnFailed') return `it could not be started: ${external.reason}`;
-	if (external.type !== 'child.exited') return '';
-	return `${external.pid} ${howItEnded(external)}${external.hint ? ` (${external.hint})` : ''}`;
-}
-
-function codeOf(external: ChildEvent): FailureCode {
-	if (external.type === 'child.spawnFailed') return external.code ?? 'spawn-failed';
-	return 'exited';
-}
-
-export function lateness({ pid, plan }: Pick<ChildContext, 'pid' | 'plan'>): string {
-	return `${pid} has not said in time that it is up (-start=${plan.start})`;
-}
-
-function codeOfRejection({ type }: { type: string }): FailureCode {
-	return type === 'child.unverified' ? 'not-accepting' : 'deadline';
-}
-
-function whyRejected(context: ChildContext, event: ChildEvent | ChildOrder): string {
-	if (event.type === 'timer.elapsed' && event.ignored) return `${lateness(context)}; ${event.ignored}`;
-	if (event.type === 'child.stopped' && isReadyByTime(context.plan, context.isHidden))
-		return `${context.pid} was still stopped (SIGSTOP) after ten times its wait (-start=${context.plan.start})`;
-	if (event.type !== 'child.unverified') return lateness(context);
-	return `${whyUnverified(context, event)} (-start=${context.plan.start})`;
-}
-
-/** An earlier program gave the listeners alone. */
-function whyUnverified({ pid }: ChildContext, { missing, reason }: FactOf<'child.unverified'>): string {
-	return reason ?? `${pid} does not hold ${missing.join(', ')}`;
-}
-
-function readySourceOf(event: ChildEvent | ChildOrder): ReadySource {
-	if (event.type === 'child.verified') return 'accept';
-	return event.type === 'child.announced' ? event.by : 'wait';
-}
-
-/** When it has to be up after it has asked for more time: never later than some times -start after its birth. */
-function deadlineBy({ born, plan }: ChildContext, { clock = 0, millis }: FactOf<'child.delayed'>): number {
-	return Math.min(clock + millis, (born ?? clock) + mostWaits * plan.start);
-}
-
-/** From when its boot is counted, in milliseconds since boot; null is now. */
-function bootSince({ deadline, since, born, isHidden }: ChildContext): number | null {
-	return deadline !== null || isHidden ? born : since;
-}
-
-/** How long it may take to be up, counted from its birth, in milliseconds. */
-function bootTime({ plan, deadline, born, wasStopped }: ChildContext): number {
-	if (deadline !== null) return Math.max(0, deadline - (born ?? 0));
-	return Math.max(wasStopped ? shortestAgain : 0, plan.start);
-}
-
-/** What is looked at while it boots: only with -ready=accept, and where something can be seen. */
-export function readinessCheck(context: ChildContext): ListenerCheckInput {
-	const { child, plan, isHidden } = context;
-	const purpose = plan.ready === 'accept' && !isHidden ? 'readiness' : null;
-	return { child, purpose, millis: bootTime(context), since: bootSince(context) };
-}
-
-/** How long a ready child is waited for until it is seen to accept. */
-export function promotionCheck(context: ChildContext): ListenerCheckInput {
-	const { child, plan, deadline, isHidden } = context;
-	const born = context.born ?? 0;
-	const millis = verificationDeadline({ plan, deadline, born, isHidden }) - born;
-	return { child, purpose: 'promotion', millis, since: born };
-}
-
-/** What is looked at for a while once it serves. */
-export function noticeCheck(child: number): ListenerCheckInput {
-	return { child, purpose: 'notice', millis: 0, since: null };
-}
-
-/** Until when it has to be ready, where no look tells that. */
-export function bootTimer(context: ChildContext): TimerInput {
-	const millis = readinessCheck(context).purpose === null ? bootTime(context) : null;
-	return { child: context.child, timer: 'boot', millis, since: bootSince(context) };
-}
-
-/** Until when it has to have left. */
-export function killTimer(context: ChildContext): TimerInput {
-	const millis = killTimeoutFor(context.plan, isNoGood(context));
-	return { child: context.child, timer: 'kill', millis, since: context.since };
 }

@@ -1,5 +1,6 @@
 /** The children that share a rotation, each in its place: all of them up, one of them lost, its place filled again, all gone. */
-import { decisions, generationSetup, newContext } from './generationSetup.ts';
+import { newContext } from './generationContext.ts';
+import { decisions, generationSetup } from './generationSetup.ts';
 
 /** How a child that was lost leaves its place. */
 const loss = {

@@ -1,102 +1,20 @@
-/** What the statechart in generation.ts is made of: its places, its guards and its actions. */
-import { type ActorRefFrom, type DoneActorEvent, type EventObject, fromCallback, sendParent, setup } from 'xstate';
-import type { Decision, FactOf, FailureCode, Plan } from '../facts/facts.ts';
+/** The guards, actions and decisions of the statechart in generation.ts. */
+import { type EventObject, fromCallback, sendParent, setup } from 'xstate';
+import type { Decision, FailureCode } from '../facts/facts.ts';
 import { deathsAllowed, isHealthy, respawnWait } from '../rules/respawn.ts';
 import { deathsIn, type Slot, vacated, withSlot } from '../rules/slots.ts';
 import type { ChildState, Respawn } from '../state/supervisorState.ts';
 import { childMachine } from './child.ts';
 import { expectEvent, outputOf } from './expectEvent.ts';
-import type { ChildNews, ChildOrder, ChildOutput, TimerInput } from './protocol.ts';
-
-export interface GenerationInput {
-	generation: number;
-	plan: Plan;
-	/** The number of its first child; the others follow. */
-	firstChild: number;
-	/** Another generation serves: its children must be verified before they count as up. */
-	isGated: boolean;
-}
-
-/** What the supervisor orders a generation to do. */
-export type GenerationOrder =
-	| Exclude<ChildOrder, { type: 'spawn' }>
-	/** A place whose wait is over is to be filled by a child of this number. */
-	| { type: 'fill'; index: number; child: number }
-	/** Places whose wait was over may be asked for again. */
-	| { type: 'refill' };
-
-/** What a generation tells the supervisor while it lives. */
-export type GenerationNews =
-	| { type: 'generationUp'; generation: number }
-	/**
-	 * It is degraded: a child left unasked with this status (null where it lives), and others are left or follow; `isAlive`
-	 * where one of it lives that was not told to leave.
-	 */
-	| {
-			type: 'generationDegraded';
-			generation: number;
-			status: number | null;
-			reason: string;
-			code: FailureCode;
-			isAlive: boolean;
-	  }
-	/** None of its children lives, and some are to be started again. */
-	| { type: 'generationEmpty'; generation: number }
-	/** A place is to be filled again; `isAlone` where the generation has no child left. */
-	| { type: 'slotDue'; generation: number; index: number; isAlone: boolean };
-
-/** What a generation ends with. */
-export interface GenerationOutput {
-	generation: number;
-	/** Of its last child, if that left unasked. */
-	status: number | null;
-	/** How that ended. */
-	reason: string;
-	code: FailureCode;
-	/** A signal had been passed on to it. */
-	wasForwarded: boolean;
-	/** Its last child was up for long. */
-	wasHealthy: boolean;
-	/** Too many of its children had died, and that was said. */
-	isExhausted: boolean;
-}
-
-/** A child is gone: it is done, as xstate says it. */
-type Gone = DoneActorEvent<ChildOutput>;
-
-type GenerationEvent = ChildNews | GenerationOrder | Gone | FactOf<'respawn.due'>;
-
-type ChildRef = ActorRefFrom<typeof childMachine>;
-
-export interface GenerationContext extends GenerationInput {
-	children: Record<number, ChildRef>;
-	/** Those that have a child, or are to have one again. */
-	slots: Slot[];
-	/** Of the child that left last, if it left unasked. */
-	status: number | null;
-	/** Why it is degraded. */
-	reason: string;
-	code: FailureCode;
-	/** A signal had been passed on to the child that left last; it was up for long. */
-	wasForwarded: boolean;
-	wasHealthy: boolean;
-	isExhausted: boolean;
-}
-
-/** What a generation knows before it has children. */
-export function newContext(input: GenerationInput): GenerationContext {
-	return {
-		...input,
-		children: {},
-		slots: [],
-		status: null,
-		reason: '',
-		code: 'exited',
-		wasForwarded: false,
-		wasHealthy: false,
-		isExhausted: false,
-	};
-}
+import {
+	type ChildRef,
+	type GenerationContext,
+	type GenerationEvent,
+	respawnTimer,
+	timerOf,
+	vacantSlot,
+} from './generationContext.ts';
+import type { ChildOutput, GenerationInput, GenerationNews, GenerationOutput, TimerInput } from './protocol.ts';
 
 const base = setup({
 	types: {
@@ -265,26 +183,6 @@ function awaitRespawn(enqueue: Enqueue, respawn: Pick<Respawn, 'index' | 'attemp
 	});
 }
 
-/** A place that waits to be filled again, or is to be filled now. */
-export function vacantSlot({
-	index,
-	attempt,
-	wasUp,
-	isDue,
-}: Pick<Respawn, 'index' | 'attempt' | 'wasUp' | 'isDue'>): Slot {
-	const vacancy = isDue ? 'due' : 'waiting';
-	return { index, child: null, vacancy, isUp: false, isGoing: false, attempt, wasUp, seq: 0 };
-}
-
-export function respawnTimer({
-	generation,
-	index,
-	millis,
-	clock,
-}: Pick<Respawn, 'generation' | 'index' | 'millis' | 'clock'>): TimerInput {
-	return { timer: 'respawn', generation, index, millis, since: clock };
-}
-
 /** An actor that is done stays among the machine's children until it is stopped. */
 function removeChild(
 	enqueue: Enqueue,
@@ -301,10 +199,6 @@ function removeChild(
 function whyOf(event: GenerationEvent): { reason: string; code: FailureCode } {
 	const { reason, code } = expectEvent(event, 'childUnverified', 'childRejected');
 	return { reason, code };
-}
-
-export function timerOf(index: number): string {
-	return `respawn.${index}`;
 }
 
 function changed({ slots }: GenerationContext, child: number, change: Partial<Slot>): Slot[] {

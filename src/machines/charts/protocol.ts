@@ -104,3 +104,56 @@ export type ChildEvent = FactOf<
 	| 'group.gone'
 	| 'timer.elapsed'
 >;
+
+export interface GenerationInput {
+	generation: number;
+	plan: Plan;
+	/** The number of its first child; the others follow. */
+	firstChild: number;
+	/** Another generation serves: its children must be verified before they count as up. */
+	isGated: boolean;
+}
+
+/** What the supervisor orders a generation to do. */
+export type GenerationOrder =
+	| Exclude<ChildOrder, { type: 'spawn' }>
+	/** A place whose wait is over is to be filled by a child of this number. */
+	| { type: 'fill'; index: number; child: number }
+	/** Places whose wait was over may be asked for again. */
+	| { type: 'refill' };
+
+/** What a generation tells the supervisor while it lives. */
+export type GenerationNews =
+	| { type: 'generationUp'; generation: number }
+	/**
+	 * It is degraded: a child left unasked with this status (null where it lives), and others are left or follow; `isAlive`
+	 * where one of it lives that was not told to leave.
+	 */
+	| {
+			type: 'generationDegraded';
+			generation: number;
+			status: number | null;
+			reason: string;
+			code: FailureCode;
+			isAlive: boolean;
+	  }
+	/** None of its children lives, and some are to be started again. */
+	| { type: 'generationEmpty'; generation: number }
+	/** A place is to be filled again; `isAlone` where the generation has no child left. */
+	| { type: 'slotDue'; generation: number; index: number; isAlone: boolean };
+
+/** What a generation ends with. */
+export interface GenerationOutput {
+	generation: number;
+	/** Of its last child, if that left unasked. */
+	status: number | null;
+	/** How that ended. */
+	reason: string;
+	code: FailureCode;
+	/** A signal had been passed on to it. */
+	wasForwarded: boolean;
+	/** Its last child was up for long. */
+	wasHealthy: boolean;
+	/** Too many of its children had died, and that was said. */
+	isExhausted: boolean;
+}

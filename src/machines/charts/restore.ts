@@ -14,17 +14,16 @@ import {
 	noticeCheck,
 	promotionCheck,
 	readinessCheck,
-} from './childSetup.ts';
+} from './childContext.ts';
 import {
 	type GenerationContext,
 	newContext as newGeneration,
 	respawnTimer,
 	timerOf,
 	vacantSlot,
-} from './generationSetup.ts';
+} from './generationContext.ts';
 import type { ListenerCheckInput, ProcessInput, TimerInput } from './protocol.ts';
-import type { SupervisorContext } from './supervisorDecisions.ts';
-import { restartTimer } from './supervisorSetup.ts';
+import { restartTimer, type SupervisorContext } from './supervisorContext.ts';
 
 /** An actor among another one's children, as xstate has it. */
 interface Kept {

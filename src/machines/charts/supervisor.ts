@@ -1,6 +1,7 @@
 /** The supervisor: which generation serves, which one boots, who is told to leave, when all is over. */
+import { newContext, restartTimer } from './supervisorContext.ts';
 import { decisions } from './supervisorDecisions.ts';
-import { newContext, restartTimer, supervisorSetup } from './supervisorSetup.ts';
+import { supervisorSetup } from './supervisorSetup.ts';
 
 /** A rotation is under way: one more follows it. */
 const queueing = {

@@ -1,34 +1,9 @@
-/** What the supervisor decides, and what it knows and is told for that. */
-import type { ActorRefFrom, DoneActorEvent } from 'xstate';
-import type { Decision, ExternalFact, FactOf, FailureCode, Request, Trigger } from '../facts/facts.ts';
+/** What the statechart of the supervisor decides. */
+import type { Decision, FactOf, FailureCode, Request, Trigger } from '../facts/facts.ts';
 import { restartWait } from '../rules/respawn.ts';
-import type { SupervisorState } from '../state/supervisorState.ts';
 import { expectEvent, outputOf } from './expectEvent.ts';
-import type { generationMachine } from './generation.ts';
-import type { GenerationNews, GenerationOutput } from './generationSetup.ts';
-
-export type GenerationRef = ActorRefFrom<typeof generationMachine>;
-
-/** What a state tells, with actors for its children. */
-export interface SupervisorContext extends Omit<SupervisorState, 'children' | 'respawns' | 'unanswered' | 'ended'> {
-	/** Those that live. */
-	generations: Record<number, GenerationRef>;
-	/** Somebody lives of the generation that serves. */
-	isServed: boolean;
-}
-
-/** What the supervisor ends with. */
-export interface SupervisorOutput {
-	/** 0 when a stop was asked for, else the exit code of the last child that left unasked, or 128 plus its signal. */
-	status: number;
-}
-
-/** A generation is over: it is done, as xstate says it. */
-export type Over = DoneActorEvent<GenerationOutput>;
-
-export type Degraded = Extract<GenerationNews, { type: 'generationDegraded' }>;
-
-export type SupervisorEvent = ExternalFact | GenerationNews | Over;
+import type { GenerationOutput } from './protocol.ts';
+import type { Degraded, SupervisorContext, SupervisorEvent } from './supervisorContext.ts';
 
 interface Args<E = SupervisorEvent> {
 	context: SupervisorContext;

@@ -1,49 +1,14 @@
-/** What the statechart in supervisor.ts is made of: its context, its guards and its actions. */
+/** The guards and actions of the statechart in supervisor.ts. */
 import { type EventObject, fromCallback, sendTo, setup } from 'xstate';
-import { type Decision, usualPlan } from '../facts/facts.ts';
+import type { Decision } from '../facts/facts.ts';
 import { restartWait } from '../rules/respawn.ts';
 import { isCandidateBorn, isServiceLost } from '../state/recoveryState.ts';
 import { expectEvent, outputOf } from './expectEvent.ts';
 import { generationMachine } from './generation.ts';
-import type { GenerationOrder, GenerationOutput } from './generationSetup.ts';
-import type { TimerInput } from './protocol.ts';
+import type { GenerationOrder, GenerationOutput, TimerInput } from './protocol.ts';
 import { upgradeMachine } from './selfUpgrade.ts';
-import {
-	askerOf,
-	type GenerationRef,
-	isOf,
-	killTimeoutOf,
-	nextAttempt,
-	type SupervisorContext,
-	type SupervisorEvent,
-	type SupervisorOutput,
-	stopSignalOf,
-} from './supervisorDecisions.ts';
-
-/** What a supervisor knows before it has started. */
-export const newContext: SupervisorContext = {
-	plan: usualPlan,
-	serving: 0,
-	isComplete: false,
-	candidate: null,
-	lastGeneration: 0,
-	lastSize: 0,
-	lastChild: 0,
-	trigger: 'start',
-	queued: null,
-	restart: null,
-	restarts: 0,
-	isQuitting: false,
-	stopSignal: null,
-	status: 0,
-	isServed: false,
-	generations: {},
-};
-
-/** How long it is waited until another generation is started while none serves. */
-export function restartTimer({ restart }: Pick<SupervisorContext, 'restart'>): TimerInput {
-	return { timer: 'restart', millis: restart?.millis ?? 0, since: restart?.clock ?? null };
-}
+import type { GenerationRef, SupervisorContext, SupervisorEvent, SupervisorOutput } from './supervisorContext.ts';
+import { askerOf, isOf, killTimeoutOf, nextAttempt, stopSignalOf } from './supervisorDecisions.ts';
 
 const base = setup({
 	types: {
