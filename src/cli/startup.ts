@@ -75,7 +75,7 @@ export async function startupOf({
 	log,
 }: StartupOptions): Promise<Startup> {
 	const path = journalPath(options);
-	const inherited = handoverState.take(supervisorSection);
+	const inherited = handoverState.restore(supervisorSection);
 	if (inherited) log.say('info', `Upgraded to version ${version}`);
 	const found =
 		inherited || path === null ? nothingFound : await findPrevious({ path, uris: options.listen, plan, user, log });
@@ -98,8 +98,8 @@ export async function startupOf({
 	const { rotations, counters } = inherited ?? found.past;
 	// With nobody left to go on with it is a start.
 	const state = left && left.children.length + left.respawns.length > 0 ? left : null;
-	const fd = inherited ? handoverState.take(journalSection) : found.fd;
-	const kept = handoverState.take(notifySocketsSection) ?? found.notifySockets;
+	const fd = inherited ? handoverState.restore(journalSection) : found.fd;
+	const kept = handoverState.restore(notifySocketsSection) ?? found.notifySockets;
 	// Where children serve already it is no reason to end.
 	const isNeeded = plan.ready === 'notify' && state === null;
 	const notifySockets = { ...kept, folder: notifyDirOr(listeners, { run, user, known: kept.folder, isNeeded, log }) };

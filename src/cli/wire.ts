@@ -173,11 +173,12 @@ export function wire({ options, plan, startup, handoverState, path, user, log, s
 	dispatcher.follow((fact) => {
 		if (fact.type === 'child.abandoned') children.abandon(fact.child);
 	});
-	handoverState.leave(supervisorSection, () => {
+	handoverState.save(supervisorSection, () => {
 		const { state, ...rest } = journal.past();
-		const left = state && fault.wasMet() ? withoutUnfinished(state) : state;
+		if (state === null) throw new Error('nothing has happened yet');
+		const left = fault.wasMet() ? withoutUnfinished(state) : state;
 		return {
-			state: { run, seq: dispatcher.last(), supervisorState: left, ...rest, late },
+			state: { run, seq: dispatcher.last(), state: left, ...rest, late },
 			fds: [],
 		};
 	});

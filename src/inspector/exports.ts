@@ -27,11 +27,11 @@ export function testOf(branch: Branch): string {
 	const decisions = timeline.entries.filter(({ kind }) => kind === 'decision').map(({ fact }) => fact.type);
 	return [
 		"import { expect, it } from 'vitest';",
-		...(from ? ["import type { Roster } from '../machines/state/supervisorState.ts';"] : []),
+		...(from ? ["import type { SupervisorState } from '../machines/state/supervisorState.ts';"] : []),
 		"import { simulate } from '../support/simulation.ts';",
 		'',
 		...(from
-			? [`/** As it was after fact ${branch.after}. */`, `const supervisorState: Roster = ${literal(from)};`, '']
+			? [`/** As it was after fact ${branch.after}. */`, `const known: SupervisorState = ${literal(from)};`, '']
 			: []),
 		`it(${quoted(titleOf(branch))}, () => {`,
 		'\tconst simulation = simulate();',
@@ -61,7 +61,7 @@ function callOf(external: ExternalEvent, from: SupervisorState | null): string {
 		case 'supervisor.started':
 			return `.start(${literal(changesOf(external.plan))})`;
 		case 'supervisor.recovered':
-			if (external.state === from && external.by === 'upgrade') return '.recover(supervisorState)';
+			if (external.state === from && external.by === 'upgrade') return '.recover(known)';
 			break;
 		case 'signal.HUP':
 		case 'signal.TERM':

@@ -427,7 +427,7 @@ describe('-ready=accept', () => {
 		expect(stdout).toMatch(
 			/^Generation 2 serves \(\d+\), up after .*, as it accepts; generation 1 was told to leave$/m,
 		);
-		expect(await rotation(own, 2)).toMatchObject({ ready: 'accept', unverified: false, code: null });
+		expect(await rotation(own, 2)).toMatchObject({ readyBy: 'accept', unverified: false, code: null });
 		own.instruct('ready print said await FOLDER/go accept');
 		own.program.signal('SIGHUP');
 		await own.program.logged(/\] said$/);
@@ -604,7 +604,7 @@ describe('a server that accepts by io_uring', () => {
 		const journal = `-journal=${join(scratch(), 'journal')}`;
 		const own = await rotated('', ['-ready=accept', '-start=60000', journal]);
 		await own.program.logged(/^Generation 2 is up/);
-		expect(await rotation(own, 2)).toMatchObject({ ready: 'accept', unverified: false });
+		expect(await rotation(own, 2)).toMatchObject({ readyBy: 'accept', unverified: false });
 	});
 
 	it.runIf(isThere)('on a port of its own is not taken for one that can’t be seen', async () => {
@@ -695,7 +695,7 @@ describe('what can’t be seen', () => {
 		await own.up();
 		own.program.signal('SIGHUP');
 		await own.program.logged(/^Generation 2 is up/);
-		expect(await rotation(own, 2)).toMatchObject({ ready: 'wait', unverified: true });
+		expect(await rotation(own, 2)).toMatchObject({ readyBy: 'wait', unverified: true });
 	});
 
 	it.runIf(isRoot)('as /proc hides it (hidepid=) does not keep rotations waiting', async () => {

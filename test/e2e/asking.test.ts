@@ -147,7 +147,7 @@ describe('socketmaster rotate', () => {
 			result: 'failed',
 			trigger: 'rotate',
 			lastOutput: ['oh'],
-			ready: null,
+			readyBy: null,
 		});
 		expect(rotation.exits).toEqual([{ pid: rotation.pids[0], code: 9, signal: null }]);
 	});
@@ -159,7 +159,7 @@ describe('socketmaster rotate', () => {
 		self.next(`while [ ! -e ${gate} ]; do sleep 0.01; done; ${say} READY=1; exec sleep 1000`);
 		const { status, stderr } = await self.rotate('-timeout=300').done;
 		expect(status).toBe(4);
-		expect(stderr).toMatch(/^generation 2 has no result after \d+ ms; it goes on\n$/);
+		expect(stderr).toMatch(/^generation 2 has no result after \d+ ms; it is still running\n$/);
 		writeFileSync(gate, '');
 		await up(self, 2);
 	});
@@ -789,7 +789,7 @@ describe('socketmaster status', () => {
 		await up(self);
 		expect((await self.rotate().done).status).toBe(0);
 		const { stdout } = await command(['status', '-metrics', `-control=${self.control}`]).done;
-		expect(stdout).toContain('socketmaster_rotations_total{result="serving"} 1\n');
+		expect(stdout).toContain('socketmaster_rotations_total{result="promoted"} 1\n');
 		expect(stdout).toContain('socketmaster_state{state="running"} 1\n');
 		expect(stdout).toMatch(/^socketmaster_ready_seconds_count 2$/m);
 		if (existsSync('/usr/bin/promtool')) {
@@ -913,8 +913,8 @@ except OSError as error:
 		}
 		expect((await self.rotate().done).status).toBe(0);
 		expect((await ask(self.control, '/rotations')).body.map(({ result }: Row) => result)).toEqual([
-			'serving',
-			'serving',
+			'promoted',
+			'promoted',
 		]);
 	});
 
@@ -929,7 +929,7 @@ except OSError as error:
 		expect((await command(['upgrade', `-control=${self.control}`]).done).status).toBe(0);
 		expect(statSync(self.control).ino).toBe(ino);
 		const rotations = (await ask(self.control, '/rotations')).body;
-		expect(rotations.map(({ result }: Row) => result)).toEqual(['serving', 'failed']);
+		expect(rotations.map(({ result }: Row) => result)).toEqual(['promoted', 'failed']);
 		expect(rotations[1].lastOutput).toEqual(['no']);
 		await killed(self.program);
 		self.begin();

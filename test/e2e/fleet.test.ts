@@ -60,12 +60,12 @@ describe.runIf(hasAnsible)('a fleet', () => {
 		const { deploy, results, versions } = await fleet();
 		const good = deploy(42);
 		expect(good.status, good.stdout).toBe(0);
-		expect(await results()).toEqual(Array(5).fill('2 serving'));
+		expect(await results()).toEqual(Array(5).fill('2 promoted'));
 		expect(good.stdout).toMatch(/generation 2 serves, pids \d+/);
 
 		const broken = deploy(43);
 		expect(broken.status, broken.stdout).not.toBe(0);
-		expect(await results()).toEqual(['3 serving', '3 serving', '3 failed', '2 serving', '2 serving']);
+		expect(await results()).toEqual(['3 promoted', '3 promoted', '3 failed', '2 promoted', '2 promoted']);
 		expect(versions()).toEqual(['43', '43', '42', '42', '42']);
 		expect(broken.stdout).toContain('no such table: users');
 		expect(broken.stdout).toMatch(/"result": "failed"/);

@@ -73,12 +73,12 @@ it.each([
 ])('%s is understood in all its parts', (name, told, phase) => {
 	const [document = ''] = readFileSync(stored(name), 'utf8').split('\n');
 	const handoverState = newHandoverState(JSON.parse(document).states);
-	const first = handoverState.take(childrenSection)?.find(({ child }) => child === 1);
+	const first = handoverState.restore(childrenSection)?.find(({ child }) => child === 1);
 	expect(first?.told).toBe(told);
 	expect(first?.group === null).toBe(told === null);
-	const { state: supervisorState } = handoverState.take(supervisorSection) ?? {};
+	const { state: supervisorState } = handoverState.restore(supervisorSection) ?? {};
 	if (phase) expect(supervisorState?.children[0]?.phase).toBe(phase);
-	expect(handoverState.take(orphansSection)).toEqual({ living: [], wereTold: false });
+	expect(handoverState.restore(orphansSection)).toEqual({ living: [], wereTold: false });
 });
 
 it.each([
@@ -86,7 +86,7 @@ it.each([
 	['handover-5-failed.jsonl', [false, true]],
 ])('%s tells which child has failed a rotation by its end', (name, failed) => {
 	const [document = ''] = readFileSync(stored(name), 'utf8').split('\n');
-	const children = newHandoverState(JSON.parse(document).states).take(childrenSection);
+	const children = newHandoverState(JSON.parse(document).states).restore(childrenSection);
 	expect(children?.map(({ hasFailed }) => hasFailed)).toEqual(failed);
 });
 

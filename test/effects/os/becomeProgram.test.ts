@@ -26,7 +26,7 @@ it('whoever is told of what came meanwhile spawns nobody with what was to be han
 	const [read, write] = makePipe();
 	onTestFinished(() => closeAll([read, write]));
 	const handoverState = newHandoverState(null);
-	handoverState.leave(
+	handoverState.save(
 		section('test', () => number()),
 		() => ({ state: 0, fds: [read, 1000, write] }),
 	);
