@@ -1,4 +1,4 @@
-/** What stands on the arrows: which ways share a box, and what is written into it. */
+/** The boxes on the arrows: which transitions share a box, and its text. */
 import type { Way } from './chart.ts';
 import { describeEvent } from './descriptions.ts';
 import { actionText, eventText, guardText } from './phrases.ts';
@@ -9,13 +9,13 @@ export interface Line {
 	style: 'name' | 'event' | 'if' | 'does' | 'code' | 'note';
 }
 
-/** Ways that differ in their event, or in where they come from, alone are one. */
+/** Transitions that share a box: they differ only in their event or their source state. */
 export interface JoinedWay {
 	ids: string[];
 	from: string[];
 	to: string | null;
 	events: string[];
-	/** All of it in one sentence or more. */
+	/** The whole description, as one or more sentences. */
 	sentence: string;
 	lines: Line[];
 }
@@ -29,10 +29,10 @@ export const fonts: Record<Line['style'], Font> = {
 	note: { size: 12 },
 };
 
-/** So wide a box's text may be, in pixels. */
+/** The maximum width of a box's text, in pixels. */
 const widest = 152;
 
-/** Ways that differ in their event, or in the state beside it that they come from, alone are one. */
+/** Joins transitions that differ only in their event or, between sibling source states, in their source. */
 export function joined(ways: Way[]): JoinedWay[] {
 	const groups = new Map<string, Way[]>();
 	for (const way of ways) {
@@ -54,7 +54,7 @@ export function joined(ways: Way[]): JoinedWay[] {
 	});
 }
 
-/** `SIGHUP asks for a rotation. If a rotation waits its turn: start a generation.` */
+/** For example `SIGHUP asks for a rotation. If a rotation waits its turn: start a generation.` */
 function sentenceOf({ guard, actions, description }: Way, events: string[]): string {
 	const sentences = events.map(describeEvent).filter((sentence) => sentence !== '');
 	const done = actions.flatMap((action) => actionText(action) || []).join(', ');
@@ -67,12 +67,12 @@ function capital(text: string): string {
 	return text.charAt(0).toUpperCase() + text.slice(1);
 }
 
-/** What happens in an operator's words, and the code's names small. */
+/** The lines of a box: event, condition and actions in plain text, then their names in the code in small type. */
 function linesOf({ from, to, guard, actions, description }: Way, events: string[]): Line[] {
 	const isAnywhere = to !== null && to !== from && isWithin(to, from);
 	const lines = (text: string, style: Line['style']) =>
 		text === '' ? [] : wrap(text, fonts[style], widest).map((line): Line => ({ text: line, style }));
-	const words = events.map(eventText).filter((text) => text !== '');
+	const eventTexts = events.map(eventText).filter((text) => text !== '');
 	const condition = guard === null ? '' : `if ${guardText(guard)}`;
 	const done = actions.flatMap((action) => actionText(action) || []);
 	const code = [
@@ -82,20 +82,20 @@ function linesOf({ from, to, guard, actions, description }: Way, events: string[
 	];
 	return [
 		...(isAnywhere ? lines('at any time', 'note') : []),
-		...lines(words.join(' · ') || condition || description || '', 'event'),
-		...(words.length > 0 ? lines(condition, 'if') : []),
+		...lines(eventTexts.join(' · ') || condition || description || '', 'event'),
+		...(eventTexts.length > 0 ? lines(condition, 'if') : []),
 		...(done.length > 0 ? lines(`→ ${done.join(', ')}`, 'does') : []),
 		...(done.length === 0 && to === null ? lines(description ?? 'noted', 'does') : []),
 		...lines(code.filter((part) => part !== '').join(' '), 'code'),
 	];
 }
 
-/** The state around a state. */
+/** The id of the parent state. */
 export function outerOf(id: string): string {
 	return id.split('.').slice(0, -1).join('.');
 }
 
-/** Whether a state is another one, or within it. */
+/** Whether `inner` is `outer` or a descendant of it, by their ids. */
 export function isWithin(inner: string, outer: string): boolean {
 	return outer === '' || inner === outer || inner.startsWith(`${outer}.`);
 }

@@ -1,33 +1,40 @@
-/** A statechart as plain data: its states, the ways between them, what is done on the way. Drawings and tables are made of it. */
+/** A statechart as plain data: its states, transitions and actions. Drawings and tables are made from it. */
 
-/** What a state means for who watches: on its way up, well, on its way out, in trouble, gone; passed through; at rest. */
+/**
+ * What a state means to an operator. `coming`: it starts. `well`: it serves. `leaving`: it stops. `ill`: it is in
+ * trouble. `gone`: it has ended. `passing`: it is left at once. `resting`: it is idle.
+ */
 export type Tone = 'coming' | 'well' | 'leaving' | 'ill' | 'gone' | 'passing' | 'resting';
 
 export interface ChartState {
-	/** `alive.staying.booting`; the empty string is the machine itself. */
+	/** For example `alive.staying.booting`; the empty string is the machine itself. */
 	id: string;
 	key: string;
-	/** Null for the machine itself. */
+	/** The parent's id; null for the machine itself. */
 	parent: string | null;
 	isFinal: boolean;
-	/** Those within it, by their ids. */
+	/** The ids of its child states. */
 	states: string[];
-	/** Where it begins, if it has states within it. */
+	/** The id of its initial child state; null without child states. */
 	initial: string | null;
 	tone: Tone;
 	description: string;
-	/** What is done when it is entered, and who is at work while it is active. */
+	/** Its entry actions, and the actors that run while it is active. */
 	entry: string[];
 	invokes: string[];
 }
 
+/** A transition. */
 export interface Way {
-	/** `alive.starting|signal.HUP|0`: the state, the event, and the place among those that the event has there. */
+	/**
+	 * For example `alive.starting|signal.HUP|0`: the state, the event, and the index among the transitions of that event
+	 * in that state.
+	 */
 	id: string;
 	from: string;
-	/** Where it leads; null when it stays. */
+	/** The target state; null if the state does not change. */
 	to: string | null;
-	/** Empty for what follows by itself. */
+	/** The event type; empty for a transition without an event (`always`). */
 	event: string;
 	guard: string | null;
 	actions: string[];
@@ -41,7 +48,7 @@ export interface Chart {
 	ways: Way[];
 }
 
-/** What of xstate's own nodes is looked at. */
+/** The part of xstate's state nodes that is read. */
 interface StateNode {
 	key: string;
 	path: string[];
@@ -66,7 +73,7 @@ interface Transition {
 	description?: string;
 }
 
-/** Reads a machine. */
+/** Reads the statechart from an xstate machine. */
 export function chartOf(machine: { id: string; root: unknown }): Chart {
 	const root = machine.root as StateNode;
 	const nodes = withInner(root);
@@ -79,8 +86,8 @@ export function chartOf(machine: { id: string; root: unknown }): Chart {
 }
 
 /**
- * The ways that an event may take where a chart stands: those of the innermost state, and of the states around it for as
- * long as none without a condition has been met. In the order in which they are tried.
+ * The transitions that an event can take in a state, in the order in which they are tried: those of the state itself,
+ * then of each ancestor, up to and including the first state with an unguarded transition.
  */
 export function waysOn({ states, ways }: Chart, state: string, event: string): Way[] {
 	const found: Way[] = [];
@@ -92,19 +99,19 @@ export function waysOn({ states, ways }: Chart, state: string, event: string): W
 	return found;
 }
 
-/** All ways that may be taken next where a chart stands. */
+/** All transitions that can be taken next in a state. */
 export function possibleWays(chart: Chart, state: string): Way[] {
 	return [...new Set(chart.ways.map(({ event }) => event))].flatMap((event) => waysOn(chart, state, event));
 }
 
-/** The name of a transition as xstate tells of it, the same as in the chart. */
+/** The id of an xstate transition, the same as `Way.id`. */
 export function wayId(transition: unknown): string {
 	const { source, eventType } = transition as Transition;
 	const siblings = source.transitions.get(eventType) ?? source.always ?? [];
 	return `${idOf(source)}|${eventType}|${siblings.indexOf(transition as Transition)}`;
 }
 
-/** `alive.staying.booting` of `{ alive: { staying: 'booting' } }`. */
+/** The state id of an xstate state value: `alive.staying.booting` for `{ alive: { staying: 'booting' } }`. */
 export function pathOf(value: unknown): string {
 	if (typeof value === 'string') return value;
 	const [[key, inner] = ['', '']] = Object.entries(value as object);
@@ -129,7 +136,7 @@ function stateOf(node: StateNode): ChartState {
 		initial: node.initial?.target[0] ? idOf(node.initial.target[0]) : null,
 		tone: (node.tags[0] as Tone | undefined) ?? 'resting',
 		description: node.description ?? '',
-		entry: node.entry.map(readySourceOf),
+		entry: node.entry.map(nameOf),
 		invokes: node.invoke.map(({ id }) => id),
 	};
 }
@@ -141,14 +148,14 @@ function wayOf(transition: Transition): Way {
 		from: idOf(source),
 		to: target?.[0] ? idOf(target[0]) : null,
 		event: eventType,
-		guard: guard ? readySourceOf(guard) : null,
-		actions: actions.map(readySourceOf),
+		guard: guard ? nameOf(guard) : null,
+		actions: actions.map(nameOf),
 		description: description ?? null,
 	};
 }
 
-/** A guard or an action by its name, with what it is asked for: `isAdoptedIn booting`, `decide ready`. */
-function readySourceOf(thing: unknown): string {
+/** The name of a guard or an action, with its parameter: `decide ready`. */
+function nameOf(thing: unknown): string {
 	if (typeof thing === 'string') return thing;
 	const { type, params } = thing as { type: string; params?: unknown };
 	if (typeof params === 'function') return `${type} ${params.name}`;

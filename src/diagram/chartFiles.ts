@@ -1,4 +1,4 @@
-/** The files of docs/statecharts, as they follow from the machines. */
+/** The files of docs/statecharts, generated from the machines. */
 
 import { childMachine } from '../machines/charts/child.ts';
 import { generationMachine } from '../machines/charts/generation.ts';
@@ -10,7 +10,11 @@ import { drawChart } from './drawing.ts';
 
 export const charts: Chart[] = [supervisorMachine, generationMachine, childMachine, upgradeMachine].map(chartOf);
 
-/** A picture and a page for each machine, by the file's name. @param style the pictures' style sheet */
+/**
+ * Generates an SVG and a Markdown page for each machine.
+ * @param style the style sheet of the SVGs
+ * @returns contents by file name
+ */
 export async function chartFiles(style: string): Promise<Record<string, string>> {
 	const files: Record<string, string> = {};
 	for (const chart of charts) {

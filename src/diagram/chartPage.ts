@@ -1,9 +1,10 @@
-/** A statechart in words: a page with its picture, its states and events in sentences, and what happens in each state on each event. */
+/**
+ * The Markdown page of a statechart: its picture, its states and events, and the effect of each event in each state.
+ */
 import { type Chart, type ChartState, type Way, waysOn } from './chart.ts';
 import { describeEvent, tones } from './descriptions.ts';
 import { actionText, eventText, guardText } from './phrases.ts';
 
-/** The page of a chart, in Markdown. */
 export function pageOf(chart: Chart): string {
 	const leaves = chart.states.filter(({ id, states }) => id !== '' && states.length === 0);
 	const events = [...new Set(chart.ways.map(({ event }) => event))].filter((event) => event !== '');
@@ -55,13 +56,13 @@ function sentenceOfState({ id, states, tone, description, invokes }: ChartState)
 
 function cell(chart: Chart, state: ChartState, event: string): string {
 	const ways = waysOn(chart, state.id, event);
-	const ends = [...new Set(ways.map((way) => whither(way, state)))];
-	// Where every way has a condition, nothing may happen.
+	const ends = [...new Set(ways.map((way) => outcomeOf(way, state)))];
+	// If every transition has a guard, possibly none is taken.
 	const isSure = ways.length === 0 || ways.some(({ guard }) => guard === null);
 	return [...ends, ...(isSure ? [] : ['·'])].join(' or ') || '·';
 }
 
-function whither({ to, actions, description }: Way, state: ChartState): string {
+function outcomeOf({ to, actions, description }: Way, state: ChartState): string {
 	if (to !== null) return `→ ${to.split('.').at(-1) || state.key}`;
 	return actions.length === 0 && description?.startsWith('ignored') ? 'ignored' : 'stays';
 }

@@ -1,7 +1,6 @@
-/** What the statecharts' events and tones mean, in an operator's sentences. Those of states stand at the states. */
+/** Descriptions of the statecharts' events and tones for operators. The descriptions of states are in the machines. */
 
-import type { GenerationNews, GenerationOrder } from '../machines/charts/generationSetup.ts';
-import type { ChildNews, ChildOrder } from '../machines/charts/protocol.ts';
+import type { ChildNews, ChildOrder, GenerationNews, GenerationOrder } from '../machines/charts/protocol.ts';
 import type { FactType } from '../machines/facts/facts.ts';
 import type { Tone } from './chart.ts';
 
@@ -75,13 +74,13 @@ const sentences: Record<EventType, string> = {
 	generationDegraded: 'A generation is degraded, and others of it are left or follow.',
 };
 
-/** What an event means, in a sentence. */
+/** The description of an event, as a sentence; empty for an unknown event. */
 export function describeEvent(type: string): string {
 	if (type.startsWith('xstate.done.actor')) return 'One of those below is gone.';
 	return sentences[type as EventType] ?? '';
 }
 
-/** What each tone of a state means. */
+/** The meaning of each tone, for the legend of the drawing and for the page. */
 export const tones: Record<Tone, string> = {
 	coming: 'on its way up',
 	well: 'serves',

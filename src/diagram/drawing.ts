@@ -1,5 +1,3 @@
-/** A statechart as an SVG. */
-
 import { fonts, type JoinedWay, type Line } from './arrows.ts';
 import type { Chart } from './chart.ts';
 import { tones } from './descriptions.ts';
@@ -9,7 +7,7 @@ import { escapeXml, widthOf } from './textWidth.ts';
 const margin = 16;
 const legendHeight = 34;
 
-/** Draws a chart. @param style the style sheet, written into the drawing */
+/** Draws a statechart as an SVG. @param style the style sheet, embedded in the SVG */
 export async function drawChart(chart: Chart, style: string): Promise<string> {
 	const layout = await layOut(chart);
 	const width = Math.ceil(Math.max(layout.width, 700) + 2 * margin);
@@ -84,14 +82,14 @@ function idsOf({ ids, from }: JoinedWay): string {
 	return `data-from="${from.join(' ')}" data-ways="${escapeXml(ids.join(' '))}"`;
 }
 
-function text({ text: words, style }: Line, x: number, top: number, isCentred: boolean): string {
+function text({ text: label, style }: Line, x: number, top: number, isCentred: boolean): string {
 	const font = fonts[style];
-	const width = widthOf(words, font);
+	const width = widthOf(label, font);
 	const left = isCentred ? x - width / 2 : x;
-	return `<text class="${style}" x="${round(left)}" y="${round(top + lineHeights[style] * 0.76)}" textLength="${width}" lengthAdjust="spacingAndGlyphs">${escapeXml(words)}</text>`;
+	return `<text class="${style}" x="${round(left)}" y="${round(top + lineHeights[style] * 0.76)}" textLength="${width}" lengthAdjust="spacingAndGlyphs">${escapeXml(label)}</text>`;
 }
 
-/** Lines with rounded corners, and a head where it ends at a state. */
+/** A polyline with rounded corners; with an arrow head if the line ends at a state. */
 function arrow({ points, from }: Path, kind: string): string {
 	const radius = 7;
 	const [first, ...rest] = points;
@@ -126,7 +124,7 @@ function head(points: { x: number; y: number }[]): string {
 	return `<path class="head" d="M${round(tip.x)} ${round(tip.y)}L${corner(0.42)}L${corner(-0.42)}Z"/>`;
 }
 
-/** What the colours mean, in words. */
+/** The legend of the colours. */
 function legend(y: number, layout: Layout, { id }: Chart): string {
 	const present = [
 		...new Set(layout.states.filter(({ state }) => state.states.length === 0).map(({ state }) => state.tone)),
@@ -134,13 +132,13 @@ function legend(y: number, layout: Layout, { id }: Chart): string {
 	let x = margin;
 	const parts = [`<g class="legend" aria-label="${id}: colours">`];
 	for (const tone of present) {
-		const words = tones[tone];
+		const label = tones[tone];
 		parts.push(
 			`<g class="state atomic ${tone}"><rect x="${x}" y="${y + 6}" width="16" height="12" rx="3"/>`,
-			text({ text: words, style: 'note' }, x + 22, y + 4, false),
+			text({ text: label, style: 'note' }, x + 22, y + 4, false),
 			'</g>',
 		);
-		x += 22 + widthOf(words, fonts.note) + 22;
+		x += 22 + widthOf(label, fonts.note) + 22;
 	}
 	return `${parts.join('')}</g>`;
 }

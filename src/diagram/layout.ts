@@ -1,4 +1,4 @@
-/** Where everything of a statechart goes: boxes for states, boxes on the arrows for what leads from one to the next. */
+/** The layout of a statechart's drawing: boxes for the states, and boxes on the arrows for the transitions. */
 import { createRequire } from 'node:module';
 import type { ELK, ElkExtendedEdge, ElkNode } from 'elkjs';
 import { fonts, isWithin, type JoinedWay, joined, type Line, outerOf } from './arrows.ts';
@@ -15,13 +15,15 @@ export interface Box {
 
 export interface PlacedState extends Box {
 	state: ChartState;
-	/** Its name and who is at work in it. */
+	/** Its name, its entry actions and its running actors. */
 	lines: Line[];
-	/** What happens in it without leaving it, each in its place. */
+	/** Boxes of the transitions that do not leave the state. Positions are relative to this group of boxes. */
 	inner: (Box & { way: JoinedWay })[];
 }
 
-/** `from` is the state that a line to a box comes from; null where it leads on to a state. */
+/**
+ * A line. `from` is the source state of a line that ends at a transition's box; null for a line that ends at a state.
+ */
 export interface Path {
 	points: { x: number; y: number }[];
 	from: string | null;
@@ -29,17 +31,17 @@ export interface Path {
 
 export interface PlacedWay extends Box {
 	way: JoinedWay;
-	/** The arrow: to the box, where it has a source of its own, and from it. */
+	/** The lines from each source state to the box, and from the box to the target. A stub has only the last. */
 	paths: Path[];
 }
 
 export interface Layout {
 	width: number;
 	height: number;
-	/** Outer ones first. */
+	/** Parents before their child states. */
 	states: PlacedState[];
 	ways: PlacedWay[];
-	/** The dots where states begin. */
+	/** The dots that mark initial states. */
 	begins: (Box & { paths: PlacedWay['paths'] })[];
 }
 
@@ -53,7 +55,7 @@ export const lineHeights: Record<Line['style'], number> = {
 };
 export const padding = { x: 10, y: 7 };
 
-/** Places a chart. */
+/** Computes the layout of a statechart. All lengths are in pixels. */
 export async function layOut(chart: Chart): Promise<Layout> {
 	const ways = joined(chart.ways);
 	const states = new Map(chart.states.map((state) => [state.id, placedState(state, ways)]));
@@ -63,7 +65,7 @@ export async function layOut(chart: Chart): Promise<Layout> {
 	const order = new Map(chart.states.map(({ id }, index) => [id, index]));
 	const isAfter = (one: string, other: string) => (order.get(one) ?? 0) > (order.get(other) ?? 0);
 
-	/** In the order in which one reads them: the layout takes it for the way down. */
+	/** Adds a node. The layout places nodes from top to bottom in the order in which they are added. */
 	function add(parent: string, node: ElkNode) {
 		const own = nodes.get(parent) as ElkNode;
 		own.children = [...(own.children ?? []), node];
@@ -71,7 +73,7 @@ export async function layOut(chart: Chart): Promise<Layout> {
 
 	for (const { id, parent, initial } of chart.states) {
 		if (parent !== null) {
-			// Stubs stand right before the state that they lead to.
+			// A stub is added right before its target state.
 			for (const { way, to, id: stub } of outer) {
 				if (to !== id || !isStubOf(way, to)) continue;
 				add(outerOf(to), { id: stub, ...sizeOf(way.lines) });
@@ -164,13 +166,16 @@ function nodeOf({ state, lines, inner }: PlacedState): ElkNode {
 	};
 }
 
-/** One that leads back up is laid out the other way round: so what is written first stands above. */
+/**
+ * An edge that leads up is given to the layout in reverse, and marked with `^` in its id. Then the order of the states
+ * in the machine stays their order in the drawing.
+ */
 function edge(id: string, from: string, to: string, isUp = false): ElkExtendedEdge {
 	const [source, target] = isUp ? [to, from] : [from, to];
 	return { id: isUp ? `${id}^` : id, sources: [source || 'machine'], targets: [target || 'machine'] };
 }
 
-/** How a state is written down; what happens in it stands in two columns where it has others within it. */
+/** The text of a state and its inner transitions: in two rows if it has child states, else one transition per row. */
 function placedState(state: ChartState, ways: JoinedWay[]): PlacedState {
 	const works = state.invokes.map((id): Line => ({ text: `at work: ${id}`, style: 'note' }));
 	const entry = state.entry.map((action): Line => ({ text: `first: ${actionText(action) || action}`, style: 'note' }));
@@ -203,14 +208,14 @@ function sizeOf(lines: Line[], vertical = padding.y): { width: number; height: n
 	return { width: width + 2 * padding.x, height: Math.ceil(height + 2 * vertical) };
 }
 
-/** The innermost state that has both within it. */
+/** The innermost state that contains both states. */
 function commonParent(one: string, other: string): string {
 	let parent = outerOf(one);
 	while (!isWithin(other, parent) || other === parent) parent = outerOf(parent);
 	return parent;
 }
 
-/** Where it leads from anywhere within a state is said right there: no line leads to it. */
+/** Whether a transition leads from a state to one of its descendants. Its box is a stub: no line leads to the box. */
 function isStubOf({ from }: JoinedWay, to: string): boolean {
 	const [source = ''] = from;
 	return source !== to && isWithin(to, source);

@@ -1,7 +1,6 @@
-/** The statecharts' events, guards and actions in a few words each, as the drawings have them. */
+/** Short texts for the statecharts' events, guards and actions, as the drawings show them. */
 import type { EventType } from './descriptions.ts';
 
-/** Each event in a few words. */
 const events: Record<EventType, string> = {
 	'supervisor.started': 'it starts',
 	'supervisor.recovered': 'it goes on',
@@ -70,13 +69,13 @@ const events: Record<EventType, string> = {
 	generationDegraded: 'a generation lost a child',
 };
 
-/** An event in a few words; nothing for what follows by itself. */
+/** The short text of an event; empty for a transition without an event (`always`). */
 export function eventText(type: string): string {
 	if (type.startsWith('xstate.done.actor')) return 'one below is gone';
 	return events[type as EventType] ?? '';
 }
 
-/** Each guard as what follows "if". */
+/** The text of each guard, to follow "if". */
 const guards: Record<string, string> = {
 	// of the supervisor
 	isCandidate: 'it is the candidate',
@@ -126,12 +125,12 @@ const guards: Record<string, string> = {
 	isDismissed: 'its generation failed',
 };
 
-/** A guard as what follows "if". */
+/** The text of a guard, to follow "if"; empty for an unknown guard. */
 export function guardText(name: string): string {
 	return guards[name] ?? '';
 }
 
-/** Each action as what is done; empty for what is only kept in mind. */
+/** The text of each action; empty for an action that only updates the context. */
 const actions: Record<string, string> = {
 	// decisions, by their names at the transitions
 	'decide started': 'start a generation',
@@ -232,7 +231,7 @@ const actions: Record<string, string> = {
 	keepEnd: '',
 };
 
-/** An action as what is done; empty for what is only kept in mind. */
+/** The text of an action; empty for an action that only updates the context, undefined for an unknown action. */
 export function actionText(name: string): string | undefined {
 	return actions[name];
 }

@@ -1,4 +1,4 @@
-/** Text in a drawing: how wide it is, and how it is broken into lines. */
+/** Text in a drawing: its width, its line breaks and its escaping. */
 
 export interface Font {
 	size: number;
@@ -7,9 +7,9 @@ export interface Font {
 }
 
 /**
- * Advance widths of Helvetica (and Arial, Liberation Sans) in thousandths of the size, for the characters from the space
- * to the tilde: Adobe's font metrics, Helvetica.afm. Every text of a drawing is told to take exactly this width, so that
- * it stays within its box also where the reader's font is another one.
+ * Advance widths of Helvetica (and Arial, Liberation Sans) in thousandths of the font size, for the characters from
+ * space to tilde. Source: Adobe's font metrics, Helvetica.afm. Every text of a drawing has this width as its
+ * `textLength`, so that it fits its box with any font of the viewer.
  */
 const widths = [
 	278, 278, 355, 556, 556, 889, 667, 191, 333, 333, 389, 584, 278, 333, 278, 278, 556, 556, 556, 556, 556, 556, 556,
@@ -19,14 +19,14 @@ const widths = [
 	260, 334, 584,
 ];
 
-/** In pixels. */
+/** The width of a text in pixels. */
 export function widthOf(text: string, { size, isBold, isMono }: Font): number {
 	let sum = 0;
 	for (const character of text) sum += isMono ? 600 : (widths[character.charCodeAt(0) - 32] ?? 556);
 	return Math.ceil((sum * size * (isBold ? 1.06 : 1)) / 1000);
 }
 
-/** Breaks a text at its spaces into lines of at most so many pixels. */
+/** Breaks a text at its spaces into lines of at most `most` pixels. A longer word gets a line of its own. */
 export function wrap(text: string, font: Font, most: number): string[] {
 	const lines: string[] = [];
 	for (const word of text.split(' ')) {
@@ -37,7 +37,7 @@ export function wrap(text: string, font: Font, most: number): string[] {
 	return lines;
 }
 
-/** For text and attributes of XML. */
+/** Escapes a string for XML text and attribute values. */
 export function escapeXml(text: string): string {
 	return text.replace(/[&<>"]/g, (character) => `&#${character.charCodeAt(0)};`);
 }

@@ -1,24 +1,25 @@
-/** What a step does to each chart: the ways that are taken, and where they lead. */
+/** Traces a step of the statecharts: the transitions that each actor takes, and the state that the actor reaches. */
 import type { ActorRefLike, AnyActorRef, InspectionEvent } from 'xstate';
 import { pathOf, wayId } from './chart.ts';
 
+/** The transitions of one actor in one step. */
 export interface Move {
-	/** `supervisor`, `upgrade`, `generation.2`, `child.3`. */
+	/** For example `supervisor`, `upgrade`, `generation.2`, `child.3`. */
 	actor: string;
-	/** Where it is now: `alive.staying.booting`. */
+	/** The state that it reached: `alive.staying.booting`. */
 	state: string;
-	/** It has come to its end: it is gone with the next step. */
+	/** The actor reached its final state, and does not exist in the next step. */
 	isFinal: boolean;
-	/** The ways that were taken, as a chart names them. */
+	/** The ids of the transitions that it took, as in `Way.id`. */
 	ways: string[];
 }
 
-/** The chart that an actor has: `child` of `child.3`. */
+/** The name of an actor's statechart: `child` for `child.3`. */
 export function chartNameOf(actor: string): string {
 	return actor.split('.')[0] ?? '';
 }
 
-/** An observer for xstate's `inspect` that remembers moves. */
+/** An observer for xstate's `inspect` that collects moves. */
 export function tracer() {
 	const known = new Map<string, string>();
 	let moves = new Map<string, Move>();
@@ -30,7 +31,7 @@ export function tracer() {
 	}
 
 	function note(ref: ActorRefLike, snapshot: object, ways: string[]) {
-		// An actor that is stopped from outside says so: of a life that is over nobody wants to know.
+		// An actor that is stopped from outside emits a snapshot too. It belongs to a statechart that has been replaced.
 		if (!('value' in snapshot) || !('status' in snapshot) || snapshot.status === 'stopped') return;
 		const { id, _parent } = ref as AnyActorRef;
 		const actor = _parent === undefined ? 'supervisor' : id;
@@ -43,14 +44,14 @@ export function tracer() {
 		else known.set(actor, state);
 	}
 
-	/** The moves since the last call. */
+	/** Returns the moves since the last call. */
 	function take(): Move[] {
 		const taken = [...moves.values()];
 		moves = new Map();
 		return taken;
 	}
 
-	/** A new life begins: of the actors before none is left. */
+	/** Forgets all actors, before a new statechart starts. */
 	function forget() {
 		known.clear();
 		moves = new Map();

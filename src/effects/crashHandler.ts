@@ -1,32 +1,36 @@
-/** When something inside goes wrong: the supervisor must never be up and deaf. */
+/** Handles internal errors. A supervisor that keeps running must also keep handling events. */
 import type { Log } from './log/log.ts';
 import type { Sink } from './log/sink.ts';
 import { bootClock } from './os/clock.ts';
 import { signalProcess } from './os/kill.ts';
 
-/** Put in by a test's build: where an error is to be thrown. */
+/** Set by a test build; enables failpoints. */
 declare const SOCKETMASTER_FAULTS: boolean;
 
-/** When the last fault was, in milliseconds since boot: it goes with the process from program to program. */
+/** Time of the last internal error, in milliseconds since boot. The variable survives the execve(2) of an upgrade. */
 export const faultVariable = 'SOCKETMASTER_FAULT';
 
-/** A fault so soon after the last one is not met by another try, in milliseconds. */
+/**
+ * After an internal error within this time of the last one, the supervisor does not replace itself again. In
+ * milliseconds.
+ */
 const tooSoon = 60_000;
 
-/** How long the last output may take, in milliseconds. */
+/** Limit for flushing the log before the supervisor kills itself, in milliseconds. */
 const flushTimeoutMs = 1000;
 
 export interface CrashHandlerOptions {
 	log: Log;
 	sink: Sink;
-	/** Has the next program take over; resolves with why it could not. */
+	/** Replaces this program by execve(2). Resolves with the error if the replacement fails. */
 	replace: () => Promise<Error>;
 }
 
 /**
- * What to do about an error that nobody expected: it is said once, with its stack, and the program replaces itself
- * once. Where that fails, or it happens again within a minute, it ends by SIGKILL, as a crash: a manager starts it
- * anew, and the journal brings everything back. The children notice neither.
+ * Handles an unexpected error. The handler logs the error once, with its stack, and replaces the program once.
+ * If the replacement fails, or a second error follows within 60 s, the process kills itself with SIGKILL. The service
+ * manager then sees a crash and restarts the supervisor, which recovers from the journal. The children keep running
+ * in both cases.
  */
 export function crashHandler({ log, sink, replace }: CrashHandlerOptions) {
 	let isHandled = false;
@@ -57,7 +61,10 @@ export function crashHandler({ log, sink, replace }: CrashHandlerOptions) {
 	return { meet, wasMet: () => isHandled };
 }
 
-/** In a build for tests, throws where a variable says so: once, or each time where another one says that. */
+/**
+ * In a test build, throws if SOCKETMASTER_FAULT_AT names this failpoint. It throws once, or every time if
+ * SOCKETMASTER_FAULT_AGAIN is set.
+ */
 export function failpoint(where: string): void {
 	if (!SOCKETMASTER_FAULTS || process.env.SOCKETMASTER_FAULT_AT !== where) return;
 	if (!process.env.SOCKETMASTER_FAULT_AGAIN) delete process.env.SOCKETMASTER_FAULT_AT;

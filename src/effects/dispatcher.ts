@@ -1,40 +1,42 @@
-/** The one door: every fact passes it, is numbered and recorded there, before anybody acts on it. */
+/** The dispatcher: numbers and records every fact before any part of the program acts on it. */
 import type { Decision, ExternalEvent, ExternalFact, Fact } from '../machines/facts/facts.ts';
 import { stamped } from '../machines/facts/facts.ts';
 import { noProjections, type Projections } from '../machines/state/projections.ts';
 import { bootClock } from './os/clock.ts';
 
 export interface Dispatcher {
-	/** A happening: handed on as soon as the statecharts are done with the one before. */
+	/** Admits an external event. The statecharts receive it after they have processed the previous one. */
 	admit: (external: ExternalEvent) => void;
-	/** A decision: nothing follows from it but what the statecharts do next. */
+	/** Records a decision that the statecharts have made. Only external events are delivered to the statecharts. */
 	decide: (decision: Decision) => void;
-	/** The number of the last fact. */
 	last: () => number;
-	/** Who is told of each fact from now on, and of what all facts before amount to; after those that follow already. */
-	follow: (told: Follower) => void;
-	/** Has the statecharts live through the happenings: what came before waits for them. */
+	/**
+	 * Adds a follower. It receives each later fact, with the projections of all facts before that fact. Followers are
+	 * called in the order in which they were added.
+	 */
+	follow: (follower: Follower) => void;
+	/** Connects the statecharts. Events admitted earlier wait and are delivered now. */
 	connect: (deliver: (external: ExternalFact) => void) => void;
 }
 
 export type Follower = (fact: Fact, before: Projections) => void;
 
 export interface DispatcherOptions {
-	/** Sees every fact first. */
+	/** Receives every fact before the followers do. */
 	record: (fact: Fact) => void;
-	/** What all facts that were recorded amount to. */
+	/** The projections of all recorded facts. */
 	past?: () => Projections;
-	/** Told when all happenings are done with. */
+	/** Called when all waiting external events are delivered. */
 	rest?: () => void;
-	/** The number of the last fact of an earlier life. */
+	/** The number of the last fact of the previous supervisor process or program; numbering continues from it. */
 	after?: number;
-	/** Milliseconds since 1970. */
+	/** The current time in milliseconds since 1970. */
 	now?: () => number;
 }
 
 /**
- * Facts are recorded the moment they come. Happenings are delivered one at a time: what an effect tells while
- * the charts still act on one waits for its turn, so that a replay meets the same facts in the same states.
+ * Records each fact at once and delivers external events one at a time. If an effect admits an event while the
+ * statecharts process another, the new event waits. A replay therefore sees the same facts in the same states.
  */
 export function newDispatcher({
 	record,
@@ -47,7 +49,7 @@ export function newDispatcher({
 	const followers: Follower[] = [];
 	let deliver: ((external: ExternalFact) => void) | null = null;
 	let seq = after;
-	/** The happening that the charts live through; null while they wait. */
+	/** The number of the external event being processed; null if the statecharts are idle. */
 	let cause: number | null = null;
 
 	function number<T extends ExternalEvent | Decision>(what: T) {
@@ -55,7 +57,7 @@ export function newDispatcher({
 		const fact = stamped(what, { seq, at: now(), clock: bootClock, cause });
 		const before = past();
 		record(fact);
-		for (const told of followers) told(fact, before);
+		for (const follower of followers) follower(fact, before);
 		return fact;
 	}
 
@@ -85,7 +87,7 @@ export function newDispatcher({
 		admit,
 		decide: (decision) => void number(decision),
 		last: () => seq,
-		follow: (told) => void followers.push(told),
+		follow: (follower) => void followers.push(follower),
 		connect,
 	};
 }

@@ -3,7 +3,10 @@ import { closeSync, constants, lstatSync, openSync, readFileSync, renameSync, rm
 
 const { O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW } = constants;
 
-/** Whoever reads it finds all of it, or what was there before. @throws {Error} */
+/**
+ * Writes the pid file by rename(2), so that a reader sees either the complete new file or the old one.
+ * @throws {Error}
+ */
 export function writePidFile(path: string): void {
 	const there = lstatSync(path, { throwIfNoEntry: false });
 	if (there && !there.isFile() && !there.isSymbolicLink()) throw new Error('it is there, and no regular file');
@@ -21,13 +24,13 @@ export function writePidFile(path: string): void {
 	}
 }
 
-/** Removes it, unless another supervisor has written it since. */
+/** Removes the pid file, unless another supervisor has written its own pid into it. */
 export function removePidFile(path: string): void {
 	try {
-		// Whatever is there now must not keep us waiting.
+		// Reading a FIFO at this path would block.
 		if (!lstatSync(path).isFile()) return;
 		if (readFileSync(path, 'latin1').trim() === String(process.pid)) rmSync(path);
 	} catch {
-		// It is gone.
+		// The file is already removed.
 	}
 }

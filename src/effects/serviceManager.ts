@@ -1,4 +1,4 @@
-/** The service manager: it is told how the service stands (sd_notify(3)). A projection of facts. */
+/** Reports the state of the service to the service manager (sd_notify(3)), as a projection of facts. */
 import { array, boolean, object, string } from 'valibot';
 import type { Fact } from '../machines/facts/facts.ts';
 import { bootDeadline } from '../machines/rules/verification.ts';
@@ -9,18 +9,24 @@ import { bootClock, monotonicMicros } from './os/clock.ts';
 import { sendDatagram } from './os/message.ts';
 import { type HandoverState, section } from './upgrade/handoverState.ts';
 
-/** What the manager told this process, and what is none of a child's business. */
+/** Variables that the service manager sets for this process. They are removed from the environment of children. */
 export const managerVariables = ['NOTIFY_SOCKET', 'WATCHDOG_PID', 'WATCHDOG_USEC'];
 
-/** A manager that takes nothing for now is asked again after this long; so many messages wait for it. */
+/**
+ * A message that the service manager's socket cannot take yet is retried after `pause` milliseconds. At most
+ * `mostWaiting` messages are queued.
+ */
 const [pause, mostWaiting] = [100, 64];
 
-/** A first boot may take so much longer than its deadline before the manager gives up, in milliseconds. */
+/**
+ * Added to the boot deadline when the start timeout is extended, in milliseconds: the supervisor must fail before the
+ * service manager gives up.
+ */
 const slack = 10_000;
 
 const longestStatus = 500;
 
-/** What it knows already, and what it has not taken yet. */
+/** The state already reported, and the messages not sent yet. */
 const managerSection = section('manager', () =>
 	object({ isReady: boolean(), isReloading: boolean(), waiting: array(string()) }),
 );
@@ -32,21 +38,20 @@ export interface ManagerOptions {
 }
 
 export interface Manager {
-	/** A fact was recorded. */
 	note: (fact: Fact) => void;
-	/** Says no more. */
+	/** Sends the queued messages once more, then stops. */
 	close: () => void;
 }
 
-/** Tells $NOTIFY_SOCKET; nothing where there is none. */
+/** Reports to $NOTIFY_SOCKET. If the variable is not set, does nothing. */
 export function managerOf({ env, past, handoverState }: ManagerOptions): Manager {
 	const path = env.NOTIFY_SOCKET;
-	let { isReady, isReloading, waiting } = handoverState.take(managerSection) ?? {
+	let { isReady, isReloading, waiting } = handoverState.restore(managerSection) ?? {
 		isReady: false,
 		isReloading: false,
 		waiting: [],
 	};
-	handoverState.leave(managerSection, () => ({ state: { isReady, isReloading, waiting }, fds: [] }));
+	handoverState.save(managerSection, () => ({ state: { isReady, isReloading, waiting }, fds: [] }));
 	if (!path) return { note: () => {}, close: () => {} };
 	const send = outbox(path, waiting);
 	let headline = '';
@@ -71,7 +76,8 @@ export function managerOf({ env, past, handoverState }: ManagerOptions): Manager
 				isReloading = true;
 				return reloading();
 			case 'generation.promoted':
-				// One that was kept becomes whole also while the next one boots.
+				// A generation kept as degraded can become complete while its successor still boots. The
+				// reload continues then.
 				if (isReady && (!isReloading || supervisorState.candidate !== null)) return [];
 				[isReady, isReloading] = [true, false];
 				return ['READY=1'];
@@ -92,7 +98,10 @@ export function managerOf({ env, past, handoverState }: ManagerOptions): Manager
 		}
 	}
 
-	/** Another process: it is told anew. One that was kept, and degraded, may stay so. */
+	/**
+	 * After a crash the supervisor is a new process, so the state is reported again. A generation kept as degraded
+	 * counts as ready if one of its children serves.
+	 */
 	function afterCrash({ isComplete, serving, children, stopSignal, candidate }: SupervisorState): string[] {
 		const isServed = children.some(({ generation, phase }) => generation === serving && phase === 'serving');
 		isReady = (isComplete || isServed) && stopSignal === null;
@@ -101,7 +110,10 @@ export function managerOf({ env, past, handoverState }: ManagerOptions): Manager
 		return isReloading ? ['READY=1', ...reloading()] : ['READY=1'];
 	}
 
-	/** The same process; what was begun before a fault may be no more. */
+	/**
+	 * After an upgrade the process is the same. A rotation that was running before an internal error may have been
+	 * dropped.
+	 */
 	function afterUpgrade({ candidate, stopSignal }: SupervisorState): string[] {
 		if (!isReloading || candidate !== null || stopSignal !== null) return [];
 		isReloading = false;
@@ -117,12 +129,12 @@ export function managerOf({ env, past, handoverState }: ManagerOptions): Manager
 	};
 }
 
-/** systemd takes one that is older than its own SIGHUP for an earlier one's. */
+/** If MONOTONIC_USEC is older than systemd's SIGHUP, systemd attributes the RELOADING=1 to an earlier reload. */
 function reloading(): string[] {
 	return ['RELOADING=1', `MONOTONIC_USEC=${monotonicMicros()}`];
 }
 
-/** Until the last child that boots, or is to be started again, has to be up. */
+/** Extends the start timeout to the latest deadline among the booting children and the scheduled respawns. */
 function extension({ children, respawns, plan }: SupervisorState): string[] {
 	const booting = children.flatMap(({ phase, deadline, clock }) =>
 		phase === 'booting' && clock !== null ? bootDeadline(plan, deadline, clock) : [],
@@ -134,18 +146,18 @@ function extension({ children, respawns, plan }: SupervisorState): string[] {
 	return [`EXTEND_TIMEOUT_USEC=${Math.ceil(left) * 1000}`];
 }
 
-/** From the event loop itself: one that is stuck says nothing. @returns how to stop */
+/** Pings from the event loop, so that a blocked loop stops the pings. @returns a function that stops the pings */
 function watch({ WATCHDOG_USEC, WATCHDOG_PID }: NodeJS.ProcessEnv, ping: () => void): () => void {
 	const micros = Number(WATCHDOG_USEC);
 	const isOurs = !WATCHDOG_PID || Number(WATCHDOG_PID) === process.pid;
 	if (!isOurs || !Number.isFinite(micros) || micros <= 0) return () => {};
 	ping();
-	// sd_watchdog_enabled(3): every half of the time.
+	// sd_watchdog_enabled(3) recommends a ping every half of the interval.
 	const timer = setInterval(ping, Math.min(Math.max(1, Math.floor(micros / 2000)), 2 ** 31 - 1)).unref();
 	return () => clearInterval(timer);
 }
 
-/** Messages in their order; a manager that is not there is no error of ours. */
+/** Sends messages in order. An absent service manager is not an error. */
 function outbox(path: string, waiting: string[]) {
 	let later: NodeJS.Timeout | null = null;
 	if (waiting.length > 0) later = setTimeout(flush, 0).unref();
@@ -163,7 +175,7 @@ function outbox(path: string, waiting: string[]) {
 
 	function message(text: string) {
 		waiting.push(text);
-		// How it stood is the first that may be missing.
+		// When the queue is full, the oldest STATUS= message is dropped first.
 		if (waiting.length > mostWaiting) {
 			const place = waiting.slice(0, -1).findIndex((each) => each.startsWith('STATUS='));
 			waiting.splice(Math.max(0, place), 1);
@@ -173,7 +185,7 @@ function outbox(path: string, waiting: string[]) {
 
 	return {
 		message,
-		/** Said now, or not at all. */
+		/** Sends immediately, and only if no message is queued. A failed ping is not retried. */
 		ping: (text: string) => void (waiting.length === 0 && isTaken(path, text)),
 		close: () => {
 			if (later) clearTimeout(later);
@@ -182,7 +194,7 @@ function outbox(path: string, waiting: string[]) {
 	};
 }
 
-/** False where it takes no more for now. */
+/** Returns false if the socket cannot take the message now. Any other failure drops the message. */
 function isTaken(path: string, text: string): boolean {
 	try {
 		sendDatagram(path, text);

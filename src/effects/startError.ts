@@ -1,8 +1,8 @@
-/** What went wrong before anything was started: one sentence for the operator, exit status 1. */
+/** A failure before any child is spawned: one sentence for the operator, and exit status 1. */
 import { errorText } from './os/errorText.ts';
 
 export class StartError extends Error {
-	/** Does the work. @throws {StartError} with what was wanted and why it could not be had */
+	/** Runs `work`. @throws {StartError} with `what` and the error's text, if `work` throws */
 	static unless<T>(what: string, work: () => T, remark = ''): T {
 		try {
 			return work();

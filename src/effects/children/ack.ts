@@ -1,4 +1,4 @@
-/** einhorn's way for a worker to say that it is up: a line on a stream socket, which all children share. */
+/** The einhorn ready protocol: a child sends one line (an ack) on a stream socket that all children share. */
 import { rmSync } from 'node:fs';
 import { bootClock } from '../os/clock.ts';
 import { drain, receiveFrom } from '../os/datagram.ts';
@@ -13,44 +13,44 @@ import { accept, peerOf } from '../sockets/accept.ts';
 import { addressText, boundAddress } from '../sockets/address.ts';
 import { openPlain } from '../sockets/bindUnix.ts';
 
-/** Clients that may have connected and not spoken yet: for one more the oldest has to go. */
+/** At most this many clients may be connected without a complete line. For a further client the oldest is closed. */
 const mostClients = 16;
 
-/** So many are taken in a second: who connects more often waits in the backlog. */
+/** At most this many clients are accepted per second. Further clients wait in the backlog. */
 const mostInASecond = 100;
 
-/** How long until it is tried again when there are no fds left, or too many have come, in milliseconds. */
+/** If no fds are left, or the limit per second is reached, accepting pauses for this long, in milliseconds. */
 const pauseOfFull = 1000;
 
-/** How long one may take to say its line, in milliseconds, and how long the line may be, in bytes. */
+/** A client must send its line within this time, in milliseconds. A line has fewer than this many characters. */
 const [lineTimeoutMs, longestLine] = [5000, 4096];
 
 export interface AckSocketOptions {
 	folder: string;
-	/** Who may connect, besides root; null is ours. */
+	/** The owner of the socket file: this user and root may connect. Null stands for the supervisor's user. */
 	user: User | null;
-	/** The socket of an earlier program. */
+	/** The fd of a socket that an earlier supervisor program opened; null opens a new socket. */
 	known: number | null;
-	/** Who is said to be up, who says so, and to whom that one belongs. */
+	/** Called for each ack with the pid in the line, the sender's pid and the sender's ancestors. */
 	said: (pid: number, sender: number, ancestors: Set<number>) => void;
 }
 
 export interface AckSocket {
 	fd: () => number;
 	path: string;
-	/** Takes what has come already, before anybody decides that it is late. */
+	/** Reads acks that have already arrived, so that a deadline decision counts them. */
 	takeNow: () => void;
 	close: () => void;
 }
 
-/** @throws {Error} */
+/** Opens the ack socket, or continues with a known one. @throws {Error} */
 export function openAckSocket({ folder, user, known, said }: AckSocketOptions): AckSocket {
 	const path = known === null ? `${folder}/einhorn-${newSecret()}` : addressText(boundAddress(known));
 	const clients = new Map<number, { read: () => void; done: () => void }>();
 	let isClosed = false;
 	let fd = known ?? open();
 	let handle: ReturnType<typeof poll> | null = null;
-	let rest: NodeJS.Timeout | null = null;
+	let pauseTimer: NodeJS.Timeout | null = null;
 	let [second, count] = [0, 0];
 	listen();
 
@@ -61,18 +61,18 @@ export function openAckSocket({ folder, user, known, said }: AckSocketOptions): 
 	}
 
 	function listen() {
-		if (rest) clearTimeout(rest);
-		rest = null;
+		if (pauseTimer) clearTimeout(pauseTimer);
+		pauseTimer = null;
 		if (!isClosed) handle ??= poll(fd, take);
 	}
 
 	function pause() {
 		handle?.close();
 		handle = null;
-		if (!isClosed) rest ??= setTimeout(listen, pauseOfFull);
+		if (!isClosed) pauseTimer ??= setTimeout(listen, pauseOfFull);
 	}
 
-	/** The next client. @returns whether there was one */
+	/** Accepts the next client. @returns whether a client was accepted */
 	function take(): boolean {
 		const now = Math.floor(bootClock() / 1000);
 		if (now !== second) [second, count] = [now, 0];
@@ -80,7 +80,7 @@ export function openAckSocket({ folder, user, known, said }: AckSocketOptions): 
 		const client = accept(fd);
 		if (typeof client === 'number') serve(client);
 		if (client === 'over') openAgain();
-		// Whoever waits would wake us again at once.
+		// A waiting client would make the fd readable again at once.
 		else if (client === 'full' || count >= mostInASecond) pause();
 		return typeof client === 'number';
 	}
@@ -90,7 +90,10 @@ export function openAckSocket({ folder, user, known, said }: AckSocketOptions): 
 		for (let left = mostInASecond; left > 0 && !isClosed && isReadable(fd) && take(); ) left -= 1;
 	}
 
-	/** A child has shut it down, for all: those that know the path find another one there, if not at once. */
+	/**
+	 * A child has shut the shared socket down (shutdown(2)). A new socket is bound to the same path for later clients.
+	 * Accepting resumes after the pause.
+	 */
 	function openAgain() {
 		pause();
 		try {
@@ -99,11 +102,11 @@ export function openAckSocket({ folder, user, known, said }: AckSocketOptions): 
 			closeAll([fd]);
 			fd = next;
 		} catch {
-			// It is tried again after the pause.
+			// The next attempt follows after the pause.
 		}
 	}
 
-	/** Who has connected is known for sure; it may be gone before its line is read. */
+	/** SO_PEERCRED gives the sender's pid. The ancestors are read now: the sender may exit before its line is read. */
 	function serve(client: number) {
 		const sender = senderOf(client) ?? 0;
 		if (sender === 0) return end();
@@ -116,15 +119,15 @@ export function openAckSocket({ folder, user, known, said }: AckSocketOptions): 
 		oldest?.done();
 		clients.set(client, { read, done });
 
-		/** @returns whether that was all of it */
+		/** @returns whether the connection is finished */
 		function read(): boolean {
 			const chunk = receiveFrom(client);
 			if (chunk === 'empty') return false;
 			if (chunk !== 'over') {
 				line += chunk.text;
-				// An ack brings no fds.
-				const isHonest = dispose(chunk.fds);
-				if (isHonest && chunk.text !== '' && !line.includes('\n') && line.length < longestLine) return false;
+				// An ack carries no fds. If a client sends fds whose close(2) may block, its connection ends here.
+				const areClosed = dispose(chunk.fds);
+				if (areClosed && chunk.text !== '' && !line.includes('\n') && line.length < longestLine) return false;
 			}
 			const pid = readAck(line);
 			if (clients.has(client)) done();
@@ -140,7 +143,7 @@ export function openAckSocket({ folder, user, known, said }: AckSocketOptions): 
 			end();
 		}
 
-		/** It may hold unread what lingers. */
+		/** Unread messages may hold fds whose close(2) blocks (SO_LINGER): `drain` disposes of these fds first. */
 		function end(): void {
 			drain(client);
 			closeAll([client]);
@@ -152,7 +155,7 @@ export function openAckSocket({ folder, user, known, said }: AckSocketOptions): 
 		for (const { done } of [...clients.values()]) done();
 		handle?.close();
 		handle = null;
-		if (rest) clearTimeout(rest);
+		if (pauseTimer) clearTimeout(pauseTimer);
 		closeAll([fd]);
 		rmSync(path, { force: true });
 	}
@@ -160,7 +163,7 @@ export function openAckSocket({ folder, user, known, said }: AckSocketOptions): 
 	return { fd: () => fd, path, takeNow, close };
 }
 
-/** The pid at the other end; null where the kernel does not tell. */
+/** The pid of the client; null if the kernel does not report it. */
 function senderOf(client: number): number | null {
 	try {
 		return peerOf(client).pid;
@@ -170,11 +173,11 @@ function senderOf(client: number): number | null {
 }
 
 /**
- * The pid in `{"command":"worker:ack","pid":N}`, or in the same as YAML with % as %25 and newline as %0A, as einhorn's
- * own client writes it; null in anything else.
+ * The pid in `{"command":"worker:ack","pid":N}`, or in the same message as YAML with % as %25 and newline as %0A, as
+ * einhorn's own client writes it. Null for any other line.
  */
 export function readAck(line: string): number | null {
-	// C's sizeof counts the NUL that ends it.
+	// A client that uses C's sizeof also sends the terminating NUL.
 	const text = line.replace(/\0$/, '').replaceAll('%0A', '\n').replaceAll('%25', '%').trim();
 	try {
 		const { command, pid } = JSON.parse(text);

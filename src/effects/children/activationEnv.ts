@@ -1,19 +1,19 @@
-/** How a child learns of its sockets, in the words of every protocol that servers know (docs/protocols.md). */
+/** The variables that pass the listeners to a child, in the format of each supported protocol (docs/protocols.md). */
 import type { ProcessInput } from '../../machines/charts/protocol.ts';
 import { firstGivenFd } from '../os/descriptors.ts';
 import type { Variables } from '../os/spawn.ts';
 import type { Listener } from '../sockets/listener.ts';
 
-/** What tells a child of its sockets, and of its place. */
+/** Variables for the fds of the listeners, and for the child's generation and slot. */
 export function socketVariables(listeners: Listener[], { generation, index }: ProcessInput): Variables {
-	const fds = listeners.map((_, place) => firstGivenFd + place);
+	const fds = listeners.map((_, position) => firstGivenFd + position);
 	return {
 		EINHORN_FDS: fds.join(' '),
 		EINHORN_FD_COUNT: String(fds.length),
 		...Object.fromEntries(
-			listeners.flatMap((listener, place) => [
-				[`EINHORN_FD_${place}`, String(fds[place])],
-				[`EINHORN_FD_FAMILY_${place}`, listener.bound.family],
+			listeners.flatMap((listener, position) => [
+				[`EINHORN_FD_${position}`, String(fds[position])],
+				[`EINHORN_FD_FAMILY_${position}`, listener.bound.family],
 			]),
 		),
 		EINHORN_MASTER_PID: String(process.pid),
@@ -25,27 +25,30 @@ export function socketVariables(listeners: Listener[], { generation, index }: Pr
 	};
 }
 
-/** Variables of these protocols that somebody else has set for us are not meant for our children. */
+/**
+ * Whether a variable belongs to one of these protocols. In the supervisor's own environment such a variable is meant
+ * for the supervisor, so children do not inherit it.
+ */
 export function isOthersAnnouncement(name: string): boolean {
 	return /^(EINHORN_|SERVER_STARTER_|LISTEN_(PID|FDS|FDNAMES)$)/.test(name);
 }
 
-/** What is said where a child does not hold a socket. */
-export function describeSlot({ uri }: Listener, place: number): string {
-	return `${uri} (its fd ${firstGivenFd + place})`;
+/** Text for a listener that a child does not accept on or does not hold, as `tcp://:80 (its fd 3)`. */
+export function describeSlot({ uri }: Listener, position: number): string {
+	return `${uri} (its fd ${firstGivenFd + position})`;
 }
 
-/** A manager's own name for it, or its place: names are parted by colons. */
-function nameOf({ uri }: Listener, place: number): string {
+/** The name in an `fd://NAME` URI, which the service manager gave, else `listenN`. Colons separate the names. */
+function nameOf({ uri }: Listener, position: number): string {
 	const [, given = ''] = /^fd:\/*([^?#]*)/i.exec(uri) ?? [];
-	return given === '' || /^\d+$/.test(given) ? `listen${place}` : given;
+	return given === '' || /^\d+$/.test(given) ? `listen${position}` : given;
 }
 
-/** Ports first, then paths; a socket on every address is known by its port alone (Server::Starter). */
+/** Ports come before paths. A listener on every address is listed by its port alone (Server::Starter). */
 function serverStarterPorts(listeners: Listener[]): string {
-	const entries = listeners.map(({ bound, address }, place) => {
+	const entries = listeners.map(({ bound, address }, position) => {
 		const isAny = bound.family !== 'AF_UNIX' && ['[::]', '0.0.0.0'].includes(bound.host);
-		return { isPath: bound.family === 'AF_UNIX', text: `${isAny ? bound.port : address}=${firstGivenFd + place}` };
+		return { isPath: bound.family === 'AF_UNIX', text: `${isAny ? bound.port : address}=${firstGivenFd + position}` };
 	});
 	const [ports, paths] = [entries.filter(({ isPath }) => !isPath), entries.filter(({ isPath }) => isPath)];
 	return [...ports, ...paths].map(({ text }) => text).join(';');

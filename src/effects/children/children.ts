@@ -1,4 +1,4 @@
-/** Child processes as actors: each one spawned or adopted, signalled and missed. */
+/** Child processes as actors: spawns or adopts each child, signals it and reports its exit. */
 import { array, boolean, nullable, number, object, optional, string, tuple } from 'valibot';
 import { fromCallback } from 'xstate';
 import type { ProcessCommand, ProcessInput } from '../../machines/charts/protocol.ts';
@@ -20,40 +20,51 @@ import { send } from './signalChild.ts';
 import { type BirthsOptions, type Born, birthsOf } from './spawnChild.ts';
 import { type SurvivingProcesses, survivorFinder } from './survivingProcesses.ts';
 
-/** How long a process that was killed may take to be gone, in milliseconds: one may hang in the kernel. */
-const longestDeath = 2000;
+/** After SIGKILL a process may take this long to exit, in milliseconds: it may be blocked in the kernel. */
+const killedExitMs = 2000;
 
-interface Living {
+interface TrackedChild {
 	child: number;
 	pid: number;
-	/** Null for our own child; a stranger is watched and signalled by it. */
+	/** Null for a direct child. A non-child process is watched and signalled by its pidfd. */
 	pidfd: number | null;
-	/** Our own child: its orphans are given to us, and until it is reaped its number and its group's are nobody else's. */
+	/**
+	 * A direct child: its orphans are reparented to the supervisor. Until the supervisor reaps it, the kernel reuses
+	 * neither its pid nor its process group id.
+	 */
 	isOwn: boolean;
-	/** Null for a process whose output could not be taken over. */
+	/** Null if the output pipe could not be taken over. */
 	output: Output | null;
-	/** Those that it has left behind and that are waited for, held by pidfd; null while it lives itself. */
+	/** The surviving processes that are waited for, pidfd by pid. Null while the leader runs. */
 	group: Map<number, number> | null;
-	/** So were its group, or those that it has left behind: who is found of them from then on is killed too. */
+	/**
+	 * SIGKILL was sent to it and its process group, or to its surviving processes. Surviving processes that are found
+	 * later are killed too.
+	 */
 	wasKilled: boolean;
-	/** The signal that it was told to leave by; null before. */
+	/** The last signal, other than SIGKILL, that was sent to it; null before the first. */
 	told: string | null;
-	/** Processes that are its for certain, by their start times: they say so no more when it has ended. */
+	/**
+	 * Processes that certainly belong to the child: start time by pid, in clock ticks since boot. They are recorded
+	 * early: /proc may not show the relation after the leader exits.
+	 */
 	its: Map<number, number>;
-	/** Its end failed a rotation: all that it has left behind are told, and killed. */
+	/** Its exit failed a rotation: all its surviving processes are signalled, and killed if they do not exit. */
 	hasFailed: boolean;
-	/** Nobody waits for those that it has left behind: until when they may live, in milliseconds since boot; null otherwise. */
+	/**
+	 * Set when no slot waits for the surviving processes: they are killed at this time, in milliseconds since boot.
+	 * Else null.
+	 */
 	abandonedUntil: number | null;
 }
 
-/** What nothing is known of yet. */
-const newcomer = () =>
-	({ group: null, told: null, hasFailed: false, abandonedUntil: null, its: new Map() }) satisfies Partial<Living>;
+const initialState = () =>
+	({ group: null, told: null, hasFailed: false, abandonedUntil: null, its: new Map() }) satisfies Partial<TrackedChild>;
 
-/** A process that an earlier program started. */
-export interface Survivor extends Omit<Living, 'output' | 'group' | 'its' | 'hasFailed'> {
+/** A process that an earlier supervisor program started. */
+export interface Survivor extends Omit<TrackedChild, 'output' | 'group' | 'its' | 'hasFailed'> {
 	hasFailed?: boolean;
-	/** Pid and pidfd of each. */
+	/** Pid and pidfd of each surviving process. */
 	group: [number, number][] | null;
 }
 
@@ -76,18 +87,18 @@ export const childrenSection = section('children', () =>
 export interface ChildrenOptions extends Omit<BirthsOptions, 'relistenAll' | 'born'> {
 	handoverState: HandoverState;
 	lastOutput: LastOutput;
-	/** Children of a supervisor that was killed. Whoever is neither among them nor inherited is gone. */
+	/** Children of a supervisor that was killed. A child that is neither here nor in the handover state has exited. */
 	recovered: Survivor[];
-	/** A child as it is known; null when it is gone. */
+	/** The state of a child; null after it is gone. */
 	known: (child: number) => ChildState | null;
 	plan: () => Plan;
-	/** Whether a child is not up yet, and its end fails a rotation. */
+	/** Whether a child is not ready yet, and its exit fails a rotation. */
 	isFailing: (child: number) => boolean;
-	/** Every signal goes to all of a child's process group. */
+	/** -group: every signal goes to all processes of a child's process group. */
 	isGroup: boolean;
 }
 
-/** The children of one supervisor: the actor that makes them, and what becomes of them when they end. */
+/** The children of one supervisor: the process actor, and the handling of each exit. */
 export function childrenOf({
 	handoverState,
 	recovered,
@@ -96,22 +107,22 @@ export function childrenOf({
 	plan,
 	isFailing,
 	isGroup,
-	...birth
+	...spawnOptions
 }: ChildrenOptions) {
-	const { admit, log, outputs, spec, notifySockets, listeners } = birth;
-	const survivors = handoverState.take(childrenSection) ?? recovered;
-	const living = new Map<number, Living>();
+	const { admit, log, outputs, spec, notifySockets, listeners } = spawnOptions;
+	const survivors = handoverState.restore(childrenSection) ?? recovered;
+	const tracked = new Map<number, TrackedChild>();
 	const find = survivorFinder({ run: spec.run, listeners: new Set(listeners.map(({ inode }) => inode)), log });
-	/** Those whose first process has ended, while it is looked for who lives on. */
-	const ending = new Map<Living, Promise<void>>();
-	/** Told when nobody is left of those that nobody waits for. */
+	/** Children whose leader has exited, while the search for surviving processes runs. */
+	const ending = new Map<TrackedChild, Promise<void>>();
+	/** Called when no abandoned surviving process is left. */
 	let allGone = () => {};
-	const revival = relistenOf(listeners, log);
-	const births = birthsOf({ ...birth, relistenAll: revival.relistenAll, born });
-	handoverState.leave(childrenSection, () => {
-		const state: Survivor[] = [...living.values()].map(({ output: _, its: __, group, pidfd, ...rest }) => ({
+	const relistening = relistenOf(listeners, log);
+	const spawner = birthsOf({ ...spawnOptions, relistenAll: relistening.relistenAll, born });
+	handoverState.save(childrenSection, () => {
+		const state = [...tracked.values()].map(({ output: _, its: __, group, pidfd, ...rest }) => ({
 			...rest,
-			// That of a leader who has left is closed.
+			// The pidfd of a leader that has exited is closed.
 			pidfd: group ? null : pidfd,
 			group: group && [...group],
 		}));
@@ -121,26 +132,26 @@ export function childrenOf({
 
 	const actor = fromCallback<ProcessCommand, ProcessInput>(({ input, receive }) => {
 		if (input.adopted) adopt(input, input.adopted);
-		else births.spawn(input);
+		else spawner.spawn(input);
 		receive(({ signal }) => {
-			for (const alive of living.values()) if (alive.child === input.child) tell(alive, signal);
+			for (const alive of tracked.values()) if (alive.child === input.child) sendSignal(alive, signal);
 		});
 	});
 
-	/** Known before it is told: what follows may be a signal to it. */
+	/** The child is registered before its event is admitted: the event may cause a signal to the child. */
 	function born({ child, pid, output, inode, program, directory }: Born) {
-		keep({ ...newcomer(), child, pid, pidfd: null, isOwn: true, output, wasKilled: false });
+		track({ ...initialState(), child, pid, pidfd: null, isOwn: true, output, wasKilled: false });
 		const { startTime = 0 } = lookUp(pid) ?? {};
 		admit({ type: 'child.spawned', child, pid, startTime, pipe: inode, program, directory });
 		notifySockets.receive(child, pid);
 	}
 
-	function adopt({ child, isOrphaned }: ProcessInput, pid: number): Living {
+	function adopt({ child, isOrphaned }: ProcessInput, pid: number): TrackedChild {
 		const output = outputs.of(child);
-		const survivor = survivors.find((each) => each.child === child) ?? whoIsGone(child, pid);
+		const survivor = survivors.find((each) => each.child === child) ?? exitedChild(child, pid);
 		const isOwn = survivor.isOwn && (isOrphaned || !isReaped(survivor));
 		const group = isOrphaned ? new Map(survivor.group) : null;
-		const alive = keep({ ...newcomer(), ...survivor, isOwn, output, group });
+		const alive = track({ ...initialState(), ...survivor, isOwn, output, group });
 		if (group) {
 			notifySockets.forget(child);
 			watch(alive, group, group);
@@ -153,36 +164,39 @@ export function childrenOf({
 		return alive;
 	}
 
-	function keep(alive: Living): Living {
-		living.set(keyOf(alive), alive);
+	function track(alive: TrackedChild): TrackedChild {
+		tracked.set(keyOf(alive), alive);
 		return alive;
 	}
 
-	/** Logs a child's last output and tells its end. Orphans that were given to us are nobody's business. */
+	/**
+	 * Finds the surviving processes of a child that has exited, then reports the exit. Exits of reparented orphans are
+	 * ignored.
+	 */
 	function ended(exit: Exit) {
-		births.ended(exit.pid);
-		const gone = living.get(exit.pid);
+		spawner.ended(exit.pid);
+		const gone = tracked.get(exit.pid);
 		if (!gone) return;
-		revival.tryToRelisten();
+		relistening.tryToRelisten();
 		notifySockets.forget(gone.child);
-		// Its number may be another one's from now on; that of its group is its own as long as somebody is in it.
-		living.delete(exit.pid);
+		// The kernel may reuse the pid from now on. The process group id stays reserved while the group has members.
+		tracked.delete(exit.pid);
 		if (gone.isOwn && !gone.wasKilled) for (const [pid, startTime] of membersOf(gone.pid)) gone.its.set(pid, startTime);
-		const told = leftOf(gone)
+		const reported = findSurvivors(gone)
 			.finally(() => ending.delete(gone))
 			.then((others) => reportEnd(exit, gone, others));
-		ending.set(gone, told);
+		ending.set(gone, reported);
 	}
 
-	function reportEnd(exit: Exit, gone: Living, others: SurvivingProcesses) {
+	function reportEnd(exit: Exit, gone: TrackedChild, others: SurvivingProcesses) {
 		const { survivors, holders } = others;
 		gone.hasFailed = isFailing(gone.child);
 		gone.output?.finish(survivors.length > 0);
-		// Held before it is told: what follows may be a signal to them.
+		// The pidfds are opened before the event is admitted: the event may cause a signal to these processes.
 		const group = new Map<number, number>();
 		if (survivors.length > 0) {
 			gone.group = group;
-			keep(gone);
+			track(gone);
 			hold(group, awaitedFor(gone, others));
 		}
 		const printed = lastOutput.of(gone.child, outputs.unfinishedOf(gone.child));
@@ -198,20 +212,20 @@ export function childrenOf({
 		});
 		lastOutput.forget(gone.child);
 		if (survivors.length === 0) return;
-		reportDoubtful(gone, group, holders);
+		signalUncertain(gone, group, holders);
 		watch(gone, group, group);
-		// They may have ended meanwhile, and left others behind.
+		// The surviving processes may have exited since, and may have left processes of their own.
 		if (group.size === 0) void follow(gone, group);
 	}
 
-	/** Who lives on of a child whose first process has ended. */
-	async function leftOf(gone: Living): Promise<SurvivingProcesses> {
+	/** Finds the surviving processes of a child whose leader has exited. */
+	async function findSurvivors(gone: TrackedChild): Promise<SurvivingProcesses> {
 		const { child, pid, isOwn, its, wasKilled, group } = gone;
 		const leader = { child, pid, startTime: known(child)?.startTime ?? null };
 		for (const member of group?.keys() ?? []) its.set(member, lookUp(member)?.startTime ?? 0);
-		const all = [...living.values(), ...ending.keys()].filter((each) => each !== gone);
+		const all = [...tracked.values(), ...ending.keys()].filter((each) => each !== gone);
 		const others = new Set([
-			...births.pids(),
+			...spawner.pids(),
 			...all.flatMap((each) => (each.group ? [...each.group.keys()] : each.pid)),
 			...all.flatMap(({ its }) => [...its].flatMap(([pid, began]) => (lookUp(pid)?.startTime === began ? pid : []))),
 		]);
@@ -219,21 +233,25 @@ export function childrenOf({
 		return find(leader, { its, others, othersBegan, wasKilled, hasOurOrphans: isOwn });
 	}
 
-	/** Of one that was not told to leave those that hold a listener are told now, and not waited for; of a version that fails, all. */
-	function awaitedFor({ child, hasFailed }: Living, others: SurvivingProcesses): number[] {
+	/**
+	 * The surviving processes to track. If the child was stopping, these are the processes that its slot waits for. If
+	 * the child was not stopping, they are signalled now, and no slot waits for them. These are all processes if the
+	 * exit failed a rotation, else those that hold a listener.
+	 */
+	function awaitedFor({ child, hasFailed }: TrackedChild, others: SurvivingProcesses): number[] {
 		const before = known(child);
-		const wasTold = before !== null && isLeaving(before);
+		const wasStopping = before !== null && isLeaving(before);
 		const seen = others.holders.flatMap(({ pid, fds }) => (fds.length > 0 ? pid : []));
-		if (wasTold) return awaitedOf(others, plan(), isNoGood(before));
+		if (wasStopping) return awaitedOf(others, plan(), isNoGood(before));
 		return hasFailed ? others.survivors : seen;
 	}
 
-	/** @returns those of them that were not held, and live */
+	/** @returns the processes that are alive and were not in the group before */
 	function hold(group: Map<number, number>, pids: number[]): Map<number, number> {
 		const added = new Map<number, number>();
 		for (const pid of pids) {
 			if (group.has(pid)) continue;
-			const pidfd = heldBy(pid);
+			const pidfd = pidfdOf(pid);
 			if (pidfd === null) continue;
 			group.set(pid, pidfd);
 			added.set(pid, pidfd);
@@ -241,15 +259,18 @@ export function childrenOf({
 		return added;
 	}
 
-	/** Those of which can't be seen what they hold are told, once, and not waited for: they may be no servers. */
-	function reportDoubtful(gone: Living, group: ReadonlyMap<number, number>, holders: Holder[]) {
+	/**
+	 * Signals, once, the processes whose fds can't be inspected. They may not be servers, so no slot waits for their
+	 * exit.
+	 */
+	function signalUncertain(gone: TrackedChild, group: ReadonlyMap<number, number>, holders: Holder[]) {
 		const pids = holders.flatMap(({ pid, fds }) => (fds.length === 0 && !group.has(pid) ? pid : []));
-		const doubtful = hold(new Map(), pids);
-		if (doubtful.size > 0) tell({ ...gone, group: doubtful }, gone.told ?? plan().drain);
-		closeAll([...doubtful.values()]);
+		const uncertain = hold(new Map(), pids);
+		if (uncertain.size > 0) sendSignal({ ...gone, group: uncertain }, gone.told ?? plan().drain);
+		closeAll([...uncertain.values()]);
 	}
 
-	function heldBy(pid: number): number | null {
+	function pidfdOf(pid: number): number | null {
 		try {
 			return openPidfd(pid, lookUp(pid)?.startTime ?? 0);
 		} catch (error) {
@@ -258,8 +279,8 @@ export function childrenOf({
 		}
 	}
 
-	/** Waits until nobody is left of those that one has left behind. */
-	function watch(gone: Living, group: Map<number, number>, watched: ReadonlyMap<number, number>) {
+	/** Follows up on the exit of each watched surviving process. */
+	function watch(gone: TrackedChild, group: Map<number, number>, watched: ReadonlyMap<number, number>) {
 		for (const [pid, pidfd] of watched) {
 			onEnd(pidfd, () => {
 				group.delete(pid);
@@ -268,44 +289,49 @@ export function childrenOf({
 		}
 	}
 
-	/** Others may have been started meanwhile, and are told what those before them were told. */
-	async function follow(gone: Living, group: Map<number, number>) {
-		const others = await leftOf(gone);
-		// Somebody else has found that nobody is left.
-		if (living.get(keyOf(gone)) !== gone) return;
+	/**
+	 * New processes may have been started before the exit: they receive the signal that the earlier processes received.
+	 */
+	async function follow(gone: TrackedChild, group: Map<number, number>) {
+		const others = await findSurvivors(gone);
+		// A concurrent call has already reported that all surviving processes are gone.
+		if (tracked.get(keyOf(gone)) !== gone) return;
 		const added = hold(group, awaitedFor(gone, others));
-		if (added.size > 0) tell({ ...gone, group: added }, gone.wasKilled ? 'KILL' : (gone.told ?? plan().drain));
+		if (added.size > 0) sendSignal({ ...gone, group: added }, gone.wasKilled ? 'KILL' : (gone.told ?? plan().drain));
 		watch(gone, group, added);
-		if (group.size === 0) over(gone);
+		if (group.size === 0) groupGone(gone);
 	}
 
-	function over(gone: Living) {
-		revival.tryToRelisten();
-		living.delete(keyOf(gone));
+	function groupGone(gone: TrackedChild) {
+		relistening.tryToRelisten();
+		tracked.delete(keyOf(gone));
 		if (known(gone.child)) admit({ type: 'group.gone', child: gone.child });
 		if (!isAnyAbandoned()) allGone();
 	}
 
-	/** Nobody waits for those that a child has left behind; where they hold a listener they are told, and killed when that is in vain. */
+	/**
+	 * Signals the surviving processes of a child that no slot waits for. Processes that are still alive at the end of
+	 * the longest kill timeout are killed.
+	 */
 	function abandon(child: number) {
-		const gone = [...living.values()].find((each) => each.child === child && each.group !== null);
+		const gone = [...tracked.values()].find((each) => each.child === child && each.group !== null);
 		if (!gone) return;
 		const isKnown = gone.abandonedUntil !== null;
 		gone.abandonedUntil ??= bootClock() + longestKillTimeout;
-		if (!isKnown) tell(gone, plan().drain);
+		if (!isKnown) sendSignal(gone, plan().drain);
 		setTimeout(
 			() => {
 				if (!gone.group || gone.group.size === 0) return;
 				log.say('warn', `${[...gone.group.keys()].join(', ')}, left behind by ${gone.pid}, still there; killing`);
-				tell(gone, 'KILL');
+				sendSignal(gone, 'KILL');
 			},
 			Math.max(0, gone.abandonedUntil - bootClock()),
 		).unref();
 	}
 
-	function tell(alive: Living, signal: string) {
+	function sendSignal(alive: TrackedChild, signal: string) {
 		if (signal !== 'KILL') alive.told = signal;
-		// When it has ended, some of them may not say any more whose they are.
+		// After the leader exits, /proc may not show that these processes belong to the child.
 		if (alive.group === null) for (const [pid, startTime] of descendantsOf(alive.pid)) alive.its.set(pid, startTime);
 		try {
 			send(alive, signal, isGroup);
@@ -315,42 +341,45 @@ export function childrenOf({
 	}
 
 	function isAnyAbandoned(): boolean {
-		return [...living.values()].some(({ abandonedUntil }) => abandonedUntil !== null);
+		return [...tracked.values()].some(({ abandonedUntil }) => abandonedUntil !== null);
 	}
 
-	/** At the end of the supervisor: nothing of its children is left on its sockets. @returns when that is so, or was waited for long enough */
+	/**
+	 * On exit of the supervisor: abandoned processes must not stay on the listeners.
+	 * @returns when these processes are gone, or the time limit is over
+	 */
 	function abandonedGone(): Promise<void> {
 		if (!isAnyAbandoned()) return Promise.resolve();
-		const ends = [...living.values()].map(({ abandonedUntil }) => abandonedUntil ?? 0);
+		const ends = [...tracked.values()].map(({ abandonedUntil }) => abandonedUntil ?? 0);
 		return new Promise((resolve) => {
 			allGone = resolve;
-			setTimeout(resolve, Math.max(...ends) - bootClock() + longestDeath);
+			setTimeout(resolve, Math.max(...ends) - bootClock() + killedExitMs);
 		});
 	}
 
-	/** Of a child whose first process has ended, and whose end is not told yet: when it is; else null. */
+	/** If the leader has exited and the exit is not reported yet: resolves after the report. Else null. */
 	function endOf(child: number): Promise<void> | null {
-		for (const [gone, told] of ending) if (gone.child === child) return told;
+		for (const [gone, reported] of ending) if (gone.child === child) return reported;
 		return null;
 	}
 
-	/** Null of a child that is gone. */
+	/** The pid of the leader; null after it has exited. */
 	function pidOf(child: number): number | null {
-		for (const alive of living.values()) if (alive.child === child && alive.group === null) return alive.pid;
+		for (const alive of tracked.values()) if (alive.child === child && alive.group === null) return alive.pid;
 		return null;
 	}
 
-	/** Of a child that was to come up: its pid, if it is stopped. */
+	/** The pid of a child that is to become ready, if the process is stopped by a signal; else null. */
 	function stoppedPid(child: number): number | null {
 		const pid = pidOf(child);
 		return pid !== null && lookUp(pid)?.isStopped ? pid : null;
 	}
 
-	// Those of an earlier program of whom nobody knows any more.
+	// Surviving processes of an earlier supervisor program, whose child is no longer in the state.
 	for (const survivor of survivors) {
 		if (!survivor.group || known(survivor.child)) continue;
 		const group = new Map(survivor.group);
-		const gone = keep({ ...newcomer(), ...survivor, output: null, group });
+		const gone = track({ ...initialState(), ...survivor, output: null, group });
 		watch(gone, group, group);
 		abandon(survivor.child);
 	}
@@ -363,28 +392,28 @@ export function childrenOf({
 		endOf,
 		pidOf,
 		stoppedPid,
-		isSettled: () => births.isSettled() && ending.size === 0,
+		isSettled: () => spawner.isSettled() && ending.size === 0,
 	};
 }
 
-/** Its pid; of one that has left others behind, whose number may be another one's by now, its own number below zero. */
-function keyOf({ child, pid, group }: Pick<Living, 'child' | 'pid' | 'group'>): number {
+/** The pid while the leader runs. After that the pid may be reused, so the key is the negative child id. */
+function keyOf({ child, pid, group }: Pick<TrackedChild, 'child' | 'pid' | 'group'>): number {
 	return group === null ? pid : -child;
 }
 
-/** A child that has ended while there was no supervisor. */
-function whoIsGone(child: number, pid: number): Survivor {
+/** A child that exited while no supervisor ran. */
+function exitedChild(child: number, pid: number): Survivor {
 	return { child, pid, pidfd: null, isOwn: false, wasKilled: false, group: null, told: null, abandonedUntil: null };
 }
 
-/** A child of ours that an earlier program has reaped, and not told of. */
+/** Whether an earlier supervisor program reaped this direct child and did not report the exit. */
 function isReaped({ pid, pidfd }: Survivor): boolean {
 	if (pidfd !== null) return false;
 	const found = lookAt(pid);
 	return found === 'gone' || (typeof found === 'object' && found.parent !== process.pid);
 }
 
-/** Only a parent learns how a process ended. */
+/** Only the parent process receives the exit status. Status 1 stands for an unknown one. */
 function unknownEnd(pid: number): Exit {
 	return { pid, code: null, signal: null, status: 1 };
 }

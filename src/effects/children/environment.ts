@@ -1,4 +1,4 @@
-/** The variables of -env, for each generation. */
+/** The variables that -env sets, for each generation. */
 import { array, nullable, number, object, record, string } from 'valibot';
 import type { Log } from '../log/log.ts';
 import { inTime, isLate, lateText, start } from '../os/boundedReads.ts';
@@ -11,27 +11,27 @@ export const environmentSection = section('environment', () =>
 );
 
 export interface EnvironmentOptions {
-	/** Of -env; empty where there is none. */
+	/** The path in -env; empty if the flag is not set. */
 	path: string;
 	handoverState: HandoverState;
-	/** Whether a generation has children, or is to have some. */
+	/** Whether a generation has children or pending respawns. */
 	isThere: (generation: number) => boolean;
 	log: Pick<Log, 'say'>;
 }
 
 /**
- * The variables of -env for each generation: read anew for it, and the same for all of its children. After a crash, what
- * is started again in an old generation gets them as they are then.
+ * The variables of -env are read once per generation: all children of the generation get the same values. After a crash
+ * of the supervisor, a respawn in an old generation reads them again.
  */
 export function generationEnvironments({ path, handoverState, isThere, log }: EnvironmentOptions) {
 	const kept = new Map<number, Variables>();
-	for (const { generation, variables } of handoverState.take(environmentSection) ?? []) {
+	for (const { generation, variables } of handoverState.restore(environmentSection) ?? []) {
 		kept.set(
 			generation,
 			mapped(variables, (value) => (value === null ? undefined : bytesOf(value))),
 		);
 	}
-	handoverState.leave(environmentSection, () => ({
+	handoverState.save(environmentSection, () => ({
 		state: [...kept].map(([generation, variables]) => ({
 			generation,
 			variables: mapped(variables, (value) =>
@@ -41,7 +41,7 @@ export function generationEnvironments({ path, handoverState, isThere, log }: En
 		fds: [],
 	}));
 
-	/** @throws {Error} where they can't be read */
+	/** @throws {Error} if the variables can't be read */
 	return async (generation: number): Promise<Variables> => {
 		if (path === '') return {};
 		const known = kept.get(generation);

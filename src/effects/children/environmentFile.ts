@@ -1,22 +1,22 @@
-/** Variables for the children from -env: a file as systemd's EnvironmentFile= has them, or a directory as envdir(8). */
+/** Variables for children from -env: a file as for systemd's EnvironmentFile=, or a directory as for envdir(8). */
 import { constants } from 'node:fs';
 import { open, readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errorText } from '../os/errorText.ts';
 import type { Variables } from '../os/spawn.ts';
 
-/** More than that no program could be started with (execve(2)), in bytes. */
+/** The longest file, in bytes. execve(2) limits the size of an environment too. */
 const longest = 1024 * 1024;
 
 export interface Environment {
 	variables: Variables;
-	/** Ends of sentences about what was left out, or is not as it was meant. */
+	/** Remarks for the log, about lines that are skipped or may not mean what was intended. */
 	remarks: string[];
 }
 
 /**
- * Reads them as they are now. A variable of a directory whose file is empty is unset.
- * @throws {Error} with the flag and the words for what can't be read
+ * Reads the variables as they are now. In a directory, an empty file unsets its variable.
+ * @throws {Error} with the flag, the path and the reason, if the path can't be read
  */
 export async function readEnvironment(path: string): Promise<Environment> {
 	try {
@@ -27,7 +27,10 @@ export async function readEnvironment(path: string): Promise<Environment> {
 	}
 }
 
-/** Characters are bytes. A FIFO would keep us waiting, a device would never end. @throws {Error} */
+/**
+ * Each character is one byte. Only regular files are read: a FIFO may block, and a device may have no end.
+ * @throws {Error}
+ */
 async function readText(path: string): Promise<string> {
 	const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
 	try {
@@ -40,7 +43,7 @@ async function readText(path: string): Promise<string> {
 	}
 }
 
-/** envdir(8): the first line of each file, without the blanks at its end; a NUL in it stands for a newline. */
+/** envdir(8): the first line of each file, without trailing blanks. A NUL in the line stands for a newline. */
 async function readDirectory(path: string): Promise<Variables> {
 	const variables: Variables = {};
 	for (const name of (await readdir(path)).sort()) {
@@ -53,13 +56,13 @@ async function readDirectory(path: string): Promise<Variables> {
 }
 
 /**
- * systemd.exec(5), EnvironmentFile=: `KEY=VALUE` lines; # or ; begin a comment. A quote counts only where a value begins,
- * or where another one has just closed; between quotes a newline belongs to the value. A backslash takes the next
- * character as it is, and goes on with the next line at the end of one; between double quotes it does so before " \ ` $
- * and a newline alone.
- * @param text characters are bytes
- * @returns what is set, and what is wrong: a line that is no assignment is left out, a quote that is never closed takes the rest
- * @throws {Error} of a value that no variable can hold
+ * systemd.exec(5), EnvironmentFile=: `KEY=VALUE` lines. A line that begins with # or ; is a comment. A quote counts
+ * only at the beginning of a value, or after another quote has closed. Between quotes a newline is part of the value. A
+ * backslash makes the next character literal; before a newline it continues the line. Between double quotes a backslash
+ * does so only before " \ ` $ and a newline. Between single quotes a backslash is literal.
+ * @param text each character is one byte
+ * @returns the variables, and what is wrong: a line without an assignment is skipped, an open quote extends to the end
+ * @throws {Error} if a value contains a NUL
  */
 export function parseEnvironmentFile(text: string): Environment {
 	const variables: Variables = {};
@@ -85,7 +88,7 @@ export function parseEnvironmentFile(text: string): Environment {
 	return { variables, remarks };
 }
 
-/** Either of the last two ends a line. */
+/** Each character in `newlines` ends a line. */
 const [blanks, newlines] = [' \t\n\r', '\n\r'];
 
 function isName(name: string): boolean {
@@ -104,18 +107,18 @@ function lineOf(text: string, at: number): number {
 
 interface Value {
 	text: string;
-	/** Behind it. */
+	/** The index of the first character after the value. */
 	end: number;
-	/** The quote that the text ends in; empty where it does not. */
+	/** The quote that is not closed; empty if all quotes are closed. */
 	open: string;
 }
 
-/** From behind the = to the end of the line, or of several. */
+/** Reads a value from after the = to the end of the line. Quotes and backslashes can continue it on further lines. */
 function readValue(text: string, from: number): Value {
 	let value = '';
-	/** So much of it stays: blanks at its end do not. */
+	/** The length of the value without trailing blanks. */
 	let kept = 0;
-	let place: 'beginning' | 'middle' | '"' | "'" = 'beginning';
+	let state: 'beginning' | 'middle' | '"' | "'" = 'beginning';
 	let at = from;
 	const take = (characters: string) => {
 		value += characters;
@@ -124,28 +127,28 @@ function readValue(text: string, from: number): Value {
 	for (; at < text.length; at += 1) {
 		const character = text.charAt(at);
 		const isQuote = character === '"' || character === "'";
-		if (character === place) place = 'beginning';
-		else if (place === "'") take(character);
+		if (character === state) state = 'beginning';
+		else if (state === "'") take(character);
 		else if (character === '\\') {
 			at += 1;
 			const next = text.charAt(at);
-			if (place === '"') take(next === '\n' ? '' : '"\\`$'.includes(next) ? next : `\\${next}`);
+			if (state === '"') take(next === '\n' ? '' : '"\\`$'.includes(next) ? next : `\\${next}`);
 			else {
 				take(newlines.includes(next) ? '' : next);
-				place = 'middle';
+				state = 'middle';
 			}
-		} else if (place === '"') take(character);
+		} else if (state === '"') take(character);
 		else if (newlines.includes(character)) break;
-		else if (place === 'beginning' && isQuote) place = character;
+		else if (state === 'beginning' && isQuote) state = character;
 		else if (!blanks.includes(character)) {
 			take(character);
-			place = 'middle';
-		} else if (place === 'middle') value += character;
+			state = 'middle';
+		} else if (state === 'middle') value += character;
 	}
-	return { text: value.slice(0, kept), end: at, open: place === '"' || place === "'" ? place : '' };
+	return { text: value.slice(0, kept), end: at, open: state === '"' || state === "'" ? state : '' };
 }
 
-/** A text, or bytes where that is no ASCII. */
+/** A string if the text is ASCII, else its bytes. */
 export function bytesOf(latin1: string): string | Buffer {
 	return /^[\0-\x7f]*$/.test(latin1) ? latin1 : Buffer.from(latin1, 'latin1');
 }

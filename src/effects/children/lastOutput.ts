@@ -1,8 +1,8 @@
-/** What children have printed last, from their birth until their generation has a result: whoever asks why it failed is told. */
+/** The last output of each child, from its spawn until its generation has a result: it explains a failure. */
 import { array, number, object, string } from 'valibot';
 import { type HandoverState, section } from '../upgrade/handoverState.ts';
 
-/** So many bytes and lines are kept of each. */
+/** At most this many bytes and lines are kept of each child. */
 const [mostBytes, mostLines] = [8192, 20];
 
 const lastOutputSection = section('lastOutput', () =>
@@ -12,40 +12,43 @@ const lastOutputSection = section('lastOutput', () =>
 export type LastOutput = ReturnType<typeof lastOutputOf>;
 
 /**
- * They outlive the pipe that they came by: the kernel closes a process's files before it tells of its end.
+ * The last output outlives its pipe: the kernel closes the files of a process before it reports the exit.
  * @param isPending whether a generation has no result yet
  */
 export function lastOutputOf(handoverState: HandoverState, isPending: (generation: number) => boolean) {
-	const words = new Map<number, { generation: number; text: string }>();
-	for (const { child, ...own } of handoverState.take(lastOutputSection) ?? []) words.set(child, own);
-	handoverState.leave(lastOutputSection, () => ({
-		state: [...words].map(([child, own]) => ({ child, ...own })),
+	const outputs = new Map<number, { generation: number; text: string }>();
+	for (const { child, ...own } of handoverState.restore(lastOutputSection) ?? []) outputs.set(child, own);
+	handoverState.save(lastOutputSection, () => ({
+		state: [...outputs].map(([child, own]) => ({ child, ...own })),
 		fds: [],
 	}));
 
 	return {
-		/** Keeps those of a child from now on, where its generation has no result. */
+		/** Keeps the output of a child from now on, if its generation has no result. */
 		begin: (child: number, generation: number) => {
-			if (!words.has(child) && isPending(generation)) words.set(child, { generation, text: '' });
+			if (!outputs.has(child) && isPending(generation)) outputs.set(child, { generation, text: '' });
 		},
-		/** Whole lines; characters are bytes. */
+		/** @param lines complete lines; each character is one byte */
 		add: (child: number, lines: string) => {
-			const own = words.get(child);
+			const own = outputs.get(child);
 			if (own) own.text = `${own.text}${lines}\n`.slice(-mostBytes);
 		},
-		/** As a part of the fact that ends a boot. @param unfinished the beginning of one more line */
+		/**
+		 * The last output as a field of an event, for example of the exit.
+		 * @param unfinished the beginning of a line without its newline
+		 */
 		of: (child: number, unfinished: string): { lastOutput?: string[] } => {
-			const own = words.get(child);
+			const own = outputs.get(child);
 			const lastOutput = own ? linesIn(`${own.text}${unfinished}`.slice(-mostBytes)) : [];
-			// They are not told again with its end.
+			// The event of the exit does not repeat these lines.
 			if (own) own.text = '';
 			return lastOutput.length > 0 ? { lastOutput } : {};
 		},
-		/** It is gone. */
-		forget: (child: number) => words.delete(child),
-		/** A generation has its result. */
+		/** Call when the child is gone. */
+		forget: (child: number) => outputs.delete(child),
+		/** Call when the generation has its result. */
 		settle: (generation: number) => {
-			for (const [child, own] of words) if (own.generation === generation) words.delete(child);
+			for (const [child, own] of outputs) if (own.generation === generation) outputs.delete(child);
 		},
 	};
 }

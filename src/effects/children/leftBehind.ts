@@ -1,47 +1,59 @@
-/** Who outlives the first process of a child, and may hold its sockets still. */
+/** Finds the surviving processes of a child: they outlive its leader and may still hold its listeners. */
 import { isGroup } from '../os/kill.ts';
 import { allPids, childrenOf, environmentOf, fdsAmong, hasEnded, lookUp, othersInGroup } from '../os/proc.ts';
 import { giveTurn } from '../os/yielding.ts';
 
-/** It is looked twice, and as long as nobody is found who lives and somebody has just ended; but no more often than this. */
+/**
+ * The search ends after the first number of rounds. If all processes that it found have exited meanwhile, it continues,
+ * up to the second number of rounds.
+ */
 const [rounds, mostRounds] = [2, 20];
 
 export interface LeftBehind {
 	pid: number;
-	/** The listeners that it holds, by its own fds; null where that may not be looked at. */
+	/** The process holds listeners by these fds; null if its fds can't be inspected. */
 	fds: number[] | null;
 }
 
 export interface Leader {
 	child: number;
 	pid: number;
-	/** In clock ticks since boot; null where it is not known. */
+	/** In clock ticks since boot; null if unknown. */
 	startTime: number | null;
 }
 
 export interface Search {
-	/** What children carry as SOCKETMASTER_RUN. */
+	/** The value of SOCKETMASTER_RUN in the environment of every child. */
 	run: string;
-	/** Inodes. */
+	/** The inodes of the listeners. */
 	listeners: ReadonlySet<number>;
-	/** Who is its for certain, with the start time of each: was in its group as it was reaped, or was descended from it as it was told to leave. */
+	/**
+	 * Processes that certainly belong to the child, start time by pid: members of its process group when it was reaped,
+	 * and its descendants when it was signalled.
+	 */
 	its: ReadonlyMap<number, number>;
-	/** Who is another child, or another child's. */
+	/** Other children and the processes of other children. */
 	others: ReadonlySet<number>;
-	/** When the other children began that live, in clock ticks since boot: who began later may be one of theirs. */
+	/**
+	 * Start times of the other running children, in clock ticks since boot. A process that started later may belong to
+	 * one of these children.
+	 */
 	othersBegan: readonly number[];
-	/** Its group was killed with it: who is in it still is just ending. */
+	/** The process group was killed with the leader: its remaining members are about to exit. */
 	wasKilled: boolean;
-	/** Its orphans are given to us (PR_SET_CHILD_SUBREAPER): else, as another supervisor has started it, to any process. */
+	/**
+	 * Orphans of the child are reparented to this supervisor (PR_SET_CHILD_SUBREAPER). False if another supervisor
+	 * started the child: its orphans may then have any parent.
+	 */
 	hasOurOrphans: boolean;
 }
 
-/** The processes in a group, by their start times, besides its leader. */
+/** The members of a process group except its leader, start time by pid. */
 export function membersOf(group: number): Map<number, number> {
 	return withStartTimes(isGroup(group) ? othersInGroup(group) : []);
 }
 
-/** All that is descended from a process, by their start times. */
+/** All descendants of a process, start time by pid. */
 export function descendantsOf(pid: number): Map<number, number> {
 	const found = new Set(childrenOf(pid));
 	for (const each of found) for (const child of childrenOf(each)) found.add(child);
@@ -58,10 +70,12 @@ function withStartTimes(pids: number[]): Map<number, number> {
 }
 
 /**
- * Who is known to be its, who says so in its environment, and all that is descended from them. An orphan of ours that says
- * nothing of the kind (its environment was emptied, or written over by a process title) and holds a listener is its too, where it
- * can be no other child's. So is a member of its group that holds one.
- * @returns who they are; orphans that may not, or can't, be looked at; and those that hold a listener and may be another child's
+ * Finds the processes that certainly belong to the child, processes whose environment names the child, and all their
+ * descendants. An orphan's environment may name no child: the process emptied it, or a process title overwrote it. Such
+ * an orphan counts if it holds a listener and can belong to no other child. A member of the child's process group
+ * counts if it holds a listener.
+ * @returns `left`: the surviving processes; `unseen`: orphans that can't be inspected; `nameless`: processes that hold
+ * a listener and may belong to another child
  */
 export async function leftBehind(
 	{ child, pid, startTime }: Leader,
@@ -92,7 +106,8 @@ export async function leftBehind(
 		else if (search.hasOurOrphans) nameless.push(other);
 	}
 
-	// One that ends gives us those that it has started. Where somebody lives, those who are missed are found when he ends.
+	// When a process exits, its children are reparented to the supervisor. If a found process is still alive, a child
+	// that this search misses is found after that process exits.
 	for (let [round, isMore] = [1, true]; isMore && round <= mostRounds; round += 1) {
 		const before = looked.size;
 		const orphans = search.hasOurOrphans ? childrenOf('self') : allPids();

@@ -1,4 +1,7 @@
-/** The listener check: whether a child's processes accept on every listener, looked at from outside until that is known. */
+/**
+ * The listener check: inspects a child's processes from outside until it is known whether they accept on every
+ * listener.
+ */
 import { setImmediate, setTimeout } from 'node:timers/promises';
 import { type EventObject, fromCallback } from 'xstate';
 import type { ListenerCheckInput } from '../../machines/charts/protocol.ts';
@@ -12,43 +15,55 @@ import { describeSlot } from './activationEnv.ts';
 import { type Found, inTurn, treeLooks, unclearFor } from './treeLook.ts';
 import { whyNotAccepting, whyNotHeld } from './whyNotAccepting.ts';
 
-/** It is looked at after so many milliseconds, and then ever less often, up to every so many. */
+/** The pause between two inspections, in milliseconds: it begins with the first value and doubles up to the second. */
 const [shortestPause, longestPause] = [5, 50];
 
-/** The same of one that serves: nobody waits for what is seen. */
+/** The longest pause for a serving child, in milliseconds: no decision waits for the result. */
 const longestPauseOfServing = 500;
 
-/** Looking may take this part of the time, for all children together; but each is looked at at least every so many milliseconds. */
+/**
+ * The inspections of all children together may use this fraction of the time. To stay below it, the pause of each child
+ * grows up to this many milliseconds.
+ */
 const [mostTime, longestWait] = [0.5, 200];
 
-/** A ready child that is not seen after so long is named in the log, in milliseconds. */
+/** If a ready child is not seen to accept for this long, a log line names the child. In milliseconds. */
 const noticeAfter = 5000;
 
-/** A child that is ready at the last moment has so long to be seen all the same, in milliseconds. */
+/** A child that becomes ready just before the deadline still has this long to be seen, in milliseconds. */
 const grace = 1000;
 
-/** What can't be seen at all is believed after so many looks that say so: a process that is about to end can't be seen either. */
+/**
+ * After this many inspections in a row that see nothing, the child counts as hidden: an exiting process can't be
+ * inspected either.
+ */
 const looksThatAreHidden = 5;
 
-/** A socket that is on its way from a process to another is held by neither: holding is looked for once more, in milliseconds. */
+/**
+ * No process holds a socket that is in transit between two processes. A listener that is not held is looked for again
+ * after this pause, in milliseconds.
+ */
 const holdPause = 200;
 
 export interface ListenerCheckOptions {
 	admit: (external: ExternalEvent) => void;
 	listeners: Listener[];
 	verify: Plan['verify'];
-	/** What children carry as SOCKETMASTER_RUN. */
+	/** The value of SOCKETMASTER_RUN in the environment of every child. */
 	run: string;
-	/** The pid of a child; null when it is gone. */
+	/** The pid of a child; null after its leader has exited. */
 	pidOf: (child: number) => number | null;
 	phaseOf: (child: number) => Phase | null;
-	/** Takes what a child has said in time, before it is decided that it came too late. */
+	/** Receives the messages of a child that arrived in time, before the child is found to be late. */
 	receiveNow: (child: number) => void;
-	/** What a child has printed last. */
+	/** The last output of a child. */
 	printedBy: (child: number) => { lastOutput?: string[] };
 }
 
-/** As an actor: tells once what is seen, and before that where it takes long. Of a child that is gone nothing is told: its end is. */
+/**
+ * The listener check as an actor. It reports its result once, and before that a check that takes long. It reports
+ * nothing about a child that has exited: the exit itself is reported.
+ */
 export function listenerCheckActor(options: ListenerCheckOptions) {
 	const { admit, listeners, verify, run, pidOf, phaseOf, receiveNow, printedBy } = options;
 	let running = 0;
@@ -59,19 +74,19 @@ export function listenerCheckActor(options: ListenerCheckOptions) {
 		const mark = [`SOCKETMASTER_RUN=${run}`, `SOCKETMASTER_CHILD=${child}`];
 		const lookAt = treeLooks(listeners, { countsConnections: true, unclearAfterMs: unclearFor });
 		let hiddenLooks = 0;
-		/** The last look that saw all there was to see. */
+		/** The last inspection that saw everything. */
 		let lastClear: Found | null = null;
-		const over = new AbortController();
+		const abort = new AbortController();
 		const began = bootClock();
 		const noticeAt = began + noticeAfter;
 		const deadline = deadlineOf();
 		running += 1;
 		watch().finally(() => {
 			running -= 1;
-			// Nothing of it is kept for nobody.
+			// The cached list of processes is only needed while a check runs.
 			if (running === 0) forgetProcesses();
 		});
-		return () => over.abort();
+		return () => abort.abort();
 
 		function deadlineOf(): number {
 			if (isHold) return began + holdPause;
@@ -82,33 +97,34 @@ export function listenerCheckActor(options: ListenerCheckOptions) {
 
 		async function watch() {
 			let isNoticed = purpose === 'notice';
-			// After an upgrade or a recovery it is begun in the step in which the child itself is taken over.
+			// After an upgrade or a recovery the check starts in the step that adopts the child: wait until the child
+			// is adopted.
 			if (purpose === 'notice') await setImmediate();
 			for (
 				let pause = isHold ? holdPause : shortestPause;
-				!over.signal.aborted;
+				!abort.signal.aborted;
 				pause = Math.min(pause * 2, purpose === 'notice' ? longestPauseOfServing : longestPause)
 			) {
 				const pid = pidOf(child);
 				if (pid === null || hasEnded(pid)) return;
 				if (purpose === 'notice' && phaseOf(child) !== 'serving') return;
 				const { found, cost } = await lookInTurn(pid);
-				if (over.signal.aborted || hasEnded(pid)) return;
+				if (abort.signal.aborted || hasEnded(pid)) return;
 				if (purpose === 'notice' && phaseOf(child) !== 'serving') return;
 				const now = bootClock();
-				if (await told(pid, found, now, isNoticed)) return;
+				if (await handleInspection(pid, found, now, isNoticed)) return;
 				isNoticed ||= now >= noticeAt;
 				const wait = Math.max(pause, Math.min((cost * running) / mostTime, longestWait));
 				const left = Math.max(0, (isNoticed ? deadline : Math.min(deadline, noticeAt)) - bootClock());
-				await setTimeout(Math.min(wait, left), null, { signal: over.signal }).catch(() => {});
+				await setTimeout(Math.min(wait, left), null, { signal: abort.signal }).catch(() => {});
 			}
 		}
 
-		/** A look that fails is none: it is no fault of the supervisor's, and the next one may not. */
+		/** If an inspection fails, `found` is null: the next inspection may succeed. */
 		async function lookInTurn(pid: number): Promise<{ found: Found | null; cost: number }> {
 			let cost = 0;
 			const found = await inTurn(async () => {
-				if (over.signal.aborted) return null;
+				if (abort.signal.aborted) return null;
 				const lookBegan = performance.now();
 				try {
 					return await lookAt(pid, mark);
@@ -119,23 +135,29 @@ export function listenerCheckActor(options: ListenerCheckOptions) {
 			return { found, cost };
 		}
 
-		/** @returns whether that was the last of it */
-		async function told(pid: number, found: Found | null, now: number, isNoticed: boolean): Promise<boolean> {
+		/** @returns whether the check is finished */
+		async function handleInspection(
+			pid: number,
+			found: Found | null,
+			now: number,
+			isNoticed: boolean,
+		): Promise<boolean> {
 			const isLate = now >= deadline;
 			const isClear = found !== null && found.hidden === null && found.failed === null && found.isComplete;
 			if (isClear) lastClear = found;
-			// What was seen before outweighs one look that failed, and not what is hidden for good.
+			// At the deadline the last complete inspection outweighs one that failed. A child that stays hidden is
+			// reported as hidden.
 			const isPassing = !isClear && (found?.unclear ?? null) === null && hiddenLooks < looksThatAreHidden;
 			const seen = isLate && isPassing ? (lastClear ?? found) : found;
 			if (seen === null) {
 				if (isLate && !isHold) admit({ type: 'child.verified', child, isSeen: false, reason: 'the look at it failed' });
 				return isLate && !isHold;
 			}
-			return decided(pid, seen, now, isNoticed);
+			return conclude(pid, seen, now, isNoticed);
 		}
 
-		/** @returns whether that was the last of it */
-		async function decided(pid: number, found: Found, now: number, isNoticed: boolean): Promise<boolean> {
+		/** @returns whether the check is finished */
+		async function conclude(pid: number, found: Found, now: number, isNoticed: boolean): Promise<boolean> {
 			const isLate = now >= deadline;
 			const missing = isHold ? found.notHeld : found.notAccepted;
 			if (missing.length === 0) {
@@ -155,15 +177,15 @@ export function listenerCheckActor(options: ListenerCheckOptions) {
 				? whyNotHeld(pid, missing.map(describe))
 				: whyNotAccepting(pid, { ...found, elsewhere }, describe);
 			if (purpose === 'readiness') receiveNow(child);
-			if (over.signal.aborted || hasEnded(pid)) return true;
+			if (abort.signal.aborted || hasEnded(pid)) return true;
 			if (isLate && purpose !== 'notice') {
 				admit({ type: 'child.unverified', child, missing: missing.map(describe), reason, ...printedBy(child) });
-				// One that still boots is none of anybody's business, but where it listens on an address of its own.
+				// A child that still boots is reported only if it listens on an address of its own.
 			} else if (purpose !== 'readiness' || elsewhere.length > 0) admit({ type: 'child.unseen', child, reason });
 			return isLate;
 		}
 
-		/** Why it can't be seen, where that is for good; null where the next look may see it. */
+		/** Why the child can't be inspected, if that is final; null if the next inspection may succeed. */
 		function whyHidden({ hidden, unclear, failed }: Found, now: number): string | null {
 			const isLate = now >= deadline;
 			if (hidden !== null) return hiddenLooks >= looksThatAreHidden || isLate ? hidden : null;

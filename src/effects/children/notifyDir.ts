@@ -1,4 +1,4 @@
-/** The folder with the sockets that children say through that they are up. */
+/** The directory of the sockets through which children report that they are ready. */
 import { chmodSync, lstatSync, mkdirSync, readdirSync, rmdirSync, statSync, unlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
@@ -7,23 +7,23 @@ import type { User } from '../os/user.ts';
 import { longestUnixPath } from '../sockets/address.ts';
 import { StartError } from '../startError.ts';
 
-/** Others may pass through it, and not look around in it. */
+/** Other users can traverse the directory, but can't list it. */
 const mode = 0o711;
 
-/** A socket's name in the folder takes so many bytes at the most. */
+/** The name of a socket file in the directory has at most this many bytes. */
 const longestName = 32;
 
 export interface NotifyDirOptions {
 	run: string;
 	user: User | null;
-	/** The folder that an earlier life has made. */
+	/** The directory that an earlier supervisor program made; null if there is none. */
 	known: string | null;
-	/** Children have to be heard. */
+	/** -ready=notify: children become ready only through these sockets. */
 	isNeeded: boolean;
 	log: Pick<Log, 'say'>;
 }
 
-/** The folder, or null where it can't be made and is not needed. @throws {StartError} */
+/** The directory; null if it can't be made and is not needed. @throws {StartError} if it can't be made and is needed */
 export function notifyDirFor({ run, user, known, isNeeded, log }: NotifyDirOptions): string | null {
 	try {
 		return StartError.unless('Unable to make a folder for what children say:', () => makeNotifyDir(run, user, known));
@@ -35,13 +35,13 @@ export function notifyDirFor({ run, user, known, isNeeded, log }: NotifyDirOptio
 }
 
 /**
- * A folder for a supervisor and its successors, which another user's child can reach.
- * @param known the folder that an earlier life has made
+ * Makes a directory for a supervisor and its successors, which a child of another user can traverse.
+ * @param known the directory that an earlier supervisor program made
  * @throws {Error}
  */
 function makeNotifyDir(run: string, user: User | null, known: string | null): string {
 	let problem: unknown = new Error('there is no place for it');
-	for (const path of [...(known ? [known] : []), ...placesFor(user).map((place) => join(place, nameOf(run)))]) {
+	for (const path of [...(known ? [known] : []), ...parentsFor(user).map((parent) => join(parent, nameOf(run)))]) {
 		const length = Buffer.byteLength(path) + 1 + longestName;
 		if (length > longestUnixPath) {
 			problem = new Error(
@@ -60,17 +60,17 @@ function makeNotifyDir(run: string, user: User | null, known: string | null): st
 	throw problem;
 }
 
-/** The folders of any run, where one could be, that nobody else can have made, or write to. */
+/** The directories of all runs that belong to the supervisor's user and that no other user can write to. */
 export function ownNotifyDirs(user: User | null): string[] {
-	return placesFor(user).flatMap((place) =>
-		namesIn(place)
+	return parentsFor(user).flatMap((parent) =>
+		namesIn(parent)
 			.filter((name) => runOf(name) !== null)
-			.map((name) => join(place, name))
+			.map((name) => join(parent, name))
 			.filter(isOwn),
 	);
 }
 
-/** The run whose folder it is; null where it is no such name. */
+/** The run that a directory belongs to, by its name; null for any other name. */
 export function runOf(path: string): string | null {
 	const name = basename(path);
 	return name.startsWith(nameOf('')) ? name.slice(nameOf('').length) : null;
@@ -84,16 +84,16 @@ function namesIn(folder: string): string[] {
 	}
 }
 
-/** Removes it with all sockets in it, if it is one. */
+/** Removes the directory with all sockets in it, if it is the directory of this run. */
 export function removeNotifyDir(path: string, run: string): void {
 	try {
 		if (basename(path) !== nameOf(run) || !isOwn(path)) return;
-		// Without an fd, where it is empty.
+		// An empty directory is removed without an fd; to list it takes an fd.
 		if (isRemoved(path)) return;
 		for (const name of readdirSync(path)) if (lstatSync(join(path, name)).isSocket()) unlinkSync(join(path, name));
 		rmdirSync(path);
 	} catch {
-		// Somebody else has put something into it, or has removed it.
+		// Another process has put a file into the directory, or has removed it.
 	}
 }
 
@@ -106,10 +106,10 @@ function isRemoved(path: string): boolean {
 	}
 }
 
-/** @throws {Error} */
+/** Makes a directory of mode 0711. @throws {Error} */
 export function makeFolder(path: string): void {
 	mkdirSync(path, { mode });
-	// Whatever the mask says.
+	// mkdir(2) applies the umask, chmod(2) does not.
 	chmodSync(path, mode);
 }
 
@@ -117,12 +117,12 @@ function nameOf(run: string): string {
 	return `socketmaster-${run}`;
 }
 
-function placesFor(user: User | null): string[] {
+function parentsFor(user: User | null): string[] {
 	const { RUNTIME_DIRECTORY = '', XDG_RUNTIME_DIR = '', SOCKETMASTER_RUN } = process.env;
 	const [own = ''] = SOCKETMASTER_RUN ? [] : RUNTIME_DIRECTORY.split(':');
 	const isRoot = process.geteuid?.() === 0;
-	const slots = [own, isRoot ? '/run' : XDG_RUNTIME_DIR, tmpdir(), '/tmp'];
-	return [...new Set(slots)].filter((place) => place.startsWith('/') && isReachable(place, user));
+	const parents = [own, isRoot ? '/run' : XDG_RUNTIME_DIR, tmpdir(), '/tmp'];
+	return [...new Set(parents)].filter((parent) => parent.startsWith('/') && isReachable(parent, user));
 }
 
 function isReachable(path: string, user: User | null): boolean {

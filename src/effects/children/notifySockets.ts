@@ -1,4 +1,4 @@
-/** What children say of themselves: each through a datagram socket of its own (sd_notify(3)), or by einhorn's ack. */
+/** Messages from children: each child sends on a datagram socket of its own (sd_notify(3)), or an einhorn ack. */
 import { lstatSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { array, nullable, number, object, string } from 'valibot';
@@ -21,10 +21,16 @@ import { type AckSocket, openAckSocket } from './ack.ts';
 import { makeFolder, removeNotifyDir } from './notifyDir.ts';
 import { childStatuses, statusesSchema } from './notifyStatus.ts';
 
-/** So many are read at a time, and so many in a second: who sends more waits in sendmsg(2), and nobody else does. */
+/**
+ * At most this many messages are read at a time, and per second from each child. A child that sends more blocks in
+ * sendmsg(2); the other children do not.
+ */
 const [mostAtOnce, mostInASecond] = [16, 100];
 
-/** What moves a deadline by less than a part of what was asked for is not worth a fact; all in milliseconds. */
+/**
+ * A request for more time counts only if it moves the deadline by 1/`moveFraction` of the requested time, or by
+ * `mostMove` milliseconds. A request is ignored if that fraction is less than `leastMove` milliseconds.
+ */
 const [leastMove, mostMove, moveFraction] = [25, 250, 4];
 
 export const notifySocketsSection = section('notifySockets', () =>
@@ -36,9 +42,9 @@ export const notifySocketsSection = section('notifySockets', () =>
 	}),
 );
 
-/** Sockets of an earlier program. */
+/** Sockets that an earlier supervisor program opened. */
 export interface SavedNotifySockets {
-	/** Null where none could be made. */
+	/** Null if no directory could be made. */
 	folder: string | null;
 	ack: number | null;
 	sockets: { child: number; fd: number }[];
@@ -48,7 +54,7 @@ export interface SavedNotifySockets {
 interface NotifySocket {
 	fd: number;
 	path: string;
-	/** Takes what has come already. */
+	/** Receives the messages that have already arrived. */
 	receiveNow: () => void;
 	close: () => void;
 }
@@ -58,16 +64,16 @@ export interface NotifySocketsOptions {
 	log: Pick<Log, 'say'>;
 	run: string;
 	user: User | null;
-	/** Children hold the sockets too: what they say while there is no supervisor is kept in them. */
+	/** Children hold the sockets too: messages that children send while no supervisor runs stay in the sockets. */
 	isDurable: boolean;
 	handoverState: HandoverState;
-	/** A child is up by its own word alone. */
+	/** -ready=notify: a child becomes ready only through its own message. */
 	isNeeded: boolean;
-	/** The folder for them, and what an earlier program has left. */
+	/** The directory of the sockets, and the sockets of an earlier supervisor program. */
 	kept: SavedNotifySockets;
-	/** How a child stands; null when it is gone. */
+	/** The phase of a child; null after the child is gone. */
 	phaseOf: (child: number) => Phase | null;
-	/** The child of that pid. */
+	/** The child with this pid; null if there is none. */
 	childOf: (pid: number) => number | null;
 }
 
@@ -85,27 +91,27 @@ export function openNotifySockets({
 	phaseOf,
 	childOf,
 }: NotifySocketsOptions) {
-	const notes = childStatuses(kept.notes ?? []);
+	const statuses = childStatuses(kept.notes ?? []);
 	const open = new Map<number, NotifySocket>();
 	const extended = new Map<number, number>();
 	const untrusted = new Map<number, string>();
 	const { folder } = kept;
-	/** The user that children run as, where we can give a file to him. */
+	/** The user that children run as, if the supervisor is root and can give files to that user; else null. */
 	const owner = process.geteuid?.() === 0 ? user : null;
 	let ack = folder === null ? null : openAck(kept.ack);
 	for (const { child, fd } of kept.sockets) {
 		open.set(child, newSocket(fd, addressText(boundAddress(fd))));
-		// Kept by somebody who has outlived it.
+		// A surviving process kept this socket open after its child had exited.
 		if (phaseOf(child) === null) forget(child);
 	}
 	if (folder !== null) sweep(folder);
-	handoverState.leave(notifySocketsSection, () => {
+	handoverState.save(notifySocketsSection, () => {
 		const sockets = [...open].map(([child, { fd }]) => ({ child, fd }));
 		const fds = [...sockets.map(({ fd }) => fd), ...(ack ? [ack.fd()] : [])];
-		return { state: { folder, ack: ack?.fd() ?? null, sockets, notes: notes.all() }, fds };
+		return { state: { folder, ack: ack?.fd() ?? null, sockets, notes: statuses.all() }, fds };
 	});
 
-	/** What a supervisor that was killed has left of children that are gone. */
+	/** Removes socket files of exited children that a killed supervisor left. */
 	function sweep(folder: string) {
 		const own = new Set([ack?.path, ...[...open.values()].map(({ path }) => path)]);
 		try {
@@ -114,7 +120,7 @@ export function openNotifySockets({
 				if (!own.has(path) && lstatSync(path, { throwIfNoEntry: false })?.isSocket()) rmSync(path, { force: true });
 			}
 		} catch {
-			// They go with the folder.
+			// The files are removed with the directory.
 		}
 	}
 
@@ -128,9 +134,9 @@ export function openNotifySockets({
 	}
 
 	/**
-	 * A socket for a child that is about to be spawned.
-	 * @returns its variables, and the fds that it gets besides its sockets
-	 * @throws {SyscallError} where it has to be heard
+	 * Opens a socket for a child that is about to be spawned.
+	 * @returns the variables of the child, and the fds that the child gets in addition to the listeners
+	 * @throws {SyscallError} if the socket can't be opened and -ready=notify needs it
 	 */
 	function prepare(child: number): { variables: Record<string, string>; fds: number[] } {
 		if (folder === null) return { variables: {}, fds: [] };
@@ -139,7 +145,8 @@ export function openNotifySockets({
 			const fd = openIn(folder, path);
 			open.set(child, newSocket(fd, path));
 			const variables = { NOTIFY_SOCKET: path, ...(ack ? { EINHORN_SOCK_PATH: ack.path } : {}) };
-			// accept(2) waits where a child has made it wait: only to those whom we trust as ourselves.
+			// A child that holds the ack socket can make it blocking, so that accept(2) blocks the supervisor. Only
+			// children of the supervisor's own user get it.
 			const shared = ack && user === null ? [ack.fd()] : [];
 			return { variables, fds: isDurable ? [fd, ...shared] : [] };
 		} catch (error) {
@@ -154,7 +161,7 @@ export function openNotifySockets({
 			return openPlain(path, constants.SOCK_DGRAM, owner);
 		} catch (error) {
 			if (!(error instanceof SyscallError) || error.errno !== errno('ENOENT')) throw error;
-			// Whoever cleans up temporary files has taken it away, and all that was in it.
+			// A cleaner of temporary files has removed the directory and everything in it.
 			makeFolder(folder);
 			ack?.close();
 			ack = openAck(null);
@@ -162,7 +169,7 @@ export function openNotifySockets({
 		}
 	}
 
-	/** Hears the child from now on: its pid is known, and what it has said already is there. */
+	/** Receives the messages of the child from now on: its pid is known. Earlier messages wait in the socket. */
 	function receive(child: number, pid: number) {
 		const socket = open.get(child);
 		if (socket) startReceiving(socket, child, pid);
@@ -172,23 +179,26 @@ export function openNotifySockets({
 		let second = 0;
 		let read = 0;
 		let handle: ReturnType<typeof poll> | null = poll(socket.fd, readable);
-		let rest: NodeJS.Timeout | null = null;
+		let pauseTimer: NodeJS.Timeout | null = null;
 		let hasSentFiles = false;
 		socket.receiveNow = readable;
 		socket.close = () => {
 			handle?.close();
-			if (rest) clearTimeout(rest);
+			if (pauseTimer) clearTimeout(pauseTimer);
 		};
 
 		function pause() {
 			handle?.close();
 			handle = null;
-			rest ??= setTimeout(resumeReceiving, 1000);
+			pauseTimer ??= setTimeout(resumeReceiving, 1000);
 		}
 
-		/** Who has sent what nobody can close yet sends no more of it. */
+		/**
+		 * After a child has sent fds, its messages are not read while fds are still being closed: the child can't send
+		 * more fds meanwhile.
+		 */
 		function resumeReceiving() {
-			rest = null;
+			pauseTimer = null;
 			if (open.get(child) !== socket) return;
 			if (hasSentFiles && isDisposing()) return pause();
 			handle ??= poll(socket.fd, readable);
@@ -211,25 +221,26 @@ export function openNotifySockets({
 		}
 	}
 
-	/** Only what changes something becomes a fact: so nothing grows with what a child says. */
+	/** Only a message that changes something becomes an event: repeated messages do not make the journal grow. */
 	function take(child: number, pid: number, text: string, sender: number | null) {
-		// One NUL may end it, as C's sizeof counts it (sd_notify(3) takes it too); with another one it is no text.
+		// One trailing NUL is allowed: C's sizeof counts it, and sd_notify(3) accepts it. A message with another NUL is
+		// not text.
 		const lines = text.replace(/\0$/, '').split('\n');
 		if (lines.some((line) => line.includes('\0'))) return;
-		const note = notes.changeBy(child, lines);
+		const statusChange = statuses.changeBy(child, lines);
 		const isBooting = phaseOf(child) === 'booting';
-		const asked = lines.find((line) => line.startsWith('EXTEND_TIMEOUT_USEC='))?.split('=')[1] ?? '';
+		const extension = lines.find((line) => line.startsWith('EXTEND_TIMEOUT_USEC='))?.split('=')[1] ?? '';
 		const isReady = isBooting && lines.includes('READY=1');
-		const isDelayed = isBooting && /^\d+$/.test(asked);
-		if (!isReady && !isDelayed && note === null) return;
+		const isDelayed = isBooting && /^\d+$/.test(extension);
+		if (!isReady && !isDelayed && statusChange === null) return;
 		if (sender === null || !isFrom(sender, pid)) {
 			if (isReady || isDelayed) warnUntrusted(child, pid, sender, 'READY=1');
 			return;
 		}
-		if (note) notes.take(child, note);
+		if (statusChange) statuses.take(child, statusChange);
 		if (isReady) return admit({ type: 'child.announced', child, by: 'notify' });
 		if (!isDelayed) return;
-		const millis = Math.min(Math.floor(Number(asked) / 1000), Number.MAX_SAFE_INTEGER);
+		const millis = Math.min(Math.floor(Number(extension) / 1000), Number.MAX_SAFE_INTEGER);
 		const until = bootClock() + millis;
 		const step = Math.min(mostMove, Math.floor(millis / moveFraction));
 		if (step < leastMove || until < (extended.get(child) ?? 0) + step) return;
@@ -237,18 +248,18 @@ export function openNotifySockets({
 		admit({ type: 'child.delayed', child, millis });
 	}
 
-	/** Where /proc hides the sender, the name of the socket, which the child alone knows, has to do. */
+	/** If /proc hides the sender, the message is accepted: only the child knows the path of the socket. */
 	function isFrom(sender: number, pid: number): boolean {
 		return ancestorsOf(sender)?.has(pid) ?? true;
 	}
 
-	/** Takes what was said in time, before it is decided that it came too late. */
+	/** Receives messages that arrived in time, before the child is found to be late. */
 	function receiveNow(child: number) {
 		open.get(child)?.receiveNow();
 		ack?.takeNow();
 	}
 
-	/** Said once of a child: it may be somebody else's doing. */
+	/** Logs at most one line per child: a non-child process may have sent the messages. */
 	function warnUntrusted(child: number, pid: number, sender: number | null, what: string) {
 		if (untrusted.has(child)) return;
 		const from = `came from ${sender ?? 'somebody'}, which is no living process of its own`;
@@ -256,7 +267,10 @@ export function openNotifySockets({
 		log.say('warn', `${what === 'ack' ? 'An ack' : what} for ${pid} ${from}: ignored`);
 	}
 
-	/** Its socket is shared: a sender that /proc hides is not believed, unless it is the child itself. */
+	/**
+	 * All children share the ack socket. If /proc hides the sender, its ack counts only if the sender is the child
+	 * itself.
+	 */
 	function acknowledged(pid: number, sender: number, ancestors: Set<number>) {
 		const child = childOf(pid);
 		if (child === null || phaseOf(child) !== 'booting') return;
@@ -264,38 +278,41 @@ export function openNotifySockets({
 		admit({ type: 'child.announced', child, by: 'ack' });
 	}
 
-	/** The child is gone, or never was. */
+	/** Call when the child is gone, or could not be spawned. */
 	function forget(child: number) {
-		notes.forget(child);
+		statuses.forget(child);
 		const socket = open.get(child);
 		if (!socket) return;
 		open.delete(child);
 		extended.delete(child);
 		untrusted.delete(child);
 		socket.close();
-		// It may hold unread what lingers.
+		// Unread messages may hold fds whose close(2) blocks (SO_LINGER): `drain` disposes of these fds first.
 		drain(socket.fd);
 		closeAll([socket.fd]);
 		rmSync(socket.path, { force: true });
 	}
 
-	/** The supervisor ends. */
+	/** Call when the supervisor exits. */
 	function close() {
 		for (const child of [...open.keys()]) forget(child);
 		ack?.close();
 		if (folder !== null) removeNotifyDir(folder, run);
 	}
 
-	/** What it has said, and was not believed: a sentence's end, for why it is late. */
+	/**
+	 * A message of the child that was ignored as untrusted, as a sentence's end: this may explain why the child is
+	 * late.
+	 */
 	function ignoredOf(child: number): { ignored?: string } {
 		const ignored = untrusted.get(child);
 		return ignored === undefined ? {} : { ignored };
 	}
 
-	return { prepare, receive, receiveNow, forget, close, ignoredOf, statusTextOf: notes.of };
+	return { prepare, receive, receiveNow, forget, close, ignoredOf, statusTextOf: statuses.of };
 }
 
-/** One that does not hear yet: its child has no pid. */
+/** A socket that does not receive yet: the child has no pid. */
 function newSocket(fd: number, path: string): NotifySocket {
 	return { fd, path, receiveNow: () => {}, close: () => {} };
 }

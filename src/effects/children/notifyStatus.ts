@@ -1,4 +1,7 @@
-/** What children say of themselves besides that they are up (sd_notify(3)): noted, shown in the status, and passed on to nobody. */
+/**
+ * What children report besides that they are ready (sd_notify(3)). It is shown in the status and not passed on to the
+ * service manager.
+ */
 import { array, boolean, nullable, number, object, optional, string } from 'valibot';
 
 export interface ChildStatusText {
@@ -30,34 +33,34 @@ export const statusesSchema = () =>
 		[],
 	);
 
-/** The notes of the children that live. @param kept what an earlier program has left */
+/** The reports of the running children. @param kept the reports that an earlier supervisor program received */
 export function childStatuses(kept: (ChildStatusText & { child: number })[]) {
-	const notes = new Map<number, ChildStatusText>(kept.map(({ child, ...own }) => [child, own]));
-	const of = (child: number) => notes.get(child) ?? none;
+	const statuses = new Map<number, ChildStatusText>(kept.map(({ child, ...own }) => [child, own]));
+	const of = (child: number) => statuses.get(child) ?? none;
 	return {
 		of,
-		/** What the lines of a message change; null where they say nothing new. */
+		/** The fields that the lines of a message change; null if they change none. */
 		changeBy: (child: number, lines: string[]): Partial<ChildStatusText> | null => {
 			const known = of(child);
-			const changes = Object.entries(readNotes(lines)).filter(
+			const changes = Object.entries(readStatus(lines)).filter(
 				([name, value]) => value !== known[name as keyof ChildStatusText],
 			);
 			return changes.length > 0 ? Object.fromEntries(changes) : null;
 		},
-		take: (child: number, change: Partial<ChildStatusText>) => notes.set(child, { ...of(child), ...change }),
-		forget: (child: number) => notes.delete(child),
-		all: () => [...notes].map(([child, own]) => ({ child, ...own })),
+		take: (child: number, change: Partial<ChildStatusText>) => statuses.set(child, { ...of(child), ...change }),
+		forget: (child: number) => statuses.delete(child),
+		all: () => [...statuses].map(([child, own]) => ({ child, ...own })),
 	};
 }
 
-function readNotes(lines: string[]): Partial<ChildStatusText> {
-	const notes: Partial<ChildStatusText> = {};
+function readStatus(lines: string[]): Partial<ChildStatusText> {
+	const fields: Partial<ChildStatusText> = {};
 	for (const line of lines) {
 		const [, name, value = ''] = /^([A-Z]+)=(.*)$/s.exec(line) ?? [];
-		if (name === 'STATUS') notes.status = value === '' ? null : value.slice(0, longestStatus);
-		if (name === 'STOPPING' && value === '1') notes.stopping = true;
-		if (name === 'MAINPID' && /^\d{1,10}$/.test(value)) notes.mainPid = Number(value);
-		if (name === 'WATCHDOG' && value === '1') notes.watchdog = true;
+		if (name === 'STATUS') fields.status = value === '' ? null : value.slice(0, longestStatus);
+		if (name === 'STOPPING' && value === '1') fields.stopping = true;
+		if (name === 'MAINPID' && /^\d{1,10}$/.test(value)) fields.mainPid = Number(value);
+		if (name === 'WATCHDOG' && value === '1') fields.watchdog = true;
 	}
-	return notes;
+	return fields;
 }

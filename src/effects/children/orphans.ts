@@ -1,4 +1,7 @@
-/** Processes of children of an earlier supervisor that has been killed, as those children have been: they serve until a generation is up. */
+/**
+ * Surviving processes of an earlier supervisor that was killed together with its children. These processes serve until
+ * a generation is ready.
+ */
 import { array, boolean, number, object, optional, tuple } from 'valibot';
 import type { Fact, Plan } from '../../machines/facts/facts.ts';
 import { longestKillTimeout } from '../../machines/rules/killTimeout.ts';
@@ -7,14 +10,14 @@ import { onEnd, openPidfd, signalPidfd } from '../os/pidfd.ts';
 import { lookUp } from '../os/proc.ts';
 import { type HandoverState, section } from '../upgrade/handoverState.ts';
 
-/** How long one that was killed may take to be gone, in milliseconds. */
-const longestDeath = 2000;
+/** After SIGKILL a process may take this long to exit, in milliseconds. */
+const killedExitMs = 2000;
 
-const nobody = { living: [], wereTold: false };
+const noOrphans = { living: [], wereTold: false };
 
-/** Pid and start time of each. An earlier program leaves nothing of the kind. */
+/** Pid and start time of each process. The section is missing in the handover state of an older version. */
 export const orphansSection = section('orphans', () =>
-	optional(object({ living: array(tuple([number(), number()])), wereTold: boolean() }), nobody),
+	optional(object({ living: array(tuple([number(), number()])), wereTold: boolean() }), noOrphans),
 );
 
 export interface OrphansOptions {
@@ -25,20 +28,26 @@ export interface OrphansOptions {
 	drain: Plan['drain'];
 }
 
-/** They are told to leave when the first generation is up, or a stop begins, and killed when that is in vain. */
+/**
+ * Sends the stop signal to these processes when the first generation is promoted or a stop begins. Processes that are
+ * still alive after the longest kill timeout are killed.
+ */
 export function orphanKeeper({ pids, handoverState, log, drain }: OrphansOptions) {
-	const inherited = handoverState.take(orphansSection) ?? nobody;
+	const inherited = handoverState.restore(orphansSection) ?? noOrphans;
 	const living = new Map<number, { pidfd: number; startTime: number }>();
-	let wereTold = false;
-	/** Told when nobody is left. */
+	let wereSignalled = false;
+	/** Called when no process is left. */
 	let allGone = () => {};
-	handoverState.leave(orphansSection, () => ({
-		state: { living: [...living].map(([pid, { startTime }]) => [pid, startTime]), wereTold },
+	handoverState.save(orphansSection, () => ({
+		state: {
+			living: [...living].map(([pid, { startTime }]): [number, number] => [pid, startTime]),
+			wereTold: wereSignalled,
+		},
 		fds: [],
 	}));
 	const found = pids.map((pid) => [pid, lookUp(pid)?.startTime ?? 0] as [number, number]);
 	for (const [pid, startTime] of [...found, ...inherited.living]) hold(pid, startTime);
-	if (inherited.wereTold) killInTime();
+	if (inherited.wereTold) scheduleKill();
 
 	function hold(pid: number, startTime: number) {
 		try {
@@ -57,7 +66,7 @@ export function orphanKeeper({ pids, handoverState, log, drain }: OrphansOptions
 		}
 	}
 
-	function tell(name: string) {
+	function signalAll(name: string) {
 		for (const [pid, { pidfd }] of living) {
 			try {
 				signalPidfd(pidfd, name);
@@ -67,27 +76,30 @@ export function orphanKeeper({ pids, handoverState, log, drain }: OrphansOptions
 		}
 	}
 
-	function killInTime() {
-		wereTold = true;
-		setTimeout(() => tell('KILL'), longestKillTimeout).unref();
+	function scheduleKill() {
+		wereSignalled = true;
+		setTimeout(() => signalAll('KILL'), longestKillTimeout).unref();
 	}
 
 	function note({ type }: Fact) {
-		if (wereTold || living.size === 0 || (type !== 'generation.promoted' && type !== 'stop.begun')) return;
+		if (wereSignalled || living.size === 0 || (type !== 'generation.promoted' && type !== 'stop.begun')) return;
 		const those = [...living.keys()].join(', ');
 		const then = `SIGKILL after ${longestKillTimeout / 1000} s`;
 		log.say('warn', `Sending SIG${drain} to ${those}, which an earlier supervisor has left, and ${then}`);
-		tell(drain);
-		tell('CONT');
-		killInTime();
+		signalAll(drain);
+		signalAll('CONT');
+		scheduleKill();
 	}
 
-	/** At the end of the supervisor: nothing of them is left on its sockets, where they were told. */
+	/**
+	 * On exit of the supervisor: processes that were signalled must not stay on the listeners. Resolves when they are
+	 * gone, or after a time limit.
+	 */
 	function gone(): Promise<void> {
-		if (!wereTold || living.size === 0) return Promise.resolve();
+		if (!wereSignalled || living.size === 0) return Promise.resolve();
 		return new Promise((resolve) => {
 			allGone = resolve;
-			setTimeout(resolve, longestKillTimeout + longestDeath);
+			setTimeout(resolve, longestKillTimeout + killedExitMs);
 		});
 	}
 

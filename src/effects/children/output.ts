@@ -1,4 +1,4 @@
-/** What children print: from their pipes, line by line, to the log. */
+/** The output of children: read from their pipes and written to the log line by line. */
 import { fchownSync, constants as fs, openSync, readSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import type { OnReadOpts, Socket, SocketConstructorOpts } from 'node:net';
@@ -11,22 +11,23 @@ import { call, constants } from '../os/libc.ts';
 import { type HandoverState, section } from '../upgrade/handoverState.ts';
 import type { LastOutput } from './lastOutput.ts';
 
-/** A pipe that is read, as it can be handed over to another program. */
+/** The state of an open output pipe, as it is handed over to another program. */
 export interface OpenPipe {
 	/** The read end. */
 	fd: number;
-	/** Whose it is. */
+	/** The child that writes to the pipe. */
 	child: number;
 	pid: number;
 	generation: number;
-	/** The beginning of a line whose end has not come yet; characters are bytes. */
+	/** The beginning of a line whose newline has not arrived yet; each character is one byte. */
 	unfinished: string;
 }
 
 export interface Output {
 	/**
-	 * Reads what is in the pipe now, to the last byte: its child is gone. Where nobody else writes to it the last line
-	 * ends; what others still write is read like any output.
+	 * Call when the leader has exited: reads all bytes that are in the pipe now. If no surviving process writes to the
+	 * pipe, the last line ends. Otherwise the output of surviving processes is read as usual.
+	 * @param isWritten whether there are surviving processes
 	 */
 	finish: (isWritten: boolean) => void;
 }
@@ -35,10 +36,10 @@ const outputsSection = section('outputs', () =>
 	array(object({ fd: number(), child: number(), pid: number(), generation: number(), unfinished: string() })),
 );
 
-/** A longer line is passed on in pieces of about this many bytes. */
+/** A longer line is logged in pieces of about this many bytes. */
 const longestLine = 64 * 1024;
 
-/** All pipes are read into this one: a chunk is done with before the next is read. */
+/** All pipes share this buffer: each chunk is processed before the next is read. */
 const buffer = Buffer.allocUnsafeSlow(64 * 1024);
 
 interface Reader {
@@ -58,25 +59,25 @@ export interface OutputsOptions {
 export type Outputs = ReturnType<typeof outputsOf>;
 
 /**
- * Outputs that share one log and its sink: while that is stalled none of them is read, and the children
- * wait in write(2), as they would for any slow reader.
+ * The outputs of all children share one log and its sink. While the sink is stalled no pipe is read, and a child that
+ * writes blocks in write(2), as with any slow reader.
  */
 export function outputsOf({ sink, log, handoverState, lastOutput }: OutputsOptions) {
 	const readers = new Set<Reader>();
 	const paused = new Set<Socket>();
 	let isHeld = false;
-	// A stall may end while the pipes are held: they stay so.
+	// If a stall ends while the pipes are held, the pipes stay held.
 	sink.onReady(() => {
 		if (!isHeld) resume();
 	});
 
 	/** Reads a pipe from now on. */
 	function open({ fd, child, pid, generation, unfinished }: OpenPipe): Output {
-		const say = log.child(pid, generation);
+		const logLines = log.child(pid, generation);
 		lastOutput.begin(child, generation);
 		const lines = newLines((whole) => {
 			lastOutput.add(child, whole);
-			say(whole);
+			logLines(whole);
 		}, unfinished);
 		const options: SocketConstructorOpts & { onread: OnReadOpts } = {
 			fd,
@@ -103,7 +104,7 @@ export function outputsOf({ sink, log, handoverState, lastOutput }: OutputsOptio
 			lines.end();
 		});
 
-		/** A socket that is destroyed has read to the end of the file, and its fd may be another file's by now. */
+		/** A destroyed socket has read to the end of the file. Its fd may belong to another file by now. */
 		function finish(isWritten: boolean) {
 			for (let left = socket.destroyed ? 0 : unreadIn(fd); left > 0; ) {
 				const length = readNow(fd, Math.min(left, buffer.length));
@@ -117,25 +118,25 @@ export function outputsOf({ sink, log, handoverState, lastOutput }: OutputsOptio
 		return reader.output;
 	}
 
-	/** The output of a child that an earlier program started; null where it could not be taken over. */
+	/** The output of a child that an earlier supervisor program started; null if it could not be taken over. */
 	function of(child: number): Output | null {
 		for (const reader of readers) if (reader.child === child) return reader.output;
 		return null;
 	}
 
-	/** The beginning of a line that a child has not ended yet. */
+	/** The beginning of a line whose newline the child has not written yet. */
 	function unfinishedOf(child: number): string {
 		for (const reader of readers) if (reader.child === child) return reader.describe().unfinished;
 		return '';
 	}
 
-	/** Whether a pipe is closed already, and the last word of its child not logged yet. */
+	/** Whether a pipe is already closed and its last line is not logged yet. */
 	function isEnding(): boolean {
 		for (const { socket } of readers) if (socket.destroyed) return true;
 		return false;
 	}
 
-	/** Reads nothing further, until `resume`. */
+	/** Stops reading until `resume`. */
 	function hold() {
 		isHeld = true;
 		for (const { socket } of readers) {
@@ -145,8 +146,9 @@ export function outputsOf({ sink, log, handoverState, lastOutput }: OutputsOptio
 	}
 
 	/**
-	 * Leaves the pipes that others still write to, for good: they hold both ends, so a pipe that nobody reads would
-	 * fill, and hang them. From now on a process reads it that keeps nothing, and ends with the last of them.
+	 * Hands the pipes that surviving processes still write to over to a discarder process. These processes hold both
+	 * ends of their pipe: without a reader the pipe would fill, and they would block. The discarder exits after the
+	 * last of these processes has closed the pipe.
 	 */
 	function abandon() {
 		for (const { describe } of readers) {
@@ -154,13 +156,13 @@ export function outputsOf({ sink, log, handoverState, lastOutput }: OutputsOptio
 			if (!isHeldByOthers(fd)) continue;
 			const fds: number[] = [];
 			try {
-				// Another user's is not opened by root without CAP_DAC_OVERRIDE.
+				// Without CAP_DAC_OVERRIDE root can't reopen a pipe that belongs to another user.
 				if (process.geteuid?.() === 0) fchownSync(fd, 0, 0);
 				fds.push(reopenBlocking(fd), openSync('/dev/null', fs.O_WRONLY));
 				const [pipe = 0, nowhere = 0] = fds;
 				startDiscarder([pipe, nowhere, nowhere]);
 			} catch {
-				// Nothing can be said any more, and nothing is served any more.
+				// The supervisor exits: the log accepts no more lines, and no generation serves.
 			} finally {
 				closeAll(fds);
 			}
@@ -173,8 +175,8 @@ export function outputsOf({ sink, log, handoverState, lastOutput }: OutputsOptio
 		paused.clear();
 	}
 
-	for (const pipe of handoverState.take(outputsSection) ?? []) open(pipe);
-	handoverState.leave(outputsSection, () => {
+	for (const pipe of handoverState.restore(outputsSection) ?? []) open(pipe);
+	handoverState.save(outputsSection, () => {
 		const state = [...readers].map(({ describe }) => describe());
 		return { state, fds: state.map(({ fd }) => fd) };
 	});
@@ -182,13 +184,13 @@ export function outputsOf({ sink, log, handoverState, lastOutput }: OutputsOptio
 	return { open, of, unfinishedOf, isEnding, hold, resume, abandon };
 }
 
-/** Loaded by name, when the first child runs already: a start is quicker so. */
+/** node:net is loaded when the first child already runs: this makes the start faster. */
 function newSocket(options: SocketConstructorOpts): Socket {
 	const { Socket } = createRequire(import.meta.url)('node:net') as typeof import('node:net');
 	return new Socket(options);
 }
 
-/** Zero at the end of the file, and while there is nothing to read: libuv has made the fd non-blocking. */
+/** Returns 0 at the end of the file, and also if the pipe is empty: libuv has made the fd non-blocking. */
 function readNow(fd: number, most: number): number {
 	try {
 		return readSync(fd, buffer, 0, most, null);
@@ -197,7 +199,7 @@ function readNow(fd: number, most: number): number {
 	}
 }
 
-/** Where nobody does, a read finds the end of the file. */
+/** If no process holds the write end, the read returns 0. Bytes that this read returns are dropped. */
 function isHeldByOthers(fd: number): boolean {
 	try {
 		return readSync(fd, buffer, 0, buffer.length, null) > 0;
@@ -206,14 +208,14 @@ function isHeldByOthers(fd: number): boolean {
 	}
 }
 
-/** How many bytes are in a pipe. */
+/** The number of bytes in a pipe. */
 function unreadIn(fd: number): number {
 	const count = Buffer.alloc(4);
 	call('ioctl', fd, constants.FIONREAD, count);
 	return count.readInt32LE();
 }
 
-/** Chunks in, whole lines out: as many of them at a time as a chunk holds. */
+/** Splits chunks into lines. Each call of `log` gets all lines that a chunk completes. */
 function newLines(log: (lines: string) => void, begun: string) {
 	let rest = begun;
 	let wasCut = false;
@@ -227,14 +229,14 @@ function newLines(log: (lines: string) => void, begun: string) {
 			return;
 		}
 		const whole = rest + chunk.toString('latin1', 0, end);
-		// The newline of a line that was passed on already is no line of its own.
+		// After a line that was logged in pieces, its newline alone is not an empty line.
 		if (!wasCut) log(whole);
 		else if (whole !== '') log(whole.startsWith('\n') ? whole.slice(1) : whole);
 		wasCut = false;
 		rest = chunk.toString('latin1', end + 1, length);
 	}
 
-	/** A character of UTF-8 is not parted. */
+	/** Does not cut inside a UTF-8 character. */
 	function cut() {
 		const end = rest.length - unfinishedCharacter(rest);
 		log(rest.slice(0, end));
@@ -249,7 +251,7 @@ function newLines(log: (lines: string) => void, begun: string) {
 	return { add, end: flush, unfinished: () => rest };
 }
 
-/** How many bytes at the end begin a character of UTF-8 whose end has not come yet: 0 to 3. */
+/** The number of bytes at the end that begin an incomplete UTF-8 character: 0 to 3. */
 function unfinishedCharacter(bytes: string): number {
 	for (let count = 1; count <= 3 && count <= bytes.length; count += 1) {
 		const byte = bytes.charCodeAt(bytes.length - count);

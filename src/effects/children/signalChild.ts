@@ -1,21 +1,23 @@
-/** How a signal reaches a child, and its process group. */
+/** Sends signals to a child and its process group. */
 import { signalGroup, signalProcess } from '../os/kill.ts';
 import { isHeld, signalPidfd } from '../os/pidfd.ts';
 import { lookUp } from '../os/proc.ts';
 
 export interface Recipient {
 	pid: number;
-	/** Null for our own child; a stranger is watched and signalled by it. */
+	/** Null for a direct child. A non-child process is watched and signalled by its pidfd. */
 	pidfd: number | null;
-	/** Those that it has left behind, held by pidfd; null while it lives itself. */
+	/** The surviving processes, pidfd by pid; null while the leader runs. */
 	group: ReadonlyMap<number, number> | null;
 	wasKilled: boolean;
 }
 
 /**
- * To a child; to all of its process group where it is to be killed, or where that is asked for; to those that it has left
- * behind. A process that is stopped does not see a signal that shall end it before it is told to continue.
- * @param toGroup -group
+ * Sends a signal to the leader, or to the surviving processes after the leader has exited. SIGKILL goes to the whole
+ * process group; with -group every signal does. SIGCONT follows other signals: a stopped process handles a signal only
+ * after it continues.
+ * @param toGroup whether -group is set
+ * @throws {Error} the first error, after the signal was sent to every process
  */
 export function send(alive: Recipient, signal: string, toGroup: boolean): void {
 	const { pid, pidfd, group } = alive;
@@ -26,7 +28,8 @@ export function send(alive: Recipient, signal: string, toGroup: boolean): void {
 		else {
 			const isToGroup = name === 'KILL' || toGroup;
 			if (isToGroup) ways.push(() => sendToGroup(alive, name));
-			// The leader may have left the group that it was to lead; else the signal would come twice.
+			// A leader that has left its process group gets the signal separately. A leader inside the group would get
+			// it twice.
 			if (!isToGroup || lookUp(pid)?.group !== pid)
 				ways.push(() => (pidfd === null ? signalProcess(pid, name) : signalPidfd(pidfd, name)));
 		}
@@ -35,14 +38,14 @@ export function send(alive: Recipient, signal: string, toGroup: boolean): void {
 }
 
 /**
- * The number of the group is the leader's: nobody else has it until our own child is reaped, or, of a process that is no
- * child of ours, as long as it is there.
+ * The process group id is the leader's pid. For a direct child the kernel does not reuse it before the supervisor reaps
+ * the child. For a non-child process the kernel does not reuse it while the pidfd still finds the process.
  */
 function sendToGroup({ pid, pidfd }: Recipient, name: string) {
 	if (pidfd === null || isHeld(pidfd)) signalGroup(pid, name);
 }
 
-/** Does each, and then throws the first error: one that can't be signalled spares none of the others. */
+/** Makes each call, then throws the first error: an error for one process does not spare the next. */
 function allOf(ways: (() => void)[]) {
 	let first: unknown;
 	for (const way of ways) {

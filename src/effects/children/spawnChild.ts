@@ -1,4 +1,4 @@
-/** A child's process begins: with its pipe, its sockets and its variables, as our own program or as another user's. */
+/** Spawns a child with its output pipe, listeners and variables, as the supervisor's user or as another user. */
 import { constants, fchownSync, fstatSync, openSync } from 'node:fs';
 import { isatty } from 'node:tty';
 import type { ProcessInput } from '../../machines/charts/protocol.ts';
@@ -21,40 +21,43 @@ import type { NotifySockets } from './notifySockets.ts';
 import type { Output, Outputs } from './output.ts';
 import { type StartedFrom, startedFrom } from './startedFrom.ts';
 
-/** How long a process may take to become its program, in milliseconds; one is usual, and 22 where it is another user's. */
+/**
+ * A process must execute its program within this time, in milliseconds. It usually takes 1 ms, and 22 ms as another
+ * user.
+ */
 const longestExec = 5000;
 
 /** The variables of -env can't be read. */
 class EnvironmentError extends Error {}
 
-/** A child whose process is not its program yet. */
-interface Expected {
+/** A child whose process has not executed its program yet. */
+interface PendingChild {
 	child: number;
 	generation: number;
-	/** The end of its pipe that we read, and the inode. */
+	/** The read end of its output pipe, and the inode of the pipe. */
 	read: number;
 	inode: number;
-	/** The real paths of what is started, and where. */
+	/** The real paths of the program and of its working directory. */
 	program: string | null;
 	directory: string | null;
 }
 
-/** A process whose output can't be read. */
-interface Undone {
+/** A process whose output pipe can't be read. */
+interface UnreadableProcess {
 	pid: number;
 	child: number;
 	read: number;
 	error: unknown;
-	/** It has ended, and nobody will tell of it again. */
+	/** The process is already reaped: its exit is not reported again. */
 	isReaped: boolean;
 }
 
-/** A process that is the child's program. */
+/** A process that has executed the child's program. */
 export interface Born {
 	child: number;
 	pid: number;
 	output: Output;
-	/** Of its pipe. */
+	/** The inode of its output pipe. */
 	inode: number;
 	program: string | null;
 	directory: string | null;
@@ -64,31 +67,33 @@ export interface BirthsOptions {
 	admit: (external: ExternalEvent) => void;
 	log: Pick<Log, 'say'>;
 	outputs: Outputs;
-	/** How to start a child. */
 	spec: Omit<SpawnSpec, 'fds' | 'env' | 'directory'> & {
-		/** The directory to start in, by its logical path, and whether it was asked for (-chdir). */
+		/** The working directory by its logical path, and whether -chdir names it. */
 		directory: string;
 		isDirectoryAsked: boolean;
 		run: string;
-		/** The variables of a generation's children. @throws {Error} where they can't be read */
+		/** The variables of a generation's children. @throws {Error} if the variables can't be read */
 		env: (generation: number) => Promise<Variables>;
-		/** They get LISTEN_PID, too. */
+		/** -systemd: children get LISTEN_PID too. */
 		isSystemd: boolean;
 	};
 	notifySockets: NotifySockets;
-	/** What they get as fd 3 and up. */
+	/** Children get these as fd 3 and up. */
 	listeners: Listener[];
-	/** Whose processes they are to be; null is ours. */
+	/** The user that children run as; null stands for the supervisor's user. */
 	user: User | null;
-	/** Children keep both ends of their pipe: without a supervisor they fill it and wait, and are not killed by SIGPIPE. */
+	/**
+	 * Children hold both ends of their output pipe. Without a supervisor a child that fills the pipe blocks; it is not
+	 * killed by SIGPIPE.
+	 */
 	isDurable: boolean;
-	/** Has sockets listen again that a child has shut down. @throws {SyscallError} */
+	/** Calls listen(2) on listeners that a child has shut down. @throws {SyscallError} */
 	relistenAll: () => void;
-	/** Told of each process that has become its program. */
+	/** Called for each process that has executed its program. */
 	born: (child: Born) => void;
 }
 
-/** The births of one supervisor's children. */
+/** Spawns the children of one supervisor. */
 export function birthsOf({
 	admit,
 	log,
@@ -101,14 +106,17 @@ export function birthsOf({
 	relistenAll,
 	born,
 }: BirthsOptions) {
-	/** Processes that are about to become their programs, and what is to be done when they have, or can't. */
-	const births = new Map<number, (isReaped: boolean) => void>();
+	/**
+	 * By pid: processes that have not executed their program yet, or whose output can't be read. The callback handles
+	 * the outcome, or the exit.
+	 */
+	const pending = new Map<number, (isReaped: boolean) => void>();
 
-	// Who has a terminal can type into it (TIOCSTI, ioctl_tty(2)): another user's child, which leads a session of its own,
-	// does not get ours.
+	// A process that has a terminal can insert input into it (TIOCSTI, ioctl_tty(2)). A child of another user leads its
+	// own session and does not get the supervisor's terminal.
 	const stdin = user && isatty(0) ? openSync('/dev/null', constants.O_RDONLY) : 0;
 
-	/** One after the other: what a file system holds up holds up no more than one thread of the pool. */
+	/** Children are started one after another: a file system that hangs blocks at most one thread of the pool. */
 	const inLine = oneAtATime();
 
 	function spawn(input: ProcessInput) {
@@ -118,7 +126,7 @@ export function birthsOf({
 	async function begin(input: ProcessInput) {
 		const { child, generation } = input;
 		let pipe: ReturnType<typeof childPipe> | undefined;
-		let birth: ExecOutcome | number;
+		let execOutcome: ExecOutcome | number;
 		let from: StartedFrom | undefined;
 		const mark = { SOCKETMASTER_CHILD: String(child), SOCKETMASTER_RUN: spec.run };
 		try {
@@ -127,14 +135,21 @@ export function birthsOf({
 			if (from.isGone && input.index === 0) log.say('warn', goneText(generation, spec.directory));
 			pipe = childPipe(isDurable, user);
 			relistenAll();
-			const word = notifySockets.prepare(child);
-			const fds = [stdin, pipe.output, pipe.output, ...listeners.map(({ fd }) => fd), ...word.fds];
-			// Where it is now: a program that goes by its name (gunicorn) would load the next version when the link has moved.
-			const place = spec.isDirectoryAsked && from.directory !== null ? { PWD: from.directory } : {};
-			const env = { ...variables, ...place, ...socketVariables(listeners, input), ...word.variables, ...mark };
+			const notify = notifySockets.prepare(child);
+			const fds = [stdin, pipe.output, pipe.output, ...listeners.map(({ fd }) => fd), ...notify.fds];
+			// PWD is the real path. If PWD contained a symlink, a program that uses PWD (gunicorn) would load the next
+			// version after the symlink has moved.
+			const workingDirectory = spec.isDirectoryAsked && from.directory !== null ? { PWD: from.directory } : {};
+			const env = {
+				...variables,
+				...workingDirectory,
+				...socketVariables(listeners, input),
+				...notify.variables,
+				...mark,
+			};
 			const program = spec.isSystemd ? withListenPid(spec.path, spec.args) : {};
-			const whole = { ...spec, ...program, env, fds, directory: from.fd };
-			birth = user ? spawnAsUser(whole, user, mark) : startProcess(whole);
+			const fullSpec = { ...spec, ...program, env, fds, directory: from.fd };
+			execOutcome = user ? spawnAsUser(fullSpec, user, mark) : startProcess(fullSpec);
 		} catch (error) {
 			if (pipe) closeAll([pipe.read, pipe.output]);
 			return failed(child, error);
@@ -144,8 +159,8 @@ export function birthsOf({
 		closeAll([pipe.output]);
 		const { program, directory } = from;
 		const expected = { child, generation, read: pipe.read, inode: pipe.inode, program, directory };
-		if (typeof birth === 'number') spawned(birth, expected, false);
-		else awaitExec(birth, expected);
+		if (typeof execOutcome === 'number') spawned(execOutcome, expected, false);
+		else awaitExec(execOutcome, expected);
 	}
 
 	function failed(child: number, error: unknown) {
@@ -162,8 +177,8 @@ export function birthsOf({
 		}
 	}
 
-	/** The process is the child's program. */
-	function spawned(pid: number, { child, generation, read, ...rest }: Expected, isReaped: boolean) {
+	/** The process has executed the child's program. */
+	function spawned(pid: number, { child, generation, read, ...rest }: PendingChild, isReaped: boolean) {
 		let output: Output;
 		try {
 			failpoint('outputs.open');
@@ -174,56 +189,61 @@ export function birthsOf({
 		born({ child, pid, output, ...rest });
 	}
 
-	/** A process that can't be read from is none: it is told of as failed when it is gone. */
-	function undo({ pid, child, read, error, isReaped }: Undone) {
+	/** Kills a process whose output can't be read. The spawn is reported as failed after the process has exited. */
+	function undo({ pid, child, read, error, isReaped }: UnreadableProcess) {
 		closeAll([read]);
 		if (isReaped) return failed(child, error);
-		births.set(pid, () => {
-			births.delete(pid);
+		pending.set(pid, () => {
+			pending.delete(pid);
 			failed(child, error);
 		});
 		signalGroup(pid, 'KILL');
 	}
 
-	/** A process is the child's program only when it has become it: its file system may take long, and another user's has to become that. */
-	function awaitExec(birth: ExecOutcome, expected: Expected) {
-		const { pid } = birth;
-		// Another process of that user may stop it meanwhile.
+	/**
+	 * A child is spawned only when its process has executed the program. A slow file system may delay that, and a
+	 * process for another user changes its credentials first.
+	 */
+	function awaitExec(execOutcome: ExecOutcome, expected: PendingChild) {
+		const { pid } = execOutcome;
+		// Another process of the same user may stop this process meanwhile (SIGSTOP).
 		const limit = setTimeout(() => {
 			log.say('error', `${pid} has not become ${spec.path} within ${longestExec / 1000} s; killing it`);
 			signalProcess(pid, 'KILL');
 		}, longestExec);
-		births.set(pid, (isReaped) => {
-			births.delete(pid);
+		pending.set(pid, (isReaped) => {
+			pending.delete(pid);
 			clearTimeout(limit);
-			const error = birth.outcome();
+			const error = execOutcome.outcome();
 			if (error === null) return spawned(pid, expected, isReaped);
 			closeAll([expected.read]);
 			failed(expected.child, error);
 		});
-		birth.onKnown(() => births.get(pid)?.(false));
+		execOutcome.onKnown(() => pending.get(pid)?.(false));
 	}
 
 	return {
 		spawn,
-		/** A process was reaped, which may have been one that is not its program yet. */
-		ended: (pid: number) => births.get(pid)?.(true),
-		pids: () => [...births.keys()],
-		/** What has no process yet is begun anew by the next program. */
-		isSettled: () => births.size === 0,
+		/** Call for each reaped process: it may not have executed its program yet. */
+		ended: (pid: number) => pending.get(pid)?.(true),
+		pids: () => [...pending.keys()],
+		/**
+		 * Whether every child that has a process has executed its program. The next supervisor program spawns the rest.
+		 */
+		isSettled: () => pending.size === 0,
 	};
 }
 
-/** A pipe for what a child prints: the end we read, its inode, and what the child gets. @throws {SyscallError} */
+/** Makes the output pipe of a child: the read end, its inode, and the fd for the child. @throws {SyscallError} */
 function childPipe(isDurable: boolean, user: User | null) {
 	const [read, write] = makePipe();
 	const opened = new Set([read, write]);
 	try {
 		const inode = fstatSync(read).ino;
-		// Opened before it is another user's: root may be without CAP_DAC_OVERRIDE.
+		// Opened before the pipe belongs to another user: root may lack CAP_DAC_OVERRIDE.
 		const output = isDurable ? openSync(`/proc/self/fd/${write}`, constants.O_RDWR) : write;
 		opened.add(output);
-		// So that it can open /dev/stderr.
+		// As the owner of the pipe, the child can open /dev/stderr.
 		if (user && process.geteuid?.() === 0) fchownSync(output, user.uid, user.gid);
 		if (isDurable) closeAll([write]);
 		return { read, inode, output };
@@ -233,12 +253,12 @@ function childPipe(isDurable: boolean, user: User | null) {
 	}
 }
 
-/** A shell that puts its pid into LISTEN_PID and becomes the program: the pid is known only after the fork. */
+/** A shell sets LISTEN_PID to its own pid and executes the program: the pid is known only after the fork. */
 function withListenPid(path: string | Buffer, args: (string | Buffer)[]): Pick<SpawnSpec, 'path' | 'args'> {
 	return { path: '/bin/sh', args: ['-c', 'LISTEN_PID=$$ exec "$0" "$@"', path, ...args] };
 }
 
-/** The directory that the supervisor was started in has been removed. */
+/** The log line for a start directory that has been removed. */
 function goneText(generation: number, directory: string): string {
 	return `The directory ${directory}, where socketmaster was started, is gone: generation ${generation} starts in / (-chdir=PATH names another)`;
 }

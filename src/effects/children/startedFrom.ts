@@ -1,4 +1,7 @@
-/** What is started, and where: real paths, taken at the spawn, as the links in a path may change at any time. */
+/**
+ * The program and the working directory of a child as real paths, resolved at the spawn: symlinks may change at any
+ * time.
+ */
 import { closeSync, constants, open, readlinkSync, statSync } from 'node:fs';
 import { access, realpath, stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
@@ -7,44 +10,51 @@ import { inTime, isLate, lateText, start } from '../os/boundedReads.ts';
 import { errorText } from '../os/errorText.ts';
 import { isDenial } from '../os/proc.ts';
 
-/** Not among Node's constants (open(2)); the same on both architectures. */
+/** Node has no such constant (open(2)). The value is the same on both supported architectures. */
 const O_PATH = 0o10000000;
 
 export interface StartedFrom {
-	/** The directory, open: the child starts in this one, whatever its path leads to by then. Null where it inherits ours. */
+	/**
+	 * The open working directory: the child starts in it even if the path changes meanwhile. Null if the child inherits
+	 * the supervisor's directory.
+	 */
 	fd: number | null;
-	/** It was removed: the child starts in the root directory. */
+	/** The directory was removed: the child starts in the root directory. */
 	isGone: boolean;
-	/** The real paths; null where they can't be read. */
+	/** The real paths; null if they can't be read. */
 	directory: string | null;
 	program: string | null;
 	close: () => void;
 }
 
-/** Where children are to start. @param chdir of -chdir; empty is where we were started, by its logical path */
+/**
+ * The working directory of children.
+ * @param chdir the value of -chdir; if it is empty, children start in `directory`
+ * @param directory the logical path of the directory in which the supervisor was started
+ */
 export function directoryFor(chdir: string, directory: string): string {
 	return chdir === '' ? directory : resolve(directory, chdir);
 }
 
-/** @throws {Error} where a path is no directory */
+/** @throws {Error} if the path is not a directory */
 export function requireDirectory(path: string): void {
 	if (!statSync(path).isDirectory()) throw new Error('not a directory');
 }
 
 interface Wanted {
-	/** By its logical path. */
+	/** The logical path. */
 	directory: string;
-	/** -chdir names it; else it is where the supervisor was started, and inherited. */
+	/** -chdir names the directory. Otherwise the supervisor was started in it, and children inherit it. */
 	isDirectoryAsked: boolean;
-	/** Of the program, absolute or from there. */
+	/** The path of the program: absolute, or relative to the directory. */
 	path: string | Buffer;
-	/** What is spawned is a shell that becomes it: nobody would tell that it can't be executed. */
+	/** A shell executes the program: the supervisor would get no error if the program can't be executed. */
 	isByShell: boolean;
 }
 
 /**
- * All that touches a file system is done by a thread of the pool.
- * @throws {Error} where the directory can't be opened: a link that leads nowhere must not bring an old release back
+ * Threads of the pool access the file system: if it hangs, the event loop goes on.
+ * @throws {Error} if the directory can't be opened: a dangling symlink must not start an old release again
  */
 export async function startedFrom({ directory, isDirectoryAsked, path, isByShell }: Wanted): Promise<StartedFrom> {
 	const mayBeGone = !isDirectoryAsked && path.toString().startsWith('/');
@@ -66,7 +76,7 @@ export async function startedFrom({ directory, isDirectoryAsked, path, isByShell
 	}
 }
 
-/** @param mayBeGone where it, and the one we are in, are gone the root directory has to do */
+/** @param mayBeGone the root directory is used if the path and the supervisor's current directory are gone */
 async function openDirectory(
 	path: string,
 	isAsked: boolean,
@@ -75,17 +85,20 @@ async function openDirectory(
 	try {
 		return { fd: !isAsked && (await isOurs(path)) ? null : await openPath(path), isGone: false };
 	} catch (error) {
-		// A program that asks for its directory (getcwd(3)) has to get one.
+		// getcwd(3) must succeed in the program.
 		if (mayBeGone && realDirectory(null) === null) return { fd: await openPath('/'), isGone: true };
 		throw new Error(`the directory ${path}: ${errorText(error)}`, { cause: error });
 	}
 }
 
-/** Whether a path leads to the directory that we are in. One that may not be looked at is taken for it: it is where we were started. */
+/**
+ * Whether the path leads to the supervisor's current directory. If access to the path is denied, its text is compared:
+ * the supervisor was started there.
+ */
 async function isOurs(path: string): Promise<boolean> {
 	try {
 		const there = await stat(path);
-		// One after the other: each that hangs keeps a thread.
+		// Sequential: each call that hangs occupies a thread.
 		const here = await stat('/proc/self/cwd').catch(() => null);
 		return here !== null && there.dev === here.dev && there.ino === here.ino;
 	} catch (error) {
@@ -107,7 +120,7 @@ function realDirectory(fd: number | null): string | null {
 	}
 }
 
-/** @throws {Error} where it can't be executed, and nobody else would tell */
+/** @throws {Error} if a shell would execute the program and the program is not executable */
 async function realProgram(
 	directory: string | null,
 	path: string | Buffer,
@@ -115,7 +128,7 @@ async function realProgram(
 ): Promise<string | null> {
 	const text = path.toString();
 	if (directory === null && !text.startsWith('/')) return null;
-	const whole = typeof path === 'string' ? resolve(directory ?? '/', text) : path;
-	if (isByShell) await access(whole, constants.X_OK);
-	return realpath(whole).catch(() => null);
+	const fullPath = typeof path === 'string' ? resolve(directory ?? '/', text) : path;
+	if (isByShell) await access(fullPath, constants.X_OK);
+	return realpath(fullPath).catch(() => null);
 }

@@ -1,19 +1,22 @@
-/** Whether children that were told to leave accept new connections all the same: they run old code for new clients. */
+/** Whether stopping children still accept new connections: they run old code for new clients. */
 import { setTimeout } from 'node:timers/promises';
 import type { Listener } from '../sockets/listener.ts';
 import { inTurn, treeLooks } from './treeLook.ts';
 
-/** One that holds a listener, and was not seen to wait for it, may be busy: it is looked at so often, so many milliseconds apart. */
+/**
+ * A process that holds a listener and is not seen to wait on it may be busy. It is inspected up to this many times,
+ * with this pause in milliseconds.
+ */
 const [mostLooks, pause] = [10, 10];
 
-/** Whether each accepts on any listener; null where that can't be seen. */
+/** Whether each child accepts on any listener; null if that can't be seen. */
 export type StillAccepting = (pids: number[]) => Promise<Map<number, boolean | null>>;
 
-/** All are looked at, then those again that were not seen, so that many take no longer than one. */
+/** Inspects all children in turn, then repeats with those not seen to accept: many children take no longer than one. */
 export function stillAccepting(listeners: Listener[]): StillAccepting {
 	return async (pids) => {
 		const accepting = new Map<number, boolean | null>();
-		// No later look may make clear what is not: it is not known then.
+		// 0 ms: an unclear inspection counts at once as unknown, since a later one may be unclear too.
 		const looks = new Map(
 			pids.map((pid) => [pid, treeLooks(listeners, { countsConnections: false, unclearAfterMs: 0 })] as const),
 		);

@@ -1,11 +1,14 @@
-/** Who lives on of a child, as it is told, and the log's words of those of whom that can't be said. */
+/**
+ * The surviving processes of a child, for the event of its exit. Processes that can't be assigned to a child are
+ * logged.
+ */
 import type { Holder } from '../../machines/facts/facts.ts';
 import type { Log } from '../log/log.ts';
 import { type Leader, leftBehind, type Search } from './leftBehind.ts';
 
 export interface SurvivingProcesses {
 	survivors: number[];
-	/** Of those that can't be looked at it is taken that they hold its sockets: they have no fds. */
+	/** A process that can't be inspected counts as a holder of listeners; its list of fds is empty. */
 	holders: Holder[];
 }
 
@@ -13,7 +16,7 @@ export interface SurvivorFinderOptions extends Pick<Search, 'run' | 'listeners'>
 	log: Pick<Log, 'say'>;
 }
 
-/** Each orphan that belongs to nobody is named once; that some can't be seen at all is said once. */
+/** Logs once each orphan that can't be assigned to a child, and once that some orphans can't be inspected. */
 export function survivorFinder({ run, listeners, log }: SurvivorFinderOptions) {
 	const named = new Set<number>();
 	let wasWarned = false;

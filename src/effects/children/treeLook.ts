@@ -1,4 +1,4 @@
-/** A look at all processes of a child: on which listeners they accept. */
+/** Inspects all processes of a child: on which listeners they accept. */
 import { lookAtProcess, newSight, type Sight } from '../os/acceptance.ts';
 import { bootClock } from '../os/clock.ts';
 import { isNonBlocking } from '../os/descriptors.ts';
@@ -9,46 +9,55 @@ import { connectionsBy } from '../sockets/connections.ts';
 import type { Listener } from '../sockets/listener.ts';
 import { listeningAmong } from '../sockets/listening.ts';
 
-/** All looks are made one after the other: together they take no longer steps than one, and none is in another's way. */
+/** Inspections run one after another: together they block the event loop no longer than one does. */
 export const inTurn = oneAtATime();
 
-/** All processes of the machine are looked through, and connections counted, no more often than this, in milliseconds. */
+/**
+ * The shortest time between two scans of all processes of the machine, and between two counts of connections, in
+ * milliseconds.
+ */
 const [betweenSearches, betweenCounts] = [1000, 500];
 
-/** The same of a server that polls, and was not seen to wait: it may be too busy for that, in milliseconds. */
+/**
+ * The shortest time between two counts for a server that polls and is not seen to wait, in milliseconds: it may be
+ * busy.
+ */
 const betweenCountsOfBusy = 150;
 
-/** A process that can't be looked at is spoken of when it has been so for that long, in milliseconds: others come and go. */
+/** A process that can't be inspected is reported after this time, in milliseconds: many processes are short-lived. */
 export const unclearFor = 2000;
 
-/** A process whose threads can't be looked at is believed to wait for what it polls after so many looks. */
+/**
+ * If the threads of a process can't be inspected, after this many inspections the process counts as waiting on what it
+ * polls.
+ */
 const looksThatPoll = 5;
 
 export interface Found {
-	/** Listeners that no process of the child holds, and those on which none accepts. */
+	/** Listeners that no process of the child holds, and listeners on which no process accepts. */
 	notHeld: Listener[];
 	notAccepted: Listener[];
-	/** Those that a process polls, and whose socket blocks. */
+	/** Listeners that a process polls, and whose socket is in blocking mode. */
 	blocking: Listener[];
-	/** Those that a process polls, while no thread was seen to wait for that. */
+	/** Listeners that a process polls, while no thread is seen to wait for them. */
 	polled: Listener[];
-	/** Why it can't be seen at all, or not for certain; null where it can. */
+	/** Why the processes can't be inspected at all (`hidden`), or not completely (`unclear`); else null. */
 	hidden: string | null;
 	unclear: string | null;
-	/** Nothing of it was unclear. */
+	/** The inspection was clear for every process. */
 	isComplete: boolean;
-	/** Why there was nothing to look with; null where there was. */
+	/** Why the inspection failed, for example for lack of fds; else null. */
 	failed: string | null;
 	isStopped: boolean;
-	/** Where it listens besides, as `127.0.0.1:3000`; null where the kernel does not tell. */
+	/** Other addresses on which the processes listen, as `127.0.0.1:3000`; null if the kernel does not report them. */
 	elsewhere: () => Promise<string[] | null>;
 }
 
 /**
- * Looks at the processes of one child: at its descendants, and from time to time at those that have left them. Looks of
- * several children are to be made one after the other (`inTurn`).
- * @param options whether a connection that it holds tells that it accepts; for how long a process must not be seen for
- * certain until that is spoken of, in milliseconds
+ * Inspects the processes of one child: its descendants, and from time to time processes that have left the tree.
+ * Inspections of several children must run one after another (`inTurn`).
+ * @param options `countsConnections`: whether an open connection shows that a process accepts; `unclearAfterMs`: how
+ * long a process must be unclear before it is reported, in milliseconds
  */
 export function treeLooks(
 	listeners: Listener[],
@@ -57,19 +66,22 @@ export function treeLooks(
 	const inodes = new Set(listeners.map(({ inode }) => inode));
 	let nextSearch = 0;
 	let nextCount = 0;
-	/** Who can't be looked at, and since when. */
+	/** The process that can't be inspected completely, and since when, in milliseconds since boot. */
 	let unclear: { pid: number; since: number } | null = null;
-	/** In how many looks a process was met that polls a listener, and whose threads can't be looked at. */
+	/**
+	 * By process and listener: for how many inspections in a row the process polled the listener and its threads could
+	 * not be inspected.
+	 */
 	let polledLooks = new Map<string, number>();
 
-	/** @param mark what all processes of the child have in their environment */
+	/** @param mark entries in the environment of every process of the child */
 	return async (pid: number, mark: string[]): Promise<Found> => {
 		const sight = newSight();
 		const look = async (pids: number[]) => {
 			for (const each of pids) {
 				const before = sight.hidden;
 				await lookAtProcess(each, inodes, sight);
-				// Something that it has started can't be seen (a setuid helper): it itself can.
+				// A descendant can't be inspected (a setuid helper), but the leader can.
 				if (each !== pid && before === null && sight.hidden !== null) {
 					sight.unclear ??= { pid: each, why: sight.hidden };
 					sight.hidden = null;
@@ -132,7 +144,7 @@ export function treeLooks(
 	}
 }
 
-/** A connection that a process holds was accepted by it: a server may be too busy to be seen waiting. */
+/** A process that holds a connection has accepted it: a server may be too busy to be seen waiting. */
 async function addHeldConnections(listeners: Listener[], sight: Sight) {
 	const missing = listeners.filter(({ inode }) => !sight.accepted.has(inode) && sight.held.has(inode));
 	const connections = await connectionsBy(missing).catch(() => null);
@@ -142,19 +154,19 @@ async function addHeldConnections(listeners: Listener[], sight: Sight) {
 }
 
 /**
- * io_uring tells how many accept operations wait, and not on what. It is the listener where that is the only one, and the
- * processes hold no other listening socket.
+ * io_uring reports how many accept operations are pending, but not their sockets. The socket is the listener if there
+ * is only one and the processes hold no other listening socket.
  */
 async function addPendingAccepts(inodes: ReadonlySet<number>, sight: Sight) {
 	if (sight.pendingAccepts === 0 && sight.unclear === null) return;
 	const others = await listeningAmong(notOurs(sight.others));
 	if (others === null) return;
-	// What listens on an address of its own is not taken for a server that only can't be seen.
+	// A child that listens on an address of its own is reported for that, and not as a child that can't be inspected.
 	if (others.length > 0) sight.unclear = null;
 	else if (sight.pendingAccepts > 0 && inodes.size === 1) for (const inode of sight.held) sight.accepted.add(inode);
 }
 
-/** Children hold some sockets of the supervisor's: those that they send their messages by. */
+/** Children hold some sockets of the supervisor, to send their messages: these do not count. */
 function notOurs(inodes: ReadonlySet<number>): Set<number> {
 	const others = new Set(inodes);
 	for (const { file } of filesOf('self')) others.delete(Number(file.slice('socket:['.length, -1)));

@@ -1,12 +1,12 @@
-/** Sentences for an operator: why a child is not seen to accept, and what to set. */
+/** Sentences for the operator: why a child is not seen to accept, and what to change. */
 import type { Listener } from '../sockets/listener.ts';
 import type { Found } from './treeLook.ts';
 
-/** So many listeners and addresses are named. */
+/** At most this many listeners or addresses are named. */
 const mostNamed = 3;
 
 interface NotAccepting extends Pick<Found, 'notHeld' | 'notAccepted' | 'polled' | 'isStopped'> {
-	/** Addresses on which it listens besides. */
+	/** Other addresses on which the process listens. */
 	elsewhere: string[];
 }
 
@@ -15,7 +15,7 @@ export function whyNotHeld(pid: number, missing: string[]): string {
 	return `${pid} does not hold ${listed(missing)}`;
 }
 
-/** @param describe a listener as `tcp://:80 (its fd 3)` */
+/** @param describe formats a listener as `tcp://:80 (its fd 3)` */
 export function whyNotAccepting(
 	pid: number,
 	{ notHeld, notAccepted, polled, isStopped, elsewhere }: NotAccepting,
@@ -25,7 +25,7 @@ export function whyNotAccepting(
 	if (elsewhere.length > 0) return `${pid} listens on ${listed(elsewhere)} and ${notOn}: see docs/servers.md`;
 	if (isStopped) return `${pid} is stopped and ${notOn}`;
 	if (notHeld.length === notAccepted.length) return `${whyNotHeld(pid, notHeld.map(describe))}: see docs/servers.md`;
-	// Its event loop is busy elsewhere, or never sleeps.
+	// The event loop is busy, or never waits.
 	if (polled.length === notAccepted.length) {
 		return `${pid} polls ${listed(polled.map(describe))}, and was not seen to wait for it: see docs/servers.md`;
 	}

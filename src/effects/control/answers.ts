@@ -1,4 +1,4 @@
-/** What a control socket answers, decoded: whoever listens there may be anybody. */
+/** Decodes and validates the responses of a control socket. Any program may listen at its path. */
 import {
 	array,
 	boolean,
@@ -73,7 +73,7 @@ const statusSchema = (): GenericSchema<unknown, Status> =>
 		recoveries: number(),
 	});
 
-/** @throws {NoAnswer} also for what makes no sense */
+/** @throws {NoAnswer} also if the response is invalid */
 export async function askStatus(path: string, options: AskOptions = {}, url = '/status?brief'): Promise<Status> {
 	return statusIn(path, (await ask(path, url, options)).body);
 }
@@ -83,7 +83,7 @@ export function statusIn(path: string, body: unknown): Status {
 	return decoded(path, body, statusSchema());
 }
 
-/** The same, asked until there is an answer. @throws {NoAnswer} */
+/** Like `askStatus`, but retries until a response arrives. @throws {NoAnswer} */
 export async function askStatusUntilAnswered(path: string, options: AskOptions & Lost = {}): Promise<Status> {
 	return statusIn(path, (await askUntilAnswered(path, '/status?brief', options)).body);
 }
@@ -98,7 +98,7 @@ export function rotationsIn(path: string, answer: Answer): Rotation[] {
 	return decoded(path, answer.body, array(rotationSchema()));
 }
 
-/** The generation that a rotation was promised. @throws {NoAnswer} */
+/** The number of the generation that a rotation request will start. @throws {NoAnswer} */
 export function generationIn(path: string, answer: Answer): number {
 	return decoded(path, answer.body, object({ generation: number() })).generation;
 }

@@ -1,40 +1,46 @@
-/** The other end of the control socket: what a supervisor is asked. */
+/** The client of the control socket. */
 import { request as httpRequest, type IncomingMessage } from 'node:http';
 import { setTimeout as wait } from 'node:timers/promises';
 
-/** How long an answer may take that is given at once, in milliseconds. */
+/** Limit for an immediate response, in milliseconds. */
 const usualLimit = 10_000;
 
-/** How long an answer may be that has an end, in bytes: a status of 4,096 workers is shorter. */
+/** Limit for the length of a response, in bytes. The status of 4,096 workers is shorter. */
 const longestAnswer = 64 << 20;
 
-/** How long one that has never answered is waited for, where its socket is there: it may be about to be started again. */
+/**
+ * Retry limit for a supervisor that has not responded before and whose socket file exists: it may be restarting. In
+ * milliseconds.
+ */
 const firstTimeoutMs = 3000;
 
-/** How long until one that does not answer is asked again, and for how long it is, in milliseconds. */
+/** Retry interval, and retry limit for a supervisor that does not respond, in milliseconds. */
 const [pause, answerTimeoutMs] = [100, 30_000];
 
-/** One that has removed its socket has ended as it should: it is given less time to be started again. */
+/**
+ * Retry limit after the socket file was removed, in milliseconds. The supervisor has ended regularly, so a restart is
+ * less likely.
+ */
 const shortTimeoutMs = 5000;
 
-/** Nobody answers; the message is a sentence. */
+/** No supervisor responds. The message is a sentence. */
 export class NoAnswer extends Error {
-	/** `ENOENT`; empty where no system call has failed. */
+	/** The errno name, such as `ENOENT`; empty if no system call failed. */
 	get code(): string {
 		return (this.cause as NodeJS.ErrnoException | undefined)?.code ?? '';
 	}
-	/** A supervisor removes its socket when it ends; one that is killed leaves it. */
+	/** The socket file is missing. A supervisor removes the file when it ends; a killed supervisor leaves it. */
 	get isGone(): boolean {
 		return this.code === 'ENOENT';
 	}
 }
 
-/** The same of one that was there when it was asked first. */
+/** The supervisor accepted the first request and ended before its response. */
 export class Ended extends NoAnswer {}
 
 export interface Answer {
 	status: number;
-	/** As JSON, or as text where it is none. */
+	/** Parsed JSON, or the text if it is not JSON. */
 	body: unknown;
 }
 
@@ -42,11 +48,11 @@ export interface AskOptions {
 	method?: 'GET' | 'POST';
 	body?: object;
 	signal?: AbortSignal | undefined;
-	/** How long an answer may take, in milliseconds; null is for ever. */
+	/** Limit for the response, in milliseconds; null is no limit. */
 	limit?: number | null;
 }
 
-/** One request. @throws {NoAnswer} where there is no whole answer; the signal's reason */
+/** Sends one request. @throws {NoAnswer} if there is no complete response; the signal's reason */
 export async function ask(path: string, url: string, options: AskOptions = {}): Promise<Answer> {
 	const { method = 'GET', body, signal, limit = usualLimit } = options;
 	const late = limit === null ? [] : [AbortSignal.timeout(limit)];
@@ -69,7 +75,7 @@ export async function ask(path: string, url: string, options: AskOptions = {}): 
 	}
 }
 
-/** An answer that is read as it comes. @throws {NoAnswer} */
+/** Sends a request and resolves with the response stream. @throws {NoAnswer} */
 export function open(path: string, url: string, options: AskOptions & { headers?: Record<string, string> } = {}) {
 	const { method = 'GET', body, signal, headers } = options;
 	const text = body === undefined ? '' : JSON.stringify(body);
@@ -91,17 +97,21 @@ export function open(path: string, url: string, options: AskOptions & { headers?
 }
 
 export interface Lost {
-	/** Asked before a request is made again, as its answer alone may be lost: what that would have been, or null. @throws {NoAnswer} */
+	/**
+	 * Called before a request is repeated, as only its response may be lost. Resolves with the lost response, or
+	 * null.
+	 * @throws {NoAnswer}
+	 */
 	answerOf?: () => Promise<Answer | null>;
-	/** It is about to end: where its socket is gone nobody will answer any more. */
+	/** The supervisor is about to end. If its socket file is missing, no response will come. */
 	isLast?: boolean;
-	/** It has not answered before: then there may be none. */
+	/** The supervisor has not responded before, so there may be no supervisor. */
 	isFirst?: boolean;
 }
 
 /**
- * Asks until there is an answer, as it may be about to be replaced, or to be started again.
- * @throws {NoAnswer} when nobody has answered for half a minute; the signal's reason
+ * Repeats a request until a response arrives. The supervisor may be about to be replaced or restarted.
+ * @throws {NoAnswer} if the retry limit is over: 30 s, or less according to `Lost` and the error; the signal's reason
  */
 export async function askUntilAnswered(path: string, url: string, options: AskOptions & Lost = {}): Promise<Answer> {
 	const { signal, answerOf } = options;
@@ -114,10 +124,10 @@ export async function askUntilAnswered(path: string, url: string, options: AskOp
 			return answer;
 		} catch (error) {
 			if (!(error instanceof NoAnswer) || (options.isLast && error.isGone)) throw error;
-			// It has taken the connection, and its socket is gone now: it has ended meanwhile.
+			// The supervisor accepted a connection before, and its socket file is missing now: it has ended.
 			if (error.isGone && wasThere && options.isFirst) throw new Ended(error.message, { cause: error.cause });
 			wasThere ||= !['ENOENT', 'ECONNREFUSED'].includes(error.code);
-			// One that was waited with may have been there for long: it is counted from now.
+			// A request that waits for a result can take long. The retry limit counts from the first failure.
 			since ??= performance.now();
 			const longest = options.isFirst ? firstTimeoutFor(error.code) : error.isGone ? shortTimeoutMs : answerTimeoutMs;
 			if (performance.now() - since >= longest) throw error;
@@ -138,7 +148,7 @@ function parsed(text: string): unknown {
 	}
 }
 
-const words: Record<string, string> = {
+const errnoTexts: Record<string, string> = {
 	ENOENT: 'there is no such socket',
 	ECONNREFUSED: 'nobody listens there',
 	EACCES: 'permission denied',
@@ -150,5 +160,5 @@ const words: Record<string, string> = {
 
 function connectErrorText(error: unknown): string {
 	const { code = '', message } = error as NodeJS.ErrnoException;
-	return words[code] ?? message;
+	return errnoTexts[code] ?? message;
 }

@@ -1,4 +1,7 @@
-/** The control socket's server: HTTP, loaded when the first client comes, and keeping nothing of one that has gone. */
+/**
+ * The HTTP server of the control socket. Node's modules are loaded with the first client. No state of a closed
+ * connection is kept.
+ */
 import type { IncomingMessage, Server } from 'node:http';
 import { createRequire } from 'node:module';
 import type { Socket } from 'node:net';
@@ -8,26 +11,25 @@ import { clientTimeoutMs, refuse } from './reply.ts';
 import { type RequestsOptions, requestsOf } from './requests.ts';
 
 export interface ControlServerOptions extends RequestsOptions {
-	/** Takes nobody more, and goes on: more connections than this bears wait in the backlog. */
+	/** Stops accepting connections. Further ones wait in the backlog; the connected clients are served. */
 	pause: () => void;
 	resume: () => void;
 }
 
 export interface ControlServer {
-	/** Somebody has connected: the fd is the server's from now on. */
+	/** Serves a new connection. The server owns the fd. */
 	serve: (fd: number) => void;
-	/** A fact was recorded. */
 	note: (fact: Fact) => void;
 }
 
 const longestBody = 4096;
 
-/** So many are served at a time; fewer where few files may be open. */
+/** Limit for clients at a time. It is lower if the limit of open files is low. */
 const mostClients = 512;
 
 interface Client {
 	socket: Socket;
-	/** It has a request that is not answered yet. */
+	/** A request of the client is not answered yet. */
 	isBusy: boolean;
 	limit: NodeJS.Timeout | null;
 }
@@ -41,7 +43,8 @@ export function controlServer(options: ControlServerOptions): ControlServer {
 
 	const server: Server = http.createServer({ maxHeaderSize: 8192, requireHostHeader: false }, (request, response) => {
 		const client = clients.get(request.socket);
-		// Node tells nothing of the end of an answer that still waits behind another one: one at a time.
+		// Node does not emit `close` for a response queued behind another one. Each connection has one request at a
+		// time.
 		if (!client || client.isBusy) return void request.socket.destroy();
 		client.isBusy = true;
 		response.once('close', () => {
@@ -56,7 +59,8 @@ export function controlServer(options: ControlServerOptions): ControlServer {
 		});
 	});
 	server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => {
-		// What follows a request is nobody's business before that is answered.
+		// While a request is pending, an error response would be taken for its response. Close the connection
+		// instead.
 		if (!socket.writable || error.code === 'ECONNRESET' || clients.get(socket)?.isBusy) return void socket.destroy();
 		const isLong = error.code === 'HPE_HEADER_OVERFLOW';
 		const body = JSON.stringify({
@@ -81,7 +85,8 @@ export function controlServer(options: ControlServerOptions): ControlServer {
 		expect(client);
 		server.emit('connection', socket);
 		if (clients.size < most) return;
-		// Somebody who asks for nothing makes room; where all of them wait for an answer the next ones wait, too.
+		// An idle client is disconnected to make room. If all clients wait for a response, new connections wait in
+		// the backlog.
 		for (const each of clients.values()) {
 			if (each.isBusy || each === client) continue;
 			clients.delete(each.socket);
@@ -91,7 +96,7 @@ export function controlServer(options: ControlServerOptions): ControlServer {
 		pause();
 	}
 
-	/** It is to say something in time. */
+	/** Closes the connection if no complete request arrives within `clientTimeoutMs`. */
 	function expect(client: Client) {
 		if (client.limit) clearTimeout(client.limit);
 		client.limit = setTimeout(() => client.socket.destroy(), clientTimeoutMs).unref();
@@ -100,7 +105,10 @@ export function controlServer(options: ControlServerOptions): ControlServer {
 	return { serve, note: requests.note };
 }
 
-/** All of a body; null where it is too long. Nothing is told where the client goes away. */
+/**
+ * Reads a request body. Calls `done` with null if the body is too long. `done` is not called if the client
+ * disconnects.
+ */
 function read(request: IncomingMessage, done: (text: string | null) => void) {
 	const chunks: Buffer[] = [];
 	let length = 0;
@@ -115,7 +123,7 @@ function read(request: IncomingMessage, done: (text: string | null) => void) {
 	});
 }
 
-/** Loaded by name, when somebody has connected. */
+/** Loads Node's modules when the first client connects. */
 function loadNode() {
 	const require = createRequire(import.meta.url);
 	const { Socket } = require('node:net') as typeof import('node:net');

@@ -1,4 +1,4 @@
-/** The control socket of one supervisor: it costs next to nothing until somebody connects. */
+/** The control socket of one supervisor. Its server is created when the first client connects. */
 import type { Fact } from '../../machines/facts/facts.ts';
 import { errorText } from '../os/errorText.ts';
 import { openUnixServer, type UnixServerOptions, unixServerSection } from '../sockets/unixServer.ts';
@@ -6,32 +6,31 @@ import { type ControlServer, type ControlServerOptions, controlServer } from './
 
 const controlSection = unixServerSection('control');
 
-/** So many facts are kept while nobody has connected. */
+/** Limit for the facts kept before the first client connects. */
 const mostRecent = 32;
 
 export type ControlOptions = Omit<ControlServerOptions, 'recent' | 'pause' | 'resume'> &
 	Omit<UnixServerOptions, 'section' | 'client'>;
 
 export interface Control {
-	/** A fact was recorded. */
 	note: (fact: Fact) => void;
-	/** Removes the socket, too. */
+	/** Closes the socket and removes its file. */
 	close: () => void;
 }
 
 /** @throws {Error} */
 export function openControl({ path, handoverState, log, ...subject }: ControlOptions): Control {
 	let server: ControlServer | null = null;
-	/** For a reader that comes back after an upgrade: it has missed few. */
+	/** For a reader that reconnects after an upgrade. It has missed few facts. */
 	const recent: Fact[] = [];
-	const dispatcher = openUnixServer({ path, section: controlSection, handoverState, log, client });
+	const unixServer = openUnixServer({ path, section: controlSection, handoverState, log, client });
 
 	function client(fd: number) {
 		server ??= controlServer({
 			...subject,
 			recent: recent.splice(0),
-			pause: dispatcher.pause,
-			resume: dispatcher.resume,
+			pause: unixServer.pause,
+			resume: unixServer.resume,
 		});
 		server.serve(fd);
 	}
@@ -46,6 +45,6 @@ export function openControl({ path, handoverState, log, ...subject }: ControlOpt
 				log.say('error', `The control socket could not tell of a fact: ${errorText(error)}`);
 			}
 		},
-		close: dispatcher.close,
+		close: unixServer.close,
 	};
 }

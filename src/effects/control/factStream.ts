@@ -1,34 +1,32 @@
-/** Facts as server-sent events: first what all of them amount to, then each as it is admitted. */
+/** Facts as server-sent events: first the state folded from all facts, then each new fact. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Fact } from '../../machines/facts/facts.ts';
 import type { SupervisorState } from '../../machines/state/supervisorState.ts';
 
 /**
- * A reader that leaves more than this untaken for so long, in bytes and milliseconds, or ever more than the second, is cut
- * off: it comes back with `Last-Event-ID`.
+ * A reader is disconnected if it leaves more than `mostUntaken` bytes unread for `drainTimeoutMs` milliseconds, or
+ * more than `mostEver` bytes at any time. It reconnects with `Last-Event-ID`.
  */
 const [mostUntaken, mostEver, drainTimeoutMs] = [1024 * 1024, 32 * 1024 * 1024, 2000];
 
-/** So many facts are kept for readers that come back. */
+/** Limit for the facts kept for readers that reconnect. */
 const mostKept = 1024;
 
 export interface FactStreamOptions {
-	/** Another supervisor at the same path counts from 1 again. */
+	/** Identifies the run. Another supervisor at the same path numbers its facts from 1 again. */
 	run: string;
-	/** The number of the last fact. */
 	seq: () => number;
 	state: () => SupervisorState | null;
-	/** The last ones before. */
+	/** The facts recorded before this stream was created, up to the last one. */
 	recent: Fact[];
 }
 
-/** The readers of one supervisor's facts. */
 export function factStream({ run, seq, state, recent }: FactStreamOptions) {
 	const readers = new Set<ServerResponse>();
 	const slow = new Set<ServerResponse>();
 	const kept = recent.map(eventOf);
 
-	/** An answer that does not end. */
+	/** Starts a response that does not end. */
 	function serve({ headers, url = '/' }: IncomingMessage, response: ServerResponse) {
 		response.writeHead(200, { 'Content-Type': 'text/event-stream', 'Cache-Control': 'no-store' });
 		const query = new URLSearchParams(url.split('?')[1]);

@@ -1,4 +1,4 @@
-/** Which supervisor is meant. */
+/** Finds the supervisor that a client command addresses. */
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
@@ -9,7 +9,7 @@ import { askStatus } from './answers.ts';
 import { NoAnswer } from './client.ts';
 import type { Status } from './statusReport.ts';
 
-/** How long one that is looked for may take to answer, in milliseconds. */
+/** Limit for the response of a probed supervisor, in milliseconds. */
 const answerTimeoutMs = 1000;
 
 interface Found {
@@ -17,7 +17,7 @@ interface Found {
 	status: Status;
 }
 
-/** Several supervisors answer: the message lists them. */
+/** Several supervisors respond. The message lists them. */
 export class Several extends Error {
 	constructor(found: Found[]) {
 		const lines = found.map(({ path, status }) => `  ${path}  pid ${status.pid}, ${harmless(status.state)}`);
@@ -26,34 +26,38 @@ export class Several extends Error {
 }
 
 /**
- * The path of the control socket that is meant: by the flag's or the variable's path or name; else the one that answers.
- * @throws {NoAnswer} where there is none
- * @throws {Several} where there are more
+ * Returns the path of the control socket: given by the flag or the variable, as a path or a name; else the path of
+ * the only supervisor that responds.
+ * @throws {NoAnswer} if there is no supervisor
+ * @throws {Several} if several supervisors respond
  */
 export async function findControl(named: string | undefined, env: NodeJS.ProcessEnv): Promise<string> {
 	const given = named || env.SOCKETMASTER_CONTROL;
 	if (given) return pathOf(given, env);
-	const found = (await Promise.all(candidates(env).map(probe))).filter((each) => each !== null);
+	const found = (await Promise.all(controlPaths(env).map(probe))).filter((each) => each !== null);
 	const [only, ...others] = found;
 	if (others.length > 0) throw new Several(found);
 	if (only) return only.path;
-	const slots = folders(env).map((each) => `${each}/*/control`);
-	throw new NoAnswer(`no supervisor answers at ${slots.join(' or ')}${await supervisorsText()}`);
+	const patterns = folders(env).map((each) => `${each}/*/control`);
+	throw new NoAnswer(`no supervisor answers at ${patterns.join(' or ')}${await supervisorsText()}`);
 }
 
-/** So many supervisors are named. */
+/** Limit for the supervisors listed in the message. */
 const mostNamed = 5;
 
-/** Those of ours that run all the same: where they can be asked, or that they can't. Empty where there is none. */
+/**
+ * Describes the running supervisors of this user: their -control path, or that they have none. Empty if there is no
+ * supervisor.
+ */
 async function supervisorsText(): Promise<string> {
 	const own = process.geteuid?.();
-	const found: { pid: number; words: string[] }[] = [];
+	const found: { pid: number; args: string[] }[] = [];
 	for (const pid of allPids()) {
-		const words = isOf(pid, own) ? await supervisorArguments(pid) : null;
-		if (words !== null) found.push({ pid, words });
+		const args = isOf(pid, own) ? await supervisorArguments(pid) : null;
+		if (args !== null) found.push({ pid, args });
 	}
-	const sentences = found.slice(0, mostNamed).map(({ pid, words }) => {
-		const control = flagIn(words, 'control');
+	const sentences = found.slice(0, mostNamed).map(({ pid, args }) => {
+		const control = flagIn(args, 'control');
 		if (control === null) return `supervisor ${pid} runs without -control=PATH: it takes signals alone`;
 		return `supervisor ${pid} was started with -control=${harmless(control)}`;
 	});
@@ -61,7 +65,7 @@ async function supervisorsText(): Promise<string> {
 	return [...sentences, ...more].map((text) => `; ${text}`).join('');
 }
 
-/** Root may ask all. */
+/** Root may address every supervisor. */
 function isOf(pid: number, user: number | undefined): boolean {
 	if (user === 0) return true;
 	try {
@@ -71,26 +75,26 @@ function isOf(pid: number, user: number | undefined): boolean {
 	}
 }
 
-/** What follows the program's name in its command line, where that is a supervisor's. */
+/** The arguments after the program's name, if the command line is a supervisor's; else null. */
 async function supervisorArguments(pid: number): Promise<string[] | null> {
 	try {
 		const text = await inTime(String(pid), look, () => readFile(`/proc/${pid}/cmdline`, 'utf8'));
 		if (isLate(text)) return null;
-		const words = text.split('\0');
-		const at = words.findIndex((word) => basename(word) === 'socketmaster');
-		// The shell's own, or Node and its flags, stand before it.
-		const isProgram = at === 0 || (at > 0 && words.slice(1, at).every((word) => word.startsWith('-')));
-		return isProgram && words[at + 1]?.startsWith('-') ? words.slice(at + 1) : null;
+		const args = text.split('\0');
+		const at = args.findIndex((arg) => basename(arg) === 'socketmaster');
+		// An interpreter and its flags may precede the name: a shell, or Node.
+		const isProgram = at === 0 || (at > 0 && args.slice(1, at).every((arg) => arg.startsWith('-')));
+		return isProgram && args[at + 1]?.startsWith('-') ? args.slice(at + 1) : null;
 	} catch {
 		return null;
 	}
 }
 
-function flagIn(words: string[], name: string): string | null {
-	const at = words.findIndex((word) => new RegExp(`^--?${name}(=|$)`).test(word));
-	const word = words[at];
-	if (word === undefined) return null;
-	return word.includes('=') ? word.slice(word.indexOf('=') + 1) : (words[at + 1] ?? null);
+function flagIn(args: string[], name: string): string | null {
+	const at = args.findIndex((arg) => new RegExp(`^--?${name}(=|$)`).test(arg));
+	const arg = args[at];
+	if (arg === undefined) return null;
+	return arg.includes('=') ? arg.slice(arg.indexOf('=') + 1) : (args[at + 1] ?? null);
 }
 
 function pathOf(given: string, env: NodeJS.ProcessEnv): string {
@@ -103,7 +107,7 @@ function folders({ XDG_RUNTIME_DIR }: NodeJS.ProcessEnv): string[] {
 	return XDG_RUNTIME_DIR && XDG_RUNTIME_DIR !== '/run' ? ['/run', XDG_RUNTIME_DIR] : ['/run'];
 }
 
-function candidates(env: NodeJS.ProcessEnv): string[] {
+function controlPaths(env: NodeJS.ProcessEnv): string[] {
 	return folders(env).flatMap((folder) => {
 		try {
 			return readdirSync(folder)
@@ -115,7 +119,7 @@ function candidates(env: NodeJS.ProcessEnv): string[] {
 	});
 }
 
-/** What is found without having been named has to be ours, or root's. */
+/** A socket found by search must belong to this user or to root. */
 function isTrusted(path: string): boolean {
 	try {
 		const stat = statSync(path);
@@ -125,7 +129,7 @@ function isTrusted(path: string): boolean {
 	}
 }
 
-/** Another program may have a socket of that name. */
+/** Returns null if no supervisor responds: another program may have a socket of that name. */
 async function probe(path: string): Promise<Found | null> {
 	try {
 		return { path, status: await askStatus(path, { limit: answerTimeoutMs }) };

@@ -1,4 +1,7 @@
-/** Which connections each child holds of the listeners: why one that was told to leave is still there. Looked for only when somebody asks. */
+/**
+ * Finds the connections of the listeners that each child holds. They explain why a draining child is still alive. The
+ * search runs only on request.
+ */
 import { opendirSync } from 'node:fs';
 import { hasEnded, linkAt } from '../os/proc.ts';
 import { treesOf } from '../os/processTree.ts';
@@ -7,15 +10,15 @@ import { allConnections } from '../sockets/connections.ts';
 import type { Connection } from '../sockets/diag.ts';
 import type { Listener } from '../sockets/listener.ts';
 
-/** So many files of a process are read at a time. */
+/** Directory entries of /proc/PID/fd that are read at a time. */
 const mostAtOnce = 256;
 
-/** Of each child by its pid; null of one that can't be looked at. */
+/** The connections of each child, by its pid; null for a child whose files cannot be read. */
 export type Held = Map<number, Connection[] | null>;
 
 /**
- * What children hold, with the processes descended from them, and those of their process groups.
- * @returns null where the kernel does not tell
+ * Finds the connections that children hold, including their descendants and the members of their process groups.
+ * @returns null if the kernel does not list connections
  */
 export async function connectionsOf(listeners: Listener[], pids: number[]): Promise<Held | null> {
 	const held: Held = new Map(pids.map((pid) => [pid, []]));
@@ -34,7 +37,9 @@ export async function connectionsOf(listeners: Listener[], pids: number[]): Prom
 	}
 }
 
-/** @returns whether its files could be looked at; a process that is gone holds nothing */
+/**
+ * @returns whether the files of the process could be read; true for a process that has exited, as it holds nothing
+ */
 async function findHeld(pid: number, known: Map<number, Connection>, own: Map<number, Connection>): Promise<boolean> {
 	try {
 		const folder = opendirSync(`/proc/${pid}/fd`, { bufferSize: mostAtOnce });

@@ -1,4 +1,4 @@
-/** Metrics in the text format of Prometheus, by hand: a library would be more than they are. */
+/** Metrics in the Prometheus text format, without a library: the format is smaller than the dependency. */
 import { type Counters, readyBounds } from '../../machines/state/counters.ts';
 import type { LogCounts } from '../log/sink.ts';
 import type { Status } from './statusReport.ts';
@@ -13,7 +13,7 @@ const states = ['starting', 'running', 'rotating', 'draining', 'unserved', 'stop
 
 type Sample = [labels: Record<string, string | number>, value: number];
 
-/** The page that a scraper reads. */
+/** Formats the metrics page. */
 export function metricsText({ status, counters, log }: MetricsOptions): string {
 	const { generations, listeners, upgrades } = status;
 	const living = (state: string) => generations.filter((each) => each.state === state);
@@ -111,8 +111,8 @@ function readyHistogram({ ready: { counts, count, seconds } }: Counters): string
 }
 
 function labelText(labels: Record<string, string | number>): string {
-	const words = Object.entries(labels).map(([name, value]) => `${name}="${escaped(String(value))}"`);
-	return words.length === 0 ? '' : `{${words.join(',')}}`;
+	const pairs = Object.entries(labels).map(([name, value]) => `${name}="${escaped(String(value))}"`);
+	return pairs.length === 0 ? '' : `{${pairs.join(',')}}`;
 }
 
 function escaped(text: string): string {

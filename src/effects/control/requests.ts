@@ -1,4 +1,4 @@
-/** The requests that the control socket takes. */
+/** The request handlers of the control socket. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { minValue, number, optional, pipe, safeInteger, safeParse, strictObject } from 'valibot';
 import type { ExternalEvent, Fact, Request } from '../../machines/facts/facts.ts';
@@ -15,21 +15,21 @@ import { type Looked, type Subject, statusOf } from './statusReport.ts';
 export interface RequestsOptions extends Subject {
 	admit: (external: ExternalEvent) => void;
 	accepting: StillAccepting;
-	/** What the log has taken so far. */
+	/** The lines and bytes written to the log so far. */
 	logCounts: () => LogCounts;
-	/** The last facts before this one. */
+	/** The last facts recorded before the server was created. */
 	recent: Fact[];
-	/** The charts have failed, and another program is about to take over. */
+	/** An internal error has occurred, and the supervisor is about to replace itself. */
 	isFaulty: () => boolean;
 }
 
-/** So many children are looked at for a status: others are not spoken of. */
+/** Limit for the children examined for `accepting` in one status. For further children the value is null. */
 const mostLooked = 200;
 
 const stopSchema = () => strictObject({ kill: optional(pipe(number(), safeInteger(), minValue(0))) });
 const nothingSchema = () => strictObject({});
 
-/** Answers itself, now or later. */
+/** A handler. It sends the response itself, at once or later. */
 type Act = (request: IncomingMessage, response: ServerResponse, body: Record<string, unknown>, path: string) => void;
 
 export function requestsOf(options: RequestsOptions) {
@@ -50,7 +50,7 @@ export function requestsOf(options: RequestsOptions) {
 		'/upgrade': { POST: upgrade },
 	};
 
-	/** @param text the whole body */
+	/** @param text the complete body */
 	function answer(request: IncomingMessage, response: ServerResponse, text: string) {
 		const [path = '/'] = (request.url ?? '/').split('?');
 		const methods = routes[path] ?? (path.startsWith('/rotations/') ? routes['/rotations/'] : undefined);
@@ -63,18 +63,19 @@ export function requestsOf(options: RequestsOptions) {
 		}
 		const body = readBody(text, path === '/stop' ? stopSchema() : nothingSchema());
 		if (typeof body === 'string') return refuse(response, 400, body);
-		// What is asked for now would be asked of a program that is about to be replaced.
+		// Refuse commands here: the program that would carry them out is about to be replaced.
 		if (request.method === 'POST' && options.isFaulty()) return refuse(response, 503, 'the supervisor replaces itself');
 		try {
 			act(request, response, body, path);
 		} catch (error) {
 			refuse(response, 500, errorText(error));
-			// What fails in the charts is met like any fault; what only looks hurts nobody else.
+			// An error in the statecharts goes to the crash handler. An error in a read-only request affects only its
+			// client.
 			if (request.method === 'POST') throw error;
 		}
 	}
 
-	/** Its client is gone, or it was answered. */
+	/** Call when the response is sent or its client has disconnected. */
 	function forget(response: ServerResponse) {
 		waiting.delete(response);
 		upgrading.delete(response);
@@ -95,7 +96,7 @@ export function requestsOf(options: RequestsOptions) {
 		work.catch((error) => refuse(response, 500, errorText(error)));
 	}
 
-	/** Who asks while it is done shares what comes of it. */
+	/** Requests that arrive while the children are examined share the result. */
 	function look(): Promise<Looked> {
 		looking ??= lookAtChildren().finally(() => {
 			looking = null;
@@ -109,14 +110,15 @@ export function requestsOf(options: RequestsOptions) {
 			options.listeners,
 			children.flatMap(({ pid }) => pid ?? []),
 		);
-		// Those that should accept no more, and those that did not accept when they were looked at last.
+		// Draining children should not accept. Serving children count if the last listener check did not see them
+		// accept.
 		const wanted = children.flatMap(({ pid, phase, unseen }) =>
 			pid !== null && (phase === 'draining' || (phase === 'serving' && unseen !== null)) ? pid : [],
 		);
 		return { held, accepting: await options.accepting(wanted.slice(0, mostLooked)) };
 	}
 
-	/** The number is known when the charts have decided. */
+	/** `admit` returns after the statecharts have decided, so the generation's number is known. */
 	function rotate(_: IncomingMessage, response: ServerResponse) {
 		if (!isDecided({ type: 'rotate.requested' }, response)) return;
 		const { queued = null, lastGeneration = 0, stopSignal = null } = past().state ?? {};
@@ -124,7 +126,10 @@ export function requestsOf(options: RequestsOptions) {
 		else say(response, 202, { generation: queued === null ? lastGeneration : lastGeneration + 1 });
 	}
 
-	/** Admits it. Where the charts fail on it there is no decision: it is not made again. @returns whether there was one */
+	/**
+	 * Admits a request. If the statecharts fail on it, there is no decision and the request is not repeated.
+	 * @returns whether there is a decision
+	 */
 	function isDecided(request: Request, response: ServerResponse): boolean {
 		admit(request);
 		if (!options.isFaulty()) return true;
@@ -147,7 +152,7 @@ export function requestsOf(options: RequestsOptions) {
 		if (isDecided(request, response)) say(response, 202, {});
 	}
 
-	/** Answered when the new program has checked itself. */
+	/** The response is sent when the new program has checked itself. */
 	function upgrade(_: IncomingMessage, response: ServerResponse) {
 		upgrading.add(response);
 		isDecided({ type: 'upgrade.requested' }, response);
@@ -175,7 +180,7 @@ export function requestsOf(options: RequestsOptions) {
 				? fact.reason
 				: null;
 		if (why === null && fact.type !== 'upgrade.verified') return;
-		// Of those that wait it is the last who has been refused.
+		// Of the waiting requests, the one that arrived last is refused.
 		const answered = isRefused ? [...upgrading].slice(-1) : [...upgrading];
 		for (const response of answered) {
 			upgrading.delete(response);
@@ -191,12 +196,12 @@ export function requestsOf(options: RequestsOptions) {
 	return { answer, forget, note };
 }
 
-/** What is shown of a rotation: last output only where it failed. */
+/** Hides the last output of a rotation that has not failed. */
 function shown(rotation: Rotation): Rotation {
 	return rotation.result === 'failed' ? rotation : { ...rotation, lastOutput: [] };
 }
 
-/** @returns what is wrong with it, as a sentence */
+/** @returns the body, or a sentence about its error */
 function readBody(
 	text: string,
 	schema: ReturnType<typeof stopSchema> | ReturnType<typeof nothingSchema>,

@@ -1,4 +1,4 @@
-/** The status: what is, as the control socket tells it. */
+/** The status of a supervisor, as the control socket reports it. */
 
 import { killTimeoutFor } from '../../machines/rules/killTimeout.ts';
 import { bootDeadline, verificationDeadline } from '../../machines/rules/verification.ts';
@@ -24,26 +24,35 @@ export interface ChildStatus {
 	index: number;
 	pid: number | null;
 	phase: Phase;
-	/** When it entered the phase, and when its wait is over: in milliseconds since 1970. */
+	/** When the child entered its phase, and the deadline of the phase; both in milliseconds since 1970. */
 	since: number;
 	deadline: number | null;
 	readyBy: ChildState['readyBy'];
-	/** What it says of itself: STATUS=, STOPPING=1, MAINPID=, WATCHDOG=1 of sd_notify(3). */
+	/** As reported by the child with sd_notify(3): STATUS=, STOPPING=1, MAINPID=, WATCHDOG=1. */
 	status: string | null;
 	stopping: boolean;
 	mainPid: number | null;
 	watchdog: boolean;
-	/** Of one that was told to leave: whether it accepts new connections all the same; null of others, and where that can't be seen. */
+	/**
+	 * Whether a child accepts new connections, for a draining child and for a serving child with `unseen`. Null for
+	 * other children, and if it cannot be determined.
+	 */
 	accepting: boolean | null;
-	/** Whether it was seen to accept; null before, false where that can't be seen. */
+	/**
+	 * Result of the listener check: true if the child was seen to accept, false if that cannot be determined, null
+	 * before the check.
+	 */
 	seen: boolean | null;
-	/** Processes that it has left behind, which are waited for. */
+	/** The pids of the surviving processes that the supervisor waits for. */
 	left: number[];
-	/** A sentence that says that it does not accept, and where it listens instead; null where that was not seen. */
+	/** A sentence that says that the child does not accept, and where it listens instead; else null. */
 	unseen: string | null;
-	/** Established ones that it holds of the listeners; null where they can't be counted, or were not asked for. */
+	/**
+	 * Established connections of the listeners that the child holds; null if they cannot be counted, or were not
+	 * requested.
+	 */
 	connections: number | null;
-	/** Who is at their other ends, the longest silent first; at most 1,000 in a status. */
+	/** The peers of these connections, the longest silent first; at most 1,000 in a status. */
 	peers: { address: string | null; silent: number | null }[];
 }
 
@@ -51,9 +60,8 @@ export interface Status {
 	pid: number;
 	version: string;
 	run: string;
-	/** When its process began, in milliseconds since 1970; an upgrade is the same one. */
+	/** When the supervisor process started, in milliseconds since 1970. An upgrade keeps the process. */
 	since: number;
-	/** The number of the last fact. */
 	seq: number;
 	state: string;
 	queued: boolean;
@@ -61,12 +69,14 @@ export interface Status {
 	generations: {
 		generation: number;
 		state: 'starting' | 'serving' | 'draining';
-		/** The real paths of what was started and of where it was started; null where they are not known. */
+		/** The real paths of the started program and of its working directory; null if unknown. */
 		program: string | null;
 		directory: string | null;
 		children: ChildStatus[];
 	}[];
-	/** When another generation is started while none serves, in milliseconds since 1970; null where none is to. */
+	/**
+	 * When another generation starts while none serves, in milliseconds since 1970; null if no start is scheduled.
+	 */
 	restart: number | null;
 	respawns: { generation: number; index: number; at: number; attempt: number }[];
 	last: Rotation | null;
@@ -75,13 +85,12 @@ export interface Status {
 	recoveries: number;
 }
 
-/** What a status is told of. */
+/** The parts of the supervisor that a status is built from. */
 export interface Subject {
 	run: string;
 	version: string;
 	since: number;
 	listeners: Listener[];
-	/** The number of the last fact. */
 	seq: () => number;
 	past: () => Projections;
 	journal: { path: string; size: () => number | null } | null;
@@ -90,15 +99,15 @@ export interface Subject {
 
 const mostPeers = 1000;
 
-/** What was looked for. */
+/** The results of examining the children's processes. */
 export interface Looked {
-	/** By pid; null where connections can't be counted. */
+	/** By pid; null if connections cannot be counted. */
 	held: Held | null;
-	/** The same, of those that were told to leave. */
+	/** By pid: whether a child accepts new connections; null if that cannot be determined. */
 	accepting: ReadonlyMap<number, boolean | null>;
 }
 
-/** @param looked null where it was not asked for */
+/** @param looked null for a brief status */
 export function statusOf(subject: Subject, looked: Looked | null): Status {
 	const { rotations, state, counters } = subject.past();
 	const { run, version, since, listeners, journal } = subject;
@@ -111,10 +120,10 @@ export function statusOf(subject: Subject, looked: Looked | null): Status {
 		seq: subject.seq(),
 		state: state ? stateOf(state) : 'starting',
 		queued: (state?.queued ?? null) !== null,
-		listeners: listeners.map((listener, place) => ({
+		listeners: listeners.map((listener, position) => ({
 			uri: listener.uri,
 			address: listener.address,
-			fd: firstGivenFd + place,
+			fd: firstGivenFd + position,
 			...(queueOf(listener) ?? { queue: null, backlog: null }),
 		})),
 		generations: state ? generationsOf(state, subject, looked) : [],
@@ -132,7 +141,7 @@ export function statusOf(subject: Subject, looked: Looked | null): Status {
 	};
 }
 
-/** Connections that wait to be accepted, and how many may. */
+/** Length and limit of the accept queue; null if the kernel does not report them. */
 export function queueOf({ fd, inode }: Listener): { queue: number; backlog: number } | null {
 	return tcpQueue(fd) ?? unixQueue(inode);
 }
@@ -187,7 +196,7 @@ function firstIn(children: ChildState[], generation: number): ChildState | undef
 	return children.find((child) => child.generation === generation);
 }
 
-/** One that goes on though it is degraded serves when somebody of it is up. */
+/** A generation kept as degraded is `serving` if one of its children serves. */
 function stateIn({ candidate, serving, isComplete, children }: SupervisorState, generation: number) {
 	if (generation === candidate) return 'starting';
 	if (generation !== serving) return 'draining';
@@ -195,7 +204,7 @@ function stateIn({ candidate, serving, isComplete, children }: SupervisorState, 
 	return isComplete || isUp ? 'serving' : 'starting';
 }
 
-/** When a child is to be up, or gone: in milliseconds since boot; null where nobody waits. */
+/** The deadline of a child's phase, in milliseconds since boot; null if the phase has no deadline. */
 function deadlineOf(child: ChildState, { plan }: SupervisorState): number | null {
 	const { phase, clock, deadline, isSeen } = child;
 	if (clock === null) return null;

@@ -1,7 +1,7 @@
-/** Opens a page in the operator's browser. */
+/** Starts the operator's browser. */
 import { spawn } from 'node:child_process';
 
-/** @param failed told why, when there is nothing to open it with */
+/** Opens a page in the operator's browser. @param failed called with the reason if xdg-open fails */
 export function openBrowser(url: string, failed: (why: string) => void): void {
 	const opener = spawn('xdg-open', [url], { detached: true, stdio: 'ignore' });
 	opener.on('error', (error) => failed(error.message));

@@ -1,4 +1,4 @@
-/** The facts of a supervisor that runs, from its control socket: whether it has a journal or not. */
+/** Reads the facts of a running supervisor from its control socket. This works with and without a journal. */
 import { setTimeout as wait } from 'node:timers/promises';
 import type { Line, Source } from '../../machines/facts/feed.ts';
 import { askStatus } from '../control/answers.ts';
@@ -6,10 +6,12 @@ import { NoAnswer, open } from '../control/client.ts';
 import { errorText } from '../os/errorText.ts';
 import type { FactSource, Item } from './source.ts';
 
-/** How long until one that does not answer is asked again, in milliseconds. */
+/** Interval at which an unavailable supervisor is polled, in milliseconds. */
 const pause = 250;
 
-/** It comes back after an upgrade, and after a crash: the same story goes on, unless another supervisor has begun one. */
+/**
+ * Reconnects after an upgrade or a crash. If the run is the same, its timeline continues; else a new timeline begins.
+ */
 export function controlSource(path: string): FactSource {
 	return { items: (signal) => itemsOf(path, signal), hasFact: (run, seq) => hasFact(path, run, seq) };
 }
@@ -56,7 +58,7 @@ async function sourceAt(path: string, signal?: AbortSignal): Promise<Source> {
 	return { name: path, isImagined: false, run, program: version, pid, listeners: shown, isWritten: true };
 }
 
-/** The lines of server-sent events, as many as have come at a time; none for a comment. */
+/** Parses server-sent events and yields the lines of each chunk. A comment yields an empty array. */
 async function* linesIn(stream: AsyncIterable<Buffer>): AsyncGenerator<Line[]> {
 	let rest = '';
 	const decoder = new TextDecoder();
@@ -70,7 +72,7 @@ async function* linesIn(stream: AsyncIterable<Buffer>): AsyncGenerator<Line[]> {
 	}
 }
 
-/** Facts are numbered without gaps: one that is not newer than the last was part of the story. */
+/** Facts are numbered without gaps, so every number up to the last one belongs to the run. */
 async function hasFact(path: string, run: string, seq: number): Promise<boolean> {
 	try {
 		const status = await askStatus(path);

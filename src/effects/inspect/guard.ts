@@ -1,4 +1,7 @@
-/** Who may ask the inspector's server for something: pages of its own, under a name that is its own. */
+/**
+ * Access control of the inspector's server: only the inspector's own pages may send requests, under the server's own
+ * host name.
+ */
 import type { IncomingMessage } from 'node:http';
 import { isIP } from 'node:net';
 
@@ -8,9 +11,9 @@ export interface Refusal {
 }
 
 /**
- * A foreign page may send requests here, and a name of its own may lead here (DNS rebinding): the browser says so in
- * Host, Origin and Sec-Fetch-Site.
- * @param host what the operator has named, if anything
+ * Checks a request. A foreign page may send requests to this server, and a foreign host name may resolve to it (DNS
+ * rebinding). The browser shows this in Host, Origin and Sec-Fetch-Site.
+ * @param host the value of the operator's host option, possibly empty
  */
 export function refusalOf({ method, headers }: IncomingMessage, port: number, host: string): Refusal | null {
 	const refuse = (status: number, sentence: string) => ({ status, sentence: `${sentence}\n` });
@@ -18,7 +21,7 @@ export function refusalOf({ method, headers }: IncomingMessage, port: number, ho
 		return refuse(405, 'The inspector only shows: GET and HEAD are all it takes.');
 	const own = headers.host ?? '';
 	if (!isOwnHost(own, port, host)) return refuse(403, 'The inspector is not to be reached under this name.');
-	if (headers.startup !== undefined && headers.startup !== `http://${own}`)
+	if (headers.origin !== undefined && headers.origin !== `http://${own}`)
 		return refuse(403, 'Another page asks: it gets nothing.');
 	const site = headers['sec-fetch-site'];
 	if (site !== undefined && site !== 'same-origin' && site !== 'none')
@@ -26,7 +29,7 @@ export function refusalOf({ method, headers }: IncomingMessage, port: number, ho
 	return null;
 }
 
-/** An address is nobody's name; a name must be ours. */
+/** An IP address cannot be rebound by DNS. A host name must be the server's own. */
 function isOwnHost(given: string, port: number, host: string): boolean {
 	const [, name = '', own = '80'] = /^(\[[^\]]*\]|[^:]*)(?::(\d+))?$/.exec(given) ?? [];
 	if (Number(own) !== port) return false;
@@ -34,7 +37,7 @@ function isOwnHost(given: string, port: number, host: string): boolean {
 	return isIP(bare) !== 0 || bare === 'localhost' || bare === host.toLowerCase();
 }
 
-/** Whether only this machine reaches an address. */
+/** Whether the address is reachable only from this machine. */
 export function isLoopback(address: string): boolean {
 	return address === '::1' || /^(::ffff:)?127\./.test(address);
 }

@@ -1,4 +1,4 @@
-/** The server of the inspector's page. It only reads, and keeps nothing of a page that is gone. */
+/** The server of the inspector's page. It is read-only and keeps no state of a closed page. */
 import { once } from 'node:events';
 import { readdirSync, readFileSync } from 'node:fs';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
@@ -9,7 +9,7 @@ import { errorText } from '../os/errorText.ts';
 import { refusalOf } from './guard.ts';
 import type { FactSource } from './source.ts';
 
-/** Pages that may be open at once. */
+/** Limit for open pages. */
 const most = 32;
 
 const types: Record<string, string> = {
@@ -30,41 +30,45 @@ const safety = {
 
 export interface InspectorOptions {
 	source: FactSource;
-	/** The folder of the built page. */
+	/** The directory of the built page. */
 	page: string;
 	host: string;
-	/** 0 is any. */
+	/** 0 lets the kernel choose a port. */
 	port: number;
 }
 
-/** Starts the server. @returns where it listens. @throws {Error} when it can't */
+/** Starts the server. @returns the address it listens on. @throws {Error} if it cannot listen */
 export async function serveInspector({ source, page, host, port }: InspectorOptions): Promise<AddressInfo> {
 	const files = new Map(readdirSync(page).map((name) => [`/${name}`, readFileSync(join(page, name))]));
 	let pages = 0;
-	/** Nothing can be answered behind an answer without end, and Node stops to read where much is asked for at once. */
-	const listening = new WeakSet<Socket>();
+	/**
+	 * Connections with an event stream. A second request on such a connection could never be answered, and Node stops
+	 * reading a connection with many pipelined requests.
+	 */
+	const streams = new WeakSet<Socket>();
 
 	const server = createServer((request, response) => {
 		for (const [name, value] of Object.entries(safety)) response.setHeader(name, value);
 		const refusal = refusalOf(request, address.port, host);
-		if (refusal) return say(response, refusal.status, refusal.sentence);
+		if (refusal) return sendText(response, refusal.status, refusal.sentence);
 		const path = (request.url ?? '/').split('?')[0] ?? '/';
 		if (path === '/facts' && request.method === 'GET') return void sendFacts(request, response);
 		const name = path === '/' ? '/index.html' : path;
 		const file = files.get(name);
-		if (!file) return say(response, 404, 'There is no such page.\n');
+		if (!file) return sendText(response, 404, 'There is no such page.\n');
 		response.setHeader('Content-Type', types[extname(name)] ?? 'application/octet-stream');
 		response.setHeader('Content-Length', file.length);
 		response.end(request.method === 'HEAD' ? undefined : file);
 	});
 
 	async function sendFacts(request: IncomingMessage, response: ServerResponse) {
-		if (listening.has(request.socket)) return void request.socket.destroy();
-		if (pages >= most) return say(response, 503, `${most} pages are open already: close one.\n`);
+		if (streams.has(request.socket)) return void request.socket.destroy();
+		if (pages >= most) return sendText(response, 503, `${most} pages are open already: close one.\n`);
 		pages += 1;
-		listening.add(request.socket);
+		streams.add(request.socket);
 		const over = new AbortController();
-		// An answer that still waits for others before it is told nothing when its connection ends.
+		// Node does not emit `close` for a response queued behind another one when its connection closes. Watch the
+		// socket too.
 		for (const each of [response, request.socket]) each.once('close', () => over.abort());
 		if (request.socket.destroyed) over.abort();
 		response.writeHead(200, { 'Content-Type': 'text/event-stream' });
@@ -76,7 +80,7 @@ export async function serveInspector({ source, page, host, port }: InspectorOpti
 		const send = (type: string, data: unknown, id = '') =>
 			response.write(`${id}event: ${type}\ndata: ${JSON.stringify(data)}\n\n`);
 		try {
-			// What the page has already it need not get again, unless this is another story.
+			// Skip the facts that the page already has, unless they belong to another run.
 			let after = seen !== undefined && (await source.hasFact(decoded(known), Number(seen))) ? Number(seen) : 0;
 			let isResumed = after > 0;
 			for await (const item of source.items(over.signal, ({ type, ...rest }) => send(type, Object.values(rest)[0]))) {
@@ -88,7 +92,7 @@ export async function serveInspector({ source, page, host, port }: InspectorOpti
 				if (item.type === 'lines') {
 					const lines = item.lines.filter(({ seq }) => seq > after);
 					if (lines.length === 0) {
-						// Others want something meanwhile.
+						// Let other tasks of the event loop run.
 						await setImmediate();
 						continue;
 					}
@@ -101,10 +105,10 @@ export async function serveInspector({ source, page, host, port }: InspectorOpti
 					isTaken = send(item.type, item.type === 'goesOn' ? item.source : item.type === 'ended' ? item.why : null);
 				if (!isTaken) await once(response, 'drain', { signal: over.signal });
 			}
-			// A page that hears no more would ask again.
+			// Keep the stream open after the last item: a browser reconnects when a stream closes.
 			if (!over.signal.aborted) await once(response, 'close');
 		} catch (error) {
-			// What a client has sent makes no difference to anybody else.
+			// An error from one client's request must not affect other clients.
 			if (!over.signal.aborted) process.stderr.write(`The inspector’s server: ${errorText(error)}\n`);
 		} finally {
 			pages -= 1;
@@ -118,7 +122,7 @@ export async function serveInspector({ source, page, host, port }: InspectorOpti
 	return address;
 }
 
-/** What is no such text stands for nothing. */
+/** Returns an empty string if the text is not URI-encoded. */
 function decoded(text: string): string {
 	try {
 		return decodeURIComponent(text);
@@ -127,7 +131,7 @@ function decoded(text: string): string {
 	}
 }
 
-function say(response: ServerResponse, status: number, sentence: string) {
+function sendText(response: ServerResponse, status: number, sentence: string) {
 	response.writeHead(status, { 'Content-Type': 'text/plain; charset=utf-8' });
 	response.end(sentence);
 }

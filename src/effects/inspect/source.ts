@@ -1,4 +1,4 @@
-/** Where the facts come from that an inspector shows. */
+/** The sources of facts for the inspector. */
 import { statSync } from 'node:fs';
 import { setImmediate } from 'node:timers/promises';
 import type { Line, Source } from '../../machines/facts/feed.ts';
@@ -9,28 +9,28 @@ import { errorText } from '../os/errorText.ts';
 import { bootId } from '../os/ids.ts';
 import { onEnd, openPidfd } from '../os/pidfd.ts';
 
-/** What comes out of a source, in order. */
+/** An item of a source, in order. */
 export type Item =
-	/** A story begins, also where another one was before. */
+	/** A timeline begins. It replaces an earlier one. */
 	| { type: 'begins'; source: Source }
-	/** The same story, and another program or supervisor that goes on with it; or nobody does any more. */
+	/** The same timeline continues with another program or supervisor, or its supervisor has exited. */
 	| { type: 'goesOn'; source: Source }
-	/** `progress` goes from 0 to 1 while what is there already is read. */
+	/** `progress` rises from 0 to 1 while the existing lines are read. */
 	| { type: 'lines'; lines: Line[]; progress: number }
-	/** For now there is no more. */
+	/** All items present have been sent. */
 	| { type: 'live' }
-	/** Nothing will follow: the sentence says why. */
+	/** Nothing follows. `why` is a sentence. */
 	| { type: 'ended'; why: string };
 
-/** The seam for whatever else has facts to show. */
+/** The interface of all fact sources. */
 export interface FactSource {
-	/** Everything from the start. @param tell told, at any time, of what is in no order */
+	/** All items from the start. @param tell receives items that can come at any time, out of order */
 	items: (signal: AbortSignal, tell: (item: Item) => void) => AsyncIterable<Item>;
-	/** Whether the fact of that number, of a supervisor of that name, is part of the story. */
+	/** Whether a fact, identified by run and number, belongs to the timeline. */
 	hasFact: (run: string, seq: number) => Promise<boolean>;
 }
 
-/** A journal, followed as it grows. Arguments and paths in its headers stay here. */
+/** A journal, followed as it grows. The arguments and file paths in its headers are not passed on. */
 export function journalSource(path: string): FactSource {
 	return { items: (signal, tell) => itemsOf(path, signal, tell), hasFact: (run, seq) => hasFact(path, run, seq) };
 }
@@ -42,7 +42,10 @@ async function* itemsOf(path: string, signal: AbortSignal, tell: (item: Item) =>
 	let number = 0;
 	let read = 0;
 
-	/** Lines of a file in the place of another one are counted anew; whoever wrote it may have been known before. */
+	/**
+	 * Handles a header. A file that replaced another one counts its lines from 1 again, but its run may already be
+	 * known.
+	 */
 	function headed(header: Header): Item {
 		const isKnown = runs.has(header.run) || (runs.size > 0 && number > 1);
 		if (!isKnown) runs.clear();
@@ -50,7 +53,7 @@ async function* itemsOf(path: string, signal: AbortSignal, tell: (item: Item) =>
 		stopWatching();
 		const source = sourceOf(path, header);
 		stopWatching = watchWriter(header, () => tell({ type: 'goesOn', source: { ...source, isWritten: false } }));
-		return { type: isKnown ? 'goesOn' : 'begins', source: { ...source, isWritten: stopWatching !== nobody } };
+		return { type: isKnown ? 'goesOn' : 'begins', source: { ...source, isWritten: stopWatching !== noop } };
 	}
 
 	try {
@@ -88,12 +91,15 @@ async function* itemsOf(path: string, signal: AbortSignal, tell: (item: Item) =>
 	}
 }
 
-const nobody = () => {};
+const noop = () => {};
 
-/** Tells when the supervisor that a header names has ended; nothing where it has already. @returns how to stop */
+/**
+ * Calls `ended` when the supervisor named in a header exits. Does nothing if the supervisor has already exited.
+ * @returns a function that stops the watch
+ */
 function watchWriter({ boot, pid, startTime }: Header, ended: () => void): () => void {
 	const pidfd = boot === bootId() ? openPidfd(pid, startTime) : null;
-	if (pidfd === null) return nobody;
+	if (pidfd === null) return noop;
 	let isWanted = true;
 	const stop = onEnd(pidfd, () => {
 		if (isWanted) ended();
@@ -104,7 +110,7 @@ function watchWriter({ boot, pid, startTime }: Header, ended: () => void): () =>
 	};
 }
 
-/** Whether a fact of that number and supervisor is in the file, or a checkpoint that stands for it; not where there is no telling. */
+/** Whether the file contains the fact, or a checkpoint that includes it. False if the file cannot be read. */
 async function hasFact(path: string, run: string, seq: number): Promise<boolean> {
 	let own = '';
 	let isFirst = true;
@@ -118,16 +124,16 @@ async function hasFact(path: string, run: string, seq: number): Promise<boolean>
 					isFirst = false;
 				}
 			}
-			// Others want something meanwhile.
+			// Let other tasks of the event loop run.
 			await setImmediate();
 		}
 	} catch {
-		// What is wrong with it is said when it is read.
+		// `itemsOf` reports the error when it reads the file.
 	}
 	return false;
 }
 
-/** Nothing has happened: the page imagines it all. */
+/** A source without facts, for the simulator: the page generates all events. */
 export const imaginedSource: FactSource = {
 	async *items() {
 		const name = 'an imagined supervisor';
@@ -138,7 +144,7 @@ export const imaginedSource: FactSource = {
 	hasFact: async () => false,
 };
 
-/** @throws {Error} with a sentence when it is no journal */
+/** @throws {Error} with a sentence if the file is not a journal */
 export async function requireJournal(path: string): Promise<void> {
 	for await (const { lines } of linesOf(path, { follow: false })) {
 		lineReader()(lines[0] ?? '', 1);

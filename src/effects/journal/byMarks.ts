@@ -1,4 +1,7 @@
-/** The children of a supervisor whose journal can't be read: found by the marks in their environment and by their sockets. */
+/**
+ * Recovers the children of a supervisor whose journal cannot be read. They are found by the marks in their
+ * environment and by the sockets they hold.
+ */
 import { statSync } from 'node:fs';
 import type { Plan } from '../../machines/facts/facts.ts';
 import { type ChildState, newChild, newState, type SupervisorState } from '../../machines/state/supervisorState.ts';
@@ -20,40 +23,40 @@ import { outputOf } from './survivors.ts';
 import { nothingTold, type Told, toldBy } from './unreadableJournal.ts';
 
 export interface Search {
-	/** The journal, and what was kept of an earlier one: of whatever format, and however damaged. */
+	/** The journal, and the part of an earlier one kept in PATH.bad. Either may have any format and any damage. */
 	files: Buffer[];
-	/** Of the listeners that are wanted. */
+	/** The URIs of the listeners of this start. */
 	uris: string[];
 	plan: Plan;
-	/** Whose processes the children are; null is ours. */
+	/** The user that the children run as; null is the supervisor's own user. */
 	user: User | null;
 }
 
-/** What the journal would tell, as far as it can be seen: all children are of one generation, which serves. */
+/** A header and a state in place of those from a journal. All children found form one serving generation. */
 export interface Marked {
 	header: Header;
 	state: SupervisorState;
-	/** The number of the last fact that the file tells of. */
+	/** The number of the last fact in the file. */
 	seq: number;
 }
 
 /**
- * Looks for the children of the supervisor that wrote the file, or, where it does not tell which one that was, of the one
- * whose children hold the wanted addresses. A process that holds none of them is left alone.
- * @returns null where there are none, or it can't be seen for certain that they are
- * @throws {Error} when their supervisor is alive
+ * Finds the children of the supervisor that wrote the file. If the file does not identify the supervisor, finds the
+ * run whose processes hold the wanted addresses. Processes that hold none of these addresses are not touched.
+ * @returns null if there are no such children, or if /proc does not show enough to be certain
+ * @throws {Error} if their supervisor is alive
  */
 export async function findByMarks(search: Search): Promise<Marked | null> {
 	const addresses = search.uris.map(addressesFor);
 	const isWanted = ({ address }: Listening) => addresses.some((own) => isAmong(own, address, true));
 	const bound = (await allListening())?.filter(isWanted) ?? null;
-	// Mostly nothing listens there: then no process is looked at.
+	// Usually nothing listens on these addresses. Return before any process is examined.
 	if (bound?.length === 0) return null;
-	for (const told of search.files.map(toldBy)) {
-		const run = told.run ?? (await runOfAny(told));
-		// What the kernel does not tell the file may.
-		const wanted = bound ?? told.listeners.filter(isWanted);
-		const found = run === null ? null : await childrenOfRun(run, told, { wanted, addresses }, search);
+	for (const recorded of search.files.map(toldBy)) {
+		const run = recorded.run ?? (await runOfAny(recorded));
+		// If the kernel does not list listening sockets, use those recorded in the file.
+		const wanted = bound ?? recorded.listeners.filter(isWanted);
+		const found = run === null ? null : await childrenOfRun(run, recorded, { wanted, addresses }, search);
 		if (found !== null) return found;
 	}
 	const run = await runOfHolders(bound ?? [], addresses, search.user);
@@ -61,45 +64,46 @@ export async function findByMarks(search: Search): Promise<Marked | null> {
 }
 
 interface Wanted {
-	/** Sockets that listen where the URIs say. */
+	/** Sockets that listen on the addresses of the URIs. */
 	wanted: Listening[];
-	/** What each URI means. */
+	/** The addresses of each URI. */
 	addresses: BoundAddress[][];
 }
 
 async function childrenOfRun(
 	run: string,
-	told: Told,
+	recorded: Told,
 	{ wanted, addresses }: Wanted,
 	{ uris, plan, user }: Search,
 ): Promise<Marked | null> {
-	const family = await familyOf(run, told, wanted, user);
+	const runProcesses = await runProcessesOf(run, recorded, wanted, user);
 	const listeners = uris.flatMap((uri, index) => {
-		const found = listenerAt(addresses[index] ?? [], index, family, wanted);
+		const found = listenerAt(addresses[index] ?? [], index, runProcesses, wanted);
 		return found ? { uri, ...found } : [];
 	});
 	const inodes = new Set(listeners.map(({ inode }) => inode));
-	const holders = family.filter(({ pid }) => (fdsAmong(pid, inodes) ?? []).length > 0);
+	const holders = runProcesses.filter(({ pid }) => (fdsAmong(pid, inodes) ?? []).length > 0);
 	if (holders.length === 0) return null;
-	const { supervisor } = told;
+	const { supervisor } = recorded;
 	const last = supervisor && lookUp(supervisor.pid);
 	if (supervisor && last?.isAlive && last.startTime === supervisor.startTime)
 		throw new Error(`its supervisor ${supervisor.pid} is still alive`);
 	const notifyDir = ownNotifyDirs(user).find((folder) => runOf(folder) === run) ?? null;
 	const header = { journal: 0, program: '', boot: bootId(), run, pid: 0, startTime: 0, args: [], listeners, notifyDir };
-	const leaders = leadersOf(family, holders);
-	const lastChild = Math.max(told.lastChild, ...family.map(({ child }) => child ?? 0));
-	// Each generation has a child at least: their numbers are not used again, whatever they were.
-	const lastGeneration = Math.max(1, told.lastGeneration || lastChild);
+	const leaders = leadersOf(runProcesses, holders);
+	const lastChild = Math.max(recorded.lastChild, ...runProcesses.map(({ child }) => child ?? 0));
+	// Each generation has at least one child, so the last generation's number is at most the last child's. Neither
+	// number is used again.
+	const lastGeneration = Math.max(1, recorded.lastGeneration || lastChild);
 	const children = leaders.map((leader, index) => childOf(leader, lastGeneration, index));
 	await refuseSupervised(inodes, children);
 	const served = { serving: lastGeneration, isComplete: true, lastGeneration, lastSize: children.length, lastChild };
-	return { header, state: { ...newState(plan), ...served, children }, seq: told.seq };
+	return { header, state: { ...newState(plan), ...served, children }, seq: recorded.seq };
 }
 
 interface Process {
 	pid: number;
-	/** The number of the child that it is, or comes from; null where it is not known. */
+	/** The number of the child that this process is or descends from; null if unknown. */
 	child: number | null;
 }
 
@@ -109,7 +113,7 @@ interface Leader {
 	startTime: number;
 }
 
-/** Null where the kernel does not tell. */
+/** Returns null if the kernel does not list the sockets. */
 async function allListening(): Promise<Listening[] | null> {
 	const found: Listening[] = [];
 	try {
@@ -120,7 +124,7 @@ async function allListening(): Promise<Listening[] | null> {
 	}
 }
 
-/** The run of a child that the file names, and that lives. */
+/** Finds the run of a live child that the file names. */
 async function runOfAny({ children }: Told): Promise<string | null> {
 	for (const [pid, { startTime }] of [...children].reverse()) {
 		if (lookUp(pid)?.startTime !== startTime) continue;
@@ -130,13 +134,16 @@ async function runOfAny({ children }: Told): Promise<string | null> {
 	return null;
 }
 
-/** The run of the processes that hold a wanted address; null where others hold it too, or have made it, or it can't be seen. */
+/**
+ * Finds the run of the processes that hold a wanted address. Returns null if processes outside that run hold the
+ * address, if another user created the socket, or if /proc does not show the marks.
+ */
 async function runOfHolders(
 	listening: Listening[],
 	addresses: BoundAddress[][],
 	user: User | null,
 ): Promise<string | null> {
-	// Of a port that the kernel chose nothing is known.
+	// A port that the kernel chose does not identify a supervisor.
 	const isWanted = ({ address }: Listening) => addresses.some((own) => isAmong(own, address));
 	const inodes = new Set(listening.filter(isWanted).map(({ inode }) => inode));
 	if (inodes.size === 0) return null;
@@ -155,10 +162,16 @@ async function runOfHolders(
 }
 
 /**
- * Processes with the run's mark, and those that the file tells of: a server that sets its title writes over its environment.
- * This start itself may bear the marks of the process that has started it.
+ * Finds the processes that carry the run's mark, and the processes that the file names. The file is needed because a
+ * server that sets its process title overwrites its environment. This process is excluded: it can inherit the marks
+ * of the process that started it.
  */
-async function familyOf(run: string, told: Told, listening: Listening[], user: User | null): Promise<Process[]> {
+async function runProcessesOf(
+	run: string,
+	recorded: Told,
+	listening: Listening[],
+	user: User | null,
+): Promise<Process[]> {
 	const { variables } = await environments();
 	const owners = new Set([process.geteuid?.(), user?.uid ?? process.geteuid?.()]);
 	const inodes = new Set(listening.map(({ inode }) => inode));
@@ -166,28 +179,33 @@ async function familyOf(run: string, told: Told, listening: Listening[], user: U
 	return allPids().flatMap((pid) => {
 		const fds = pid === process.pid ? [] : (fdsAmong(pid, inodes) ?? []);
 		const isHolder = fds.some((fd) => isOfOurs(pid, fd)) && !isSupervisors(fds);
-		// Whoever holds a socket that we have made was given it; else anybody may bear the marks.
+		// A process that holds a socket created by this user was given that socket. The marks of any other
+		// process are trusted only if it runs as this user or as the children's user: any process can set the variables.
 		if (pid === process.pid || !(isHolder || owners.has(ownerOf(pid)))) return [];
 		const mark = markIn(variables.get(pid) ?? []) ?? (isHolder ? markBySocket(pid) : null);
 		if (mark?.run === run) return { pid, child: mark.child };
 		const stat = lookUp(pid);
-		const known = told.children.get(pid);
+		const known = recorded.children.get(pid);
 		if (known !== undefined && known.startTime === stat?.startTime) return { pid, child: known.child };
-		// A worker whose master has ended is in its group still.
-		const isLeft = isHolder && mark === null && told.children.has(stat?.group ?? 0);
+		// A worker whose leader has exited stays in the leader's process group.
+		const isLeft = isHolder && mark === null && recorded.children.has(stat?.group ?? 0);
 		return isLeft ? { pid, child: null } : [];
 	});
 }
 
-/** The first process of each child that holds a listener: it leads a group, and no process of its run has started it. */
-function leadersOf(family: Process[], holders: Process[]): Leader[] {
-	const pids = new Set(family.map(({ pid }) => pid));
+/**
+ * Finds the leader of each child that holds a listener: it leads a process group, and its parent is not of the same
+ * run.
+ */
+function leadersOf(runProcesses: Process[], holders: Process[]): Leader[] {
+	const pids = new Set(runProcesses.map(({ pid }) => pid));
 	const leaders = new Map<number, Leader>();
-	for (const { pid, child } of family) {
+	for (const { pid, child } of runProcesses) {
 		const { group, parent = 0, startTime = 0, isAlive } = lookUp(pid) ?? {};
 		if (!isAlive || group !== pid || pids.has(parent) || child === null) continue;
 		if (!holders.some((each) => each.child === child || ancestorsOf(each.pid)?.has(pid))) continue;
-		// A process of a child that has ended leads a group, too.
+		// A descendant can also lead a process group after its parent has exited. The leader is the process that
+		// started first.
 		const other = leaders.get(child);
 		if (!other || startTime < other.startTime) leaders.set(child, { pid, child, startTime });
 	}
@@ -195,14 +213,16 @@ function leadersOf(family: Process[], holders: Process[]): Leader[] {
 }
 
 /**
- * The socket that is bound to one of the addresses; for a port that the kernel was to choose, the one that a child was given. It
- * has to be one that this user has made, and that they hold: anybody may call a process a child of ours. A path has to lead to it.
+ * Finds the socket that is bound to one of the addresses. For port 0, the socket is the one at the fd number that a
+ * child was given. The socket must be created by this user and held by a process of the run, because any process can
+ * carry the marks. For a UNIX socket, the path must lead to this socket.
  */
-function listenerAt(addresses: BoundAddress[], index: number, family: Process[], listening: Listening[]) {
-	const given = family.map(({ pid }) => fileOf(pid, firstGivenFd + index));
+function listenerAt(addresses: BoundAddress[], index: number, runProcesses: Process[], listening: Listening[]) {
+	const given = runProcesses.map(({ pid }) => fileOf(pid, firstGivenFd + index));
 	for (const { inode, address, file = null } of listening) {
 		if (!isAmong(addresses, address, given.includes(`socket:[${inode}]`))) continue;
-		if (!family.some(({ pid }) => (fdsAmong(pid, new Set([inode])) ?? []).some((fd) => isOfOurs(pid, fd)))) continue;
+		if (!runProcesses.some(({ pid }) => (fdsAmong(pid, new Set([inode])) ?? []).some((fd) => isOfOurs(pid, fd))))
+			continue;
 		if (addresses[0]?.family !== 'AF_UNIX') return { address, inode, file: null };
 		const isOnlyOne = listening.every((each) => each.address !== address || each.inode === inode);
 		const made = socketFileOf(address, file, isOnlyOne);
@@ -211,7 +231,7 @@ function listenerAt(addresses: BoundAddress[], index: number, family: Process[],
 	return null;
 }
 
-/** What a URI means; of one that names an inherited socket, what that is bound to. */
+/** Returns the addresses of a URI. For a URI that names an inherited fd, returns the address the fd is bound to. */
 function addressesFor(uri: string): BoundAddress[] {
 	try {
 		const [, fd] = /^fd:\/*(\d+)/i.exec(withoutName(uri, process.env)) ?? [];
@@ -221,7 +241,7 @@ function addressesFor(uri: string): BoundAddress[] {
 	}
 }
 
-/** Whether our user has made a socket that a process holds. */
+/** Whether this process's user created the socket that a process holds. */
 function isOfOurs(pid: number, fd: number): boolean {
 	try {
 		return statSync(`/proc/${pid}/fd/${fd}`).uid === process.geteuid?.();

@@ -1,4 +1,6 @@
-/** The journal: every fact as one JSON line, appended in one write before anybody acts on it. */
+/**
+ * The journal: every fact as one JSON line, appended in one write before any part of the program acts on the fact.
+ */
 import {
 	closeSync,
 	type FSWatcher,
@@ -20,31 +22,31 @@ import { createPrivate, lock } from './journalFile.ts';
 import type { Header, JournalLine } from './lineSchemas.ts';
 
 export interface Journal {
-	/** Appends a fact. Never throws: a disk that fails is reported once, and supervision goes on. */
+	/** Appends a fact. Never throws: a write error is reported once, and supervision continues. */
 	record: (fact: Fact) => void;
-	/** To be called when no step is under way: what is compacted then is complete. */
+	/** Call when no step is in progress. A checkpoint written then describes a complete state. */
 	rest: () => void;
-	/** What the facts so far amount to. */
+	/** The projections of all facts so far. */
 	past: () => Projections;
-	/** How large the file is, in bytes; null where it is in memory. */
+	/** The size of the file in bytes; null for a journal in memory. */
 	size: () => number | null;
-	/** It is in a file, and outlives the supervisor. */
+	/** The journal is in a file, and outlives the supervisor. */
 	isDurable: boolean;
 }
 
-/** Its fd, or null where it is in memory. */
+/** The fd of the journal; null for a journal in memory. */
 export const journalSection = section('journal', () => nullable(number()));
 
-/** A journal that has grown past this is replaced by what it amounts to. */
+/** Size in bytes past which the journal is compacted: a checkpoint replaces its facts. */
 const compactAt = 1024 * 1024;
 
-/** How long until a journal that could not be written is tried again, in milliseconds: at first, and at most. */
+/** Delay before a failed write is retried, in milliseconds: the first one and the longest one. */
 const [shortestWait, longestWait] = [250, 30_000];
 
-/** A journal in memory: what is kept is what the facts amount to, so it does not grow with time. */
+/** A journal in memory. It keeps only the projections of the facts, so its size stays bounded. */
 export function memoryJournal(start: Projections, handoverState: HandoverState): Journal {
 	let past = start;
-	handoverState.leave(journalSection, () => ({ state: null, fds: [] }));
+	handoverState.save(journalSection, () => ({ state: null, fds: [] }));
 	return {
 		record: (fact) => {
 			past = evolveProjections(past, fact);
@@ -58,16 +60,16 @@ export function memoryJournal(start: Projections, handoverState: HandoverState):
 
 interface FileJournalOptions {
 	path: string;
-	/** Open, locked, cut to what is sound, and owned by the journal from now on. */
+	/** Open, locked and cut to its readable part. The journal owns the fd from now on. */
 	fd: number;
 	header: Header;
-	/** What the facts so far amount to. */
+	/** The projections of the facts so far. */
 	start: Projections;
 	report: (text: string) => void;
 	handoverState: HandoverState;
 }
 
-/** Goes on with a journal file: a new life, with a header of its own. */
+/** Continues a journal file. Each supervisor process and each program appends a header first. */
 export function fileJournal({ path, fd: opened, header, start, report, handoverState }: FileJournalOptions): Journal {
 	let fd = opened;
 	let past = start;
@@ -78,21 +80,21 @@ export function fileJournal({ path, fd: opened, header, start, report, handoverS
 	let hasHeader = false;
 	let place: 'there' | 'removed' | 'changed' | 'taken' | 'hidden' = 'there';
 	let watcher: FSWatcher | null = null;
-	/** A checkpoint knows nothing of it. */
+	/** While an upgrade is in progress, the journal is not compacted: a checkpoint does not record the upgrade. */
 	let isUpgrading = false;
-	handoverState.leave(journalSection, () => ({ state: fd, fds: [fd] }));
+	handoverState.save(journalSection, () => ({ state: fd, fds: [fd] }));
 	attempt(() => {
 		append(header);
 		hasHeader = true;
 	});
 	watchFile();
 
-	/** All of the line, or nothing of it. */
+	/** Writes the complete line, or removes what was written of it. */
 	function append(line: JournalLine) {
 		const bytes = Buffer.from(`${JSON.stringify(line)}\n`);
 		const written = writeSync(fd, bytes);
 		if (written < bytes.length) {
-			// Somebody may have shortened it meanwhile.
+			// Another process may have truncated the file since, so the size is read again.
 			ftruncateSync(fd, Math.max(0, fstatSync(fd).size - written));
 			throw new Error('no space left on device');
 		}
@@ -111,7 +113,7 @@ export function fileJournal({ path, fd: opened, header, start, report, handoverS
 		if (fact.type === 'upgrade.refused' || fact.type === 'upgrade.failed') isUpgrading = false;
 	}
 
-	/** What could not be written is told by a checkpoint. */
+	/** Writes a checkpoint in place of the facts that could not be written. */
 	function mend({ state, ...rest }: Projections, seq: number, at: number) {
 		if (!hasHeader) append(header);
 		hasHeader = true;
@@ -120,7 +122,7 @@ export function fileJournal({ path, fd: opened, header, start, report, handoverS
 		isBroken = false;
 	}
 
-	/** Without a fact that comes by it would stay unwritten, and a crash would find too little. */
+	/** Retries on a timer. The next fact may come late, and a crash before it would find an incomplete journal. */
 	function tryAgain(wait: number) {
 		setTimeout(() => {
 			if (isBroken && last) attempt(() => mend(past, last?.seq ?? 0, last?.at ?? 0));
@@ -136,8 +138,9 @@ export function fileJournal({ path, fd: opened, header, start, report, handoverS
 	}
 
 	/**
-	 * A start after a crash would find nothing where somebody has removed the file, or emptied it (logrotate's copytruncate).
-	 * Tried with each fact, and said once.
+	 * Checks that the journal is still at its path with its own contents. If the file was removed or truncated
+	 * (logrotate's copytruncate), a start after a crash would find nothing, so the journal is written anew. Called
+	 * after each event; reported once.
 	 */
 	function keep(fact: Fact) {
 		const before = place;
@@ -164,7 +167,7 @@ export function fileJournal({ path, fd: opened, header, start, report, handoverS
 		else report(`Somebody has ${what} the journal ${path}, and it can't be written anew: ${why}`);
 	}
 
-	/** What is truncated or removed is noticed at once: the next fact may be long in coming, and a crash comes first. */
+	/** Detects truncation or removal at once by inotify: a crash may come before the next fact. */
 	function watchFile() {
 		watcher?.close();
 		try {
@@ -172,7 +175,7 @@ export function fileJournal({ path, fd: opened, header, start, report, handoverS
 				if (isChanged()) rest();
 			}).on('error', () => watcher?.close());
 		} catch {
-			// Where it can't be watched it is noticed with the next fact.
+			// Without a watch, the change is detected with the next fact.
 			watcher = null;
 		}
 	}
@@ -196,11 +199,14 @@ export function fileJournal({ path, fd: opened, header, start, report, handoverS
 		}
 	}
 
-	/** A journal that can't be compacted is no broken one: it grows, and is tried again when it has doubled. */
+	/**
+	 * Compacts the journal. If compaction fails, the journal remains usable and grows. The next attempt follows when
+	 * its size has doubled.
+	 */
 	function compact(fact: Fact) {
 		try {
 			replace(fact);
-			// What is left may be much, too.
+			// The compacted journal may itself exceed the limit.
 			nextCompaction = Math.max(compactAt, size * 2);
 		} catch (error) {
 			nextCompaction = size * 2;
@@ -208,7 +214,10 @@ export function fileJournal({ path, fd: opened, header, start, report, handoverS
 		}
 	}
 
-	/** A new file takes the old one's place in one step: killed at any point, one of the two is there, whole. */
+	/**
+	 * Replaces the file by rename(2). If the supervisor is killed at any point, either the old or the new file is
+	 * complete.
+	 */
 	function replace({ seq, at }: Fact) {
 		const next = `${path}.new`;
 		const nextFd = createPrivate(next);

@@ -1,13 +1,13 @@
-/** The story that a journal tells, line by line. */
+/** The facts of a journal, for commands that print them. */
 import type { Fact } from '../../machines/facts/facts.ts';
 import type { Checkpoint } from './lineSchemas.ts';
 import { lineReader } from './lines.ts';
 import { linesOf } from './tail.ts';
 
 /**
- * Its checkpoints and facts, in order; null where for now there is no more.
- * @param follow goes on as the journal grows
- * @throws {Error} with a sentence, where it ends or makes no sense
+ * Reads the checkpoints and facts of a journal in order. Yields null when all lines present have been read.
+ * @param follow continues as the journal grows
+ * @throws {Error} with a sentence for the operator, if a line cannot be read
  */
 export async function* storyOf(path: string, follow: boolean): AsyncGenerator<Checkpoint | Fact | null, void, void> {
 	const readLine = lineReader();

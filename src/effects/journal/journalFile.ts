@@ -1,4 +1,4 @@
-/** The journal's file: opened, locked against a second supervisor, and trusted only when nobody else could have written it. */
+/** The journal's file: opened, locked against a second supervisor, and trusted only if no other user can write it. */
 import {
 	closeSync,
 	constants,
@@ -20,13 +20,16 @@ import { type JournalContent, readJournal } from './lines.ts';
 const { O_RDWR, O_APPEND, O_CREAT, O_EXCL, O_NOFOLLOW } = constants;
 const [LOCK_EX, LOCK_NB] = [2, 4];
 
-/** A supervisor that was killed just now may not have ended yet: its lock is waited for so long, in milliseconds. */
+/**
+ * A supervisor that was just killed may still hold its lock. The lock is retried every `pause` for up to
+ * `longestWait` milliseconds.
+ */
 const [longestWait, pause] = [1000, 20];
 
 /**
  * Opens a journal file and locks it.
- * @returns the fd and what is in the file
- * @throws {Error} with the words for the operator
+ * @returns the fd and the contents of the file
+ * @throws {Error} with a message for the operator
  */
 export async function openJournal(path: string): Promise<{ fd: number; bytes: Buffer }> {
 	for (const end = bootClock() + longestWait; ; await setTimeout(pause)) {
@@ -34,7 +37,7 @@ export async function openJournal(path: string): Promise<{ fd: number; bytes: Bu
 		try {
 			refuseForeign(fd);
 			lock(fd);
-			// Whoever compacted it a moment ago has put another file in its place.
+			// If a supervisor compacted the journal meanwhile, another file is at the path now. Open that one.
 			if (fstatSync(fd).ino === statSync(path).ino) return { fd, bytes: readFileSync(fd) };
 			closeSync(fd);
 		} catch (error) {
@@ -44,12 +47,12 @@ export async function openJournal(path: string): Promise<{ fd: number; bytes: Bu
 	}
 }
 
-/** Another process has locked it. */
 class Locked extends Error {}
 
 /**
- * Reads a journal, and cuts it to what was understood; what was not is kept in PATH.bad unless it is just a torn line.
- * @throws {UnreadableJournal} where it can't be read from its first line on; then it is left as it is
+ * Reads a journal and truncates the file to its readable part. The unreadable rest is kept in PATH.bad, unless it is
+ * only a torn last line.
+ * @throws {UnreadableJournal} if the first line cannot be read; the file is unchanged then
  */
 export function readSound(fd: number, path: string, bytes: Buffer): JournalContent {
 	const content = readJournal(bytes);
@@ -60,7 +63,10 @@ export function readSound(fd: number, path: string, bytes: Buffer): JournalConte
 	return content;
 }
 
-/** What an earlier start has kept in PATH.bad; empty where there is nothing, or others may have written it. */
+/**
+ * Returns the contents of PATH.bad, kept by an earlier start. Empty if the file is missing or other users can write
+ * it.
+ */
 export function keptBeside(path: string): Buffer {
 	try {
 		const fd = openSync(`${path}.bad`, constants.O_RDONLY | constants.O_NONBLOCK | O_NOFOLLOW);
@@ -75,14 +81,19 @@ export function keptBeside(path: string): Buffer {
 	}
 }
 
-/** Keeps all of it in PATH.bad, and empties it. @returns why that could not be done, and it is left as it is; null where it was */
+/**
+ * Keeps the whole journal in PATH.bad and empties the file.
+ * @returns null on success; else the reason, and the file is unchanged
+ */
 export function setAside(fd: number, path: string, bytes: Buffer): string | null {
 	const why = bytes.length === 0 ? null : keepBad(path, bytes);
 	if (why === null) ftruncateSync(fd, 0);
 	return why;
 }
 
-/** Whether a journal is what it was: it may have lost its first lines, or all but its length. */
+/**
+ * Whether the contents come from a journal. A damaged journal may lack its first lines, or consist of NUL bytes only.
+ */
 export function isOfAJournal(bytes: Buffer): boolean {
 	return bytes.every((byte) => byte === 0) || bytes.toString('utf8').split('\n').some(isLine);
 }
@@ -91,7 +102,7 @@ function isLine(line: string): boolean {
 	return /^\0*\{"(journal|checkpoint|seq)":/.test(line) || /^\0*\{.*"seq":\d+.*"at":\d+/.test(line);
 }
 
-/** Why not all of it could be kept, and so what was kept before is still there; null where it was. */
+/** Writes PATH.bad. @returns null on success; else the reason, and an earlier PATH.bad is unchanged */
 function keepBad(path: string, bytes: Buffer): string | null {
 	const next = `${path}.bad.new`;
 	let bad: number | null = null;
@@ -108,13 +119,16 @@ function keepBad(path: string, bytes: Buffer): string | null {
 	}
 }
 
-/** A new file that nobody else could have put there, in the place of an old one. @throws {Error} */
+/**
+ * Removes the file at the path and creates a new one, exclusively, so that no other process supplies it.
+ * @throws {Error}
+ */
 export function createPrivate(path: string): number {
 	rmSync(path, { force: true });
 	return openSync(path, O_RDWR | O_APPEND | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600);
 }
 
-/** @throws {Error} when another process has locked it */
+/** @throws {Error} if another process holds the lock */
 export function lock(fd: number): void {
 	try {
 		call('flock', fd, LOCK_EX | LOCK_NB);
@@ -124,7 +138,7 @@ export function lock(fd: number): void {
 	}
 }
 
-/** A journal names processes to signal and paths to remove: it is believed only when nobody else could write it. */
+/** The journal names processes to signal and paths to remove. It is trusted only if no other user can write it. */
 function refuseForeign(fd: number) {
 	const stat = fstatSync(fd);
 	if (!stat.isFile()) throw new Error('not a regular file');

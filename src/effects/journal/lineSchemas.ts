@@ -1,4 +1,4 @@
-/** The shapes of the journal's lines: as types, and as schemas for what is read back. docs/journal.md tells of them. */
+/** The types of the journal's lines, and the schemas to read them back. Documented in docs/journal.md. */
 import {
 	array,
 	boolean,
@@ -37,19 +37,21 @@ import {
 export interface Header {
 	journal: number;
 	program: string;
-	/** /proc/sys/kernel/random/boot_id */
+	/** Contents of /proc/sys/kernel/random/boot_id. */
 	boot: string;
-	/** What children carry as SOCKETMASTER_RUN: the same through upgrades and recoveries. */
+	/**
+	 * The value of SOCKETMASTER_RUN in the environment of children. It is the same across upgrades and recoveries.
+	 */
 	run: string;
 	pid: number;
 	startTime: number;
 	args: string[];
 	listeners: Pick<Listener, 'uri' | 'address' | 'inode' | 'file'>[];
-	/** The folder of the sockets that children say through that they are up; null where there is none. */
+	/** The directory of the notify sockets of children; null if there is no such directory. */
 	notifyDir: string | null;
 }
 
-/** What all facts up to `seq` amount to. With `gap`, some of them are not in the file. */
+/** The projections of all facts up to `seq`. With `gap`, the file lacks some of these facts. */
 export interface Checkpoint {
 	checkpoint: SupervisorState;
 	rotations: Rotations;
@@ -59,18 +61,20 @@ export interface Checkpoint {
 	gap?: true | undefined;
 }
 
-/** What a checkpoint stands for. */
 export function projectionsOf({ checkpoint, rotations, counters }: Checkpoint): Projections {
 	return { state: checkpoint, rotations, counters };
 }
 
 export type JournalLine = Header | Checkpoint | Fact;
 
-/** A schema for each field of a fact; those that a wait is counted from have a clock, which an earlier program may not have written. */
+/**
+ * One schema for each field of a fact. A fact that starts a wait has a `clock`, which an earlier program may not have
+ * written.
+ */
 type FactFields<T extends FactType> = Fields<Omit<FactOf<T>, 'seq' | 'at' | 'type' | 'clock' | 'cause'>> &
 	(T extends TimedType | 'child.ready' ? { clock: GenericSchema<unknown, number | undefined> } : object);
 
-/** Made when something is read, not at every start. */
+/** Builds the schemas when a journal is read. A start without a journal does not build them. */
 export function newSchemas() {
 	const fact = <T extends FactType>(type: T, fields: FactFields<T>) =>
 		shape<FactOf<T>>({

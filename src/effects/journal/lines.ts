@@ -1,31 +1,31 @@
-/** The journal's lines, read one after the other. */
+/** Reads the journal's lines in order. */
 import { type GenericSchema, safeParse } from 'valibot';
 import type { Fact, FactType } from '../../machines/facts/facts.ts';
 import { journalFormat } from '../../machines/facts/feed.ts';
 import { type Checkpoint, type Header, type JournalLine, newSchemas } from './lineSchemas.ts';
 import { oldestJournalFormat, upcastLine } from './upcast.ts';
 
-/** What a journal holds, in order, and what of it could not be read. */
+/** The readable lines of a journal, in order, and the problems found. */
 export interface JournalContent {
-	/** The last one: each life of a supervisor begins with one. */
+	/** The last header. Each supervisor process and each program writes one at its beginning. */
 	header: Header | null;
 	lines: (Checkpoint | Fact)[];
-	/** Bytes of whole, understood lines: what comes after is to be cut off. */
+	/** Length in bytes of the complete, readable lines. The rest is to be cut off. */
 	soundLength: number;
-	/** Whole lines follow that were not understood. */
+	/** Complete but unreadable lines follow. */
 	isCut: boolean;
-	/** Sentences about what was wrong. */
+	/** Sentences for the operator. */
 	problems: string[];
 }
 
-/** What is in the file can't be understood from its first line on. */
+/** The first line of the file cannot be read. */
 export class UnreadableJournal extends Error {}
 
 export function nothingRead(): JournalContent {
 	return { header: null, lines: [], soundLength: 0, isCut: false, problems: [] };
 }
 
-/** Reads a whole journal. @throws {UnreadableJournal} when it is none, or of another format */
+/** Reads a complete journal. @throws {UnreadableJournal} if the file is not a journal, or has an unknown format */
 export function readJournal(bytes: Buffer): JournalContent {
 	const content = nothingRead();
 	const readLine = lineReader();
@@ -50,14 +50,14 @@ export function readJournal(bytes: Buffer): JournalContent {
 }
 
 /**
- * A reader of lines, one after the other, `number` counting from 1.
- * It returns the line, or what is wrong with it, and throws when it says that this is no journal, or one of another
- * format.
+ * Creates a reader for consecutive lines. The reader takes each line with its number, counting from 1.
+ * It returns the parsed line, or a sentence about the error. It throws UnreadableJournal if the file is not a journal
+ * or has an unknown format.
  */
 export function lineReader() {
 	const schemas = newSchemas();
 	let hasStarted = false;
-	/** Of the last header. */
+	/** The format of the last header. */
 	let format = journalFormat;
 	let last = 0;
 	const factSchema = (type: unknown): GenericSchema<unknown, Fact> | undefined =>
@@ -86,7 +86,7 @@ export function lineReader() {
 		if (!schema) return `line ${number} is no fact`;
 		const { success, output } = safeParse(schema, line);
 		if (!success) return `line ${number} is no fact of a known shape`;
-		// A checkpoint may stand for no more than what is there.
+		// A checkpoint may have the same number as the line before it.
 		if (output.seq < last || (output.seq === last && !('checkpoint' in output)))
 			return `line ${number} is out of its order`;
 		last = output.seq;

@@ -1,4 +1,4 @@
-/** Marks: what tells of a process that it is a child of a supervisor, or comes from one. */
+/** A mark identifies a process as a child of a supervisor, or as a descendant of such a child. */
 import { readFileSync } from 'node:fs';
 import { basename, dirname } from 'node:path';
 import { ownNotifyDirs, runOf } from '../children/notifyDir.ts';
@@ -6,22 +6,22 @@ import { filesOf } from '../os/proc.ts';
 import type { User } from '../os/user.ts';
 
 export interface Mark {
-	/** What children carry as SOCKETMASTER_RUN. */
+	/** The value of SOCKETMASTER_RUN. */
 	run: string;
-	/** The number of the child that it is, or comes from; null where that is not told. */
+	/** The number of the child that this process is or descends from; null if the mark does not include a number. */
 	child: number | null;
 }
 
-/** The mark in an environment; null where there is none. @param variables as `NAME=value` */
+/** Returns the mark in an environment; null if there is no mark. @param variables as `NAME=value` */
 export function markIn(variables: string[]): Mark | null {
 	const run = variableIn('SOCKETMASTER_RUN', variables);
 	return run === null ? null : { run, child: numberIn(variableIn('SOCKETMASTER_CHILD', variables) ?? '') };
 }
 
 /**
- * A server that sets its title writes over its environment. It holds the socket for its messages still, which a supervisor of
- * ours has bound in a folder of its own, by the number of the child.
- * @returns a reader of a process's mark
+ * Finds marks by notify sockets. A server that sets its process title overwrites its environment, but still holds its
+ * notify socket. The supervisor binds that socket in a directory of its own, under the number of the child.
+ * @returns a function that reads the mark of a process
  */
 export function socketMarks(user: User | null): (pid: number) => Mark | null {
 	const sockets = socketsIn(ownNotifyDirs(user));
@@ -43,7 +43,10 @@ function numberIn(text: string): number | null {
 	return /^[1-9]\d{0,14}$/.test(text) ? Number(text) : null;
 }
 
-/** The paths of sockets bound in folders, by what an fd of theirs is called: the last columns of /proc/net/unix are inode and path. */
+/**
+ * The paths of sockets bound in the directories, by the link text of an fd (`socket:[INODE]`). The last columns of
+ * /proc/net/unix are inode and path.
+ */
 export function socketsIn(folders: string[]): Map<string, string> {
 	const paths = new Map<string, string>();
 	if (folders.length === 0) return paths;
@@ -61,7 +64,7 @@ function boundSockets(): string {
 	try {
 		return readFileSync('/proc/net/unix', 'latin1');
 	} catch {
-		// Then nothing is found, and what was said is lost.
+		// Without this file no notify socket is found, and the messages queued in such sockets are lost.
 		return '';
 	}
 }

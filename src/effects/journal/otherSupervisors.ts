@@ -1,4 +1,4 @@
-/** A supervisor that lives, known by what it holds: whatever a journal tells of it. */
+/** Detects a live supervisor by the fds it holds, independent of the journal. */
 import { readFileSync } from 'node:fs';
 import { setTimeout } from 'node:timers/promises';
 import { bootClock } from '../os/clock.ts';
@@ -6,20 +6,25 @@ import { firstOwnFd } from '../os/descriptors.ts';
 import { allPids, fdsAmong, fileOf, filesOf, lookUp, ownerOf } from '../os/proc.ts';
 import { ancestorsOf } from '../os/processTree.ts';
 
-/** What a supervisor was about to start when it was killed has its fds for a moment: it is looked at again for so long, in milliseconds. */
+/**
+ * A process that a killed supervisor just spawned still holds the supervisor's fds until its execve(2). The check is
+ * repeated every `pause` for up to `longestStart` milliseconds.
+ */
 const [longestStart, pause] = [1000, 20];
 
-/** A process that may have a supervisor, and the pipe that it prints to, by its inode; null where that is not known. */
+/** A process that may have a supervisor, and the inode of its output pipe; null if unknown. */
 export interface Supervised {
 	pid: number | null;
 	pipe: number | null;
 }
 
 /**
- * A supervisor holds the listeners, and has started one of its children or reads what one of them prints: others may have been given
- * the same sockets (-share, systemd).
+ * Refuses to take over children that still have a supervisor. A supervisor holds the listeners, and is the parent of
+ * one of the children or holds the pipe that a child prints to. The listeners alone are not sufficient: other
+ * processes may share them (-share, systemd).
  * @param listeners inodes
- * @throws {Error} where another process of our user is the supervisor of children; what can't be seen is none
+ * @throws {Error} if another process of this user supervises the children; a process whose fds cannot be read is
+ * ignored
  */
 export async function refuseSupervised(listeners: ReadonlySet<number>, children: Supervised[]): Promise<void> {
 	if (children.length === 0) return;
@@ -36,23 +41,26 @@ function supervisorOf(listeners: ReadonlySet<number>, children: Supervised[]): n
 	const parents = new Set([...pids].flatMap((pid) => lookUp(pid)?.parent ?? []));
 	const isOne = (pid: number) =>
 		pid !== process.pid &&
-		// Few processes have so many fds: the others are not looked at further.
+		// Few processes have an fd with so high a number. All others are skipped here.
 		fileOf(pid, firstOwnFd) !== null &&
 		ownerOf(pid) === process.geteuid?.() &&
 		isSupervisors(fdsAmong(pid, listeners) ?? []) &&
 		!isManager(pid) &&
-		// A child may hold its socket under any number, and be a supervisor itself.
+		// A child may hold its socket under any fd number, and may be a supervisor itself.
 		![...(ancestorsOf(pid) ?? [])].some((each) => pids.has(each)) &&
 		(parents.has(pid) || filesOf(pid).some(({ file }) => pipes.has(file)));
 	return allPids().find(isOne) ?? null;
 }
 
-/** Whether a process holds listeners as a supervisor does: above all that children are given. @param fds its own of them */
+/**
+ * Whether a process holds listeners as a supervisor does: above the fd numbers given to children.
+ * @param fds the process's fds of listeners
+ */
 export function isSupervisors(fds: number[]): boolean {
 	return fds.length > 0 && fds.every((fd) => fd >= firstOwnFd);
 }
 
-/** A service manager keeps the sockets that it has made, or was given. */
+/** Whether a process is systemd, which keeps the sockets that it created or stores for a service. */
 export function isManager(pid: number): boolean {
 	try {
 		return readFileSync(`/proc/${pid}/comm`, 'utf8').trim() === 'systemd';

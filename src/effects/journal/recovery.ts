@@ -1,4 +1,6 @@
-/** After a supervisor was killed: its children, its sockets and its pipes, found again by its journal. */
+/**
+ * Recovery after a supervisor was killed: uses the journal to find the children, the listeners and the output pipes.
+ */
 import { closeSync } from 'node:fs';
 import { evolveProjections, noProjections, type Projections } from '../../machines/state/projections.ts';
 import { withLastEnd, withoutChildThatNeverWas } from '../../machines/state/recoveryState.ts';
@@ -29,7 +31,7 @@ import {
 	takePipes,
 } from './survivors.ts';
 
-/** What the journal's facts amount to, and the number of the last one. */
+/** Folds a journal into projections. Returns them with the number of the last fact. */
 export function foldJournal({ lines }: JournalContent): { past: Projections; seq: number } {
 	let past = noProjections;
 	let seq = 0;
@@ -43,49 +45,50 @@ export function foldJournal({ lines }: JournalContent): { past: Projections; seq
 export interface Recovered {
 	state: SupervisorState;
 	survivors: Survivor[];
-	/** What they print to. */
+	/** The output pipes of the surviving processes. */
 	pipes: OpenPipe[];
-	/** Those that a survivor still holds. */
+	/** The listeners that a surviving process still holds. */
 	listeners: Listener[];
-	/** What they say that they are up through. */
+	/** The notify sockets that the surviving processes hold. */
 	notifySockets: SavedNotifySockets;
-	/** Sentences for the operator. */
 	remarks: string[];
 }
 
-/** Children that live and can't be taken over, and why. */
+/** Live children that cannot be taken over, and the reason. */
 export interface Denied {
 	denied: number[];
 	why: string;
-	/** They are children; else a process of such a number lives, which may be another one by now. */
+	/**
+	 * True if the processes are known to be children. If false, the pids may belong to non-child processes by now.
+	 */
 	isCertain: boolean;
 }
 
-/** Children that hold a listener, and that the journal does not know: it tells less than there was. */
+/** Children that hold a listener and are missing in the journal: the journal is incomplete. */
 export interface Unrecorded {
 	unrecorded: number[];
 }
 
-/** Only what children of children have kept. */
+/** No child is alive; only surviving processes of former children hold pipes or listeners. */
 export interface Orphaned {
 	orphaned: { pipes: OpenPipe[]; listeners: Listener[]; orphans: number[] };
-	/** Who they are. */
+	/** The pids of the surviving processes. */
 	pids: number[];
 }
 
 export interface RecoveryOptions {
-	/** Whose processes its children are; null is ours. */
+	/** The user that the children run as; null is the supervisor's own user. */
 	user: User | null;
-	/** No more is known of its children than what is told here. */
+	/** Recovers from this state even if children are missing in it, because no better source exists. */
 	isAll: boolean;
-	/** Is told what can't be seen. */
+	/** Reports processes whose environment cannot be read. */
 	say: (text: string) => void;
 }
 
 /**
- * Takes over what the last supervisor has left.
- * @returns null when there is nothing
- * @throws {Error} when the last supervisor is still alive
+ * Takes over the children, listeners and pipes of the previous supervisor.
+ * @returns null if no process survives
+ * @throws {Error} if the previous supervisor is alive
  */
 export async function recover(
 	header: Header,
@@ -162,7 +165,10 @@ export async function recover(
 	}
 }
 
-/** Leaders of groups with the mark of a later child than any that is known, started by no other process of that run. */
+/**
+ * Finds children that are missing in the journal. They lead a process group, carry a child number above the last
+ * recorded one, and their parent is not of the same run.
+ */
 function unrecordedIn(
 	{ run, listeners }: Header,
 	{ lastChild }: SupervisorState,
@@ -182,12 +188,15 @@ function lateText(pids: number[]): string {
 	return `Whose ${listOf(pids)} are can't be seen, as they do not answer: what they may hold of an earlier supervisor is not taken over`;
 }
 
-/** What was spawned while the journal could not be written. */
+/** Describes processes that were spawned while the journal could not be written. */
 export function unknownText(pids: number[]): string {
 	return `Processes ${pids.join(', ')} of an earlier supervisor live on, and are no child that it knew`;
 }
 
-/** Children that were about to be spawned are looked for among all processes; whoever is not found never was. */
+/**
+ * Searches all processes for each child whose spawn was decided and whose pid is not recorded. If no process is
+ * found, the child is removed from the state.
+ */
 function withUnrecorded(
 	state: SupervisorState,
 	run: string,
@@ -196,22 +205,29 @@ function withUnrecorded(
 ): SupervisorState {
 	const pipes = new Set(state.children.map(({ pipe }) => pipe));
 	let rest = state;
-	const born: ChildState[] = [];
+	const spawned: ChildState[] = [];
 	for (const child of state.children) {
 		if (child.pid !== null) continue;
 		const found = findSpawned(run, child, pipes, variables, isTrusted);
 		rest = withoutChildThatNeverWas(rest, child);
-		if (found) born.push({ ...child, ...found, phase: 'booting' });
+		if (found) spawned.push({ ...child, ...found, phase: 'booting' });
 	}
 	const isFilled = ({ generation, index }: Respawn) =>
-		born.some((child) => child.generation === generation && child.index === index);
-	return { ...rest, children: [...rest.children, ...born], respawns: rest.respawns.filter((each) => !isFilled(each)) };
+		spawned.some((child) => child.generation === generation && child.index === index);
+	return {
+		...rest,
+		children: [...rest.children, ...spawned],
+		respawns: rest.respawns.filter((each) => !isFilled(each)),
+	};
 }
 
-/** How far the clock of the wall may have been set meanwhile, in milliseconds. */
+/** Tolerance for changes of the wall clock between record and recovery, in milliseconds. */
 const slack = 2000;
 
-/** A child leads its process group, its own children do not: their environment alone would not tell them apart. */
+/**
+ * Finds the process of a child by its environment. Descendants inherit the environment, so the process must also lead
+ * its process group.
+ */
 function findSpawned(
 	run: string,
 	{ child, since }: ChildState,
@@ -226,24 +242,28 @@ function findSpawned(
 		if (stat?.group !== pid) continue;
 		const environment = variables.get(pid) ?? [];
 		if (!wanted.every((entry) => environment.includes(entry)) || !isTrusted(pid)) continue;
-		// A child of the child may lead a group too.
+		// A descendant of the child may lead a process group too.
 		if (variables.get(stat.parent)?.includes(`SOCKETMASTER_RUN=${run}`)) continue;
 		const pipe = Number(fileOf(pid, 1)?.match(/^pipe:\[(\d+)\]$/)?.[1] ?? 0);
-		// Another child may have left one that says it is this child: before its time, or with that one's pipe.
+		// A process left by another child may carry the same number. It started earlier, or it prints to the pipe of
+		// that other child.
 		if (known.has(pipe) || stat.startTime * tick < earliest) continue;
 		return { pid, startTime: stat.startTime, pipe };
 	}
 	return null;
 }
 
-/** /proc shows nothing of who can't be traced or looked at, without a word; this says so. @throws {SyscallError} */
+/**
+ * /proc hides the files of a process that this user may not trace. Fail with a message instead.
+ * @throws {SyscallError}
+ */
 function requireRight({ pid, pidfd }: { pid: number; pidfd: number }) {
 	const stdin = takeFdIfOpen(pidfd, 0);
 	if (stdin !== null) closeSync(stdin);
 	if (!mayLookAt(pid)) throw new SyscallError('open', errno('EACCES'));
 }
 
-/** With no child left to go on with, what theirs print is read all the same, and the sockets they hold are ours. */
+/** If no child is alive, takes the output pipes and the listeners that surviving processes still hold. */
 function takeOrphaned(
 	{ listeners }: Header,
 	surviving: SurvivingProcess[],
@@ -255,11 +275,11 @@ function takeOrphaned(
 	let pipes: OpenPipe[] = [];
 	const taken: Listener[] = [];
 	try {
-		// Their children's numbers are used again.
+		// New children reuse these child numbers, so the pipes belong to no child.
 		pipes = takePipes(surviving, []).map((pipe) => ({ ...pipe, child: nobody }));
 		for (const each of listeners) taken.push(...[takeListening(each, surviving)].filter((found) => found !== null));
 	} catch {
-		// What was taken until then is as good as all of it.
+		// Continue with what was taken before the error.
 	}
 	return { orphaned: { pipes, listeners: taken, orphans: holders }, pids };
 }

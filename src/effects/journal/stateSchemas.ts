@@ -1,4 +1,4 @@
-/** Schemas of what facts are folded to, for what is read back: of a journal, of a handover, of a control socket. */
+/** Schemas of the projections, as read from a journal, a handover or a control socket. */
 import {
 	array,
 	boolean,
@@ -30,10 +30,9 @@ import {
 	type SupervisorState,
 } from '../../machines/state/supervisorState.ts';
 
-/** A schema for each field, also of those that may be missing: one that is forgotten does not compile. */
+/** One schema for each field, optional ones included. A missing schema is a compile error. */
 export type Fields<T> = { [K in keyof T]-?: GenericSchema<unknown, T[K]> };
 
-/** An object of these fields. */
 export function shape<T extends object>(fields: Fields<T>): GenericSchema<unknown, T> {
 	return object(fields as Record<string, GenericSchema>) as unknown as GenericSchema<unknown, T>;
 }
@@ -44,10 +43,10 @@ export const requests = [...bareRequests, 'stop.requested'] as const;
 export const word = () => picklist(['notify', 'ack', 'accept', 'wait']);
 export const code = () => picklist(['exited', 'deadline', 'not-accepting', 'spawn-failed', 'environment', 'stopped']);
 export const asker = () => picklist(['start', 'SIGHUP', 'rotate']);
-/** In milliseconds since 1970, to the year 9999. */
+/** A time in milliseconds since 1970, up to the year 9999. */
 export const time = () => pipe(number(), integer(), minValue(0), maxValue(253_402_300_799_999));
 export const count = () => pipe(number(), safeInteger(), minValue(0));
-/** Up to commit cd933d0 a plan has no `verify`: it is what no flag means. */
+/** A plan written up to commit cd933d0 has no `verify`. It gets the default of the -verify flag. */
 export const plan = () =>
 	pipe(
 		object({
@@ -64,7 +63,6 @@ export const plan = () =>
 		transform((plan) => ({ ...plan, verify: plan.verify ?? usualVerify(plan.start) })),
 	);
 
-/** What was asked for. */
 export const requestSchema = (): GenericSchema<unknown, Request> =>
 	union([
 		shape<Extract<Request, { type: 'stop.requested' }>>({ type: literal('stop.requested'), kill: optional(number()) }),
@@ -97,7 +95,6 @@ const childFields = (): Fields<ChildState> => ({
 	survivors: optional(array(count()), []),
 });
 
-/** What facts amount to. */
 export const stateSchema = () =>
 	shape<SupervisorState>({
 		plan: plan(),
@@ -139,10 +136,9 @@ export const stateSchema = () =>
 		),
 	});
 
-/** A process that has outlived the first one of its child, and the fds of the listeners that it holds. */
+/** A surviving process, and its fds of listeners. */
 export const holderSchema = () => object({ pid: count(), fds: array(count()) });
 
-/** What became of a rotation. */
 export const rotationSchema = () =>
 	shape<Rotation>({
 		generation: count(),
@@ -165,10 +161,8 @@ export const rotationSchema = () =>
 		supersededBy: nullable(count()),
 	});
 
-/** What became of the rotations. */
 export const rotationsSchema = () => shape<Rotations>({ kept: array(rotationSchema()), requestedAt: nullable(time()) });
 
-/** What was counted. */
 export const countersSchema = () =>
 	shape<Counters>({
 		rotations: object({ promoted: count(), failed: count(), stopped: count() }),

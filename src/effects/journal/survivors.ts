@@ -1,4 +1,4 @@
-/** The children of a killed supervisor, and theirs: what they hold of its sockets, and what they print to. */
+/** The surviving processes of a killed supervisor: the listeners they hold, and the pipes they print to. */
 import { closeSync, readFileSync } from 'node:fs';
 import { basename } from 'node:path';
 import type { ChildState } from '../../machines/state/supervisorState.ts';
@@ -15,33 +15,37 @@ import { isListening, typeOf } from '../sockets/socket.ts';
 import type { Header } from './lineSchemas.ts';
 import { markIn, socketsIn } from './marks.ts';
 
-/** The number of no child. */
+/** The child number of a process whose child is unknown. Children are numbered from 1. */
 export const nobody = 0;
 
-/** A child of a supervisor, or of such a child. */
+/** A child of a supervisor, or a descendant of such a child. */
 export interface SurvivingProcess {
 	pid: number;
-	/** The number of the child that it is, or comes from. */
+	/** The number of the child that this process is or descends from. */
 	child: number;
 }
 
 export interface SurvivorSearch {
 	run: string;
-	/** The children that live. */
+	/** The children that are alive. */
 	survivors: SurvivingProcess[];
-	/** The numbers of those that have ended, and of the groups that they led. */
+	/** The pids of the children that have exited. Each was also the id of a process group. */
 	gone: ReadonlySet<number>;
-	/** Inodes: of such a group only who holds one is believed to be of it, as the number may be a stranger's by now. */
+	/**
+	 * Inodes. A process in the group of an exited child counts only if it holds one of them, because the group id may
+	 * be reused.
+	 */
 	listeners: ReadonlySet<number>;
-	/** The variables of all processes. */
+	/** The environment of every process. */
 	environments: ReadonlyMap<number, string[]>;
-	/** Whose processes children are; null is ours. */
+	/** The user that the children run as; null is the supervisor's own user. */
 	user: User | null;
 }
 
 /**
- * All of them that we may look at: the survivors and who is in their process groups, and others by their environment,
- * which a server that sets its process title may have written over.
+ * Finds all surviving processes that /proc shows: the live children, the members of their process groups, and
+ * processes with the run's mark in their environment. A server that sets its process title may have overwritten its
+ * mark.
  */
 export function survivingProcessesOf({
 	run,
@@ -64,15 +68,18 @@ export function survivingProcessesOf({
 }
 
 /**
- * Whether the marks of a process are believed: anybody may read a run's name, and bear it. It is one of our user's, or of the
- * children's, or holds a listener, which it was given.
+ * Whether the marks of a process are trusted. Any process can read a run's name and set the variables. The process
+ * must belong to the supervisor's user or to the children's user, or hold a listener.
  */
 export function isTrusted(pid: number, listeners: ReadonlySet<number>, user: User | null): boolean {
 	const owner = ownerOf(pid);
 	return owner === process.geteuid?.() || owner === user?.uid || (fdsAmong(pid, listeners) ?? []).length > 0;
 }
 
-/** A duplicate of an fd of another process, if it is still what it was when it was looked at. @throws {SyscallError} */
+/**
+ * Duplicates an fd of another process. Returns null if the fd refers to another file by now.
+ * @throws {SyscallError}
+ */
 function takeFile(pid: number, fd: number, file: string): number | null {
 	const taken = takeFrom(pid, fd);
 	if (taken === null || fileOf('self', taken) === file) return taken;
@@ -81,14 +88,15 @@ function takeFile(pid: number, fd: number, file: string): number | null {
 }
 
 /**
- * The pipes that they print to, each once, under whatever number: of a child that is known the one of its record, and of
- * those whose child is gone the one on fd 1 or 2 of which they hold both ends (hardly any other is like that).
- * @throws {SyscallError} without the right to
+ * Takes the output pipes of the surviving processes, each once. For a known child, the pipe is the one in the child's
+ * record, under any fd number. For a child that has exited, the pipe is on fd 1 or 2 and the process holds both ends;
+ * few other pipes are like that.
+ * @throws {SyscallError} without permission to duplicate the fds
  */
 export function takePipes(surviving: SurvivingProcess[], children: ChildState[]): OpenPipe[] {
 	const found = new Map<string, OpenPipe>();
 	try {
-		for (const relative of surviving) takeOf(relative);
+		for (const survivor of surviving) takeOf(survivor);
 	} catch (error) {
 		for (const { fd } of found.values()) closeSync(fd);
 		throw error;
@@ -113,7 +121,10 @@ export function takePipes(surviving: SurvivingProcess[], children: ChildState[])
 	}
 }
 
-/** The listening socket of that inode, from whoever holds it under whatever number. @throws {SyscallError} */
+/**
+ * Takes the listening socket with the recorded inode from any surviving process, under any fd number.
+ * @throws {SyscallError}
+ */
 export function takeListening(wanted: Header['listeners'][number], surviving: SurvivingProcess[]): Listener | null {
 	for (const { pid } of surviving) {
 		for (const { fd: number, file } of filesOf(pid)) {
@@ -130,10 +141,10 @@ export function takeListening(wanted: Header['listeners'][number], surviving: Su
 }
 
 /**
- * The sockets that children say through that they are up: they hold them, so that nothing is lost that they say while
- * there is no supervisor. What a child holds is believed to be its own alone; of another user none that it could have us
- * wait on (accept(2)).
- * @throws {SyscallError} without the right to
+ * Takes the notify sockets. The children hold them too, so messages sent while no supervisor runs are kept. A notify
+ * socket counts only for the child it is named after. If the children run as another user, the einhorn socket is not
+ * taken: such a child could make accept(2) block.
+ * @throws {SyscallError} without permission to duplicate the fds
  */
 export function takeNotifySockets(
 	folder: string | null,
@@ -152,7 +163,8 @@ export function takeNotifySockets(
 			if (!isOwn && !isAck) continue;
 			const fd = takeFile(pid, number, file);
 			if (fd === null) continue;
-			// What /proc/net/unix tells may be part of another socket's name. Nobody else can bind one in our folder.
+			// A line of /proc/net/unix may show a socket whose name contains this path. Only the supervisor can bind
+			// a socket in its directory.
 			const isBoundThere = addressText(boundAddress(fd)) === path;
 			if (isBoundThere && isOwn && typeOf(fd) === constants.SOCK_DGRAM) sockets.set(child, fd);
 			else if (isBoundThere && isAck && isListening(fd)) ack = fd;
@@ -162,7 +174,7 @@ export function takeNotifySockets(
 	return { ack, sockets: [...sockets].map(([child, fd]) => ({ child, fd })) };
 }
 
-/** The pipe that a process prints to, by its inode; null where it has none that a child is given. */
+/** Returns the inode of the pipe that a process prints to; null if its output is not a pipe made by a supervisor. */
 export function outputOf({ pid }: Pick<SurvivingProcess, 'pid'>): { pid: number; pipe: number | null } {
 	const file = [1, 2]
 		.map((fd) => ({ fd, file: fileOf(pid, fd) ?? '' }))
@@ -170,7 +182,7 @@ export function outputOf({ pid }: Pick<SurvivingProcess, 'pid'>): { pid: number;
 	return { pid, pipe: file ? Number(/\d+/.exec(file.file)?.[0]) : null };
 }
 
-/** Whether an fd is what a child was given to print to: a pipe of which it holds both ends. */
+/** Whether an fd is an output pipe made by a supervisor: the process can both read and write it. */
 function isOutput(pid: number, fd: number, file: string): boolean {
 	const O_RDWR = 2;
 	if ((fd !== 1 && fd !== 2) || !file.startsWith('pipe:')) return false;

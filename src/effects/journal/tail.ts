@@ -1,29 +1,29 @@
-/** The lines of a journal, also as it grows. */
+/** Reads the lines of a journal, and follows it as it grows. */
 import { closeSync, constants, fstatSync, openSync, readSync, realpathSync, statSync, watch } from 'node:fs';
 import { dirname } from 'node:path';
 import { StringDecoder } from 'node:string_decoder';
 
-/** No fact comes near it. */
+/** In bytes, far above the longest fact. */
 const longestLine = 16 << 20;
 
 export interface TailOptions {
-	/** Goes on as the file grows, and with the file that takes its place. */
+	/** Continues as the file grows, and continues with the file that replaces it. */
 	follow: boolean;
-	/** Ends it. */
+	/** Stops reading. */
 	signal?: AbortSignal;
 }
 
 export interface Lines {
-	/** Whole lines, some at a time. None says that for now there is no more. */
+	/** Complete lines. An empty array means that all lines present have been read. */
 	lines: string[];
 	/**
-	 * They are the first of a file: of the first one, of one that has taken its place, or of the same, from which more was cut
-	 * off than a torn line. Null where they are not.
+	 * Set if the lines are the first of a file. `first`: the file opened first; `replaced`: a file that replaced it;
+	 * `rewritten`: the same file, truncated by more than a torn line. Null for all later lines.
 	 */
 	start: 'first' | 'replaced' | 'rewritten' | null;
 }
 
-/** The lines of a file. A torn last line is left out, until it is complete. */
+/** Yields the lines of a file. A torn last line is held back until it is complete. */
 export async function* linesOf(path: string, { follow, signal }: TailOptions): AsyncGenerator<Lines, void, void> {
 	const buffer = Buffer.alloc(65536);
 	let file: OpenFile = openFile(path);
@@ -48,7 +48,7 @@ export async function* linesOf(path: string, { follow, signal }: TailOptions): A
 				file.start = null;
 			} else if (!changes) return;
 			else if (isReplaced) {
-				// It was read to its end after the other one was there: nothing will come to it.
+				// The old file was read to its end after the new file appeared: the old file is complete.
 				isReplaced = false;
 				const next = openFile(path, true);
 				if (next === null) continue;
@@ -59,7 +59,7 @@ export async function* linesOf(path: string, { follow, signal }: TailOptions): A
 			else {
 				yield { lines: [], start: null };
 				await changes.next();
-				// A torn line may have been cut off, and others be there in its place.
+				// The torn line may have been cut off and replaced. Read again from its start.
 				Object.assign(file, { position: file.lineStart, rest: '', decoder: new StringDecoder('utf8') });
 			}
 		}
@@ -73,17 +73,20 @@ type OpenFile = { fd: number } & ReturnType<typeof atStart>;
 
 function atStart(start: Lines['start']) {
 	return {
-		/** Of the next byte to be read, and of the line that it belongs to. */
+		/** File offsets of the next byte to read, and of the start of the current line. */
 		position: 0,
 		lineStart: 0,
-		/** What of that line was read. */
+		/** The part of the current line read so far. */
 		rest: '',
 		decoder: new StringDecoder('utf8'),
 		start,
 	};
 }
 
-/** @param mayBeGone then null stands for no file. @throws {Error} also for what is no regular file: a pipe would be waited for */
+/**
+ * @param mayBeGone returns null if there is no file
+ * @throws {Error} also if the path is not a regular file: reading a FIFO would block
+ */
 function openFile(path: string): OpenFile;
 function openFile(path: string, mayBeGone: true): OpenFile | null;
 function openFile(path: string, mayBeGone = false): OpenFile | null {
@@ -99,13 +102,13 @@ function openFile(path: string, mayBeGone = false): OpenFile | null {
 	}
 }
 
-/** Whether another file is there under the path; where there is none this one is still the last. */
+/** Whether another file is at the path. If there is no file, the open one is still current. */
 function isAnother(fd: number, path: string): boolean {
 	const there = statSync(path, { throwIfNoEntry: false });
 	return there !== undefined && there.ino !== fstatSync(fd).ino;
 }
 
-/** Resolves for each change in the file's directory, by inotify, and when it is all over. */
+/** Resolves for each change in the file's directory (inotify), and when `signal` aborts. */
 function watchFile(path: string, signal: AbortSignal | undefined) {
 	let changed = () => {};
 	let hasChanged = false;
@@ -113,9 +116,9 @@ function watchFile(path: string, signal: AbortSignal | undefined) {
 		hasChanged = true;
 		changed();
 	};
-	// A link's own directory does not change with the file.
+	// A symbolic link's own directory does not change with the file.
 	const watcher = watch(dirname(realpathSync(path)), change);
-	// The directory is gone: nothing will come.
+	// The directory was removed: no further change will be reported.
 	watcher.on('error', () => {});
 	signal?.addEventListener('abort', change);
 	return {

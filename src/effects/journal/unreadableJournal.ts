@@ -1,19 +1,18 @@
-/** What a file tells of a supervisor that can't be read as a journal: it is of another format, or damaged. */
+/** Extracts what it can from a journal that is damaged or has an unknown format. */
 import { bootId } from '../os/ids.ts';
 import type { SocketFile } from '../sockets/socketFile.ts';
 
 export interface Told {
 	run: string | null;
-	/** Null where the file does not tell. */
+	/** Null if the file does not name the supervisor. */
 	supervisor: { pid: number; startTime: number } | null;
-	/** What is told is of another boot: its numbers mean nothing. */
+	/** The file was written in an earlier boot, so its pids and inodes are invalid. */
 	isOfAnotherBoot: boolean;
-	/** Start times and numbers of children, by pid. */
+	/** Start times and child numbers, by pid. */
 	children: Map<number, { startTime: number; child: number }>;
 	listeners: { address: string; inode: number; file: SocketFile | null }[];
 	lastGeneration: number;
 	lastChild: number;
-	/** The number of the last fact. */
 	seq: number;
 }
 
@@ -30,35 +29,36 @@ export function nothingTold(): Told {
 	};
 }
 
-/** Takes what each line tells, and no line for granted. Of several headers the last one counts. */
+/** Collects the fields of each line and validates each field. If there are several headers, the last one counts. */
 export function toldBy(bytes: Buffer): Told {
-	const told = nothingTold();
+	const recorded = nothingTold();
 	for (const line of bytes.toString('utf8').split('\n')) {
 		const found = objectIn(line);
 		if (found === null) continue;
-		if (typeof found.journal === 'number') takeHeader(found, told);
-		else takeFact(found, told);
+		if (typeof found.journal === 'number') takeHeader(found, recorded);
+		else takeFact(found, recorded);
 	}
-	return told;
+	return recorded;
 }
 
-function takeHeader(header: Record<string, unknown>, told: Told) {
+function takeHeader(header: Record<string, unknown>, recorded: Told) {
 	const { pid, startTime } = numbersIn(header);
-	told.isOfAnotherBoot = header.boot !== undefined && header.boot !== bootId();
-	told.run = typeof header.run === 'string' && !told.isOfAnotherBoot ? header.run : null;
-	told.supervisor = pid !== undefined && startTime !== undefined && !told.isOfAnotherBoot ? { pid, startTime } : null;
-	told.listeners = told.isOfAnotherBoot ? [] : objectsIn(header.listeners).flatMap(listenerIn);
+	recorded.isOfAnotherBoot = header.boot !== undefined && header.boot !== bootId();
+	recorded.run = typeof header.run === 'string' && !recorded.isOfAnotherBoot ? header.run : null;
+	recorded.supervisor =
+		pid !== undefined && startTime !== undefined && !recorded.isOfAnotherBoot ? { pid, startTime } : null;
+	recorded.listeners = recorded.isOfAnotherBoot ? [] : objectsIn(header.listeners).flatMap(listenerIn);
 }
 
-function takeFact(fact: Record<string, unknown>, told: Told) {
+function takeFact(fact: Record<string, unknown>, recorded: Told) {
 	const state = objectsIn([fact.checkpoint ?? fact.state ?? fact.roster])[0] ?? {};
 	for (const each of [fact, state, ...objectsIn(state.children)]) {
 		const { pid, startTime, child = 0, generation = 0, lastGeneration = 0, lastChild = 0, seq = 0 } = numbersIn(each);
-		if (pid !== undefined && startTime !== undefined && child > 0 && !told.isOfAnotherBoot)
-			told.children.set(pid, { startTime, child });
-		told.lastGeneration = Math.max(told.lastGeneration, generation, lastGeneration);
-		told.lastChild = Math.max(told.lastChild, child, lastChild);
-		told.seq = Math.max(told.seq, seq);
+		if (pid !== undefined && startTime !== undefined && child > 0 && !recorded.isOfAnotherBoot)
+			recorded.children.set(pid, { startTime, child });
+		recorded.lastGeneration = Math.max(recorded.lastGeneration, generation, lastGeneration);
+		recorded.lastChild = Math.max(recorded.lastChild, child, lastChild);
+		recorded.seq = Math.max(recorded.seq, seq);
 	}
 }
 
@@ -71,7 +71,7 @@ function listenerIn(found: Record<string, unknown>): Told['listeners'] {
 	return [{ address: found.address, inode, file: made ? { path: file.path as string, dev, ino } : null }];
 }
 
-/** Those of its fields that are numbers. */
+/** Returns the fields that are safe integers. */
 function numbersIn(found: Record<string, unknown>): Record<string, number | undefined> {
 	return Object.fromEntries(Object.entries(found).filter(([, value]) => Number.isSafeInteger(value))) as Record<
 		string,
@@ -85,7 +85,7 @@ function objectsIn(value: unknown): Record<string, unknown>[] {
 
 function objectIn(line: string): Record<string, unknown> | null {
 	try {
-		// What was shortened and written on has NULs before its next line.
+		// A file that was truncated while open for writing has NUL bytes before its next line.
 		return objectsIn([JSON.parse(line.replace(/^\0+/, ''))])[0] ?? null;
 	} catch {
 		return null;

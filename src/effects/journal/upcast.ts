@@ -1,17 +1,18 @@
 /**
- * What an earlier version has written, in the shape of the present one: a journal of format 4 and a handover of format 5 (commit
- * cd933d0) as formats 5 and 6. Renames alone: the schemas check the values afterwards.
+ * Converts lines and sections of an earlier version to the present names: journal format 4 to 5, and handover format
+ * 5 to 6 (the earlier formats are those of commit cd933d0). Only names change; the schemas check the values
+ * afterwards.
  */
 
 type Json = Record<string, unknown>;
 
-/** The formats of a journal that are read, the oldest first. */
+/** The oldest journal format that this program reads. */
 export const oldestJournalFormat = 4;
 
-/** The formats of a handover that are taken over, the oldest first. */
+/** The oldest handover format that this program takes over. */
 export const oldestHandoverFormat = 5;
 
-/** A line of a journal. @param format of the header before it */
+/** Converts a line of a journal. @param format the format of the last header before this line */
 export function upcastLine(line: Json, format: number): Json {
 	if (format > 4) return line;
 	if ('journal' in line) return renamed(line, { words: 'notifyDir' });
@@ -22,7 +23,7 @@ export function upcastLine(line: Json, format: number): Json {
 	return factOf(line);
 }
 
-/** The sections of a handover, by their names. */
+/** Converts the sections of a handover. */
 export function upcastSections(sections: Json, format: number): Json {
 	if (format > 5) return sections;
 	const { words, lastWords, supervisor, ...rest } = sections;
@@ -98,7 +99,6 @@ function countersOf(tally: unknown): unknown {
 	return { ...rest, rotations: isObject(rotations) ? renamed(rotations, results) : rotations };
 }
 
-/** The same fields under other names. */
 function renamed(from: Json, names: Record<string, string>): Json {
 	return Object.fromEntries(
 		Object.entries(from).map(([name, value]) => [Object.hasOwn(names, name) ? (names[name] ?? name) : name, value]),

@@ -1,4 +1,4 @@
-/** Who still drains: old generations must not pile up in silence. */
+/** Reports children that still drain, because old generations can accumulate unnoticed. */
 
 import type { Fact } from '../../machines/facts/facts.ts';
 import type { SupervisorState } from '../../machines/state/supervisorState.ts';
@@ -11,16 +11,16 @@ const [second, minute, hour] = [1000, 60_000, 3_600_000];
 export interface DrainReminderOptions {
 	log: Pick<Log, 'say'>;
 	state: () => SupervisorState | null;
-	/** Whether each child accepts new connections, by pid; null where that can't be seen. */
+	/** Whether each child accepts new connections, by pid; null if that is unknown. */
 	accepting: (pids: number[]) => Promise<ReadonlyMap<number, boolean | null>>;
 }
 
-/** Says, 10 s, a minute, and then every hour after a child was told to leave, that it has not. */
+/** Logs a warning if a child still runs 10 s, 1 min and each full hour after it received the stop signal. */
 export function drainReminder({ log, state, accepting }: DrainReminderOptions) {
 	let pending: NodeJS.Timeout | null = null;
 	let seen = bootClock();
 
-	/** Looks at a fact: only one that has somebody leave needs a timer. */
+	/** Only facts after which a child drains start the timer. */
 	function note({ type }: Fact) {
 		if (type === 'child.signalled' || type === 'supervisor.recovered') wait();
 	}
@@ -70,7 +70,10 @@ export function drainReminder({ log, state, accepting }: DrainReminderOptions) {
 	return { note };
 }
 
-/** The next point in a drain, in milliseconds from its beginning, at which it is spoken of. */
+/**
+ * When the next warning is due, in milliseconds since the drain began.
+ * @param passed how long the drain had taken at the last check, in milliseconds
+ */
 function dueAfter(passed: number): number {
 	if (passed < 10 * second) return 10 * second;
 	if (passed < minute) return minute;

@@ -1,20 +1,28 @@
-/** What a log line looks like: as text in the original's format, or as JSON. */
+/** Formats log lines: as text in the format of the original program, or as JSON. */
 import { createRequire } from 'node:module';
 import type { Sentence } from '../../machines/text/sentences.ts';
 import type { Sink } from './sink.ts';
 
 export interface Log {
 	say: (level: Sentence['level'], text: string) => void;
-	/** A writer for what one child prints: whole lines, parted by newlines, without the last one; characters are bytes. */
+	/**
+	 * A writer for the output of one child: complete lines without the final newline. Each character is one byte
+	 * (latin1).
+	 */
 	child: (pid: number, generation: number) => (lines: string) => void;
 }
 
-/** What stands before each line: the original's stamp, nothing where the sink has its own, or a level for systemd's journal. */
+/**
+ * What precedes each line: the stamp of the original program, nothing (the sink adds its own stamp), or a syslog level
+ * for the journal of systemd (sd-daemon(3)).
+ */
 export type Prefix = 'stamp' | 'none' | 'level';
 
 const syslogLevels = { info: '<6>', warn: '<4>', error: '<3>' };
 
-/** `[PID] ` and the line, behind `socketmaster[PID] YYYY/MM/DD HH:MM:SS ` or what else is asked for. */
+/**
+ * Text lines: the prefix (`socketmaster[PID] YYYY/MM/DD HH:MM:SS `), for the output of a child `[PID] `, and the text.
+ */
 export function textLog(sink: Sink, prefix: Prefix): Log {
 	const stamp = prefix === 'stamp' ? newStamp() : () => (prefix === 'level' ? syslogLevels.info : '');
 	const head = (level: Sentence['level']) => (prefix === 'level' ? syslogLevels[level] : stamp());
@@ -25,16 +33,16 @@ export function textLog(sink: Sink, prefix: Prefix): Log {
 			return (lines) => {
 				const prefix = stamp() + mark;
 				const text = lines.replaceAll('\n', `\n${prefix}`);
-				// How many they are costs nothing so: each newline has made it longer by one prefix.
+				// Each newline has added one prefix, so the growth gives the number of lines without another scan.
 				sink.write(`${prefix}${text}\n`, 1 + (text.length - lines.length) / prefix.length);
 			};
 		},
 	};
 }
 
-/** One pino object a line: `msg` and, of what a child printed, its pid as `child` and its `generation`. */
+/** One pino object per line: `msg` and, for the output of a child, its pid as `child` and its `generation`. */
 export function jsonLog(sink: Pick<Sink, 'write'>): Log {
-	// Loaded by name only when asked for: a plain run starts without it.
+	// pino is loaded only with -json: a supervisor with a text log starts faster.
 	const { pino } = createRequire(import.meta.url)('pino') as typeof import('pino');
 	const logger = pino({ base: { pid: process.pid } }, { write: (line: string) => sink.write(toBytes(line), 1) });
 	return {
@@ -48,7 +56,9 @@ export function jsonLog(sink: Pick<Sink, 'write'>): Log {
 	};
 }
 
-/** Arguments, paths and what children say come from outside: none of them makes a line of its own, or moves a cursor. */
+/**
+ * Escapes control characters: arguments, paths and texts from children must not start a new line or move the cursor.
+ */
 function onOneLine(text: string): string {
 	return text.replace(
 		// biome-ignore lint/suspicious/noControlCharactersInRegex: those are what is looked for
@@ -57,7 +67,7 @@ function onOneLine(text: string): string {
 	);
 }
 
-/** The original's prefix, made once a second. */
+/** The prefix of the original program, formatted once per second. */
 function newStamp(): () => string {
 	let second = 0;
 	let text = '';

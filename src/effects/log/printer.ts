@@ -1,9 +1,9 @@
-/** Prints to an fd in large pieces, and waits for whoever reads it. */
+/** Prints to an fd in large pieces, with blocking writes. */
 import { writeSync } from 'node:fs';
 import { errorText } from '../os/errorText.ts';
 
-/** As a shell calls the end by SIGPIPE. */
-const nobodyReads = 141;
+/** The exit status that a shell reports for a process that SIGPIPE has ended (128 + 13). */
+const sigpipeStatus = 141;
 
 export function printer(fd: number) {
 	let text = '';
@@ -13,7 +13,7 @@ export function printer(fd: number) {
 			for (let rest = Buffer.from(text); rest.length > 0; ) rest = rest.subarray(writeSync(fd, rest));
 			text = '';
 		} catch (error) {
-			if ((error as NodeJS.ErrnoException).code === 'EPIPE') process.exit(nobodyReads);
+			if ((error as NodeJS.ErrnoException).code === 'EPIPE') process.exit(sigpipeStatus);
 			process.stderr.write(`what was asked for could not be written: ${errorText(error)}\n`);
 			process.exit(1);
 		}

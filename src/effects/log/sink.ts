@@ -1,9 +1,11 @@
-/** Where log lines wait to be written, so that nobody waits for them. */
+/** Queues log lines for a writer, so that the supervisor never waits for the log. */
 
-/** What was taken, and what was lost for good. */
+/** Totals since the start. */
 export interface LogCounts {
+	/** Accepted lines and bytes. They include those that the writer has lost later. */
 	lines: number;
 	bytes: number;
+	/** Lines and bytes that were dropped, or that the writer could not write. */
 	lost: Loss;
 }
 
@@ -12,33 +14,38 @@ export interface Loss {
 	bytes: number;
 }
 
-/** Takes text whose characters are bytes (latin1), whole lines at a time. */
+/** Accepts text in complete lines. Each character is one byte (latin1). */
 export interface Sink {
-	/** @param lines how many they are, where that is known already */
+	/** @param lines the number of lines, if the caller knows it */
 	write: (text: string, lines?: number) => void;
-	/** It holds more than it should: whoever can wait should wait. */
+	/** Whether the queue exceeds `stallAt`. Producers that can wait should stop. */
 	isStalled: () => boolean;
-	/** All is written. */
+	/** Whether all lines are written. */
 	isIdle: () => boolean;
-	/** Told when a stall is over. */
+	/** Called when a stall ends. */
 	onReady: (listener: () => void) => void;
-	/** Told how many lines were dropped, in a stall or because nobody could take them, when that is over. */
+	/** Called with the number of lost lines after the stall or the write errors end. */
 	onDropped: (listener: (lines: number) => void) => void;
-	/** What was taken and what was lost so far. */
 	counts: () => LogCounts;
-	/** Resolves with true when all is written, with false when the patience (milliseconds) is at its end. */
+	/** Resolves with true when all lines are written, or with false after `limitMs`. */
 	flush: (limitMs: number) => Promise<boolean>;
 }
 
-/** Above this many, lines are dropped and counted: only the supervisor's own and last output come in a stall. */
+/**
+ * Above this many bytes in the queue (16 MiB), lines are dropped and counted. In a stall the queue grows only by the
+ * lines of the supervisor and by the last output of children that exit.
+ */
 const dropAt = 16 * 1024 * 1024;
 
-/** Writes whole lines and answers when they are out, with what was lost for good: the log is no reason to die. */
+/**
+ * Writes complete lines and then calls `done`, with the loss if an error occurred. A log error never ends the
+ * supervisor.
+ */
 export type Writer = (text: string, done: (lost?: Loss) => void) => void;
 
 /**
- * A sink in front of a writer, which gets one text at a time.
- * @param stallAt above this many bytes not yet written it is stalled
+ * Opens a sink. The writer receives one text at a time.
+ * @param stallAt the sink is stalled above this many unwritten bytes
  */
 export function openSink(write: Writer, stallAt: number): Sink {
 	let waiting: string[] = [];
@@ -94,7 +101,7 @@ export function openSink(write: Writer, stallAt: number): Sink {
 		if (wasStalled && !isStalled) for (const listener of readyListeners) listener();
 	}
 
-	/** Told when something is taken again, not while it is lost. */
+	/** Called after a successful write: while writes fail, the report would be lost too. */
 	function reportDropped() {
 		const count = dropped;
 		dropped = 0;

@@ -1,4 +1,4 @@
-/** The log in syslog: a datagram a line to /dev/log, as syslog(3) sends it, but every failure is seen. */
+/** Sends one datagram per log line to /dev/log, as syslog(3) does, but handles every send error. */
 import { closeSync } from 'node:fs';
 import { call, constants, onceWritable, type SyscallError } from '../os/libc.ts';
 import { unixAddress } from '../sockets/address.ts';
@@ -8,19 +8,19 @@ import type { Writer } from './sink.ts';
 const priority = (3 << 3) | 6;
 const path = '/dev/log';
 
-/** How long to wait for a syslog daemon that went away, in milliseconds: at first, and at most. */
+/** The first and the longest pause between two attempts to reconnect to the syslog daemon, in milliseconds. */
 const waits = [50, 1000] as const;
 
 interface Connection {
 	fd: number;
-	/** Some daemons listen with a stream: there a NUL ends a message. */
+	/** Some daemons listen on a stream socket. A NUL ends each message there. */
 	isStream: boolean;
 }
 
 /**
- * A writer that waits as long as there is no syslog daemon, and as long as it takes no more, without holding
- * anybody up. What the kernel took and a dying daemon never read is lost.
- * @throws {SyscallError} when there is none to begin with
+ * A writer that waits in the event loop while the syslog daemon is absent or its socket is full. Messages that the
+ * kernel has accepted and that an exiting daemon has not read are lost.
+ * @throws {SyscallError} if no daemon listens at the start
  */
 export function syslogWriter(): Writer {
 	let connection = connect();
@@ -66,7 +66,7 @@ export function syslogWriter(): Writer {
 	};
 }
 
-/** @throws {SyscallError} when nobody listens */
+/** @throws {SyscallError} if no daemon listens */
 function connect(): Connection {
 	const { AF_UNIX, SOCK_DGRAM, SOCK_STREAM, SOCK_CLOEXEC, SOCK_NONBLOCK } = constants;
 	const address = unixAddress(path);
@@ -82,7 +82,7 @@ function connect(): Connection {
 	}
 }
 
-/** @returns what was not taken. @throws {SyscallError} */
+/** @returns the bytes that were not sent. @throws {SyscallError} */
 function send({ fd, isStream }: Connection, message: Buffer): Buffer {
 	const bytes = isStream ? message : message.subarray(0, -1);
 	const sent = call('send', fd, bytes, bytes.length, constants.MSG_NOSIGNAL);
@@ -94,7 +94,7 @@ function toMessage(line: string): Buffer {
 	return Buffer.from(`${head()}${line.replaceAll('\0', '\\0')}\0`, 'latin1');
 }
 
-/** A message that the kernel finds too long becomes two, each with a head. */
+/** Splits a message that is too long for the kernel (EMSGSIZE) into two, each with a head. */
 function halvesOf(message: Buffer): Buffer[] {
 	const { length } = head();
 	const middle = (message.length + length) >> 1;

@@ -1,25 +1,29 @@
-/** The log on a file descriptor, written without ever waiting for it. */
+/** Writes the log to a file descriptor without blocking the event loop. */
 import { constants, fstatSync, openSync, write, writeSync } from 'node:fs';
 import { call, constants as libcConstants, onceWritable } from '../os/libc.ts';
 import type { Writer } from './sink.ts';
 
-/** Where texts become bytes: one is written at a time, so one place is enough. */
+/** Texts are encoded here. The log writes one text at a time, so one buffer is enough. */
 let scratch = Buffer.alloc(0);
 
-/** More than this is rare (a stall that ends) and gets memory of its own. */
+/** In bytes. A longer text is rare (after a stall) and gets its own buffer. */
 const largestScratch = 512 * 1024;
 
-/** How long until a socket or a terminal that took nothing is tried again, in milliseconds. */
-const pause = 20;
+/** The pause before the next attempt after EAGAIN from a socket or a terminal, in milliseconds. */
+const retryPauseMs = 20;
 
-/** How much of the bytes was taken: at once where that is known at once. */
+/**
+ * Tries to write the bytes. Calls `taken` with the number of bytes written, or `failed`; both can be called
+ * synchronously.
+ */
 type Attempt = (bytes: Buffer, taken: (count: number) => void, failed: (error: unknown) => void) => void;
 
 /**
- * A writer for an open fd, which stays the caller's. A pipe is opened anew, so that O_NONBLOCK is set for nobody else,
- * and waited for in the event loop. A socket is asked not to wait, and asked again after a pause while it is full: a
- * poll by libuv would make it non-blocking for all who share it. Files, terminals (a stopped one blocks its writer)
- * and pipes of another user are written by the thread pool.
+ * A writer for an open fd. The caller keeps the fd.
+ * - A pipe is opened again, so that O_NONBLOCK affects no other process. The event loop waits until it is writable.
+ * - A socket is written with MSG_DONTWAIT, and again after a pause while it is full. libuv would set O_NONBLOCK to poll
+ *   the socket, for all processes that share it.
+ * - Files, terminals (a stopped terminal blocks its writer) and pipes of another user are written by the thread pool.
  */
 export function fdWriter(fd: number): Writer {
 	const stat = fstatSync(fd);
@@ -28,15 +32,15 @@ export function fdWriter(fd: number): Writer {
 	return own === null ? writerOf(byThread(fd), later) : writerOf(toPipe(own), (again) => onceWritable(own, again));
 }
 
-/** Whether the fd is systemd's journal: it puts a stamp of its own before each line (systemd.exec(5), $JOURNAL_STREAM). */
+/**
+ * Whether the fd is the journal of systemd, which adds its own stamp to each line (systemd.exec(5), $JOURNAL_STREAM).
+ */
 export function isJournalStream(fd: number, { JOURNAL_STREAM }: NodeJS.ProcessEnv): boolean {
 	const { dev, ino } = fstatSync(fd);
 	return JOURNAL_STREAM === `${dev}:${ino}`;
 }
 
-/**
- * @param whenReady calls once it may be tried again
- */
+/** @param whenReady calls its argument when the next attempt can be made */
 function writerOf(attempt: Attempt, whenReady: (again: () => void) => void): Writer {
 	return (text, done) => {
 		function goOn(rest: Buffer) {
@@ -79,10 +83,10 @@ function now(work: () => number, taken: (count: number) => void, failed: (error:
 }
 
 function later(again: () => void) {
-	setTimeout(again, pause);
+	setTimeout(again, retryPauseMs);
 }
 
-/** Null where there is no reader any more, or the pipe is another user's. */
+/** Null if the pipe has no reader, or if its owner is another user. */
 function reopen(fd: number): number | null {
 	try {
 		return openSync(`/proc/self/fd/${fd}`, constants.O_WRONLY | constants.O_NONBLOCK | constants.O_NOCTTY);

@@ -1,6 +1,7 @@
 /**
- * Whether processes accept connections on listeners, seen from outside: by what their epoll instances hold, what their
- * threads wait for, and what their io_uring instances have pending. No process is stopped or touched by it.
+ * Checks from outside whether processes accept connections on listeners. The evidence is the contents of their epoll
+ * instances, the system calls in which their threads wait, and the pending operations of their io_uring instances. The
+ * check only reads /proc; the processes keep running.
  */
 import { opendirSync, readdirSync, readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
@@ -10,37 +11,37 @@ import { hasEnded, isDenial, isEnding, isMissing, isOwnProc, linkAt, lookAt } fr
 import { waitingOf } from './waiting.ts';
 import { giveTurn } from './yielding.ts';
 
-/** What was seen of the processes of a child. Listeners are named by the inodes of their sockets. */
+/** Observations about the processes of one child. The inode of its socket identifies a listener. */
 export interface Sight {
-	/** An fd of a process is it. */
+	/** Listeners of which a process has an fd. */
 	held: Set<number>;
-	/** A process waits for its clients, or polls it. */
+	/** Listeners for which a thread waits in accept(2), poll(2), select(2) or epoll_wait(2). */
 	accepted: Set<number>;
-	/** An epoll instance of a process holds it. */
+	/** Listeners that an epoll instance of a process watches. */
 	polled: Set<number>;
-	/** The same, of a process (its pid) whose threads may not be looked at: whether it waits can't be seen. */
+	/** Listeners in `polled` for which the system calls of the threads are unreadable, with the pid of the process. */
 	polledUnseen: Map<number, number>;
-	/** Sockets that are none of the listeners. */
+	/** Inodes of all other sockets of the processes. */
 	others: Set<number>;
-	/** Why nothing can be seen of a process, as a sentence's end; null where all can be looked at. */
+	/** The reason why a process cannot be inspected, as the end of a sentence; null if all processes can. */
 	hidden: string | null;
-	/** The same where its fds can be seen, and not all that it may do with them; or one of its descendants can't be seen. */
+	/** A process whose fds are readable but whose waits are uncertain, or a hidden descendant; else null. */
 	unclear: Unclear | null;
-	/** The same where there was nothing to look with: no fd, no memory. */
+	/** The reason why the inspection failed (no free fd, no memory), as the end of a sentence; else null. */
 	failed: string | null;
-	/** A process was stopped by a signal: what it waits for does not count. */
+	/** A process is stopped by a signal, so its current system calls are not evaluated. */
 	isStopped: boolean;
-	/** accept operations that io_uring instances have pending. */
+	/** Number of pending accept operations in io_uring instances. */
 	pendingAccepts: number;
 }
 
 export interface Unclear {
 	pid: number;
-	/** A sentence's end. */
+	/** The end of a sentence. */
 	why: string;
 }
 
-/** Begins a look: `lookAtProcess` adds to it. */
+/** Creates an empty result; `lookAtProcess` fills it. */
 export function newSight(): Sight {
 	return {
 		held: new Set(),
@@ -56,7 +57,7 @@ export function newSight(): Sight {
 	};
 }
 
-/** Adds what is seen of one process; nothing of one that is gone. @param listeners inodes */
+/** Adds the observations about one process. An exited process adds nothing. @param listeners inodes */
 export async function lookAtProcess(pid: number, listeners: ReadonlySet<number>, sight: Sight): Promise<void> {
 	if (!isOwnProc()) {
 		sight.hidden = '/proc is not that of our pid namespace';
@@ -72,11 +73,11 @@ export async function lookAtProcess(pid: number, listeners: ReadonlySet<number>,
 			for (const inode of files.sockets.values()) sight.held.add(inode);
 			for (const inode of files.others) sight.others.add(inode);
 		}
-		// It does not run: it accepts when it goes on.
+		// A stopped process can accept again after SIGCONT, so its current system calls are no evidence.
 		if (stat.isStopped) sight.isStopped = true;
 		else for (const files of folders) await lookAtFiles(pid, files, listeners, sight);
 	} catch (error) {
-		// It has ended in between, or is about to.
+		// The process has exited since, or is exiting.
 		if (hasEnded(pid) || isEnding(pid)) return;
 		if (isDenial(error)) sight.hidden = 'its files in /proc are closed to us (it takes CAP_SYS_PTRACE)';
 		else sight.failed = errorText(error);
@@ -86,14 +87,18 @@ export async function lookAtProcess(pid: number, listeners: ReadonlySet<number>,
 interface Files {
 	/** `/proc/PID` or `/proc/PID/task/TID`. */
 	folder: string;
-	/** The listeners among them, by fd. */
+	/** Inodes of listeners, by fd. */
 	sockets: Map<number, number>;
 	others: number[];
 	epolls: string[];
 	rings: string[];
 }
 
-/** A thread may have fds of its own (unshare(2)), and those of a main thread that has ended are gone. @throws {Error} where they may not be looked at */
+/**
+ * Reads the fds of a process, and those of its threads if the main thread holds no listener. A thread can have its
+ * own fd table (unshare(2)), and the fds of an exited main thread are gone.
+ * @throws {Error} if the fds may not be read
+ */
 async function foldersOf(pid: number, listeners: ReadonlySet<number>): Promise<Files[]> {
 	const own = await filesIn(`/proc/${pid}`, listeners);
 	if (own.sockets.size > 0) return [own];
@@ -104,7 +109,7 @@ async function foldersOf(pid: number, listeners: ReadonlySet<number>): Promise<F
 		try {
 			folders.push(await filesIn(folder, listeners));
 		} catch (error) {
-			// A thread that is about to end has no fds, and its files are root's for that moment.
+			// An exiting thread has no fds. Its files in /proc belong to root for a moment, so the read is denied.
 			if (!isThreadOver(folder)) throw error;
 		}
 	}
@@ -119,13 +124,13 @@ function isThreadOver(folder: string): boolean {
 	}
 }
 
-/** So many fds are read at a time. */
+/** Directory entries that are buffered at a time. */
 const mostAtOnce = 256;
 
-/** A process that holds no listener is looked at no further than that. */
+/** Maximum number of threads to inspect if the main thread holds no listener. */
 const mostThreads = 64;
 
-/** It may hold a hundred thousand. */
+/** Reads in steps: a process may hold 100,000 fds. */
 async function filesIn(folder: string, listeners: ReadonlySet<number>): Promise<Files> {
 	const files: Files = { folder, sockets: new Map(), others: [], epolls: [], rings: [] };
 	const fds = opendirSync(`${folder}/fd`, { bufferSize: mostAtOnce });
@@ -155,13 +160,13 @@ async function lookAtFiles(pid: number, files: Files, listeners: ReadonlySet<num
 	for (const fd of files.epolls) {
 		await giveTurn();
 		const text = await textOf(pid, `${files.folder}/fdinfo/${fd}`, sight);
-		// An entry may outlive its fd (epoll(7), question 6): without the fd nothing can be accepted.
+		// An epoll entry can outlive its fd (epoll(7), question 6). Without the fd the process cannot accept.
 		const polled = polledBy(text, listeners).filter((inode) => held.has(inode));
 		epolls.set(Number(fd), { polled, inner: epollsIn(text, names) });
 	}
 	for (const fd of files.rings) {
 		const ring = ringIn(await textOf(pid, `${files.folder}/fdinfo/${fd}`, sight));
-		// One that waits for no socket, in a process that holds no listener, accepts nothing.
+		// If the process holds no listener, only a ring with registered files can accept.
 		if (held.size === 0 && !ring.hasFiles) continue;
 		sight.pendingAccepts += ring.accepts;
 		if (!ring.isShown || ring.accepts + ring.polls > 0 || ring.hasFiles || hasRingWorkers(pid)) {
@@ -183,27 +188,30 @@ async function lookAtFiles(pid: number, files: Files, listeners: ReadonlySet<num
 }
 
 interface Epoll {
-	/** The listeners that it holds for reading, by inode. */
+	/** Inodes of the listeners that the instance watches for reading. */
 	polled: number[];
-	/** Other epoll instances that it holds, by fd. */
+	/** Fds of nested epoll instances. */
 	inner: number[];
 }
 
-/** The instances that are waited for, with those within them. */
+/** The epoll instances that threads wait for, and the instances nested in them. */
 function withInner(waited: ReadonlySet<number>, epolls: ReadonlyMap<number, Epoll>): Set<number> {
 	const found = new Set(waited);
 	for (const fd of found) for (const inner of epolls.get(fd)?.inner ?? []) found.add(inner);
 	return found;
 }
 
-/** What the threads of a process wait for: an event loop that is busy elsewhere polls, and does not answer. */
+/**
+ * Finds what the threads wait for. An epoll entry alone is weak evidence: a busy event loop has the entry and does
+ * not accept.
+ */
 async function waitedFor(pid: number, { sockets, epolls }: Files, sight: Sight) {
 	const found = {
 		accepting: new Set<number>(),
 		polled: new Set<number>(),
-		/** By fd. */
+		/** Fds of epoll instances. */
 		epolls: new Set<number>(),
-		/** That may not be read: being polled has to do. */
+		/** The system call of a thread is unreadable, so an epoll entry is the only evidence. */
 		isClosed: false,
 	};
 	const wanted = [...sockets.keys(), ...epolls.map(Number)];
@@ -231,7 +239,7 @@ async function waitedFor(pid: number, { sockets, epolls }: Files, sight: Sight) 
 	return found;
 }
 
-/** The fds of epoll instances that an epoll instance holds. */
+/** Fds of the epoll instances that an epoll instance contains. */
 function epollsIn(text: string, epolls: ReadonlySet<string>): number[] {
 	if (epolls.size < 2) return [];
 	const found: number[] = [];
@@ -240,8 +248,9 @@ function epollsIn(text: string, epolls: ReadonlySet<string>): number[] {
 }
 
 /**
- * The listeners that an epoll instance holds for reading, by its fdinfo: `tfd: 3 events: 2019 data: ... ino:1f40 ...` (proc(5)).
- * It may hold thousands of others, so that it is searched and not taken apart.
+ * The listeners that an epoll instance watches for reading. `text` is its fdinfo, with lines such as
+ * `tfd: 3 events: 2019 data: ... ino:1f40 ...` (proc(5)). An instance may have thousands of entries, so the text is
+ * searched instead of parsed.
  */
 function polledBy(text: string, listeners: ReadonlySet<number>): number[] {
 	const [EPOLLIN, EPOLLRDNORM] = [0x1, 0x40];
@@ -257,9 +266,9 @@ function polledBy(text: string, listeners: ReadonlySet<number>): number[] {
 }
 
 /**
- * What an io_uring instance waits for, by its fdinfo: `PollList:` and `  op=13, task_works=0` for each operation that waits
- * for a file (13 is accept, 6 is poll); `UserFiles:` are files that it knows without an fd. The kernel leaves the list out
- * while the ring is in use.
+ * Parses the fdinfo of an io_uring instance. `PollList:` precedes one line `  op=13, task_works=0` for each operation
+ * that waits for a file (13 is accept, 6 is poll). `UserFiles:` counts registered files, which need no fd. The kernel
+ * omits the list while the ring is in use.
  */
 function ringIn(text: string) {
 	const count = (pattern: RegExp) => text.match(pattern)?.length ?? 0;
@@ -271,7 +280,7 @@ function ringIn(text: string) {
 	};
 }
 
-/** Operations that may wait in threads of the kernel's own are in no list. */
+/** `PollList:` omits operations that wait in kernel worker threads (`iou-wrk-*`). */
 function hasRingWorkers(pid: number): boolean {
 	return readdirSync(`/proc/${pid}/task`).some((thread) => {
 		try {
@@ -288,7 +297,11 @@ function lateLook(what: string, late: Late): string {
 		: `it was not looked at, as process ${look.stuck.join(', ')} does not answer`;
 }
 
-/** By a thread of the pool: the kernel, or the process, may take long for it. Empty where it is gone. @throws {Error} where it may not be read */
+/**
+ * Reads a file with a thread of the pool, because the kernel or the process may delay the read. Returns an empty text
+ * if the file is gone.
+ * @throws {Error} if the file may not be read
+ */
 async function textOf(pid: number, path: string, sight: Sight): Promise<string> {
 	try {
 		const text = await inTime(String(pid), look, () => readFile(path, 'latin1'));
@@ -296,7 +309,7 @@ async function textOf(pid: number, path: string, sight: Sight): Promise<string> 
 		sight.unclear ??= { pid, why: lateLook('its files in /proc', text) };
 		return '';
 	} catch (error) {
-		// Its end, or that fd's, is no failure of the look.
+		// The process has exited or has closed the fd.
 		if (isMissing(error)) return '';
 		throw error;
 	}

@@ -1,7 +1,7 @@
 /**
- * A process of another user. No thread of the supervisor may bear the user's uid, for kill(2) looks at that; so what is
- * spawned is Node with this program's smallest part (src/cli/asUserMain.ts), which changes its own credentials and becomes
- * the program.
+ * Starts a process of another user. kill(2) compares uids: that user could kill a supervisor thread that has the
+ * user's uid. So the supervisor spawns Node with a small program (src/cli/asUserMain.ts). The small program changes
+ * its own credentials and executes the child's program.
  */
 import { existsSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -17,26 +17,27 @@ import { ownNode } from './ownNode.ts';
 import { type SpawnSpec, spawnProcess, variablesOf } from './spawn.ts';
 import type { User } from './user.ts';
 
-/** Where the built program lies, in tests of the source. */
+/** The directory of the built program; defined only in tests of the source. */
 declare const SOCKETMASTER_DIST: string;
 
 const dist = typeof SOCKETMASTER_DIST === 'undefined' ? dirname(import.meta.url) : SOCKETMASTER_DIST;
 
 /**
- * With the flag for an older Node about one birth in 300 under attack never ended; without it 500 of 500 do. Nobody but
- * root can signal such a process before it is the user's, and then a debugger would be the user's too.
+ * An older Node runs here without its debugger flag. With the flag, about 1 start in 300 hung while processes of the
+ * user attacked the start with signals; without the flag, 500 of 500 starts complete. Until the uid changes, only root
+ * can signal the process. After the change, a debugger has only the user's own rights.
  */
 const execFlags = debuggerFlag === '--disable-sigusr1' ? [debuggerFlag] : [];
 
-/** The program and the native half of koffi, in memory: what is installed may be removed or replaced at any time. */
+/** Memfds with as-user.cjs and koffi's native library. The installed files may be removed or replaced at any time. */
 let inMemory: { code: number; native: number } | null = null;
 
-/** Runs it from there: its own arguments are ORDER ANSWER CODE NATIVE, each an fd. */
+/** Node source that runs as-user.cjs from the memfds. Its arguments ORDER ANSWER CODE NATIVE are fds. */
 const loader = `const [, , , code, native] = process.argv; const file = (fd) => '/proc/self/fd/' + fd; const koffi = { exports: {} };
 process.dlopen(koffi, file(native)); globalThis.socketmasterKoffi = koffi.exports; process.argv.splice(1, 0, 'as-user');
 new Function('require', '__filename', require('node:fs').readFileSync(file(code), 'utf8'))(require, '/as-user.cjs');`;
 
-/** Keeps what is needed for it: to be called at the start. @throws {Error} */
+/** Copies as-user.cjs and koffi's native library to memfds. Call at startup. @throws {Error} */
 export function keepAsUser(): void {
 	if (inMemory !== null || nativeFile === null || !existsSync('/proc/self/fd')) return;
 	const keep = (path: string) => {
@@ -47,17 +48,18 @@ export function keepAsUser(): void {
 	inMemory = { code: keep(join(dist, 'as-user.cjs')), native: keep(nativeFile) };
 }
 
-/** Whether what is needed for it is installed, and speaks as we do. @throws {Error} */
+/** Checks that as-user.cjs is installed and has the same order format. @throws {Error} if not */
 export function checkAsUser(): void {
 	const { execFileSync } = createRequire(import.meta.url)('node:child_process') as typeof import('node:child_process');
-	const words = [debuggerFlag, join(dist, 'as-user.cjs')];
-	const said = execFileSync(process.execPath, words, { encoding: 'utf8', stdio: 'pipe', env: {} });
-	if (said !== orderFormat) throw new Error('as-user.cjs is not sound');
+	const args = [debuggerFlag, join(dist, 'as-user.cjs')];
+	const format = execFileSync(process.execPath, args, { encoding: 'utf8', stdio: 'pipe', env: {} });
+	if (format !== orderFormat) throw new Error('as-user.cjs is not sound');
 }
 
 /**
- * Starts a process that is to become the program. Its environment is not the program's until then, so that nothing
- * in that is obeyed with our rights; `mark` is what tells a recovering supervisor whose it is.
+ * Starts a process that executes the program. The process receives the program's environment only at execve(2), so no
+ * variable takes effect with the supervisor's rights. Until then `mark` is the environment: a recovering supervisor
+ * identifies the process by `mark`.
  * @throws {SyscallError}
  */
 export function spawnAsUser(spec: SpawnSpec, user: User, mark: Record<string, string>): ExecOutcome {
@@ -82,14 +84,14 @@ export function spawnAsUser(spec: SpawnSpec, user: User, mark: Record<string, st
 			isSession: true,
 		});
 		closeAll([order, write]);
-		return execOutcomeOf(pid, read, (said) => Number(said.toString('latin1')));
+		return execOutcomeOf(pid, read, (report) => Number(report.toString('latin1')));
 	} catch (error) {
 		closeAll(fds);
 		throw error;
 	}
 }
 
-/** Everything the process needs, parted by NUL, which no argument and no variable can hold. */
+/** The input of as-user.cjs, as NUL-terminated fields: an argument or a variable cannot contain NUL. */
 function orderOf({ path, args, env }: SpawnSpec, { uid, gid, groups }: User): Buffer {
 	const fields = [
 		orderFormat,

@@ -1,11 +1,11 @@
-/** What a process does that is to become another user's program. */
+/** Changes the credentials of this process to those of another user, then executes the program. */
 import { closeSync, writeSync } from 'node:fs';
 import { readWhole } from '../upgrade/memfd.ts';
 import { setKept } from './descriptors.ts';
 import { call, constants, cString, errno, libc, SyscallError, stringArray } from './libc.ts';
 import { setLimit } from './openFiles.ts';
 
-/** System call numbers: these three differ by architecture. */
+/** Numbers of the system calls; they differ by architecture. */
 const numbers =
 	process.arch === 'x64'
 		? { setgroups: 116, setresuid: 117, setresgid: 119 }
@@ -14,22 +14,26 @@ const numbers =
 const [PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL] = [47, 4];
 const [SIG_DFL, SIG_SETMASK] = [0, 2];
 
-/** Counted up when another version of this file could misread what it is told. */
+/** Increment if another version of this file could misread an order. */
 export const orderFormat = '2';
 
-/** Does not return. @param order a file with everything, parted by NUL; the program's own fds lie below it. @param answer a pipe for what goes wrong */
+/**
+ * Does not return.
+ * @param order fd of a memfd with NUL-terminated fields; the program's own fds have lower numbers
+ * @param answer fd of a pipe that receives the errno of a failure, in decimal
+ */
 export function becomeUser(order: number, answer: number): never {
 	try {
 		const [format, uid, gid, groups, limit, path, count, ...rest] = fieldsOf(readWhole(order));
 		closeSync(order);
 		if (format?.toString() !== orderFormat) throw new SyscallError('execve', errno('EPROTO'));
 		setKept(answer, false);
-		// Node has marked what it inherited close-on-exec, 0 to 2 too.
+		// Node marks inherited fds close-on-exec, including 0 to 2.
 		for (let fd = 0; fd < order; fd += 1) setKept(fd, true);
 		const number = (field: Buffer | undefined) => Number(field?.toString('latin1'));
 		const argv = stringArray([path ?? '', ...rest.slice(0, number(count))]);
 		const envp = stringArray(rest.slice(number(count)));
-		// Node has its own ways with both.
+		// Node changes the actions of these signals, and raises the limit of open files.
 		for (const signal of ['SIGPIPE', 'SIGXFSZ', 'SIGUSR1'] as const) libc('signal')(signalNumbers[signal], SIG_DFL);
 		if (limit && limit.length > 0) setLimit(number(limit));
 		setGroups(groups?.toString('latin1').split(',').filter(Boolean).map(Number) ?? []);

@@ -1,49 +1,52 @@
 /**
- * Work of the thread pool that others can hold up: a page that its process serves by itself (userfaultfd(2), FUSE), a file
- * system that does not answer (a dead NFS). Nobody waits for it for ever, and it does not take all threads.
+ * Runs operations on the thread pool with a time limit. Another process can delay such an operation: by a page that
+ * it serves in user space (userfaultfd(2), FUSE), or as a dead NFS server. Every wait ends, and one pool thread stays
+ * free.
  */
 
 import { lstat } from 'node:fs/promises';
 
-/** The pool has four threads, and one is kept free. */
+/** The pool has 4 threads; 1 is kept free. */
 const mostStuck = 3;
 
-/** How long the pool may take for work that nothing outside can hold up, on a machine that is busy, in milliseconds. */
+/** Milliseconds to wait for a probe of the pool (`poolAnswers`), sufficient for a busy machine. */
 const longestAnswer = 5000;
 
 interface Kind {
-	/** How long it may take, in milliseconds. */
+	/** Time limit of one operation, in milliseconds. */
 	longest: number;
-	/** So many may be under way that have taken longer. */
+	/** Maximum number of unfinished operations beyond their time limit. */
 	mostStuck: number;
-	/** It is not tried again before it has come back. */
+	/** An operation on a stuck subject starts only after the stuck operation has finished. */
 	isOnce: boolean;
-	/** What has not come back. */
+	/** Subjects of the operations that have exceeded the time limit and are unfinished. */
 	stuck: string[];
-	/** What is under way, and is not stuck yet. */
+	/** Number of unfinished operations within the time limit. */
 	running: number;
-	/** Who waits until less is under way: if all of it hung, it would take no more threads than it may. */
+	/** Callers that wait to start. If all running operations hang, they occupy at most `mostStuck` threads. */
 	waiting: (() => void)[];
 }
 
-/** A look at a process: what that holds up is no other process's matter. */
+/** Inspection of a process. The process itself can delay the inspection, so the limit is short. */
 export const look: Kind = { longest: 250, mostStuck: 2, isOnce: true, stuck: [], running: 0, waiting: [] };
 
-/** What is read before a child is started: a path may lead elsewhere the next time. */
+/**
+ * Reads before a child starts. A stuck path is tried again, because it may lead to another file system the next time.
+ */
 export const start: Kind = { longest: 5000, mostStuck: 2, isOnce: false, stuck: [], running: 0, waiting: [] };
 
-/** Work that has not come back in time; or that was not begun, as too much of its kind has not come back. */
+/** `stuck`: the operation exceeds its time limit. `not begun`: too many other operations are stuck. */
 export type Late = 'stuck' | 'not begun';
 
-/** Whether work has not come, and what has come otherwise. */
+/** Whether `inTime` returned without the operation's result. */
 export function isLate(result: unknown): result is Late {
 	return result === 'stuck' || result === 'not begun';
 }
 
 /**
- * Waits for work that is done by a thread of the pool.
- * @param of what it is about
- * @param undo told of what comes too late
+ * Runs `work` on a thread of the pool and waits for its result, within the limits of its kind.
+ * @param of the subject: a pid or a path
+ * @param undo receives a result that arrives after the time limit
  */
 export async function inTime<T>(
 	of: string,
@@ -63,7 +66,7 @@ export async function inTime<T>(
 	let [isStuck, isDone] = [false, false];
 	let timer: NodeJS.Timeout | undefined;
 	const late = new Promise<'stuck'>((resolve) => {
-		// Where this process, or the pool, was held up itself, what was to come has the other half of its time then.
+		// If this process or the pool was delayed, the operation gets the second half of its time after the pool responds.
 		after(kind.longest / 2, () => {
 			const goOn = () => isStuck || after(kind.longest / 2, fail);
 			void poolAnswers().then(() => isDone || goOn());
@@ -87,25 +90,25 @@ export async function inTime<T>(
 	working.then((value) => isStuck && undo(value)).catch(() => {});
 	return Promise.race([working, late]);
 
-	/** What has come meanwhile is told after the timers. */
+	/** Calls `next` from setImmediate, after pending I/O callbacks: a result that has arrived counts. */
 	function after(millis: number, next: () => void) {
 		clearTimeout(timer);
 		timer = setTimeout(() => setImmediate(() => !isDone && next()), millis);
 	}
 }
 
-/** Whoever waits looks again. */
+/** Lets the waiting callers check the limits again. */
 function release(kind: Kind) {
 	kind.running -= 1;
 	for (const next of kind.waiting.splice(0)) next();
 }
 
-/** Work that nothing outside can hold up. */
+/** Probes the pool with an operation that other processes cannot delay. */
 async function poolAnswers(): Promise<void> {
 	await lstat('/').catch(() => {});
 }
 
-/** Why what is to be started can't be. */
+/** The error text for a program or directory that cannot be read before a start. */
 export function lateText(what: string, late: Late): string {
 	if (late === 'stuck') return `${what}: its file system has not answered for ${start.longest / 1000} s`;
 	const processes = look.stuck.map((pid) => `process ${pid}`);

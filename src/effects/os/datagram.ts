@@ -1,25 +1,26 @@
-/** What processes send to a UNIX socket of ours, with the kernel's word for who they are. */
+/** Receives messages on UNIX sockets, with the sender's pid as reported by the kernel. */
 import { dispose } from './deferredClose.ts';
 import { addressOf, call, constants, errno, libc, SyscallError } from './libc.ts';
 import { isHungUp } from './poll.ts';
 
-/** What is longer is cut off; sd_notify's messages are a line or two. */
+/** Maximum message size in bytes; longer messages are truncated. An sd_notify message has one or two lines. */
 const longest = 4096;
 
 /**
- * A message brings 253 fds at the most (SCM_MAX_FD), credentials, and what its sender has the socket add: a security label, a
- * pidfd. What does not fit the kernel would close in our thread.
+ * Size of the control buffer in bytes. A message carries at most 253 fds (SCM_MAX_FD), credentials, and data that
+ * socket options add: a security label, a pidfd. The kernel closes fds that do not fit, and such a close can block
+ * this thread.
  */
 const longestControl = 8192;
 
-/** No socket keeps more of them (net.unix.max_dgram_qlen is 512 at the most elsewhere). */
+/** More messages than a socket queues: net.unix.max_dgram_qlen is at most 512 on known systems. */
 const mostUnread = 1024;
 
 export interface Datagram {
 	text: string;
-	/** Who has sent it; null where the kernel does not say. */
+	/** The sender; null if the kernel does not report a pid. */
 	pid: number | null;
-	/** What came with it: to be disposed of. */
+	/** Received fds; the caller must dispose of them. */
 	fds: number[];
 }
 
@@ -29,14 +30,14 @@ const vector = Buffer.alloc(16);
 const header = Buffer.alloc(56);
 
 /**
- * The next datagram, or what is there of a stream, without waiting. `empty` where there is none, `over` where none will come
- * any more: somebody has shut the socket down, or it can't be read.
+ * Receives the next datagram, or the available bytes of a stream, without waiting. Returns `empty` if no message is
+ * queued. Returns `over` if no further message can arrive: the socket was shut down or cannot be read.
  */
 export function receiveFrom(fd: number): Datagram | 'empty' | 'over' {
 	const message = receiveNow(fd);
-	// One for datagrams that was shut down says that there is nothing, and wakes whoever waits for it.
+	// A datagram socket that was shut down returns EAGAIN, while poll(2) keeps reporting it as readable.
 	if (message !== 'empty' || !isHungUp(fd)) return message;
-	// Who has hung up since may have said something before.
+	// The sender may have sent a message between the first receive and the shutdown.
 	const last = receiveNow(fd);
 	return last === 'empty' ? 'over' : last;
 }
@@ -61,7 +62,7 @@ function receiveNow(fd: number): Datagram | 'empty' | 'over' {
 	}
 }
 
-/** struct cmsghdr, one after the other: length, level, type, data (cmsg(3)). */
+/** The control buffer is a sequence of struct cmsghdr: length, level, type, data (cmsg(3)). */
 function readControl(length: number): { pid: number | null; fds: number[] } {
 	let pid: number | null = null;
 	const fds: number[] = [];
@@ -70,7 +71,7 @@ function readControl(length: number): { pid: number | null; fds: number[] } {
 		if (size < 16) break;
 		const type = control.readInt32LE(at + 8) === constants.SOL_SOCKET ? control.readInt32LE(at + 12) : 0;
 		if (type === constants.SCM_CREDENTIALS) pid = control.readInt32LE(at + 16);
-		// A pidfd of the sender has one fd too; any process that holds the socket may ask for it.
+		// SCM_PIDFD also carries an fd, a pidfd of the sender. Any process that holds the socket can enable it.
 		if (type === constants.SCM_RIGHTS || type === constants.SCM_PIDFD) {
 			for (let each = at + 16; each + 4 <= at + size; each += 4) fds.push(control.readInt32LE(each));
 		}
@@ -79,7 +80,7 @@ function readControl(length: number): { pid: number | null; fds: number[] } {
 	return { pid, fds };
 }
 
-/** Gets rid of all that is there; nothing more can be sent to it then. */
+/** Shuts the socket down, so that later sends fail, and discards all queued messages. */
 export function drain(fd: number): void {
 	const SHUT_RD = 0;
 	libc('shutdown')(fd, SHUT_RD);

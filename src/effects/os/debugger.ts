@@ -1,24 +1,27 @@
-/** Node opens a debugger on a SIGUSR1 that comes before the program can listen, and any user of the machine could use it. */
+/**
+ * Keeps Node's debugger closed. Node opens the debugger on a SIGUSR1 that arrives before the program handles the
+ * signal. Any user of the machine can connect to an open debugger.
+ */
 
-const never = '--disable-sigusr1';
+const disableFlag = '--disable-sigusr1';
 
 /**
- * An older Node can only be told where to open it: at an address that no machine has (240.0.0.0/4 is reserved, RFC 1112),
- * so that it fails to. bin/socketmaster has the same words.
+ * An older Node has a flag only for the debugger's address. No machine has this address (240.0.0.0/4 is reserved,
+ * RFC 1112), so Node fails to open the debugger. bin/socketmaster contains the same flag.
  */
-const nowhere = '--inspect-port=240.0.0.1:1024';
+const unreachableFlag = '--inspect-port=240.0.0.1:1024';
 
-/** The flag that keeps a Node from it. */
-export const debuggerFlag = process.allowedNodeEnvironmentFlags.has(never) ? never : nowhere;
+/** The flag that keeps the debugger of this Node closed. */
+export const debuggerFlag = process.allowedNodeEnvironmentFlags.has(disableFlag) ? disableFlag : unreachableFlag;
 
 /**
- * The words of a command line that starts another program as this one was started, after its name. An older Node ends where
- * it meets a flag that it does not know: unless it is the very Node that runs here, it is told in the way that all know.
- * @param isSame whether it is that Node
+ * Arguments, without argv[0], that start another program as this program was started. An older Node exits if a flag is
+ * unknown. So any Node other than the running binary gets the flag that all versions accept.
+ * @param isSame whether the running Node binary starts the other program
  */
-export function withDebuggerFlag(words: (string | Buffer)[], isSame: boolean): (string | Buffer)[] {
-	const wantsDebugger = process.execArgv.some((word) => /^--inspect(?!-port|-publish)/.test(word));
-	const flag = isSame ? debuggerFlag : nowhere;
-	const own = words.slice(0, process.execArgv.length).filter((word) => word !== never && word !== flag);
-	return [...(wantsDebugger ? [] : [flag]), ...own, ...words.slice(process.execArgv.length)];
+export function withDebuggerFlag(args: (string | Buffer)[], isSame: boolean): (string | Buffer)[] {
+	const wantsDebugger = process.execArgv.some((arg) => /^--inspect(?!-port|-publish)/.test(arg));
+	const flag = isSame ? debuggerFlag : unreachableFlag;
+	const own = args.slice(0, process.execArgv.length).filter((arg) => arg !== disableFlag && arg !== flag);
+	return [...(wantsDebugger ? [] : [flag]), ...own, ...args.slice(process.execArgv.length)];
 }

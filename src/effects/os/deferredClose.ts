@@ -1,6 +1,7 @@
 /**
- * Gets rid of fds that another process has sent. close(2) of a socket waits for as long as its owner has said (SO_LINGER), of
- * a file in user space for as long as its server likes (FUSE_FLUSH); nobody waits here.
+ * Closes fds that another process has sent. close(2) can block: on a socket for its linger time (SO_LINGER), on a
+ * file in user space until its server responds (FUSE_FLUSH). The supervisor's main thread does not wait for such a
+ * close.
  */
 import { close, openSync } from 'node:fs';
 import { closeAll, makePipe } from './descriptors.ts';
@@ -10,39 +11,42 @@ import { fileOf } from './proc.ts';
 const waiting: number[] = [];
 let isBusy = false;
 
-/** Whether some are not closed yet: exit(3) would wait for the thread that does it. */
+/** Whether a pool thread is still closing fds: exit(3) would wait for that thread. */
 export function isDisposing(): boolean {
 	return isBusy;
 }
 
-/** @returns whether all of them could be closed at once */
+/** Closes fds without blocking. @returns whether all fds were closed immediately */
 export function dispose(fds: number[]): boolean {
 	const named = fds.map((fd) => ({ fd, file: fileOf('self', fd) ?? '' }));
 	const of = (pattern: RegExp) => named.filter(({ file }) => pattern.test(file)).map(({ fd }) => fd);
 	const [harmless, sockets] = [of(/^(pipe|anon_inode):/), of(/^socket:/)];
 	closeAll(harmless);
-	if (sockets.length > 0) leaveToAnother(sockets);
+	if (sockets.length > 0) closeInHelper(sockets);
 	closeLate(fds.filter((fd) => !harmless.includes(fd) && !sockets.includes(fd)));
 	return harmless.length === fds.length;
 }
 
-/** A process that ends closes its sockets without orphaned (inet_release in the kernel): it has them until ours are closed. */
-function leaveToAnother(sockets: number[]) {
+/**
+ * Passes sockets to a helper process, then closes the supervisor's copies. The helper process keeps its copies until
+ * then: an exiting process closes its sockets without lingering (inet_release in the kernel).
+ */
+function closeInHelper(sockets: number[]) {
 	const own: number[] = [];
 	try {
 		own.push(...makePipe(), openSync('/dev/null', 'r+'));
-		const [read = 0, , nowhere = 0] = own;
-		startDiscarder([read, nowhere, nowhere, ...sockets]);
+		const [read = 0, , devNull = 0] = own;
+		startDiscarder([read, devNull, devNull, ...sockets]);
 		closeAll(sockets);
 	} catch {
 		closeLate(sockets);
 	} finally {
-		// With its end of the pipe it ends.
+		// After the write end of the pipe is closed, the helper process exits.
 		closeAll(own);
 	}
 }
 
-/** By a thread of the pool, one at a time: the log needs the others. */
+/** Closes one fd at a time on the thread pool: the log needs the other threads. */
 function closeLate(fds: number[]) {
 	waiting.push(...fds);
 	const fd = isBusy ? undefined : waiting.shift();

@@ -1,16 +1,16 @@
-/** What a system error is called in a sentence. */
+/** Texts for error messages. */
 
-/** Node says "ENOENT: no such file or directory, open '/x'": the middle is for people. */
+/** The description in a Node error: "no such file or directory" of "ENOENT: no such file or directory, open '/x'". */
 export function errorText(error: unknown): string {
 	const { message } = error as Error;
-	const [, words] = /^E[A-Z0-9]+: (.*?), \w+( '.*')?$/s.exec(message) ?? [];
-	return words ?? message;
+	const [, description] = /^E[A-Z0-9]+: (.*?), \w+( '.*')?$/s.exec(message) ?? [];
+	return description ?? message;
 }
 
-/** So many are named in a sentence. */
+/** Maximum number of names in one message. */
 const mostNamed = 5;
 
-/** `1, 2, 3`; of many the first, and how many more there are. */
+/** `1, 2, 3`; a longer list ends with the number of omitted names. */
 export function listOf(names: (string | number)[]): string {
 	const more = names.length > mostNamed ? ` and ${names.length - mostNamed} more` : '';
 	return `${names.slice(0, mostNamed).join(', ')}${more}`;

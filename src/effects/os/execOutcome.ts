@@ -1,39 +1,41 @@
-/** A process that is to become a program, and says through a pipe where it can't: execve(2) closes it without a word. */
+/**
+ * The outcome of execve(2) in a started process. A failure arrives as an errno on a pipe; a success closes the pipe.
+ */
 import { closeSync, readSync } from 'node:fs';
 import { onceReadable, SyscallError } from './libc.ts';
 
-/** How it went: null where it became the program. */
+/** null if execve(2) succeeded. */
 export type Outcome = SyscallError | null;
 
 export interface ExecOutcome {
-	/** Of the process, which is to become the program. */
+	/** The process that executes the program; execve(2) keeps the pid. */
 	pid: number;
-	/** How it went: to be asked only when it is known, or when the process has ended. */
+	/** Blocks until the outcome is known. Call after `onKnown` has fired, or after the process has exited. */
 	outcome: () => Outcome;
-	/** Told once, when it is known how it went. */
+	/** Calls `known` once, when the outcome is known. */
 	onKnown: (known: () => void) => void;
 }
 
 /**
- * @param answer the end of its pipe that we read, which is closed then
- * @param errnoOf the number of the error that it has said
+ * @param answer the read end of the pipe; `outcome` closes it
+ * @param errnoOf decodes the errno from the bytes in the pipe
  */
-export function execOutcomeOf(pid: number, answer: number, errnoOf: (said: Buffer) => number): ExecOutcome {
+export function execOutcomeOf(pid: number, answer: number, errnoOf: (report: Buffer) => number): ExecOutcome {
 	let known: Outcome | undefined;
 	let cancel = () => {};
 
 	function outcome(): Outcome {
 		if (known !== undefined) return known;
 		cancel();
-		const said = Buffer.alloc(16);
-		const length = readSync(answer, said);
+		const report = Buffer.alloc(16);
+		const length = readSync(answer, report);
 		closeSync(answer);
-		known = length === 0 ? null : new SyscallError('execve', errnoOf(said.subarray(0, length)));
+		known = length === 0 ? null : new SyscallError('execve', errnoOf(report.subarray(0, length)));
 		return known;
 	}
 
-	function onKnown(told: () => void) {
-		cancel = onceReadable(answer, told);
+	function onKnown(callback: () => void) {
+		cancel = onceReadable(answer, callback);
 	}
 
 	return { pid, outcome, onKnown };

@@ -1,9 +1,9 @@
-/** The end of this process. */
+/** Terminates this process. */
 import { libc } from './libc.ts';
 
 /**
- * Ends at once. As it exits, Node sets the terminal back to what it was when it started: that belongs to others by then,
- * or is gone, and then it aborts.
+ * Exits immediately, with _exit(2). On a regular exit Node restores the terminal settings of its start. By then
+ * another process may own the terminal. If the terminal is gone, Node aborts.
  */
 export function exitNow(status: number): never {
 	process.emit('exit', status);

@@ -1,22 +1,22 @@
-/** Finds the program to run, as Go's exec.LookPath does, with its words for what is wrong. */
+/** Finds the program to run, with the rules and error texts of Go's exec.LookPath. */
 import { accessSync, constants, statSync } from 'node:fs';
 
 /**
- * @param directory that a relative path is meant from; empty is ours
- * @returns the path as given when it has a slash, else the first match in $PATH
- * @throws {Error} with the words for the operator
+ * @param directory the base of a relative path; empty for the current directory
+ * @returns the path as given if it contains a slash, else the first match in $PATH
+ * @throws {Error} with a message for the operator
  */
 export function findCommand(command: string | Buffer, searchPath: string | Buffer, directory = ''): string | Buffer {
 	const refuse = (why: string) => new Error(`exec: "${command}": ${why}`);
 	if (command.includes('/')) {
-		const isSurviving = directory !== '' && !command.toString().startsWith('/');
+		const isRelative = directory !== '' && !command.toString().startsWith('/');
 		const problem = whyNotExecutable(
-			isSurviving ? Buffer.concat([Buffer.from(`${directory}/`), Buffer.from(command)]) : command,
+			isRelative ? Buffer.concat([Buffer.from(`${directory}/`), Buffer.from(command)]) : command,
 		);
 		if (problem) throw refuse(problem);
 		return command;
 	}
-	// Characters are bytes here.
+	// As Latin-1, each character is one byte.
 	const [name, path] = [command, searchPath].map((text) => Buffer.from(text as string).toString('latin1'));
 	for (const directory of path?.split(':') ?? []) {
 		const found = Buffer.from(`${directory || '.'}/${name}`, 'latin1');

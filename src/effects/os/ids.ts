@@ -1,8 +1,8 @@
-/** What tells one run of a machine and of a supervisor from another. */
+/** Identifiers of boots and runs, and secrets. */
 import { closeSync, openSync, readFileSync, readSync } from 'node:fs';
 import { createRequire } from 'node:module';
 
-/** Changes with every boot. Empty where there is no /proc: then nothing is ever recovered. */
+/** Changes with every boot. Empty without /proc; the supervisor then recovers nothing. */
 export function bootId(): string {
 	try {
 		return readFileSync('/proc/sys/kernel/random/boot_id', 'ascii').trim();
@@ -11,7 +11,7 @@ export function bootId(): string {
 	}
 }
 
-/** A name for a supervisor and its successors; the kernel's uuid spares loading a crypto library. */
+/** The identifier of a run: a supervisor and its successors. The kernel's uuid avoids loading a crypto library. */
 export function newRun(): string {
 	try {
 		return readFileSync('/proc/sys/kernel/random/uuid', 'ascii').trim();
@@ -21,7 +21,7 @@ export function newRun(): string {
 	}
 }
 
-/** A word of 16 characters that nobody can guess. Many are read at a time: a spawn is no place to wait for a file. */
+/** 16 unpredictable hexadecimal characters. One read provides 64 secrets, so that most spawns read no file. */
 export function newSecret(): string {
 	if (secrets.length === 0) {
 		const bytes = Buffer.alloc(8 * 64);

@@ -1,13 +1,13 @@
-/** Signals sent to processes. */
+/** Sends signals to processes. */
 import { constants } from 'node:os';
 import { call, errno, libc, SyscallError } from './libc.ts';
 
-/** 15 for `TERM`; null for what is no signal. */
+/** 15 for `TERM`; null for an unknown name. */
 export function signalNumber(name: string): number | null {
 	return (constants.signals as Record<string, number>)[`SIG${name}`] ?? null;
 }
 
-/** `TERM` for TERM, term, SIGTERM and 15; null for what is no signal. */
+/** `TERM` for TERM, term, SIGTERM and 15; null for an unknown signal. */
 export function signalName(text: string): string | null {
 	const bare = text.toUpperCase().replace(/^SIG/, '');
 	if (signalNumber(bare) !== null) return bare;
@@ -15,29 +15,29 @@ export function signalName(text: string): string | null {
 	return found ? found[0].slice('SIG'.length) : null;
 }
 
-/** @throws {Error} for what is no signal: sent as 0 it would be nothing, without a word */
+/** @throws {Error} for an unknown name: kill(2) with signal 0 would do nothing and succeed */
 export function requireSignal(name: string): number {
 	const number = signalNumber(name);
 	if (number === null) throw new Error(`no such signal: ${name}`);
 	return number;
 }
 
-/** Sends a signal by its name without SIG; false when there is no such process. @throws {SyscallError} */
+/** Sends a signal, named without SIG; returns false if the process does not exist. @throws {SyscallError} */
 export function signalProcess(pid: number, signal: string): boolean {
 	return isThere(() => call('kill', pid, requireSignal(signal)));
 }
 
-/** Sends a signal to all of a process group; false when there is nobody in it. @throws {SyscallError} */
+/** Sends a signal to a process group; returns false if the group is empty. @throws {SyscallError} */
 export function signalGroup(group: number, signal: string): boolean {
 	return signalProcess(-group, signal);
 }
 
-/** Whether anybody is in a process group. */
+/** Whether a process group contains a process. Zombies count. */
 export function isGroup(group: number): boolean {
 	return exists(-group);
 }
 
-/** Whether there is a process of that number, ours to signal or not; one that has ended and is not reaped counts. */
+/** Whether a process has this pid. Zombies count, as do processes that the supervisor may not signal. */
 export function exists(pid: number): boolean {
 	try {
 		return isThere(() => call('kill', pid, 0));
@@ -47,13 +47,13 @@ export function exists(pid: number): boolean {
 	}
 }
 
-/** Orphans among the descendants of this process become its children, and not those of PID 1 (prctl(2)). */
+/** Makes this process the parent of its orphaned descendants, instead of PID 1 (prctl(2)). */
 export function adoptOrphans(): void {
 	const PR_SET_CHILD_SUBREAPER = 36;
 	libc('prctl')(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
 }
 
-/** Runs a system call on a process; false when it says that there is none. @throws {SyscallError} */
+/** Runs a system call on a process; returns false on ESRCH. @throws {SyscallError} */
 export function isThere(work: () => void): boolean {
 	try {
 		work();

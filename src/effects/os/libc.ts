@@ -1,6 +1,6 @@
 /**
- * libc, through koffi: one table of signatures, one error class. The only file that knows koffi.
- * Structures are passed as bytes in Buffers; their layouts are those of 64-bit Linux, glibc and musl alike.
+ * Calls libc through koffi: one table of signatures, one error class. Only this file calls koffi.
+ * Structures are passed as Buffers. Their layouts are those of 64-bit Linux, the same for glibc and musl.
  */
 import { createRequire } from 'node:module';
 
@@ -8,15 +8,15 @@ type Koffi = typeof import('koffi');
 
 const require = createRequire(import.meta.url);
 
-/** Where the native half of koffi was found; null where it is elsewhere than expected. */
+/** The path of koffi's native library; null if koffi was loaded in another way. */
 export let nativeFile: string | null = null;
 
 /**
- * The native half of koffi is the whole of what is used here. It is loaded by its own name, glibc's
- * before musl's: the general entry point takes ten times as long to find it (docs/decisions.md).
+ * Loads koffi's native library by its own name, the glibc build before the musl build. koffi's general entry point
+ * takes 10 times as long to find the library (docs/decisions.md).
  */
 function loadKoffi(): Koffi {
-	// A process that is about to become another user's has it from memory (asUser.ts).
+	// A process that changes to another user has loaded koffi from a memfd (asUser.ts).
 	const { socketmasterKoffi } = globalThis as { socketmasterKoffi?: Koffi };
 	if (socketmasterKoffi) return socketmasterKoffi;
 	const target = `${process.platform}-${process.arch}`;
@@ -27,7 +27,7 @@ function loadKoffi(): Koffi {
 			nativeFile = require.resolve(name);
 			return loaded;
 		} catch {
-			// Not this libc, or not laid out like that.
+			// The build is for another libc, or the package has another layout.
 		}
 	}
 	return require('koffi').default;
@@ -96,7 +96,10 @@ type Name = keyof typeof signatures;
 
 const functions = new Map<Name, ReturnType<typeof library.func>>();
 
-/** A C function by its name, declared on first use. `syscallWithPointer` is syscall(2) with a pointer as second argument. */
+/**
+ * A C function by its name, declared on first use. `syscallWithPointer` is syscall(2) with a pointer as the second
+ * argument of the system call.
+ */
 export function libc(name: Name): ReturnType<typeof library.func> {
 	let found = functions.get(name);
 	if (!found) {
@@ -107,8 +110,8 @@ export function libc(name: Name): ReturnType<typeof library.func> {
 }
 
 /**
- * A system call refused. `code` is the name of the error (`EMFILE`), `errno` its number, `message`
- * the words libc has for it, with a small first letter.
+ * A failed system call. `code` is the name of the error (`EMFILE`), `errno` its number. `message` is libc's
+ * description, with a lower-case first letter.
  */
 export class SyscallError extends Error {
 	readonly syscall: string;
@@ -124,20 +127,20 @@ export class SyscallError extends Error {
 	}
 }
 
-/** Calls a function that answers -1 and sets errno when it fails. @throws {SyscallError} */
+/** Calls a function that returns -1 and sets errno on failure. @throws {SyscallError} */
 export function call(name: Name, ...args: unknown[]): number {
 	const result = Number(libc(name)(...args));
 	if (result === -1) throw new SyscallError(name, koffi.errno());
 	return result;
 }
 
-/** Calls a function that answers with the error number itself, 0 when all went well. @throws {SyscallError} */
+/** Calls a function that returns 0 on success and an error number on failure. @throws {SyscallError} */
 export function callReturningError(name: Name, ...args: unknown[]): void {
 	const errno = Number(libc(name)(...args));
 	if (errno !== 0) throw new SyscallError(name, errno);
 }
 
-/** The number of an error by its name, as `errno('EAGAIN')`. */
+/** The number of an error by its name, as in `errno('EAGAIN')`; -1 for an unknown name. */
 export function errno(code: string): number {
 	return koffi.os.errno[code] ?? -1;
 }
@@ -148,17 +151,17 @@ function errorText(code: number): string {
 	return text.charAt(0).toLowerCase() + text.slice(1);
 }
 
-/** The bytes at an address, as a view: they change with the memory and must not outlive it. */
+/** A view of the bytes at an address. The view changes with the memory, and is invalid after the memory is freed. */
 export function bytesAt(address: bigint, length: number): Buffer {
 	return Buffer.from(koffi.view(address, length));
 }
 
-/** A text, or bytes that are no UTF-8, with the NUL that C ends it with. */
+/** A NUL-terminated string. A Buffer may contain bytes that are not valid UTF-8. */
 export function cString(text: string | Buffer): Buffer {
 	return Buffer.concat([Buffer.from(text as string), Buffer.from([0])]);
 }
 
-/** A char *[] with its strings, NULL-terminated, in one block each. Keep both as long as C may read them. */
+/** A NULL-terminated char *[] and one block with its strings. Keep both as long as C code may read them. */
 export function stringArray(strings: (string | Buffer)[]): { pointers: BigUint64Array; block: Buffer } {
 	const end = Buffer.from([0]);
 	const parts = strings.map((string) => Buffer.from(string as string));
@@ -173,14 +176,17 @@ export function stringArray(strings: (string | Buffer)[]): { pointers: BigUint64
 }
 
 /**
- * Tells each time that an fd has something to read, by libuv's own poll: no thread waits for it. koffi has this
- * outside of its documentation; its version is pinned (docs/decisions.md).
+ * Calls `readable` each time the fd is readable. libuv polls the fd in the event loop, so no thread waits. koffi does
+ * not document this function, so its version is pinned (docs/decisions.md).
  */
 export function poll(fd: number, readable: () => void): { close: () => void } {
 	return koffi.node.poll(fd, { readable: true }, guarded(readable));
 }
 
-/** Tells once when an fd has something to read, or its writer is gone. @returns how to wait no more */
+/**
+ * Calls `readable` once, when the fd is readable or its writer has closed.
+ * @returns a function that cancels the wait
+ */
 export function onceReadable(fd: number, readable: () => void): () => void {
 	const handle = poll(fd, () => {
 		handle.close();
@@ -189,7 +195,7 @@ export function onceReadable(fd: number, readable: () => void): () => void {
 	return () => handle.close();
 }
 
-/** Tells once when an fd takes something again. */
+/** Calls `writable` once, when the fd is writable. */
 export function onceWritable(fd: number, writable: () => void): void {
 	const handle = koffi.node.poll(
 		fd,
@@ -201,7 +207,7 @@ export function onceWritable(fd: number, writable: () => void): void {
 	);
 }
 
-/** koffi swallows what a callback throws: it is thrown where it is met. */
+/** koffi discards an exception of a callback. The wrapper throws the exception again from the event loop. */
 function guarded(callback: () => void): () => void {
 	return () => {
 		try {
@@ -214,7 +220,6 @@ function guarded(callback: () => void): () => void {
 	};
 }
 
-/** The address of a Buffer's bytes. */
 export function addressOf(buffer: Buffer): bigint {
 	return BigInt(koffi.address(buffer));
 }
@@ -252,7 +257,7 @@ export const constants = {
 	O_NONBLOCK: 0o4000,
 	O_CLOEXEC: 0o2000000,
 	WNOHANG: 1,
-	/** What a shell says of a program that it found and could not run. */
+	/** The exit status of a shell for a program that it found and could not execute. */
 	EXIT_NOT_EXECUTED: 126,
 	CLOCK_BOOTTIME: 7,
 } as const;

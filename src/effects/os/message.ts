@@ -1,11 +1,11 @@
-/** Messages to a UNIX socket, with fds where there are any (sendmsg(2), unix(7)). */
+/** Sends messages to a UNIX socket, with or without fds (sendmsg(2), unix(7)). */
 import { closeSync } from 'node:fs';
 import { addressOf, call, constants } from './libc.ts';
 
 /**
- * Sends one datagram and does not wait.
- * @param path of the socket; one that begins with `@` is abstract (unix(7))
- * @throws {SyscallError} when nobody is there, or takes no more
+ * Sends one datagram without waiting.
+ * @param path the path of the socket; a name that begins with `@` is abstract (unix(7))
+ * @throws {SyscallError} if no process has the socket open, or if its queue is full
  */
 export function sendDatagram(path: string, text: string, fd: number | null = null): void {
 	const { AF_UNIX, SOCK_DGRAM, SOCK_CLOEXEC, SOCK_NONBLOCK } = constants;
@@ -18,18 +18,21 @@ export function sendDatagram(path: string, text: string, fd: number | null = nul
 	}
 }
 
-/** Sends text and fds through a socket that is connected, in one message. @throws {SyscallError} */
+/** Sends text and fds in one message through a connected socket. @throws {SyscallError} */
 export function sendFds(socket: number, text: string, fds: number[]): void {
 	send(socket, text, fds, null);
 }
 
-/** struct msghdr, and all that it points to, which is kept until it was sent: addresses keep nothing alive. */
+/**
+ * Builds struct msghdr and sends it. An address does not keep a Buffer alive, so `kept` references the Buffers until
+ * the call returns.
+ */
 function send(socket: number, text: string, fds: number[], name: Buffer | null) {
 	const bytes = Buffer.from(text);
 	const vector = Buffer.alloc(16);
 	vector.writeBigUInt64LE(addressOf(bytes), 0);
 	vector.writeBigUInt64LE(BigInt(bytes.length), 8);
-	// struct cmsghdr: its length, level and type, then the fds, padded to 8 bytes.
+	// struct cmsghdr: length, level and type, then the fds, padded to 8 bytes.
 	const length = 16 + 4 * fds.length;
 	const control = Buffer.alloc(Math.ceil(length / 8) * 8);
 	control.writeBigUInt64LE(BigInt(length), 0);

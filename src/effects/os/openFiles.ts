@@ -1,20 +1,24 @@
-/** How many files may be open (RLIMIT_NOFILE, getrlimit(2)): every Node raises it for itself, and children would inherit that. */
+/**
+ * The limit of open files (RLIMIT_NOFILE, getrlimit(2)). Node raises its soft limit when it starts, and children would
+ * inherit the raised limit.
+ */
 import { call, libc } from './libc.ts';
 
-/** The soft limit that we were started with, as the launcher has seen it. */
+/** The soft limit before Node started; the launcher (bin/socketmaster) sets the variable. */
 export const startLimitVariable = 'SOCKETMASTER_NOFILE';
 
 const RLIMIT_NOFILE = 7;
 
-/** The soft limit that we were started with; null where that is not known, or is none. */
+/** The soft limit before Node started; null if it is unknown or unlimited. */
 export function startLimit(): number | null {
 	const text = process.env[startLimitVariable] ?? '';
 	return /^\d{1,15}$/.test(text) ? Number(text) : null;
 }
 
 /**
- * Does what starts a process while the soft limit is that one: it inherits it.
- * @param fds how many fds the process gets: with more than are allowed it could not be started
+ * Runs `work` with the soft limit of the supervisor's start, so that a process which `work` starts inherits that
+ * limit.
+ * @param fds number of fds for the process; if the limit is not higher, it stays raised, because the spawn would fail
  */
 export function withStartLimit<T>(fds: number, work: () => T): T {
 	const limit = startLimit();
@@ -31,7 +35,7 @@ export function withStartLimit<T>(fds: number, work: () => T): T {
 	}
 }
 
-/** Sets the soft limit of this process, as far as the hard one allows it. */
+/** Sets the soft limit of this process, unless the hard limit is lower. */
 export function setLimit(limit: number): void {
 	const now = Buffer.alloc(16);
 	if (libc('prlimit')(0, RLIMIT_NOFILE, null, now) !== 0 || now.readBigUInt64LE(8) < BigInt(limit)) return;

@@ -1,7 +1,7 @@
-/** The Node that runs here, as a program to start. */
+/** The running Node binary, as a program to start. */
 import { existsSync } from 'node:fs';
 
-/** Also where another one, or none, has been installed in its place since. */
+/** /proc/self/exe refers to the running binary even if the installed file was replaced or removed. */
 export function ownNode(): string {
 	return existsSync('/proc/self/exe') ? '/proc/self/exe' : process.execPath;
 }

@@ -1,19 +1,22 @@
-/** What poll(2) knows of an fd at once. */
+/** Checks of single fds with poll(2). */
 import { call, errno, SyscallError } from './libc.ts';
 
 const [POLLIN, POLLHUP, POLLRDHUP] = [0x1, 0x10, 0x2000];
 
-/** Whether a socket was shut down for reading. */
+/** Whether reading from a socket was shut down, by a holder of the socket or by the peer. */
 export function isHungUp(fd: number): boolean {
 	return (eventsOf(fd) & (POLLHUP | POLLRDHUP)) !== 0;
 }
 
-/** Whether there is something to read, or to accept. */
+/** Whether data can be read or a connection can be accepted. */
 export function isReadable(fd: number): boolean {
 	return (eventsOf(fd) & POLLIN) !== 0;
 }
 
-/** Waits, for so many milliseconds at the most, until nobody has the other end of a pipe any more: for a start alone. */
+/**
+ * Blocks until all write ends of a pipe are closed, for at most `millis` milliseconds. Call only during startup: the
+ * event loop does not run meanwhile.
+ */
 export function awaitHangUp(fd: number, millis: number): void {
 	const entry = entryFor(fd);
 	const end = performance.now() + millis;
@@ -36,7 +39,7 @@ function entryFor(fd: number): Buffer {
 	return entry;
 }
 
-/** False where a signal has interrupted it, which it does without waiting, too. */
+/** Returns false if a signal interrupted poll(2), which is possible even with a timeout of 0. */
 function isPolled(entry: Buffer, millis: number): boolean {
 	try {
 		call('poll', entry, 1, millis);

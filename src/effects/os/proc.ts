@@ -1,4 +1,4 @@
-/** What /proc tells of processes. */
+/** Reads the state of processes from /proc. */
 import { readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { setTimeout } from 'node:timers/promises';
@@ -7,22 +7,23 @@ import { bootClock } from './clock.ts';
 import { exists } from './kill.ts';
 
 export interface ProcessStat {
-	/** In clock ticks since boot: with it a pid is unique. */
+	/** In clock ticks since boot. A pid and a start time together identify one process. */
 	startTime: number;
-	/** The process group. */
+	/** The id of the process group. */
 	group: number;
 	parent: number;
-	/** It still runs, as a zombie does not. */
+	/** A thread of the process still exists; false for a zombie. */
 	isAlive: boolean;
-	/** It waits for something in the kernel that lets no signal through: a disk, a lock. */
+	/** The process is in uninterruptible sleep (state D): it waits for a disk or a lock, and ignores signals. */
 	isBlocked: boolean;
-	/** It was stopped by a signal and does not run. */
+	/** A signal or a tracer has stopped the process (states T and t). */
 	isStopped: boolean;
 }
 
 /**
- * From /proc/PID/stat, fields 3, 4, 5, 20 and 22 (proc(5)). `gone`: there is no such process; `hidden`: there is one, and
- * /proc does not show it (hidepid=, another pid namespace's /proc); `unknown`: there was no fd, or no memory, to look with.
+ * Reads /proc/PID/stat, fields 3, 4, 5, 20 and 22 (proc(5)). `gone`: the process does not exist. `hidden`: the
+ * process exists and /proc does not show it (hidepid=, or /proc belongs to another pid namespace). `unknown`: the
+ * read failed for lack of fds or memory.
  */
 export function lookAt(pid: number): ProcessStat | 'gone' | 'hidden' | 'unknown' {
 	if (!isOwnProc()) return exists(pid) ? 'hidden' : 'gone';
@@ -34,7 +35,7 @@ export function lookAt(pid: number): ProcessStat | 'gone' | 'hidden' | 'unknown'
 	}
 }
 
-/** Whether a process is gone, or has ended and is not reaped: either holds nothing any more. */
+/** Whether a process is gone or a zombie. In both cases its fds are closed. */
 export function hasEnded(pid: number): boolean {
 	const found = lookAt(pid);
 	return found === 'gone' || (typeof found === 'object' && !found.isAlive);
@@ -42,18 +43,18 @@ export function hasEnded(pid: number): boolean {
 
 let isOwn: boolean | null = null;
 
-/** Whether /proc shows the processes by the numbers that they have for us: it may belong to another pid namespace, or be missing. */
+/** Whether /proc belongs to the pid namespace of this process: another one may be mounted, or none. */
 export function isOwnProc(): boolean {
 	isOwn ??= fileNamed('/proc/self') === String(process.pid);
 	return isOwn;
 }
 
-/** The same; null for a process that is gone or hidden. */
+/** Like `lookAt`; null if the process is gone or hidden, or if the read failed. */
 export function lookUp(pid: number): ProcessStat | null {
 	return isOwnProc() ? statOf(String(pid)) : null;
 }
 
-/** This process itself; null where there is no /proc. */
+/** The state of this process; null without /proc. */
 export function lookUpSelf(): ProcessStat | null {
 	return statOf('self');
 }
@@ -74,14 +75,14 @@ function readStat(name: string): ProcessStat {
 		startTime: Number(fields[19]),
 		group: Number(fields[2]),
 		parent: Number(fields[1]),
-		// One whose main thread has ended lives on in its others.
+		// If the main thread has exited, the process is alive as long as it has other threads.
 		isAlive: !['Z', 'X'].includes(fields[0] ?? '') || Number(fields[17]) > 1,
 		isBlocked: fields[0] === 'D',
 		isStopped: fields[0] === 'T' || fields[0] === 't',
 	};
 }
 
-/** Whether a process has given its memory back: it is just ending, and its files are root's for that moment. */
+/** Whether a process is gone or has freed its memory. An exiting process's /proc files belong to root for a moment. */
 export function isEnding(pid: number): boolean {
 	try {
 		return readFileSync(`/proc/${pid}/statm`, 'latin1').startsWith('0 ');
@@ -90,16 +91,16 @@ export function isEnding(pid: number): boolean {
 	}
 }
 
-/** A clock tick of /proc, in milliseconds (USER_HZ). */
+/** Duration of a clock tick of /proc, in milliseconds (USER_HZ). */
 export const tick = 10;
 
-/** When this process began, through all programs that it was, in milliseconds since 1970. */
+/** Start time of this process, in milliseconds since 1970. execve(2) does not change it. */
 export function processStart(): number {
 	const { startTime } = lookUpSelf() ?? {};
 	return startTime === undefined ? Date.now() : Date.now() - (bootClock() - startTime * tick);
 }
 
-/** Who lives in a process group, besides its leader. */
+/** The live processes of a process group, without its leader. */
 export function othersInGroup(group: number): number[] {
 	return allPids().filter((pid) => {
 		if (pid === group) return false;
@@ -108,10 +109,10 @@ export function othersInGroup(group: number): number[] {
 	});
 }
 
-/** A process whose threads end while it is looked at is looked at again so often. */
+/** Maximum number of reads of a process whose threads exit during a read. */
 const mostReads = 10;
 
-/** Processes whose parent one is: its children, and orphans that were given to it. Empty where the kernel does not tell. */
+/** The child processes of a process, including adopted orphans. Empty if the kernel has no file for them. */
 export function childrenOf(pid: number | 'self'): number[] {
 	const found = new Set<number>();
 	for (let reads = 0, isComplete = false; !isComplete && reads < mostReads; reads += 1) {
@@ -121,7 +122,7 @@ export function childrenOf(pid: number | 'self'): number[] {
 				const text = readFileSync(`/proc/${pid}/task/${thread}/children`, 'latin1');
 				for (const child of text.split(' ')) if (child !== '') found.add(Number(child));
 			} catch {
-				// That thread has ended: its children are another one's now.
+				// The thread has exited, and another thread has inherited its children.
 				isComplete = false;
 			}
 		}
@@ -137,7 +138,7 @@ function threadsOf(pid: number | 'self'): string[] {
 	}
 }
 
-/** The fds of a process that are sockets of these inodes; null where they may not be looked at, empty when it is gone. */
+/** The fds of a process that refer to sockets with these inodes; null if unreadable, empty if the process is gone. */
 export function fdsAmong(pid: number, inodes: ReadonlySet<number>): number[] | null {
 	try {
 		return readdirSync(`/proc/${pid}/fd`)
@@ -148,7 +149,7 @@ export function fdsAmong(pid: number, inodes: ReadonlySet<number>): number[] | n
 	}
 }
 
-/** All processes that /proc shows; none where it is not ours. */
+/** All processes that /proc shows; empty if /proc belongs to another pid namespace. */
 export function allPids(): number[] {
 	if (!isOwnProc()) return [];
 	try {
@@ -158,33 +159,35 @@ export function allPids(): number[] {
 	}
 }
 
-/** How long a process may take from one program to the next, or be blocked, in milliseconds: until then it shows no variables. */
+/**
+ * Milliseconds to wait for the environment of a process that is blocked, or is in execve(2): it is empty until then.
+ */
 const longestExec = 50;
 
-/** How long until it is looked at again, in milliseconds. */
+/** Pause between two reads of an environment, in milliseconds. */
 const execPause = 2;
 
-/** Its variables, as `NAME=value`; characters are bytes. Empty when it is gone; null where they may not, or can't, be looked at. */
+/** The environment as `NAME=value`, one character per byte. Empty if the process is gone; null if unreadable. */
 export async function environmentOf(pid: number): Promise<string[] | null> {
 	const found = await lookAtEnvironment(pid);
 	return found === 'denied' || isLate(found) ? null : found;
 }
 
 /**
- * The same, by a thread of the pool: a process whose memory is being changed by something that hangs (a page of a dead file
- * system) lets nobody read them.
+ * Reads the environment with a thread of the pool. If a change of the process's memory hangs (a page of a dead file
+ * system), the read hangs too.
  */
 async function lookAtEnvironment(pid: number): Promise<string[] | 'denied' | Late> {
 	if (!isOwnProc()) return 'denied';
 	let isEmpty = false;
 	try {
 		for (const end = bootClock() + longestExec; bootClock() < end; await setTimeout(execPause)) {
-			// One that hangs would keep a thread of the pool.
+			// A read of a blocked process can hang, and would occupy a thread of the pool.
 			if (lookUp(pid)?.isBlocked) continue;
 			const text = await inTime(String(pid), look, () => readFile(`/proc/${pid}/environ`, 'latin1'));
 			if (isLate(text)) return text;
 			if (text !== '' || isEnding(pid)) return text.split('\0');
-			// It may have none, or be about to have them.
+			// Either the environment is empty, or the process is in execve(2).
 			isEmpty = hasNoVariables(pid);
 		}
 		return isEmpty ? [] : 'stuck';
@@ -193,17 +196,17 @@ async function lookAtEnvironment(pid: number): Promise<string[] | 'denied' | Lat
 	}
 }
 
-/** So many that are blocked are waited for at the same time. */
+/** Number of environments that are read at the same time: a blocked process delays only one reader. */
 const readersAtOnce = 16;
 
 export interface Environments {
-	/** Of the processes that show them. */
+	/** Environments by pid, of the processes that allow the read. */
 	variables: ReadonlyMap<number, string[]>;
-	/** Those that do not answer. */
+	/** Pids of the processes whose environment could not be read in time. */
 	late: number[];
 }
 
-/** The variables of all processes. */
+/** The environments of all processes. */
 export async function environments(): Promise<Environments> {
 	const variables = new Map<number, string[]>();
 	const late: number[] = [];
@@ -220,8 +223,8 @@ export async function environments(): Promise<Environments> {
 }
 
 /**
- * Whether it has none: their place is known, and empty (proc(5), stat, fields 50 and 51). At the end of an execve that is so for a
- * moment, too, before the kernel has counted them.
+ * Whether the environment is empty: its address is set and its length is 0 (proc(5), stat, fields 50 and 51). At the
+ * end of execve(2) this is also true for a moment, before the kernel sets the length.
  */
 function hasNoVariables(pid: number): boolean {
 	const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
@@ -232,7 +235,7 @@ function hasNoVariables(pid: number): boolean {
 	return start !== '0' && start === end;
 }
 
-/** What each of its fds is, as `socket:[123]`. It may be opening and closing others meanwhile. */
+/** The target of each fd, as in `socket:[123]`. The process may open and close fds during the read. */
 export function filesOf(pid: number | 'self'): { fd: number; file: string }[] {
 	if (pid !== 'self' && !isOwnProc()) return [];
 	try {
@@ -246,8 +249,8 @@ export function filesOf(pid: number | 'self'): { fd: number; file: string }[] {
 }
 
 /**
- * Whether its files are ours to look at, also of one that is just ending: another user's take CAP_DAC_READ_SEARCH to list
- * and CAP_SYS_PTRACE to read.
+ * Whether this process may read the fds of another process; also true for an exiting process. For a process of another
+ * user, listing its fds takes CAP_DAC_READ_SEARCH, and reading them takes CAP_SYS_PTRACE.
  */
 export function mayLookAt(pid: number): boolean {
 	try {
@@ -259,7 +262,7 @@ export function mayLookAt(pid: number): boolean {
 	}
 }
 
-/** Whether /proc refused a look, and did not say that there is nothing. */
+/** Whether /proc denied access. */
 export function isDenial(error: unknown): boolean {
 	return ['EACCES', 'EPERM'].includes((error as NodeJS.ErrnoException).code ?? '');
 }
@@ -269,7 +272,7 @@ export function isMissing(error: unknown): boolean {
 	return ['ENOENT', 'ESRCH'].includes((error as NodeJS.ErrnoException).code ?? '');
 }
 
-/** What a link in /proc leads to; empty for one that is gone. @throws {Error} where it may not, or can't, be looked at */
+/** The target of a link in /proc; empty if the link is gone. @throws {Error} if the link cannot be read */
 export function linkAt(path: string): string {
 	try {
 		return readlinkSync(path);
@@ -279,7 +282,7 @@ export function linkAt(path: string): string {
 	}
 }
 
-/** What one fd is, or null. */
+/** The target of an fd; null if it cannot be read. */
 export function fileOf(pid: number | 'self', fd: number): string | null {
 	return fileNamed(`/proc/${pid}/fd/${fd}`);
 }
@@ -292,7 +295,7 @@ function fileNamed(path: string): string | null {
 	}
 }
 
-/** How many files this process may have open. */
+/** The soft limit of open files of this process; 1024 if unknown. */
 export function openFileLimit(): number {
 	try {
 		const limits = readFileSync('/proc/self/limits', 'ascii');
@@ -302,7 +305,7 @@ export function openFileLimit(): number {
 	}
 }
 
-/** Whether this process has a capability (capabilities(7)), by its number; null where that can't be seen. */
+/** Whether this process has an effective capability, by its number (capabilities(7)); null if unknown. */
 export function hasCapability(number: number): boolean | null {
 	try {
 		const [, mask] = /^CapEff:\s*([0-9a-f]+)$/m.exec(readFileSync('/proc/self/status', 'latin1')) ?? [];
@@ -312,7 +315,7 @@ export function hasCapability(number: number): boolean | null {
 	}
 }
 
-/** The user of a process; undefined where that can't be seen. One that is not dumpable is root's. */
+/** The uid of a process; undefined if unknown. Root owns the /proc entry of a process that is not dumpable. */
 export function ownerOf(pid: number): number | undefined {
 	try {
 		return statSync(`/proc/${pid}`).uid;

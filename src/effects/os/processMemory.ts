@@ -1,11 +1,11 @@
-/** Memory of other processes. */
+/** Reads the memory of other processes. */
 import { closeSync, openSync, read } from 'node:fs';
 import { inTime, type Late, look } from './boundedReads.ts';
 import { isDenial } from './proc.ts';
 
 /**
- * Bytes of a process's memory (/proc/PID/mem).
- * @returns `denied` where it may not be read, null where it is not there
+ * Reads bytes from /proc/PID/mem.
+ * @returns `denied` if access is denied; null if the process is gone or the address is unmapped
  */
 export function readMemory(pid: number, address: number, length: number): Promise<Buffer | 'denied' | Late | null> {
 	return inTime(String(pid), look, () => readNow(pid, address, length));

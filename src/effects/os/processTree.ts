@@ -1,22 +1,25 @@
-/** Which processes belong to a child: descended from it, in the process group that it leads, or marked as its own. */
+/** Finds the processes of a child: its descendants, the members of its process group, and processes with its mark. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { bootClock } from './clock.ts';
 import { allPids, environmentOf, isOwnProc, lookAt, lookUp } from './proc.ts';
 import { giveTurn } from './yielding.ts';
 
-/** How far up it is looked for an ancestor. */
+/** Maximum number of ancestors to examine. */
 const mostAncestors = 64;
 
 /** A child's first process. */
 export interface Leader {
 	pid: number;
-	/** Variables that all of its processes have, also those that have left it (daemon(7) forks twice); none where that does not count. */
+	/**
+	 * Variables that all processes of the child have, including processes that have left the process tree (daemon(7)
+	 * forks twice). Empty if the mark is ignored.
+	 */
 	mark: string[];
 }
 
 /**
- * A process and its descendants, itself first, by /proc/PID/task/TID/children.
- * @returns null where the kernel does not tell (CONFIG_PROC_CHILDREN)
+ * A process, followed by its descendants, from /proc/PID/task/TID/children.
+ * @returns null if the kernel has no such file (CONFIG_PROC_CHILDREN)
  */
 export async function descendantsOf(pid: number): Promise<number[] | null> {
 	if (!isOwnProc()) return null;
@@ -30,7 +33,7 @@ export async function descendantsOf(pid: number): Promise<number[] | null> {
 	return [...found];
 }
 
-/** Null where the kernel does not tell; a process that is gone has none. */
+/** The child processes; null if the kernel has no file for them, empty if the process is gone. */
 async function childrenOf(pid: number): Promise<number[] | null> {
 	const folder = `/proc/${pid}/task`;
 	let threads: string[];
@@ -47,7 +50,7 @@ async function childrenOf(pid: number): Promise<number[] | null> {
 				if (child !== '') children.push(Number(child));
 			}
 		} catch {
-			// The thread has ended, or no thread has such a file.
+			// The thread has exited, or the kernel has no such file.
 			if (lookUp(pid)?.isAlive && threads.length === 1) return null;
 		}
 	}
@@ -60,7 +63,7 @@ interface Row {
 	startTime: number;
 }
 
-/** All processes of the machine, in small steps. */
+/** Reads all processes of the machine, in short steps. */
 async function allProcesses(): Promise<Map<number, Row>> {
 	const rows = new Map<number, Row>();
 	for (const pid of allPids()) {
@@ -73,7 +76,7 @@ async function allProcesses(): Promise<Map<number, Row>> {
 
 let recent: { at: number; rows: Promise<Map<number, Row>> } | null = null;
 
-/** The same, as they were so many milliseconds ago at the most: those who ask at once share it. */
+/** The result of `allProcesses`, at most `mostAge` milliseconds old. Concurrent callers share one read. */
 function recentProcesses(mostAge: number): Promise<Map<number, Row>> {
 	const now = bootClock();
 	if (mostAge === 0) return allProcesses();
@@ -81,14 +84,15 @@ function recentProcesses(mostAge: number): Promise<Map<number, Row>> {
 	return recent.rows;
 }
 
-/** They are kept no longer than somebody may ask for them. */
+/** Frees the shared result. Call after the last check that uses it. */
 export function forgetProcesses(): void {
 	recent = null;
 }
 
 /**
- * The processes of each child by its pid, itself first. It reads all processes of the machine once, in small steps.
- * @param mostAge how old what is known of them may be, in milliseconds
+ * The processes of each child, by the pid of its leader; the leader is first. Reads all processes of the machine
+ * once, in short steps.
+ * @param mostAge maximum age of the data, in milliseconds
  */
 export async function treesOf(leaders: Leader[], mostAge = 0): Promise<Map<number, number[]>> {
 	const trees = new Map(leaders.map(({ pid }) => [pid, [pid]]));
@@ -104,7 +108,7 @@ export async function treesOf(leaders: Leader[], mostAge = 0): Promise<Map<numbe
 			at = rows.get(at)?.parent;
 		const own = trees.get(at ?? 0) ?? trees.get(group);
 		if (own) own.push(pid);
-		// Nothing that began before the first of them belongs to any of them.
+		// A process that started before the oldest leader belongs to no child.
 		else if (startTime >= oldest && marked.length > 0) {
 			const environment = (await environmentOf(pid)) ?? [];
 			const leader = marked.find(({ mark }) => mark.every((entry) => environment.includes(entry)));
@@ -114,7 +118,7 @@ export async function treesOf(leaders: Leader[], mostAge = 0): Promise<Map<numbe
 	return trees;
 }
 
-/** Whom a process belongs to: itself, the leader of its group, and its ancestors; null where /proc does not show it. */
+/** The pids of a process, of its group leader and of its ancestors; null if /proc hides the process. */
 export function ancestorsOf(pid: number): Set<number> | null {
 	const ancestors = new Set<number>([pid]);
 	const own = lookAt(pid);

@@ -1,13 +1,13 @@
-/** Arguments and variables to the byte: Node decodes them, and what is no UTF-8 is lost in that. */
+/** Arguments and variables as bytes. Node decodes them as UTF-8, and loses bytes that are not valid UTF-8. */
 import { readFileSync } from 'node:fs';
 import type { Variables } from './spawn.ts';
 
-/** The words this process was started with, its program's name first; bytes stand for what is no UTF-8. */
+/** The command line of this process, from argv[0] on. An argument that is not valid UTF-8 is a Buffer. */
 export function commandLine(): (string | Buffer)[] {
 	return fieldsOf('/proc/self/cmdline') ?? [process.argv0, ...process.execArgv, ...process.argv.slice(1)];
 }
 
-/** This process's variables as they are now; bytes stand for a value that is no UTF-8. */
+/** The current environment of this process. A value that is not valid UTF-8 is a Buffer. */
 export function ownVariables(): Variables {
 	const variables: Variables = { ...process.env };
 	for (const field of fieldsOf('/proc/self/environ') ?? []) {
@@ -19,20 +19,24 @@ export function ownVariables(): Variables {
 	return variables;
 }
 
-/** The value of a flag, as Node has decoded it: its bytes where it is no UTF-8. @param rest how many words are no flags */
+/**
+ * The value of a flag; a Buffer if the value is not valid UTF-8.
+ * @param decoded the value as decoded by Node
+ * @param rest number of arguments after the flags
+ */
 export function flagValue(name: string, decoded: string, rest: number): string | Buffer {
 	if (!decoded.includes('\ufffd')) return decoded;
-	const words = commandLine();
-	for (const word of words.slice(0, words.length - rest).reverse()) {
-		if (typeof word === 'string') continue;
-		const [assignment = ''] = new RegExp(`^--?${name}=`).exec(word.toString('latin1')) ?? [];
-		const value = word.subarray(assignment.length);
+	const args = commandLine();
+	for (const arg of args.slice(0, args.length - rest).reverse()) {
+		if (typeof arg === 'string') continue;
+		const [assignment = ''] = new RegExp(`^--?${name}=`).exec(arg.toString('latin1')) ?? [];
+		const value = arg.subarray(assignment.length);
 		if (value.toString() === decoded) return value;
 	}
 	return decoded;
 }
 
-/** What is in a file whose fields end with NUL; null where there is no such file. */
+/** The NUL-terminated fields of a file; null if the file cannot be read. */
 function fieldsOf(path: string): (string | Buffer)[] | null {
 	try {
 		const bytes = readFileSync(path);

@@ -1,7 +1,7 @@
-/** Paths without links. */
+/** Resolves symbolic links. */
 import { realpathSync } from 'node:fs';
 
-/** @throws {Error} where there is no such file */
+/** @throws {Error} if the file does not exist */
 export function realPath(path: string | Buffer): string {
 	return realpathSync(path);
 }

@@ -1,4 +1,4 @@
-/** OS signals as a stream. */
+/** OS signals as a stream of external events. */
 import { readFileSync, readSync } from 'node:fs';
 import { constants } from 'node:os';
 import { Observable } from 'rxjs';
@@ -6,12 +6,15 @@ import type { ExternalEvent, Request } from '../../machines/facts/facts.ts';
 import { call, libc } from './libc.ts';
 import { filesOf } from './proc.ts';
 
-/** Signals that came before there was anybody to tell: the launcher catches them from its first statement on. */
+/**
+ * Signals that arrived before this program was loaded: the launcher (bin/socketmaster) handles them from its first
+ * statement on.
+ */
 declare const earlySignals: { stop: () => (typeof handled)[number][]; wasDebuggerClosed: () => boolean } | undefined;
 
 const handled = ['HUP', 'TERM', 'INT', 'QUIT', 'USR1', 'USR2'] as const;
 
-/** A fact for every signal the supervisor obeys, for as long as it is subscribed to. */
+/** Emits an external event for every handled signal, while subscribed. */
 export function signals(): Observable<ExternalEvent> {
 	return new Observable((subscriber) => {
 		const handlers = handled.map(
@@ -26,7 +29,7 @@ export function signals(): Observable<ExternalEvent> {
 	});
 }
 
-/** A Node that is told not to open its debugger on SIGUSR1 leaves that signal blocked, for handlers too. */
+/** With --disable-sigusr1, Node leaves SIGUSR1 blocked, so that no handler would run. */
 function unblock(number: number) {
 	const set = Buffer.alloc(128);
 	const SIG_UNBLOCK = 1;
@@ -34,20 +37,23 @@ function unblock(number: number) {
 	libc('pthread_sigmask')(SIG_UNBLOCK, set, null);
 }
 
-/** Gives the signals back to their default actions, as far as nobody listens. @returns those that have come so far */
+/**
+ * Removes the launcher's handlers; a signal without another handler gets its default action.
+ * @returns the signals that arrived so far
+ */
 export function releaseSignals(): (typeof handled)[number][] {
 	return typeof earlySignals === 'undefined' ? [] : earlySignals.stop();
 }
 
-/** Whether a SIGUSR1 that came too early had opened Node's debugger, which was closed then. */
+/** Whether an early SIGUSR1 had opened Node's debugger, and the launcher closed the debugger. */
 export function wasDebuggerClosed(): boolean {
 	return typeof earlySignals === 'undefined' ? false : earlySignals.wasDebuggerClosed();
 }
 
 /**
- * Ignores what would end or stop a supervisor and asks for nothing it knows: timers and limits that somebody set
- * before exec(2), real-time signals, and a terminal's job control, as a stopped supervisor is deaf. docs/socketmaster.1.md
- * has the table.
+ * Ignores signals that would end or stop the supervisor and request nothing: signals of timers and limits set before
+ * execve(2), real-time signals, and signals of terminal job control. A stopped supervisor would not react to its
+ * children. docs/socketmaster.1.md has the table.
  */
 export function ignoreOtherSignals(): void {
 	const ignored = ['ALRM', 'VTALRM', 'PROF', 'IO', 'PWR', 'STKFLT', 'XCPU', 'TSTP', 'TTIN', 'TTOU'] as const;
@@ -57,9 +63,9 @@ export function ignoreOtherSignals(): void {
 }
 
 /**
- * Signals that have come and that no turn of the event loop has told of, and none will: they are taken out of the
- * pipe by which libuv's handlers tell its loop (uv__signal_msg_t in libuv's src/unix/signal.c: a pointer and the
- * signal's number). Requests for an upgrade are left out.
+ * Removes and returns signals that have arrived and that the event loop has not delivered. libuv's signal handlers
+ * write them to a pipe of the event loop (uv__signal_msg_t in libuv's src/unix/signal.c: a pointer and the signal
+ * number). Requests for an upgrade are left out.
  */
 export function unreadSignals(pipes = loopPipes()): Request[] {
 	const found: Request[] = [];
@@ -68,7 +74,7 @@ export function unreadSignals(pipes = loopPipes()): Request[] {
 		const length = readIfAny(fd, messages);
 		for (let offset = 0; offset + 16 <= length; offset += 16) {
 			const number = messages.readInt32LE(offset + 8);
-			const name = obeyed.find((name) => constants.signals[`SIG${name}`] === number);
+			const name = requestSignals.find((name) => constants.signals[`SIG${name}`] === number);
 			if (name) found.push({ type: `signal.${name}` });
 		}
 	}
@@ -76,13 +82,14 @@ export function unreadSignals(pipes = loopPipes()): Request[] {
 }
 
 /**
- * Gives the signals that are obeyed back to the kernel: another thread would still run libuv's handler while execve(2) is
- * under way, and what that writes nobody reads. Better that it ends the process, as it does while Node starts: somebody
- * sees that. @returns how to take them again
+ * Restores the default actions of the request signals. During execve(2) another thread would still run libuv's
+ * handler, and the signal would be lost. The default action ends the process instead, as it does while Node starts.
+ * The operator can see the exit.
+ * @returns a function that restores the handlers
  */
 export function disownSignals(): () => void {
 	const [SIG_DFL, size] = [0, 256];
-	const before = obeyed.map((name) => {
+	const before = requestSignals.map((name) => {
 		const number = constants.signals[`SIG${name}`];
 		const action = Buffer.alloc(size);
 		call('sigaction', number, null, action);
@@ -94,7 +101,7 @@ export function disownSignals(): () => void {
 	};
 }
 
-/** Tells of signals that were taken out of the pipe, where it was for nothing; also that a child may have ended. */
+/** Emits removed signals again if execve(2) fails. Also emits SIGCHLD: its message may have been removed too. */
 export function raiseAgain(unread: Request[]): void {
 	process.emit('SIGCHLD', 'SIGCHLD');
 	for (const { type } of unread) {
@@ -103,11 +110,11 @@ export function raiseAgain(unread: Request[]): void {
 	}
 }
 
-const obeyed = ['HUP', 'TERM', 'INT', 'QUIT'] as const;
+const requestSignals = ['HUP', 'TERM', 'INT', 'QUIT'] as const;
 
 /**
- * The ends to read of the pipes of which this process holds both, and that block nobody: those of event loops. The one
- * that blocks is libuv's lock around its handlers.
+ * The read ends of the pipes of event loops: this process holds both ends of such a pipe, and reads do not block. The
+ * blocking pipe with both ends here is libuv's lock around its handlers.
  */
 export function loopPipes(): number[] {
 	const pipes = filesOf('self').filter(({ file }) => file.startsWith('pipe:'));

@@ -1,36 +1,36 @@
-/** Processes, spawned with posix_spawn. */
+/** Spawns processes with posix_spawn(3). */
 import { statSync } from 'node:fs';
 import { closeAll, copyUp } from './descriptors.ts';
 import { call, callReturningError, cString, errno, libc, SyscallError, stringArray } from './libc.ts';
 
 export interface SpawnSpec {
-	/** The executable's path, as it was resolved. */
+	/** The resolved path of the executable. */
 	path: string | Buffer;
-	/** The file to execute, where it is another one. */
+	/** The file to execute, if it differs from `path`. */
 	file?: string;
-	/** argv from 1 on; argv[0] is the path. */
+	/** argv from index 1 on; argv[0] is `path`. */
 	args: (string | Buffer)[];
 	env: Variables;
-	/** What the child gets as its fds 0, 1, 2, 3, ... */
+	/** The source fds of the process's fds 0, 1, 2, 3, ... */
 	fds: number[];
-	/** The directory to start in, by its logical path, or open; null is ours. */
+	/** The working directory, as a logical path or an open fd; null inherits the current directory. */
 	directory: string | number | null;
-	/** It leads a session of its own, too: then it has no terminal. */
+	/** The process also leads its own session, and has no controlling terminal. */
 	isSession?: boolean;
 }
 
-/** An environment; bytes stand for what is no UTF-8. */
+/** An environment. A value that is not valid UTF-8 is a Buffer. */
 export type Variables = Record<string, string | Buffer | undefined>;
 
 /**
- * Starts a program in a process group of its own, with an empty signal mask and default dispositions.
- * File actions run in order, so no target may be the source of a later one: sources among the targets are copied
- * above them for that time.
- * @returns its pid
- * @throws {SyscallError} also for what only shows at exec, as ENOENT or ENOEXEC
+ * Starts a program in its own process group, with an empty signal mask and default signal actions.
+ * File actions run in order, so a target must not be the source of a later action. Sources in the range of targets are
+ * duplicated above the range during the spawn.
+ * @returns the pid
+ * @throws {SyscallError} also for errors of execve(2), such as ENOENT or ENOEXEC
  */
 export function spawnProcess(spec: SpawnSpec): number {
-	// 80 and 336 bytes on glibc and musl; more does no harm.
+	// The structures have 80 and 336 bytes on glibc and musl; larger Buffers are harmless.
 	const actions = Buffer.alloc(256);
 	const attributes = Buffer.alloc(512);
 	const pid = Buffer.alloc(4);
@@ -64,7 +64,7 @@ export function spawnProcess(spec: SpawnSpec): number {
 	}
 }
 
-/** A target beyond what is allowed (RLIMIT_NOFILE) is said to be bad: there are too many. @throws {SyscallError} */
+/** libc reports a target above RLIMIT_NOFILE as EBADF; EMFILE describes the cause. @throws {SyscallError} */
 function addDup(actions: Buffer, from: number, to: number) {
 	const name = 'posix_spawn_file_actions_adddup2';
 	try {
@@ -75,7 +75,7 @@ function addDup(actions: Buffer, from: number, to: number) {
 	}
 }
 
-/** `NAME=value` of each that has a value. */
+/** `NAME=value` for each variable that has a value. */
 export function variablesOf(variables: Variables): (string | Buffer)[] {
 	return Object.entries(variables).flatMap(([name, value]) => {
 		if (value === undefined) return [];
@@ -93,7 +93,9 @@ function setAttributes(attributes: Buffer, isSession: boolean) {
 	callReturningError('posix_spawnattr_setflags', attributes, (isSession ? SETSID : SETPGROUP) | SETSIGDEF | SETSIGMASK);
 }
 
-/** A directory that went away, or is the one we are in, needs no chdir: the child inherits ours. */
+/**
+ * A removed directory counts as the current directory: without a chdir, the process inherits the current directory.
+ */
 function isCurrentDirectory(directory: string): boolean {
 	try {
 		const [there, here] = [statSync(directory), statSync('.')];
@@ -104,8 +106,8 @@ function isCurrentDirectory(directory: string): boolean {
 }
 
 /**
- * The directory the program was started in, by the name the shell has for it, so that links in it stay
- * links. One that has been removed has no name but that.
+ * The directory in which the program was started, under the shell's name ($PWD), which preserves symbolic links. A
+ * removed directory has only that name.
  */
 export function logicalDirectory(env: Record<string, string | undefined> = process.env): string {
 	const { PWD = '' } = env;

@@ -1,7 +1,7 @@
 /**
- * The smallest program: it sets the limit of open files that children are to have, and becomes another program. execve(2)
- * takes as long as a file system likes, and posix_spawn(3) waits for it: this one lies in memory, and what takes long is the
- * child's own business.
+ * The starter is a tiny program in a memfd. It sets the limit of open files for a child, then executes the child's
+ * program. A slow file system delays execve(2), and posix_spawn(3) waits for execve(2). The execve(2) of the starter
+ * reads only memory, so a slow file system delays only the child.
  */
 import { writeSync } from 'node:fs';
 import { closeAll, copyUp, makePipe } from './descriptors.ts';
@@ -11,8 +11,9 @@ import { startLimit, withStartLimit } from './openFiles.ts';
 import { type SpawnSpec, spawnProcess } from './spawn.ts';
 
 /**
- * Machine code, as test/fixtures/starter-*.S becomes it: execve(argv[0], argv, envp) on the stack that it was given. Two words in
- * it stand for numbers: the fd that it says an error's number on, and the soft limit (0 is as it is).
+ * Machine code of test/fixtures/starter-*.S. The starter calls execve(argv[0], argv, envp) with the strings on its
+ * stack. Two placeholders stand for numbers: the fd that receives the errno of a failure, and the soft limit (0:
+ * unchanged).
  */
 const code: Partial<Record<NodeJS.Architecture, { machine: number; hex: string }>> = {
 	x64: {
@@ -25,20 +26,24 @@ const code: Partial<Record<NodeJS.Architecture, { machine: number; hex: string }
 	},
 };
 
-/** What a machine says that does not let it be run. */
+/** Error codes of a system that does not allow the starter to run. */
 const refusals = ['EACCES', 'EPERM', 'ENOENT', 'ENOEXEC', 'ENOSYS', 'EINVAL'];
 
-const words = { answer: '11111111', limit: '22222222' };
+const placeholders = { answer: '11111111', limit: '22222222' };
 
-/** By what was put into them: fds of programs in memory. */
+/** Memfds of starters, by the numbers that replace the placeholders. */
 const starters = new Map<string, number>();
 
-/** It can't be run here, and a program by itself can: memory may not be executed (vm.memfd_noexec, seccomp), there is no /proc. */
+/**
+ * A starter failed to run and the program itself ran: memfds are not executable (vm.memfd_noexec, seccomp), or /proc
+ * is missing.
+ */
 let isImpossible = false;
 
 /**
- * Starts a process that is to become the program.
- * @returns its birth; or its pid where the starter can't be run here: then it is the program already
+ * Starts a process that executes the program.
+ * @returns the pending outcome of execve(2); if the starter cannot run, the pid of the process, which runs the
+ * program already
  * @throws {SyscallError}
  */
 export function startProcess(spec: SpawnSpec): ExecOutcome | number {
@@ -58,13 +63,13 @@ export function startProcess(spec: SpawnSpec): ExecOutcome | number {
 function startFromMemory(spec: SpawnSpec): ExecOutcome {
 	const limit = startLimit() ?? 0;
 	const answer = spec.fds.length;
-	// With a limit below its fds it could not have them.
+	// The starter sets only a limit that allows all fds of the process.
 	const starter = starterFor(answer, limit > answer && limit < 2 ** 31 ? limit : 0);
 	const [read, write] = makePipe();
 	try {
 		const pid = spawnProcess({ ...spec, file: `/proc/self/fd/${starter}`, fds: [...spec.fds, write] });
 		closeAll([write]);
-		return execOutcomeOf(pid, read, (said) => said.readInt32LE());
+		return execOutcomeOf(pid, read, (report) => report.readInt32LE());
 	} catch (error) {
 		closeAll([read, write]);
 		throw error;
@@ -81,8 +86,14 @@ function starterFor(answer: number, limit: number): number {
 	const fd = executableMemory();
 	try {
 		const hexOf = (number: number) => Buffer.from(Uint32Array.of(number).buffer).toString('hex');
-		writeSync(fd, elf(own.machine, own.hex.replaceAll(words.answer, hexOf(answer)).replace(words.limit, hexOf(limit))));
-		// Above those that the process gets: it is opened when they are in their places.
+		writeSync(
+			fd,
+			elf(
+				own.machine,
+				own.hex.replaceAll(placeholders.answer, hexOf(answer)).replace(placeholders.limit, hexOf(limit)),
+			),
+		);
+		// The number is above the fds of the process: posix_spawn opens the memfd after the file actions.
 		const kept = copyUp(fd, answer + 1);
 		starters.set(key, kept);
 		return kept;
@@ -91,7 +102,7 @@ function starterFor(answer: number, limit: number): number {
 	}
 }
 
-/** A kernel before Linux 6.3 does not know MFD_EXEC; a later one may give memory that can't be executed without it. */
+/** Linux before 6.3 rejects MFD_EXEC. A later kernel may create a memfd that is not executable without MFD_EXEC. */
 function executableMemory(): number {
 	const [MFD_CLOEXEC, MFD_EXEC] = [1, 16];
 	try {
@@ -102,12 +113,12 @@ function executableMemory(): number {
 	}
 }
 
-/** A program of one segment (elf(5)): the header of the file, that of the segment, and the code. */
+/** An executable with one segment (elf(5)): file header, program header, code. */
 function elf(machine: number, hex: string): Buffer {
 	const [base, headers, page] = [0x400000n, 120, 0x10000n];
 	const bytes = Buffer.concat([Buffer.alloc(headers), Buffer.from(hex, 'hex')]);
 	bytes.write('7f454c46020101', 0, 'hex');
-	// ET_EXEC, the machine, EV_CURRENT, the entry, where the segment's header is, and the sizes and counts of headers.
+	// ET_EXEC, machine, EV_CURRENT, entry address, offset of the program header, sizes and counts of the headers.
 	bytes.writeUInt16LE(2, 16);
 	bytes.writeUInt16LE(machine, 18);
 	bytes.writeUInt32LE(1, 20);
@@ -120,7 +131,7 @@ function elf(machine: number, hex: string): Buffer {
 		[58, 64],
 	] as const)
 		bytes.writeUInt16LE(value, offset);
-	// PT_LOAD, to be read and executed, from the beginning of the file.
+	// PT_LOAD, readable and executable, from the start of the file.
 	bytes.writeUInt32LE(1, 64);
 	bytes.writeUInt32LE(5, 68);
 	bytes.writeBigUInt64LE(base, 80);

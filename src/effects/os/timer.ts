@@ -1,28 +1,31 @@
-/** A wait, as an actor. */
+/** A timer as an actor. */
 import { type EventObject, fromCallback } from 'xstate';
 import type { TimerInput } from '../../machines/charts/protocol.ts';
 import type { ExternalEvent } from '../../machines/facts/facts.ts';
 import { bootClock } from './clock.ts';
 
-/** What setTimeout takes at most; a longer wait is taken in turns. */
+/** Maximum delay of setTimeout, in milliseconds; a longer wait uses several timeouts. */
 const longest = 2 ** 31 - 1;
 
 export interface TimerOptions {
 	admit: (external: ExternalEvent) => void;
-	/** Of a child whose process has ended, and whose end is not told yet: when it is. */
+	/**
+	 * If the leader of the child has exited and the exit is unreported: resolves when the exit is reported. Else null.
+	 */
 	endOf: (child: number) => Promise<void> | null;
-	/** Of a child that was to come up: its pid, if it is stopped. */
+	/** The pid of a booting child that is stopped; else null. */
 	stoppedPid: (child: number) => number | null;
-	/** Takes what a child has said in time and we, who were away or stopped, have not heard. */
+	/** Receives messages that the child sent in time, for example while the supervisor was stopped or upgraded. */
 	receiveNow: (child: number) => void;
-	/** What a child that is late has printed last, and said in vain. */
+	/** The output tail of a late child, and the messages that the supervisor ignored. */
 	printedBy: (child: number) => { lastOutput?: string[]; ignored?: string };
 }
 
 /**
- * Tells `timer.elapsed` (or that a child which was to come up is found stopped) when the wait is over, at once when it was over
- * already, never when it is for ever. It is counted on a clock that is never set, so that it goes on where it was after an
- * upgrade or a crash.
+ * Reports the end of a wait of `millis` milliseconds since `since`: `respawn.due`, `restart.due` or `timer.elapsed`.
+ * If a booting child is stopped at that time, the report is `child.stopped`. A wait that is already over is reported
+ * immediately; if `millis` is null, the wait never ends. No process can set the clock, so a wait continues correctly
+ * after an upgrade or a crash.
  */
 export function timerActor({ admit, endOf, stoppedPid, receiveNow, printedBy }: TimerOptions) {
 	return fromCallback<EventObject, TimerInput>(({ input }) => {
@@ -45,7 +48,7 @@ export function timerActor({ admit, endOf, stoppedPid, receiveNow, printedBy }: 
 			if (input.timer === 'restart') return admit({ type: 'restart.due' });
 			const { child, timer } = input;
 			const end = endOf(child);
-			// It came first.
+			// The exit came before the end of the wait.
 			if (end) return void end.then(elapsed);
 			if (timer === 'boot') receiveNow(child);
 			if (isOver) return;

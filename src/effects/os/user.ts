@@ -1,32 +1,32 @@
-/** The user that -user names. */
+/** Looks up the user of the -user flag. */
 import { addressOf, callReturningError, libc } from './libc.ts';
 
 export interface User {
 	name: string;
 	uid: number;
 	gid: number;
-	/** The groups of the user, the supplementary ones included. */
+	/** All groups of the user, including the supplementary groups. */
 	groups: number[];
 	home: string;
 	shell: string;
 }
 
 /**
- * `LOGIN`, `LOGIN:GROUP`, and the same by numbers: a name is looked for first. A number that has no entry takes a group.
- * @throws {Error} with the words for the operator
+ * Accepts `LOGIN` or `LOGIN:GROUP`; either part may be a number. A name takes precedence over a number. A uid without
+ * a passwd entry requires a group.
+ * @throws {Error} with a message for the operator
  */
 export function findUser(text: string): User {
 	const [login = '', group] = text.split(':', 2);
 	const found = passwdOf(login);
 	if (!found && !isNumber(login)) throw new Error(`unknown user ${login}`);
 	const gid = group === undefined ? found?.gid : findGroup(group);
-	// A number that has no entry takes a group.
 	if (gid === undefined) throw new Error(`unknown user ${login}`);
 	if (!found) return { name: login, uid: Number(login), gid, groups: [gid], home: '/', shell: '/bin/sh' };
 	return { ...found, gid, groups: groupsOf(found.name, gid) };
 }
 
-/** Largest uid or gid; the one above it means "as it is" (chown(2)). */
+/** The largest uid or gid; the next higher number means "unchanged" (chown(2)). */
 const largest = 2 ** 32 - 2;
 
 function isNumber(text: string): boolean {
@@ -51,7 +51,7 @@ function passwdOf(login: string): Omit<User, 'groups'> | null {
 	return { name: textAt(0), uid, gid, home: textAt(32) || '/', shell: textAt(40) || '/bin/sh' };
 }
 
-/** The gid of a group by its name, or by its number. @throws {Error} with the words for the operator */
+/** The gid of a group, by name or by number. @throws {Error} with a message for the operator */
 export function findGroup(name: string): number {
 	const group = Buffer.alloc(32);
 	const result = Buffer.alloc(8);

@@ -1,20 +1,20 @@
-/** The ends of child processes, reaped with waitpid. */
+/** Reaps child processes with waitpid(2). */
 import { Observable } from 'rxjs';
 import { constants, libc } from './libc.ts';
 
 export interface Exit {
 	pid: number;
-	/** The exit code; null when a signal ended the process. */
+	/** The exit code; null if a signal ended the process. */
 	code: number | null;
-	/** libc's words for the signal, as `killed`, with ` (core dumped)` after them where so. */
+	/** libc's description of the signal, as in `killed`, with ` (core dumped)` appended after a core dump; else null. */
 	signal: string | null;
-	/** What a shell would call its status: the code, or 128 plus the signal's number. */
+	/** The status as a shell reports it: the exit code, or 128 plus the signal number. */
 	status: number;
 }
 
 /**
- * Every process reaped, ours and orphans alike, for as long as it is subscribed to: one sweep at the
- * start, for those who ended before, and one for each SIGCHLD, which stands for one or more of them.
+ * Emits every reaped process, including adopted orphans, while subscribed. The first reap, on subscription, covers
+ * processes that exited before. A further reap follows each SIGCHLD, which can stand for several exits.
  */
 export function exits(): Observable<Exit> {
 	return new Observable((subscriber) => {
@@ -27,7 +27,7 @@ export function exits(): Observable<Exit> {
 	});
 }
 
-/** Reaps every child that has ended, also orphans that were given to us as PID 1. Never waits. */
+/** Reaps every exited child process, including adopted orphans. Never blocks. */
 export function* reap(): Generator<Exit> {
 	const status = Buffer.alloc(4);
 	for (;;) {
@@ -44,6 +44,11 @@ function readStatus(pid: number, status: number): Exit {
 		return { pid, code, signal: null, status: code };
 	}
 	const text: string = libc('strsignal')(signal);
-	const words = text.charAt(0).toLowerCase() + text.slice(1);
-	return { pid, code: null, signal: status & 0x80 ? `${words} (core dumped)` : words, status: 128 + signal };
+	const description = text.charAt(0).toLowerCase() + text.slice(1);
+	return {
+		pid,
+		code: null,
+		signal: status & 0x80 ? `${description} (core dumped)` : description,
+		status: 128 + signal,
+	};
 }

@@ -1,10 +1,10 @@
-/** What the threads of a process wait for in a system call (/proc/PID/task/TID/syscall, proc(5)): for which fds to be readable. */
+/** Finds the fds for which a thread waits in its current system call (/proc/PID/task/TID/syscall, proc(5)). */
 import { readFileSync } from 'node:fs';
 import { isLate, type Late } from './boundedReads.ts';
 import { isDenial, isEnding } from './proc.ts';
 import { readMemory } from './processMemory.ts';
 
-/** System call numbers of the two architectures; -1 is none. */
+/** System call numbers of the two architectures; -1 if the architecture lacks the call. */
 const numbers =
 	process.arch === 'x64'
 		? {
@@ -33,24 +33,24 @@ const numbers =
 /** POLLIN and POLLRDNORM. */
 const readable = 0x1 | 0x40;
 
-/** More fds than that no server waits for by poll(2) or select(2). */
+/** Limit for the evaluation: a server waits for fewer fds with poll(2) or select(2). */
 const mostFds = 65_536;
 
 export interface Waiting {
-	/** The fd on which the thread is in accept(2). */
+	/** The fd for which the thread waits in accept(2). */
 	accepting: number | null;
-	/** The epoll instance that it waits for. */
+	/** The fd of the epoll instance for which the thread waits. */
 	epoll: number | null;
-	/** Those, of the fds asked for, that poll(2) or select(2) waits for. */
+	/** The fds, among those requested, for which the thread waits in poll(2) or select(2). */
 	polled: number[];
 }
 
 const nothing: Waiting = { accepting: null, epoll: null, polled: [] };
 
 /**
- * @param fds those that are asked for
- * @returns `closed` where that may not be read (it takes the right to trace the process). A
- * thread that runs or is about to end waits for nothing that is known: the next look may tell
+ * @param fds the requested fds, for poll(2) and select(2)
+ * @returns `closed` without the right to trace the process. The result is empty for a thread that runs or is exiting;
+ * a later call may find its wait
  */
 export async function waitingOf(pid: number, thread: string, fds: number[]): Promise<Waiting | 'closed' | Late> {
 	const call = syscallOf(pid, thread);
@@ -81,13 +81,13 @@ function polling(polled: number[] | 'denied' | Late): Waiting | 'closed' | Late 
 	return isLate(polled) ? polled : { ...nothing, polled };
 }
 
-/** The number of the system call that a thread is blocked in, and its arguments; null while it runs or is gone. */
+/** The number and arguments of the system call in which a thread waits; null if the thread runs or is gone. */
 function syscallOf(pid: number, thread: string): number[] | 'closed' | null {
 	try {
 		const text = readFileSync(`/proc/${pid}/task/${thread}/syscall`, 'latin1');
 		return /^\d+ 0x/.test(text) ? text.split(' ').map(Number) : null;
 	} catch (error) {
-		// Without the file no process can be looked at like that (CONFIG_HAVE_ARCH_TRACEHOOK, gVisor).
+		// The file is missing without CONFIG_HAVE_ARCH_TRACEHOOK, and in gVisor: all threads are unreadable there.
 		return isDenial(error) || (error as NodeJS.ErrnoException).code === 'ENOENT' ? closedOrGone(pid, thread) : null;
 	}
 }
@@ -101,7 +101,7 @@ function closedOrGone(pid: number, thread: string): 'closed' | null {
 	}
 }
 
-/** struct pollfd: fd, events, revents. */
+/** Reads an array of struct pollfd: fd, events, revents. */
 async function polledIn(
 	pid: number,
 	address: number,
@@ -121,7 +121,7 @@ async function polledIn(
 	return found;
 }
 
-/** fd_set: a bit for each fd, in words of 64. */
+/** Reads an fd_set: one bit per fd, in 64-bit words. */
 async function selectedIn(
 	pid: number,
 	address: number,

@@ -1,19 +1,19 @@
-/** Long work in small steps, so that signals, exits and the log are never kept waiting. */
+/** Splits long work into short steps, so that signals, exits and the log are handled in time. */
 import { setImmediate } from 'node:timers/promises';
 
-/** A step may take so long before the event loop has its turn, in milliseconds. */
+/** Maximum duration of a step before the event loop runs, in milliseconds. */
 const longestStep = 2;
 
 let stepEnd = 0;
 
-/** To be awaited often: gives the event loop a turn where the present step has taken long enough. */
+/** Await this often in a long loop: the event loop runs if the current step has reached its maximum duration. */
 export async function giveTurn(): Promise<void> {
 	if (performance.now() < stepEnd) return;
 	await setImmediate();
 	stepEnd = performance.now() + longestStep;
 }
 
-/** A queue for work of which one piece is done at a time: together all pieces take no longer steps than one. */
+/** A queue that runs one piece of work at a time, so that concurrent pieces do not add their steps together. */
 export function oneAtATime(): <T>(work: () => Promise<T>) => Promise<T> {
 	let last: Promise<unknown> = Promise.resolve();
 	return (work) => {

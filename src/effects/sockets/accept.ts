@@ -1,10 +1,11 @@
-/** Whoever connects to a UNIX socket of ours. */
+/** Accepts clients of the UNIX sockets that the supervisor listens on. */
 import { call, constants, SyscallError } from '../os/libc.ts';
 import { isHungUp } from '../os/poll.ts';
 
 /**
- * The next client, non-blocking and close-on-exec, without waiting; `nobody` where he has gone again, `full` where there is
- * no fd for him, `over` where the socket was shut down.
+ * Accepts the next client without blocking.
+ * @returns the fd, non-blocking and close-on-exec; `nobody` if no connection waits or the client has disconnected;
+ *   `full` after any other error, as a rule a lack of fds (EMFILE, ENFILE); `over` if the socket was shut down
  */
 export function accept(fd: number): number | 'nobody' | 'full' | 'over' {
 	try {
@@ -16,7 +17,7 @@ export function accept(fd: number): number | 'nobody' | 'full' | 'over' {
 	}
 }
 
-/** Who has connected: struct ucred (unix(7)). @throws {SyscallError} */
+/** The pid and uid of a client: SO_PEERCRED, struct ucred (unix(7)). @throws {SyscallError} */
 export function peerOf(client: number): { pid: number; uid: number } {
 	const credentials = Buffer.alloc(12);
 	const length = Buffer.alloc(4);

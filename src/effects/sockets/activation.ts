@@ -1,8 +1,8 @@
-/** Sockets that a manager has opened for us, by the names it gave them (sd_listen_fds_with_names(3)). */
+/** Sockets that a service manager passes to this process, with their names (sd_listen_fds_with_names(3)). */
 import { firstGivenFd } from '../os/descriptors.ts';
 import { isListening } from './socket.ts';
 
-/** What was passed to this process, in order. Nothing where it was meant for another one. */
+/** The passed fds, in order. Empty if LISTEN_PID names another process. */
 export function passedSockets({ LISTEN_PID, LISTEN_FDS, LISTEN_FDNAMES = '' }: NodeJS.ProcessEnv) {
 	if (Number(LISTEN_PID) !== process.pid) return [];
 	const names = LISTEN_FDNAMES.split(':');
@@ -13,9 +13,9 @@ export function passedSockets({ LISTEN_PID, LISTEN_FDS, LISTEN_FDNAMES = '' }: N
 }
 
 /**
- * The URI of the fd that `fd://NAME` means: the first of that name that is open still, as one that is taken is moved
- * away. Any other URI is returned as it is.
- * @throws {Error} with the words for the operator
+ * Replaces the name in `fd://NAME` with an fd number: the first passed fd of that name that still listens. An fd that
+ * is already in use as a listener has been moved to another number. Any other URI is returned unchanged.
+ * @throws {Error} with a message for the operator
  */
 export function withoutName(uri: string, env: NodeJS.ProcessEnv): string {
 	const [, scheme, name = '', options = ''] = /^(fd:\/*)([^?#]*)(.*)$/is.exec(uri) ?? [];

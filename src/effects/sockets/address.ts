@@ -1,7 +1,7 @@
-/** Addresses: what a -listen URI names, and what a socket is bound to, as bytes and as text. */
+/** Addresses of -listen URIs and of bound sockets, as bytes and as text. */
 import { bytesAt, call, constants, libc } from '../os/libc.ts';
 
-/** Takes a URI apart. @throws {Error} with the words for the operator */
+/** Splits a URI into its parts. @throws {Error} with a message for the operator */
 export function splitUri(uri: string) {
 	const [, scheme, rest] = /^([A-Za-z][A-Za-z0-9+.-]*):(.*)$/s.exec(uri) ?? [];
 	if (scheme === undefined || rest === undefined || /^[0-9]+$/.test(rest)) {
@@ -21,7 +21,7 @@ function decode(text: string): string {
 	}
 }
 
-/** @throws {Error} with the words for the operator */
+/** @throws {Error} with a message for the operator */
 export function splitHostPort(authority: string): { host: string; port: string } {
 	const [, v6, v6port] = /^\[([^\]]*)\](?::(.*))?$/.exec(authority) ?? [];
 	if (v6 !== undefined) {
@@ -41,8 +41,9 @@ export interface SocketAddress {
 }
 
 /**
- * All addresses of a host, the one to listen on first: IPv4 before IPv6 for a name, as Go chooses.
- * @throws {Error} with the words for the operator
+ * All addresses of a host; the first is the address to listen on. As in Go, IPv4 precedes IPv6 for a host name. For an
+ * empty host, IPv6 precedes IPv4.
+ * @throws {Error} with a message for the operator
  */
 export function resolve(host: string, port: string, scheme: 'tcp' | 'tcp4' | 'tcp6'): SocketAddress[] {
 	const isNumber = /^[+-]?[0-9]+$/.test(port);
@@ -56,7 +57,7 @@ export function resolve(host: string, port: string, scheme: 'tcp' | 'tcp4' | 'tc
 	return found.filter((each) => family === 0 || each.family === family).sort((a, b) => rank(a) - rank(b));
 }
 
-/** getaddrinfo(3) for listening; struct addrinfo is read by its 64-bit layout. */
+/** getaddrinfo(3) with AI_PASSIVE. The offsets are those of struct addrinfo on 64-bit systems. */
 function getAddresses(host: string, service: string, family: number) {
 	const hints = Buffer.alloc(48);
 	hints.writeInt32LE(constants.AI_PASSIVE, 0);
@@ -79,10 +80,10 @@ function getAddresses(host: string, service: string, family: number) {
 	return addresses.filter((each) => each.family === constants.AF_INET || each.family === constants.AF_INET6);
 }
 
-/** Of a UNIX socket, in bytes (unix(7)). */
+/** In bytes: sun_path holds 108, and a NUL ends the path (unix(7)). */
 export const longestUnixPath = 107;
 
-/** struct sockaddr_un. @throws {Error} when the path is empty or does not fit. */
+/** Builds a struct sockaddr_un. @throws {Error} if the path is empty, contains a NUL or is too long */
 export function unixAddress(path: string): Buffer {
 	const bytes = Buffer.from(path);
 	if (bytes.length === 0) throw new Error('listen unix: the path is empty');
@@ -97,11 +98,11 @@ export function unixAddress(path: string): Buffer {
 	return address;
 }
 
-/** What a socket is bound to. */
+/** The address that a socket is bound to. */
 export type BoundAddress =
-	/** `host` is `127.0.0.1`, or `[::]`. */
+	/** `host` is an IPv4 address such as `127.0.0.1`, or an IPv6 address in brackets such as `[::]`. */
 	| { family: 'AF_INET' | 'AF_INET6'; host: string; port: number }
-	/** `path` is empty for a socket without a name. */
+	/** `path` is empty for an unnamed socket (unix(7)). */
 	| { family: 'AF_UNIX'; path: string };
 
 /** `127.0.0.1:8080`, `[::]:8080` or a path. */
@@ -109,7 +110,7 @@ export function addressText(bound: BoundAddress): string {
 	return bound.family === 'AF_UNIX' ? bound.path : `${bound.host}:${bound.port}`;
 }
 
-/** getsockname(2). @throws {SyscallError} */
+/** Reads the address of a socket with getsockname(2). @throws {SyscallError} */
 export function boundAddress(fd: number): BoundAddress {
 	const bytes = Buffer.alloc(128);
 	const length = Buffer.alloc(4);
@@ -119,8 +120,9 @@ export function boundAddress(fd: number): BoundAddress {
 }
 
 /**
- * Whether an address is among others, as text. @param isChosen whether any port is meant, where one of them leaves it to the
- * kernel (port 0)
+ * Whether the list contains the address `text`.
+ * @param isChosen whether an address in the list with port 0 (the kernel chooses the port) matches every port of its
+ *   host
  */
 export function isAmong(addresses: BoundAddress[], text: string, isChosen = false): boolean {
 	return addresses.some((own) =>
@@ -130,7 +132,10 @@ export function isAmong(addresses: BoundAddress[], text: string, isChosen = fals
 	);
 }
 
-/** What a socket for the URI may be bound to. `tcp://:80` is bound to `[::]:80`, and to `0.0.0.0:80` where there is no IPv6. Empty for what is no address. */
+/**
+ * The addresses that a listener of the URI can be bound to. `tcp://:80` is bound to `[::]:80`, or to `0.0.0.0:80` if
+ * the kernel has no IPv6. Empty for `fd://` and for an invalid URI.
+ */
 export function addressesOf(uri: string): BoundAddress[] {
 	try {
 		const { scheme, host, path } = splitUri(uri);
@@ -145,7 +150,7 @@ export function addressesOf(uri: string): BoundAddress[] {
 	}
 }
 
-/** From struct sockaddr_in, sockaddr_in6 or sockaddr_un. */
+/** Reads struct sockaddr_in, sockaddr_in6 or sockaddr_un. */
 function boundIn(address: Buffer): BoundAddress {
 	const family = address.readUInt16LE();
 	if (family === constants.AF_INET)

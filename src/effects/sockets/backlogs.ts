@@ -1,6 +1,6 @@
 /**
- * A server's own listen(2) changes the backlog of the socket that all generations share (Node asks for 511, hypercorn for
- * 100): it is set again when a generation serves.
+ * Restores the backlog of the listeners. All generations share each socket, and a server that calls listen(2) on it
+ * changes the backlog for all of them (Node sets 511, hypercorn 100).
  */
 import type { Fact, FactType } from '../../machines/facts/facts.ts';
 import { call } from '../os/libc.ts';
@@ -8,7 +8,10 @@ import { unixQueue } from './diag.ts';
 import { backlogOf, type Listener } from './listener.ts';
 import { isListening, tcpQueue } from './socket.ts';
 
-/** A first generation may listen only some time after it serves; a candidate that has failed has listened too. */
+/**
+ * Facts after which the backlog is set again. A server of the first generation can call listen(2) after the
+ * promotion of the generation: `child.verified` covers this case. A failed candidate can have called listen(2) too.
+ */
 const occasions = new Set<FactType>([
 	'generation.promoted',
 	'generation.failed',
@@ -30,11 +33,11 @@ function setBacklog(fd: number, backlog: number) {
 	try {
 		call('listen', fd, backlog);
 	} catch {
-		// Who may not listen on a socket that somebody else has opened (SELinux) leaves it as it is.
+		// SELinux can deny listen(2) on a socket that another program has opened. The backlog then stays unchanged.
 	}
 }
 
-/** Of a socket that somebody else has opened; null where nobody tells. */
+/** The current backlog of a socket that another program has opened; null if the kernel does not report it. */
 function presentBacklog({ fd, inode }: Listener): number | null {
 	return (tcpQueue(fd) ?? unixQueue(inode))?.backlog ?? null;
 }

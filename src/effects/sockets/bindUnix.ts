@@ -1,11 +1,13 @@
-/** A UNIX socket at a path that nobody else has. */
+/** Binds UNIX sockets with a given file mode. */
 import { chownSync, closeSync } from 'node:fs';
 import { call, constants } from '../os/libc.ts';
 import type { User } from '../os/user.ts';
 import { unixAddress } from './address.ts';
 
 /**
- * Bound, and reached by its owner alone (null is us) and root; one for datagrams tells who has sent each.
+ * Creates a socket and binds it to a path with mode 0600: only the owner and root can connect. A SOCK_DGRAM socket
+ * receives the credentials of each sender (SO_PASSCRED).
+ * @param owner the user that the file is given to; null keeps the user of this process
  * @returns the fd, close-on-exec and non-blocking
  * @throws {Error}
  */
@@ -24,7 +26,11 @@ export function openPlain(path: string, type: number, owner: User | null): numbe
 	}
 }
 
-/** bind(2) makes the file with what the mask leaves of 0777: there is no moment with another mode. @throws {SyscallError} */
+/**
+ * bind(2) creates the file with mode 0777 minus the umask. The umask is set for the call, so the file has `mode` from
+ * the start.
+ * @throws {SyscallError}
+ */
 export function bindWithMode(fd: number, path: string, mode: number): void {
 	const address = unixAddress(path);
 	const mask = process.umask(0o777 & ~mode);

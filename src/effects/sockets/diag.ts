@@ -1,4 +1,4 @@
-/** What the kernel tells of sockets that are not ours, by netlink: sock_diag(7). */
+/** Reads the sockets of all processes from the kernel over netlink: sock_diag(7). */
 import { closeSync } from 'node:fs';
 import { setImmediate } from 'node:timers/promises';
 import { call, constants, SyscallError } from '../os/libc.ts';
@@ -11,19 +11,19 @@ const IPPROTO_TCP = 6;
 const [INET_DIAG_INFO, UNIX_DIAG_NAME, UNIX_DIAG_VFS, UNIX_DIAG_RQLEN] = [2, 0, 1, 4];
 const [UDIAG_SHOW_NAME, UDIAG_SHOW_VFS, UDIAG_SHOW_RQLEN] = [1, 2, 0x10];
 
-/** A connection that somebody has accepted, and holds. */
+/** A connection to a listening socket. A connection that no process has accepted yet has inode 0. */
 export interface Connection {
-	/** Of its socket. */
+	/** The inode of its socket. */
 	inode: number;
-	/** The address of its own end, as `10.1.2.3` or `[::1]`; null where it has none. */
+	/** The local address, as `10.1.2.3` or `[::1]`; null for a UNIX socket. */
 	local: string | null;
-	/** `10.1.2.3:4711`; null where the other end has no name. */
+	/** The address of the client, as `10.1.2.3:4711`; null for a UNIX socket. */
 	peer: string | null;
-	/** Milliseconds since either side has sent anything; null where that is not known. */
+	/** Milliseconds since either side has sent data; null if unknown. */
 	silent: number | null;
 }
 
-/** The connections to a TCP port, on every address, in parts. @throws {SyscallError} where nobody tells */
+/** The connections to a TCP port, on every address, in batches. @throws {SyscallError} if sock_diag fails */
 export async function* tcpConnections(port: number): AsyncGenerator<Connection[]> {
 	for (const family of [constants.AF_INET, constants.AF_INET6]) {
 		const request = tcpRequest(family, (1 << TCP_ESTABLISHED) | (1 << TCP_CLOSE_WAIT), port);
@@ -31,28 +31,29 @@ export async function* tcpConnections(port: number): AsyncGenerator<Connection[]
 	}
 }
 
-/** A socket that listens, and where, as `127.0.0.1:80` or a path. */
+/** A listening socket. */
 export interface Listening {
 	inode: number;
+	/** `127.0.0.1:80`, or a path. */
 	address: string;
-	/** Of one of UNIX: the file that it is bound to, wherever that is by now. */
+	/** Only for a UNIX socket: the file that the socket is bound to, even after a rename. */
 	file?: FileId | null;
 }
 
-/** A file, as stat(2) tells of it. */
+/** The identity of a file, as stat(2) reports it. */
 export interface FileId {
 	dev: number;
 	ino: number;
 }
 
-/** All of TCP, in parts. @throws {SyscallError} where nobody tells */
+/** All listening TCP sockets, in batches. @throws {SyscallError} if sock_diag fails */
 export async function* listeningTcp(): AsyncGenerator<Listening[]> {
 	for (const family of [constants.AF_INET, constants.AF_INET6]) {
 		for await (const messages of dump(tcpRequest(family, 1 << TCP_LISTEN, 0))) yield messages.map(readListeningTcp);
 	}
 }
 
-/** All of UNIX, in parts. @throws {SyscallError} where nobody tells */
+/** All listening UNIX sockets, in batches. @throws {SyscallError} if sock_diag fails */
 export async function* listeningUnix(): AsyncGenerator<Listening[]> {
 	for await (const messages of dump(unixRequest(0, UDIAG_SHOW_NAME | UDIAG_SHOW_VFS, 1 << TCP_LISTEN))) {
 		yield messages.map((message) => ({
@@ -63,7 +64,7 @@ export async function* listeningUnix(): AsyncGenerator<Listening[]> {
 	}
 }
 
-/** struct inet_diag_req_v2: family, protocol, extensions, padding, states, and an id of which the port is looked at. */
+/** struct inet_diag_req_v2: family, protocol, extensions, padding, states, and an id with only the local port set. */
 function tcpRequest(family: number, states: number, port: number): Buffer {
 	const request = Buffer.alloc(56);
 	request.writeUInt8(family, 0);
@@ -74,7 +75,7 @@ function tcpRequest(family: number, states: number, port: number): Buffer {
 	return request;
 }
 
-/** The connections to a path, in parts. @throws {SyscallError} where nobody tells */
+/** The connections to a path, in batches. @throws {SyscallError} if sock_diag fails */
 export async function* unixConnections(path: string): AsyncGenerator<Connection[]> {
 	const request = unixRequest(0, UDIAG_SHOW_NAME, 1 << TCP_ESTABLISHED);
 	for await (const messages of dump(request)) {
@@ -85,11 +86,14 @@ export async function* unixConnections(path: string): AsyncGenerator<Connection[
 	}
 }
 
-/** Who waits in the backlog of a listening socket of UNIX, and how many may; null where nobody tells. */
+/**
+ * The number of connections that wait in the backlog of a listening UNIX socket, and its limit; null if the kernel does
+ * not report them.
+ */
 export function unixQueue(inode: number): { queue: number; backlog: number } | null {
 	const socket = openNetlink();
 	try {
-		ask(socket, unixRequest(inode, UDIAG_SHOW_RQLEN, 0xffffffff), NLM_F_REQUEST);
+		sendRequest(socket, unixRequest(inode, UDIAG_SHOW_RQLEN, 0xffffffff), NLM_F_REQUEST);
 		const [message] = receive(socket).messages;
 		const lengths = message && attribute(message, 16, UNIX_DIAG_RQLEN);
 		return lengths ? { queue: lengths.readUInt32LE(0), backlog: lengths.readUInt32LE(4) } : null;
@@ -100,7 +104,9 @@ export function unixQueue(inode: number): { queue: number; backlog: number } | n
 	}
 }
 
-/** struct unix_diag_req: family, protocol, padding, states, inode, what to show, and no cookie. */
+/**
+ * struct unix_diag_req: family, protocol, padding, states, inode, attributes to show, and a cookie of ones (no cookie).
+ */
 function unixRequest(inode: number, show: number, states: number): Buffer {
 	const request = Buffer.alloc(24, 0xff);
 	request.writeUInt8(constants.AF_UNIX, 0);
@@ -111,11 +117,11 @@ function unixRequest(inode: number, show: number, states: number): Buffer {
 	return request;
 }
 
-/** The answers to a request, as they come; others have their turn in between. */
+/** Yields the replies to a request, one datagram at a time. The event loop runs between two of them. */
 async function* dump(request: Buffer): AsyncGenerator<Buffer[]> {
 	const socket = openNetlink();
 	try {
-		ask(socket, request, NLM_F_REQUEST | NLM_F_DUMP);
+		sendRequest(socket, request, NLM_F_REQUEST | NLM_F_DUMP);
 		for (;;) {
 			const { messages, isOver } = receive(socket);
 			if (messages.length > 0) yield messages;
@@ -131,8 +137,8 @@ function openNetlink(): number {
 	return call('socket', AF_NETLINK, SOCK_RAW | constants.SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
 }
 
-/** struct nlmsghdr, and the request. */
-function ask(socket: number, request: Buffer, flags: number) {
+/** Sends struct nlmsghdr and the request. */
+function sendRequest(socket: number, request: Buffer, flags: number) {
 	const header = Buffer.alloc(16);
 	header.writeUInt32LE(header.length + request.length, 0);
 	header.writeUInt16LE(SOCK_DIAG_BY_FAMILY, 4);
@@ -141,7 +147,7 @@ function ask(socket: number, request: Buffer, flags: number) {
 	call('send', socket, message, message.length, 0);
 }
 
-/** The kernel answers at once: nobody is waited for. */
+/** The kernel produces its reply within send(2) and recv(2), so MSG_DONTWAIT misses none. */
 function receive(socket: number): { messages: Buffer[]; isOver: boolean } {
 	const buffer = Buffer.alloc(65536);
 	const length = call('recv', socket, buffer, buffer.length, constants.MSG_DONTWAIT);
@@ -157,7 +163,10 @@ function receive(socket: number): { messages: Buffer[]; isOver: boolean } {
 	return { messages, isOver: false };
 }
 
-/** The data of an attribute: struct nlattr, its length and type, one after the other. */
+/**
+ * The data of an attribute (struct nlattr: length, type, data); null if the message does not have the attribute.
+ * @param first the offset of the first attribute, in bytes
+ */
 function attribute(message: Buffer, first: number, wanted: number): Buffer | null {
 	for (let at = first; at + 4 <= message.length; ) {
 		const size = message.readUInt16LE(at);
@@ -168,7 +177,9 @@ function attribute(message: Buffer, first: number, wanted: number): Buffer | nul
 	return null;
 }
 
-/** struct inet_diag_msg: 4 bytes, the id with ports and addresses, and more; then struct tcp_info. */
+/**
+ * Reads struct inet_diag_msg (4 bytes, the id with ports and addresses, and more) and the attribute struct tcp_info.
+ */
 function readTcp(message: Buffer): Connection {
 	const isV6 = message.readUInt8(0) === constants.AF_INET6;
 	const port = message.readUInt16BE(6);
@@ -180,24 +191,24 @@ function readTcp(message: Buffer): Connection {
 	return { inode: message.readUInt32LE(68), local, peer: `${addressText(address)}:${port}`, silent };
 }
 
-/** The id begins with the port and the address that it is bound to. */
+/** The id in struct inet_diag_msg holds the local port and the local address. */
 function readListeningTcp(message: Buffer): Listening {
 	const isV6 = message.readUInt8(0) === constants.AF_INET6;
 	const address = addressText(message.subarray(8, isV6 ? 24 : 12));
 	return { inode: message.readUInt32LE(68), address: `${address}:${message.readUInt16BE(4)}` };
 }
 
-/** `10.1.2.3`, also for one that comes by way of IPv6; `[2001:db8::1]`. */
+/** `10.1.2.3`, also for an IPv4-mapped IPv6 address; `[2001:db8::1]`. */
 function addressText(bytes: Buffer): string {
 	const isMapped = bytes.length === 16 && bytes.readUInt32BE(8) === 0xffff && bytes.readBigUInt64BE(0) === 0n;
 	return bytes.length === 4 || isMapped ? [...bytes.subarray(-4)].join('.') : `[${v6Text(bytes)}]`;
 }
 
-/** struct unix_diag_vfs: inode and device, the kernel's own form of it (12 bits major, 20 bits minor). */
+/** Reads struct unix_diag_vfs: inode and device, in the encoding of the kernel (12 bits major, 20 bits minor). */
 function fileIdIn(vfs: Buffer | null): FileId | null {
 	if (vfs === null || vfs.length < 8) return null;
 	const device = vfs.readUInt32LE(4);
 	const [major, minor] = [device >>> 20, device & 0xfffff];
-	// makedev(3), as stat(2) has it.
+	// The encoding of makedev(3), which stat(2) uses.
 	return { ino: vfs.readUInt32LE(0), dev: (minor & 0xff) + major * 0x100 + (minor >>> 8) * 0x100000 };
 }

@@ -1,4 +1,4 @@
-/** systemd's file descriptor store: it keeps the listeners, so that they outlive even this process. */
+/** Keeps the listeners in systemd's file descriptor store, so that they stay open after this process exits. */
 import { closeSync } from 'node:fs';
 import { closeAll, makePipe, moveUp } from '../os/descriptors.ts';
 import { sendDatagram } from '../os/message.ts';
@@ -11,14 +11,14 @@ import { isListening } from './socket.ts';
 
 const prefix = 'socketmaster-';
 
-/** How long the manager may take to forget a socket, in milliseconds. */
+/** How long systemd may take to close the sockets that are removed from its store. */
 const hangUpTimeoutMs = 5000;
 
-/** Has the manager keep the listeners; nothing where there is no manager. */
+/** Sends the listeners to the store. Without NOTIFY_SOCKET, does nothing. */
 export function storeListeners(env: NodeJS.ProcessEnv, listeners: Listener[]): void {
 	for (const [index, { uri, fd }] of listeners.entries()) {
-		// It has those that it has given itself.
-		if (!/^fd:/i.test(uri)) tell(env, `FDSTORE=1\nFDNAME=${prefix}${index}`, fd);
+		// systemd already holds the sockets that it passes itself.
+		if (!/^fd:/i.test(uri)) notifyManager(env, `FDSTORE=1\nFDNAME=${prefix}${index}`, fd);
 	}
 }
 
@@ -27,11 +27,14 @@ interface Stored {
 	listener: Listener;
 }
 
-/** The listeners that the manager kept for us: each is known by what it is bound to, not by its place alone. */
+/**
+ * The listeners that systemd passes from its store. A stored listener is matched to a URI by its bound address, because
+ * its index can differ from that of the earlier command line.
+ */
 export function storedListeners(env: NodeJS.ProcessEnv) {
 	const kept = readStored(env);
 
-	/** The one of that address; of a free port, which can have become any, the one of that place. */
+	/** A URI with port 0 can be bound to any port, so its stored listener must also have the same index. */
 	function isMeant({ name, listener }: Stored, uri: string, index: number): boolean {
 		return isAmong(addressesOf(uri), listener.address, name === `${prefix}${index}`);
 	}
@@ -42,7 +45,10 @@ export function storedListeners(env: NodeJS.ProcessEnv) {
 		return stored ? { ...stored.listener, uri } : null;
 	}
 
-	/** Those that none of the URIs means: what is listened on now may be in their way. */
+	/**
+	 * Closes the stored listeners that match no URI, and waits until systemd has closed them too. An open one can block
+	 * bind(2) on a new address.
+	 */
 	function dropUnmeant(uris: string[]) {
 		const isUnmeant = (each: Stored) => !uris.some((uri, index) => isMeant(each, uri, index));
 		const unmeant = kept.filter(isUnmeant);
@@ -52,14 +58,14 @@ export function storedListeners(env: NodeJS.ProcessEnv) {
 		awaitManager(env);
 	}
 
-	/** Those that nothing is served on any more. */
+	/** Closes the stored listeners that no URI has taken. */
 	function dropRest() {
 		drop(kept.splice(0));
 	}
 
 	function drop(stored: Stored[]) {
 		for (const { name, listener } of stored) {
-			tell(env, `FDSTOREREMOVE=1\nFDNAME=${name}`, null);
+			notifyManager(env, `FDSTOREREMOVE=1\nFDNAME=${name}`, null);
 			closeSync(listener.fd);
 		}
 	}
@@ -70,11 +76,11 @@ export function storedListeners(env: NodeJS.ProcessEnv) {
 function readStored(env: NodeJS.ProcessEnv): Stored[] {
 	return passedSockets(env).flatMap(({ name, fd }) => {
 		const isSocket = fileOf('self', fd)?.startsWith('socket:');
-		// One that is not there may be a number of our own event loop's.
+		// If systemd did not pass the fd, the number can belong to a file of Node's event loop.
 		if (!name.startsWith(prefix) || !isSocket) return [];
-		// Somebody has shut it down: it is of no use to anybody.
+		// A process has shut the socket down: it cannot accept connections.
 		if (!isListening(fd)) {
-			tell(env, `FDSTOREREMOVE=1\nFDNAME=${name}`, null);
+			notifyManager(env, `FDSTOREREMOVE=1\nFDNAME=${name}`, null);
 			closeAll([fd]);
 			return [];
 		}
@@ -82,12 +88,15 @@ function readStored(env: NodeJS.ProcessEnv): Stored[] {
 	});
 }
 
-/** Waits until it has done what it was told before: it closes what it is sent then (sd_notify_barrier(3)). */
+/**
+ * Waits up to 5 s until systemd has processed all earlier messages: systemd closes the fd that comes with BARRIER=1
+ * only then (sd_notify_barrier(3)).
+ */
 function awaitManager(env: NodeJS.ProcessEnv) {
 	const [read, write] = makePipe();
 	try {
-		tell(env, 'BARRIER=1', write);
-		// It has its own.
+		notifyManager(env, 'BARRIER=1', write);
+		// systemd has a duplicate.
 		closeSync(write);
 		awaitHangUp(read, hangUpTimeoutMs);
 	} finally {
@@ -95,12 +104,12 @@ function awaitManager(env: NodeJS.ProcessEnv) {
 	}
 }
 
-/** A manager that is not there, or takes no more, is no error of ours. */
-function tell({ NOTIFY_SOCKET }: NodeJS.ProcessEnv, text: string, fd: number | null) {
+/** The store is optional: a failed send is ignored. */
+function notifyManager({ NOTIFY_SOCKET }: NodeJS.ProcessEnv, text: string, fd: number | null) {
 	if (!NOTIFY_SOCKET) return;
 	try {
 		sendDatagram(NOTIFY_SOCKET, text, fd);
 	} catch {
-		// It keeps what it had.
+		// The store stays as it is.
 	}
 }

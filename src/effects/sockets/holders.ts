@@ -1,4 +1,4 @@
-/** Who is in the way of a listener. */
+/** Finds the processes that hold an address that is in use. */
 import { readFileSync } from 'node:fs';
 import { listOf } from '../os/errorText.ts';
 import { allPids, fdsAmong } from '../os/proc.ts';
@@ -7,8 +7,9 @@ import { listeningTcp, listeningUnix } from './diag.ts';
 import { ListenError } from './listener.ts';
 
 /**
- * Who listens where a listener could not be opened: on its path, or on its port of any address.
- * @returns a sentence; null where nobody can be seen, or it was no such error
+ * Describes the processes that listen on the path of a listener that could not be opened, or on its port at any
+ * address.
+ * @returns a sentence; null if no such process is visible, or if the error is not EADDRINUSE
  */
 export async function holdersText({ cause }: Error): Promise<string | null> {
 	if (!(cause instanceof ListenError) || (cause.cause as NodeJS.ErrnoException).code !== 'EADDRINUSE') return null;

@@ -1,4 +1,4 @@
-/** A -listen URI becomes a listening file descriptor. */
+/** Opens the listening socket of a -listen URI. */
 import { closeSync, fstatSync } from 'node:fs';
 import { copyUp, moveUp, setNonBlocking } from '../os/descriptors.ts';
 import { errorText } from '../os/errorText.ts';
@@ -20,23 +20,23 @@ import type { SocketFile } from './socketFile.ts';
 import { isFile, listenAt, removeFile, setOwner } from './unixListener.ts';
 
 export interface Listener {
-	/** The URI as it was given. */
+	/** The URI as given on the command line. */
 	uri: string;
-	/** The listening socket, close-on-exec, above the fds that children see. */
+	/** The listening socket, close-on-exec, numbered above the fds that children inherit. */
 	fd: number;
 	bound: BoundAddress;
-	/** The same as text: `127.0.0.1:8080`, `[::]:8080` or a path. */
+	/** `bound` as text: `127.0.0.1:8080`, `[::]:8080` or a path. */
 	address: string;
 	/** The inode of the socket: the same for every process that holds it. */
 	inode: number;
-	/** Null for one that made none. */
+	/** The file that a UNIX listener has created; null for TCP and inherited sockets. */
 	file: SocketFile | null;
 }
 
 /**
- * Opens what the URI names: `tcp://`, `tcp4://`, `tcp6://` with host and port, `unix://` with a path,
+ * Opens the listener of a URI: `tcp://`, `tcp4://`, `tcp6://` with host and port, `unix://` with a path,
  * `fd://` with the number of an inherited listening socket.
- * @throws {Error} with the words for the operator
+ * @throws {Error} with a message for the operator
  */
 export function openListener(uri: string): Listener {
 	const { scheme, host, path, query } = splitUri(uri);
@@ -55,21 +55,23 @@ export function openListener(uri: string): Listener {
 	}
 }
 
-/** Takes a listening socket that is open already; -1 or another kind of file is refused. @throws {Error} */
+/** Makes a listener of an open listening socket. @throws {Error} if the fd is not an open socket */
 export function takeListener(uri: string, fd: number, file: Listener['file'] = null): Listener {
 	const bound = boundAddress(fd);
 	return { uri, fd, bound, address: addressText(bound), inode: fstatSync(fd).ino, file };
 }
 
-/** Closes the socket and removes the path of a UNIX listener if it is still the one that was made. */
+/**
+ * Closes the socket. Removes the file of a UNIX listener if the path still leads to the file that the listener created.
+ */
 export function closeListener({ fd, file }: Listener): void {
 	closeSync(fd);
 	if (file) removeFile(file);
 }
 
 /**
- * What can be set on one that listens: a second listen(2) changes the backlog. O_NONBLOCK is never taken away: children
- * that live may rely on it, and have set it themselves.
+ * Applies the options that can change on a listening socket. A second listen(2) changes the backlog. O_NONBLOCK is
+ * never cleared: running children can have set it and depend on it.
  */
 function configured(listener: Listener, { backlog: wanted, isNonBlocking }: ListenOptions): Listener {
 	if (wanted !== null) call('listen', listener.fd, wanted);
@@ -77,7 +79,7 @@ function configured(listener: Listener, { backlog: wanted, isNonBlocking }: List
 	return listener;
 }
 
-/** A listener that was taken over, with what its URI asks for now. @throws {Error} */
+/** Applies the options of the URI to a listener that was taken over from another process. @throws {Error} */
 export function withOptions(listener: Listener, uri: string): Listener {
 	const options = optionsOf(uri);
 	if (listener.file && isFile(listener.file.path, listener.file)) setOwner(listener.file.path, options, options.mode);
@@ -89,7 +91,11 @@ function optionsOf(uri: string): ListenOptions {
 	return listenOptions(query, scheme === 'unix');
 }
 
-/** What its URI asks for; null for one that somebody else has opened, and that is to be left as it is. @throws {Error} */
+/**
+ * The backlog to set for a URI: its option, or the maximum of the kernel. Null for `fd://` without the option: the
+ * backlog of an inherited socket stays unchanged.
+ * @throws {Error}
+ */
 export function backlogOf(uri: string): number | null {
 	return optionsOf(uri).backlog ?? (splitUri(uri).scheme === 'fd' ? null : backlog());
 }
@@ -113,10 +119,10 @@ function openTcp(uri: string, scheme: 'tcp' | 'tcp4' | 'tcp6', authority: string
 	}
 }
 
-/** A socket could not be opened, or not listen. */
+/** A listening socket could not be created, bound or made to listen. */
 export class ListenError extends Error {
 	readonly network: string;
-	/** As `127.0.0.1:80`, or a path. */
+	/** `127.0.0.1:80`, or a path. */
 	readonly address: string;
 	constructor(network: string, address: string, cause: unknown) {
 		super(`listen ${network} ${address}: ${(cause as NodeJS.ErrnoException).syscall}: ${errorText(cause)}`, { cause });
@@ -159,14 +165,18 @@ function openInherited(uri: string, text: string): Listener {
 	const number = /^[0-9]+$/.test(text) ? Number(text) : -1;
 	const refuse = (why: string) => new Error(`fd ${text}: ${why}`);
 	const given = number < 0 ? null : fileOf('self', number);
-	// A number that was free when this program started may since belong to Node: to its event loop's own files.
+	// If the fd was not passed, the number can belong to a file of Node's event loop.
 	if (given === null || given.startsWith('anon_inode:') || given.startsWith('pipe:'))
 		throw refuse('bad file descriptor');
 	if (!given.startsWith('socket:') || !isListening(number)) throw refuse('not a listening socket');
 	return takeListener(uri, number > 2 ? moveUp(number) : copyUp(number));
 }
 
-/** Has a socket listen again that was shut down; one that was given a free port has lost it. @throws {SyscallError} also when somebody else has that port now */
+/**
+ * Makes a TCP socket listen again after shutdown(2). If the kernel had chosen the port, shutdown(2) has released the
+ * port, so the socket is bound to it again.
+ * @throws {SyscallError} also if another process has taken the port
+ */
 export function relisten({ fd, bound, uri }: Listener): void {
 	const [at] =
 		bound.family === 'AF_UNIX'
@@ -175,13 +185,16 @@ export function relisten({ fd, bound, uri }: Listener): void {
 	try {
 		if (at) call('bind', fd, at.bytes, at.bytes.length);
 	} catch (error) {
-		// It is bound still.
+		// EINVAL: the socket is still bound.
 		if (!(error instanceof SyscallError) || error.code !== 'EINVAL') throw error;
 	}
 	call('listen', fd, backlogOf(uri) ?? backlog());
 }
 
-/** Whether a child has shut the socket down, for all that share it. One of UNIX still says then that it listens (poll(2) knows). */
+/**
+ * Whether a process has shut the socket down, which affects all processes that share it. SO_ACCEPTCONN of a UNIX socket
+ * stays 1 then, but poll(2) reports the shutdown.
+ */
 export function isShutDown({ fd }: Listener): boolean {
 	return !isListening(fd) || isHungUp(fd);
 }

@@ -1,4 +1,4 @@
-/** The listening sockets of one supervisor: opened, taken back, handed on, closed. */
+/** Opens, recovers, hands over and closes the listeners of one supervisor. */
 import { array, number, object, string } from 'valibot';
 import { StartError } from '../startError.ts';
 import { type HandoverState, section } from '../upgrade/handoverState.ts';
@@ -14,36 +14,36 @@ const listenersSection = section('listeners', () => array(object({ uri: string()
 export interface ListenersOptions {
 	uris: string[];
 	handoverState: HandoverState;
-	/** Taken from the children of a supervisor that was killed, which are taken over; null where none is. */
+	/** Listeners from the children of a killed supervisor; null if this supervisor takes over no children. */
 	recovered: Listener[] | null;
-	/** Taken from processes that are nobody's children. */
+	/** Listeners from surviving processes of a killed supervisor, if this supervisor takes over no children. */
 	orphaned: Listener[];
-	/** Who else may hold an address that is in use. */
+	/** Children of an earlier supervisor that cannot be taken over: they can hold an address that is in use. */
 	deniedPids: number[];
 	say: (text: string) => void;
 }
 
 export interface Listeners {
 	all: Listener[];
-	/** Children that run already have others. */
+	/** Whether the children that were taken over hold other sockets than these listeners. */
 	haveChanged: boolean;
-	/** Closes them, and removes the paths that were made. */
+	/** Closes the listeners, and removes the socket files that they created. */
 	close: () => void;
 }
 
 /**
- * Each URI's socket: the one that the program before held, that a killed one's children hold, that a manager
- * keeps, or a new one.
+ * Returns a listener for each URI. After an upgrade, the listeners come from the handover state. Otherwise each is
+ * taken from the processes of a killed supervisor, or from the store of systemd, or is opened anew.
  * @throws {StartError}
  */
 export function openListeners({ handoverState, ...options }: ListenersOptions): Listeners {
-	const inherited = handoverState.take(listenersSection);
+	const inherited = handoverState.restore(listenersSection);
 	const all = inherited ? inherited.map(({ uri, fd, file }) => takeListener(uri, fd, file)) : openAll(options);
 	const { recovered } = options;
 	const haveChanged =
 		recovered !== null &&
 		(all.length !== recovered.length || all.some(({ inode }, index) => inode !== recovered[index]?.inode));
-	handoverState.leave(listenersSection, () => ({
+	handoverState.save(listenersSection, () => ({
 		state: all.map(({ uri, fd, file }) => ({ uri, fd, file })),
 		fds: all.map(({ fd }) => fd),
 	}));
@@ -56,7 +56,7 @@ function openAll({ uris, recovered, orphaned, deniedPids, say }: Omit<ListenersO
 	const stored = storedListeners(process.env);
 	stored.dropUnmeant(uris);
 	const spare = new Set([...(recovered ?? []), ...orphaned]);
-	// The original's last release hands its socket to its successor so. It is none of a child's business.
+	// The last release of the original program passes its socket to its successor this way. Children must not inherit it.
 	const { SOCKETMASTER_FD } = process.env;
 	delete process.env.SOCKETMASTER_FD;
 	try {
@@ -76,18 +76,18 @@ function openAll({ uris, recovered, orphaned, deniedPids, say }: Omit<ListenersO
 			if (!kept) opened.push(listener);
 		}
 	} catch (error) {
-		// What was taken over is still served: its path has to stay.
+		// Children still serve the listeners that were taken over, so their paths stay.
 		opened.forEach(closeListener);
 		throw error;
 	}
-	// Whose path nobody is to be reached by any more: it goes too.
+	// No URI names these listeners any more: their paths are removed too.
 	for (const listener of spare) closeListener(listener);
 	stored.dropRest();
 	storeListeners(process.env, listeners);
 	return listeners;
 }
 
-/** @param fd names an inherited socket to use instead. @throws {StartError} */
+/** @param fd the number of an inherited socket that is used instead of a new one. @throws {StartError} */
 function openOrInherit(uri: string, fd: string | undefined, deniedPids: number[]): Listener {
 	const holders = deniedPids.length > 0 ? `; children of an earlier supervisor hold it: ${deniedPids.join(', ')}` : '';
 	return StartError.unless(

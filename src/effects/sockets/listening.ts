@@ -1,7 +1,10 @@
-/** Sockets that listen, and are not ours: where a server listens that does not take its own. */
+/**
+ * Finds listening sockets that are not listeners of the supervisor. If a server does not use the sockets that it
+ * inherits, these show where the server listens instead.
+ */
 import { listeningTcp, listeningUnix } from './diag.ts';
 
-/** Addresses of the sockets that listen among those of the inodes; null where the kernel does not tell. */
+/** The addresses of the listening sockets among the inodes; null if the kernel does not report them. */
 export async function listeningAmong(inodes: ReadonlySet<number>): Promise<string[] | null> {
 	if (inodes.size === 0) return [];
 	const found: string[] = [];

@@ -1,19 +1,20 @@
-/** A path as it is named: which folders decide where it leads. */
+/** Finds the folder entries that determine where a path leads. */
 import { lstatSync, readlinkSync } from 'node:fs';
 import { basename, dirname, isAbsolute, join, parse, sep } from 'node:path';
 
-/** An entry of a folder, where the path goes on. */
+/** One entry of a folder on the way. */
 export interface Step {
 	folder: string;
 	name: string;
 }
 
-/** So many links are followed (path_resolution(7)). */
+/** The kernel follows at most 40 symbolic links (path_resolution(7)). */
 const mostLinks = 40;
 
 /**
- * The entries that may change where a path leads: each link in it, and its last one. As far as it leads anywhere.
- * @param path absolute, or from our directory
+ * The entries whose change can alter where a path leads: each symbolic link, and the last component. If a component is
+ * missing, the list ends with it.
+ * @param path absolute, or relative to the working directory of this process
  */
 export function stepsOf(path: string): Step[] {
 	const steps: Step[] = [];
@@ -35,7 +36,7 @@ export function stepsOf(path: string): Step[] {
 			if (isAbsolute(target)) folder = parse(target).root;
 			rest.unshift(...target.split(sep).filter(Boolean));
 		} catch {
-			// It is not there: what makes it anew is seen.
+			// The component is missing: a watch on this entry reports its creation.
 			return [...steps, { folder, name }];
 		}
 	}

@@ -1,28 +1,31 @@
-/** What follows the ? of a -listen URI. */
+/** Parses the options after the `?` of a -listen URI. */
 import { findGroup, findUser } from '../os/user.ts';
 
-/** Of the file of a UNIX listener. */
+/** Options of the socket file of a UNIX listener. */
 export interface FileOptions {
-	/** Null is what the mask leaves. */
+	/** Null means 0777 minus the umask. */
 	mode: number | null;
-	/** Whose it is; -1 is as it comes. */
+	/** Owner and group of the file; -1 leaves them unchanged. */
 	uid: number;
 	gid: number;
 }
 
 export interface ListenOptions extends FileOptions {
-	/** Connections that may wait; null is as many as the kernel has. */
+	/**
+	 * How many connections may wait to be accepted. Null means the maximum of the kernel; the backlog of an inherited
+	 * socket then stays unchanged.
+	 */
 	backlog: number | null;
-	/** O_NONBLOCK, which all that share the socket then see; otherwise it is as it comes. */
+	/** Whether to set O_NONBLOCK, for all processes that share the socket. False leaves the flag unchanged. */
 	isNonBlocking: boolean;
 }
 
 const mostBacklog = 2 ** 31 - 1;
 
 /**
- * Reads `backlog=N`, `nonblocking` and, for a path, `mode=0660&user=LOGIN&group=NAME`. Any other word without = is
- * ignored, as all of it is by the original.
- * @throws {Error} with the words for the operator
+ * Parses `backlog=N`, `nonblocking` and, for a path, `mode=0660&user=LOGIN&group=NAME`. Any other word without `=` is
+ * ignored, because the original program ignores the whole query.
+ * @throws {Error} with a message for the operator
  */
 export function listenOptions(query: string, isPath: boolean): ListenOptions {
 	const options: ListenOptions = { backlog: null, isNonBlocking: false, mode: null, uid: -1, gid: -1 };
@@ -44,14 +47,14 @@ export function listenOptions(query: string, isPath: boolean): ListenOptions {
 	return options;
 }
 
-/** Words after the ? that mean nothing to us: the original ignores all of them, and one may be mistyped. */
+/** The words after the `?` that `listenOptions` ignores. They can be mistyped options, so the supervisor logs them. */
 export function unknownOptions(query: string): string[] {
 	return [...new URLSearchParams(query)]
 		.filter(([name, value]) => value === '' && !query.includes(`${name}=`) && name !== 'nonblocking')
 		.map(([name]) => name);
 }
 
-/** The URI without them: what it listens on. */
+/** The URI without its options. */
 export function withoutOptions(uri: string): string {
 	return uri.replace(/[?#].*$/s, '');
 }

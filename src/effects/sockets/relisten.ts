@@ -1,13 +1,13 @@
-/** Listening sockets that a child has shut down, for all that share them (shutdown(2)). */
+/** Repairs listeners after a child has called shutdown(2), which affects all processes that share the socket. */
 import type { Log } from '../log/log.ts';
 import { isShutDown, type Listener, relisten } from './listener.ts';
 import { isListening } from './socket.ts';
 
 export function relistenOf(listeners: Listener[], log: Pick<Log, 'say'>) {
-	/** Of UNIX: there is nothing that could be done, and it is said once. */
+	/** UNIX listeners that were shut down. listen(2) does not restore them, so each is reported once. */
 	const lost = new Set<Listener>();
 
-	/** listen(2) brings one of TCP back. @throws {SyscallError} */
+	/** listen(2) restores a TCP listener. @throws {SyscallError} */
 	function relistenAll() {
 		for (const listener of listeners) {
 			if (lost.has(listener) || !isShutDown(listener)) continue;
@@ -25,7 +25,9 @@ export function relistenOf(listeners: Listener[], log: Pick<Log, 'say'>) {
 		}
 	}
 
-	/** After a child has left, which may have done so as its last act. */
+	/**
+	 * Called after a child has exited, which can have shut a listener down before. Logs an error instead of throwing it.
+	 */
 	function tryToRelisten() {
 		try {
 			relistenAll();

@@ -1,4 +1,7 @@
-/** Hands the listening sockets to whoever connects: what libancillary's `ancil_recv_fds` expects, and Python's `socket.recv_fds`. */
+/**
+ * Sends the listening sockets to each client, in the format of libancillary's `ancil_recv_fds` and Python's
+ * `socket.recv_fds`.
+ */
 
 import { closeAll } from '../os/descriptors.ts';
 import { errorText } from '../os/errorText.ts';
@@ -6,7 +9,7 @@ import { sendFds } from '../os/message.ts';
 import type { Listener } from './listener.ts';
 import { openUnixServer, type UnixServer, type UnixServerOptions, unixServerSection } from './unixServer.ts';
 
-/** One message brings no more of them (SCM_MAX_FD in the kernel). */
+/** The most fds in one message (SCM_MAX_FD in the kernel). */
 const most = 253;
 
 const shareSection = unixServerSection('share');
@@ -15,11 +18,14 @@ export interface ShareOptions extends Omit<UnixServerOptions, 'section' | 'clien
 	listeners: Listener[];
 }
 
-/** Each client gets one byte, with all sockets in the order of -listen, and the end of the stream. @throws {Error} */
+/**
+ * Sends each client one byte with all sockets, in the order of -listen, and closes the connection.
+ * @throws {Error} also if there are more than 253 listeners
+ */
 export function shareListeners({ listeners, ...options }: ShareOptions): UnixServer {
 	if (listeners.length > most) throw new Error(`one message takes ${most} sockets, and there are ${listeners.length}`);
 	const fds = listeners.map(({ fd }) => fd);
-	let wasTold = false;
+	let isReported = false;
 	return openUnixServer({
 		...options,
 		section: shareSection,
@@ -27,9 +33,9 @@ export function shareListeners({ listeners, ...options }: ShareOptions): UnixSer
 			try {
 				sendFds(fd, '!', fds);
 			} catch (error) {
-				// Whoever has gone again wants none.
-				if (wasTold || (error as { code?: string }).code === 'EPIPE') return;
-				wasTold = true;
+				// EPIPE: the client has disconnected. Other errors are reported once.
+				if (isReported || (error as { code?: string }).code === 'EPIPE') return;
+				isReported = true;
 				options.log.say('warn', `The listeners could not be handed out: ${errorText(error)}`);
 			} finally {
 				closeAll([fd]);

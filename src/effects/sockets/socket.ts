@@ -1,9 +1,9 @@
-/** A socket, made and asked. */
+/** Creates sockets and reads their options. */
 import { readFileSync } from 'node:fs';
 import { moveUp } from '../os/descriptors.ts';
 import { call, constants } from '../os/libc.ts';
 
-/** A stream socket above the fds that children get, close-on-exec. @throws {SyscallError} */
+/** Creates a stream socket, close-on-exec, numbered above the fds that children inherit. @throws {SyscallError} */
 export function newSocket(family: number): number {
 	return moveUp(call('socket', family, constants.SOCK_STREAM | constants.SOCK_CLOEXEC, 0));
 }
@@ -15,7 +15,7 @@ export function setOption(fd: number, level: number, name: number, value: number
 	call('setsockopt', fd, level, name, bytes, 4);
 }
 
-/** The listening sockets this machine's kernel would accept for `listen(2)`: its own maximum. */
+/** The largest backlog that the kernel accepts in listen(2), in connections; 128 if the limit cannot be read. */
 export function backlog(): number {
 	try {
 		return Number.parseInt(readFileSync('/proc/sys/net/core/somaxconn', 'ascii'), 10) || 128;
@@ -33,7 +33,7 @@ export function isListening(fd: number): boolean {
 	}
 }
 
-/** SOCK_STREAM, SOCK_DGRAM. @throws {SyscallError} */
+/** The socket type, such as SOCK_STREAM or SOCK_DGRAM. @throws {SyscallError} */
 export function typeOf(fd: number): number {
 	return getOption(fd, constants.SO_TYPE);
 }
@@ -46,7 +46,10 @@ function getOption(fd: number, name: number): number {
 	return value.readInt32LE();
 }
 
-/** Connections that wait to be accepted, and how many may, from struct tcp_info (tcpi_unacked, tcpi_sacked); null for another kind of socket. */
+/**
+ * The number of connections that wait to be accepted, and its limit: tcpi_unacked and tcpi_sacked of struct tcp_info on
+ * a listening socket. Null for a socket that is not TCP.
+ */
 export function tcpQueue(fd: number): { queue: number; backlog: number } | null {
 	const [IPPROTO_TCP, TCP_INFO] = [6, 11];
 	const info = Buffer.alloc(104);

@@ -1,12 +1,12 @@
-/** The file that a UNIX listener has made. */
+/** The file that a UNIX listener has created. */
 import { nullable, number, object, string } from 'valibot';
 
-/** As it was then. */
+/** Path, device and inode at its creation. */
 export interface SocketFile {
 	path: string;
 	dev: number;
 	ino: number;
 }
 
-/** As it is written down. */
+/** The form in the journal and in the handover state. */
 export const fileSchema = () => nullable(object({ path: string(), dev: number(), ino: number() }));

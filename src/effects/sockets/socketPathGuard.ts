@@ -1,7 +1,7 @@
 /**
- * The paths of UNIX listeners: one that somebody removes comes back. Some servers unlink the path of a socket that they
- * were given when they leave (gunicorn does, for fd://3), and nobody could connect any more. One that leads through a link that
- * a deploy moves is made anew where it leads then.
+ * Restores the paths of UNIX listeners. Some servers unlink the path of an inherited socket when they exit (gunicorn
+ * does, for fd://3), and then no client can connect. If the path contains a symbolic link that a deploy redirects, the
+ * path is created at the new target too.
  */
 import { type FSWatcher, lstatSync, realpathSync, unlinkSync, watch } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
@@ -13,13 +13,13 @@ import { stepsOf } from './namedPath.ts';
 import type { SocketFile } from './socketFile.ts';
 import { isFile, linkOwn, removeFile, secondLink } from './unixListener.ts';
 
-/** A path that is removed again and again comes back this often at the most, in milliseconds. */
+/** The shortest time between two restorations of a path, in milliseconds: a process can remove it again and again. */
 const shortest = 1000;
 
-/** A path that leads elsewhere again and again while it is looked at is looked at so often. */
+/** The most attempts to set up the watches: the path can change during each attempt. */
 const mostMoves = 5;
 
-/** Keeps them from now on. @returns how to stop */
+/** Starts to guard the paths of the listeners. @returns a function that stops it */
 export function keepPaths(listeners: Pick<Listener, 'file'>[], log: Pick<Log, 'say'>): () => void {
 	const kept = listeners.flatMap(({ file }) => (file ? keep(file, log) : []));
 	return () => {
@@ -29,20 +29,23 @@ export function keepPaths(listeners: Pick<Listener, 'file'>[], log: Pick<Log, 's
 
 function keep(file: SocketFile, log: Pick<Log, 'say'>): () => void {
 	const { path } = file;
-	/** Where the second name is: in the folder that the path led to last. */
+	/** The second hard link to the socket file, in the folder that the path led to last. */
 	let second = secondIn(path) ?? secondLink(path);
 	let watchers: FSWatcher[] = [];
 	let watched = '';
 	let last = Number.NEGATIVE_INFINITY;
 	let later: NodeJS.Timeout | null = null;
 	let isForeign = false;
-	/** Why it can't come back; null where it is there, or can. */
+	/** The reason why the path cannot be restored; null if it exists or can be restored. */
 	let lostFor: string | null = null;
-	let wasTold = false;
+	let isReported = false;
 	let isUnwatched = false;
 	look();
 
-	/** inotify(7): nothing is asked again and again. What changes in between is seen by the look after it. */
+	/**
+	 * Sets up the watches (inotify(7)), and checks the path. The steps are read again after the watches are set, so that
+	 * a change in between is found.
+	 */
 	function look() {
 		for (let tries = 0; tries < mostMoves && !isWatched(); tries += 1) watchAnew();
 		check();
@@ -59,7 +62,7 @@ function keep(file: SocketFile, log: Pick<Log, 'say'>): () => void {
 		try {
 			for (const { folder, name } of steps) {
 				const watcher = watch(folder, { persistent: false }, (_, changed) => {
-					// Without its own name a folder tells of itself.
+					// For an event of the folder itself (moved or removed), Node reports the name of the folder.
 					if (changed === name || changed === basename(folder)) look();
 				});
 				watcher.on('error', () => {});
@@ -107,7 +110,7 @@ function keep(file: SocketFile, log: Pick<Log, 'say'>): () => void {
 		keepSecond();
 		if (!isMoved) return log.say('warn', `Somebody has removed ${path}, where clients connect; it is back`);
 		log.say('warn', `${path}, where clients connect, leads to ${dirname(second)} now; it is there, too`);
-		// Nobody is to find it where the path led before.
+		// Clients must not find the socket at the old target of the path.
 		if (from !== second) removeFile({ ...file, path: join(dirname(from), basename(path)) });
 	}
 
@@ -116,22 +119,22 @@ function keep(file: SocketFile, log: Pick<Log, 'say'>): () => void {
 		lostFor = why;
 	}
 
-	/** Beside the path, wherever that leads. */
+	/** Creates the second hard link next to the path, in the folder that the path leads to now. */
 	function keepSecond() {
 		const here = secondIn(path);
 		if (here === null) return;
 		const why = linkTo(path, here);
 		if (why === null) second = here;
-		else if (!wasTold) log.say('warn', `${path} would not come back if somebody removed it: ${why}`);
-		wasTold ||= why !== null;
+		else if (!isReported) log.say('warn', `${path} would not come back if somebody removed it: ${why}`);
+		isReported ||= why !== null;
 	}
 
-	/** A second name for the same socket. @returns why there is none, or null */
+	/** Creates a hard link to the socket file. @returns the reason if that fails, or null */
 	function linkTo(from: string, to: string): string | null {
 		try {
 			if (isFile(to, file)) return null;
 			if (!isFile(from, file)) return 'its second name is gone, too; a stop and a start bring it back';
-			// One of an earlier supervisor that was killed.
+			// A killed supervisor leaves its second link behind.
 			if (to !== path && lstatSync(to, { throwIfNoEntry: false })?.isSocket()) unlinkSync(to);
 			linkOwn(from, to);
 			return null;
@@ -151,7 +154,7 @@ function keep(file: SocketFile, log: Pick<Log, 'say'>): () => void {
 	};
 }
 
-/** The second name of a path where that leads now; null where its folder is not there. */
+/** The second hard link in the folder that the path leads to now; null if the folder does not exist. */
 function secondIn(path: string): string | null {
 	try {
 		return secondLink(join(realpathSync(dirname(path)), basename(path)));

@@ -1,4 +1,4 @@
-/** A listening socket at a path, and the file that it makes. */
+/** UNIX listeners and their socket files. */
 import {
 	chmodSync,
 	chownSync,
@@ -21,7 +21,7 @@ import type { FileOptions } from './options.ts';
 import { backlog, newSocket } from './socket.ts';
 import type { SocketFile } from './socketFile.ts';
 
-/** Listens at a path, which one that nobody listens on any more gives way to. @throws {Error} */
+/** Binds and listens on a path; replaces a stale socket file. @throws {Error} */
 export function listenAt(path: string, options: FileOptions): { fd: number; file: SocketFile } {
 	const bind = () => bindWithMode(fd, path, options.mode ?? 0o777 & ~process.umask());
 	unixAddress(path);
@@ -39,9 +39,9 @@ export function listenAt(path: string, options: FileOptions): { fd: number; file
 			bind();
 		}
 		isMade = true;
-		// Now, as it is ours still: a link to another user's file takes CAP_FOWNER (fs.protected_hardlinks).
+		// Before the owner changes: a link to another user's file requires CAP_FOWNER (fs.protected_hardlinks, proc(5)).
 		linkSecond(path);
-		// Nobody can connect before listen(2).
+		// No client can connect before listen(2), so the owner changes in time. bind() has set the mode.
 		setOwner(path, options, null);
 		call('listen', fd, backlog());
 		const { dev, ino } = lstatSync(path);
@@ -55,25 +55,26 @@ export function listenAt(path: string, options: FileOptions): { fd: number; file
 	}
 }
 
-/** A second name of a UNIX listener's file, from which the first comes back where somebody removes it. */
+/** The path of the second hard link to a socket file. If the file is removed, it is restored from this link. */
 export function secondLink(path: string): string {
 	return join(dirname(path), `.${basename(path)}.socketmaster`);
 }
 
-/** One of an earlier supervisor that was killed gives way. */
+/** Creates the second link. Replaces a link that a killed supervisor has left behind. */
 function linkSecond(path: string): void {
 	const second = secondLink(path);
 	try {
 		if (lstatSync(second, { throwIfNoEntry: false })?.isSocket()) unlinkSync(second);
 		linkSync(path, second);
 	} catch {
-		// Whoever keeps the path says so.
+		// The guard of the path tries again, and reports the error.
 	}
 }
 
 /**
- * A second name of a file that we have made, and may have given to another user since: without CAP_FOWNER it is ours for
- * that moment. @throws {Error}
+ * Creates a hard link to a socket file of the supervisor. The file can belong to another user by now (option user). If
+ * CAP_FOWNER is missing, the user of this process owns it while the link is created.
+ * @throws {Error}
  */
 export function linkOwn(from: string, to: string): void {
 	try {
@@ -90,7 +91,7 @@ export function linkOwn(from: string, to: string): void {
 	}
 }
 
-/** Whether a path is the file that a UNIX listener has made. */
+/** Whether a path leads to the file that a UNIX listener has created. */
 export function isFile(path: string, { dev, ino }: SocketFile): boolean {
 	try {
 		const stat = lstatSync(path);
@@ -101,10 +102,11 @@ export function isFile(path: string, { dev, ino }: SocketFile): boolean {
 }
 
 /**
- * What was made at a path for a socket that is bound to a file. Where the path does not lead to the file its second name may.
- * Some file systems give stat(2) another number than the kernel has (overlayfs): where no other socket listens at that path the
- * socket there is believed to be it.
- * @returns null where neither leads to it
+ * Finds the file of a socket at its path, or at its second link.
+ * @param bound the file that the socket is bound to, as sock_diag(7) reports it
+ * @param isOnlyOne whether no other socket listens on the path. Any socket file there is then accepted, because on some
+ *   file systems (overlayfs) stat(2) reports another inode number than sock_diag(7).
+ * @returns null if neither path leads to the file
  */
 export function socketFileOf(path: string, bound: FileId | null, isOnlyOne: boolean): SocketFile | null {
 	const found = [path, secondLink(path)].flatMap((name) => fileAt(name) ?? []);
@@ -118,20 +120,23 @@ function fileAt(path: string): FileId | null {
 	return stat?.isSocket() ? { dev: stat.dev, ino: stat.ino } : null;
 }
 
-/** Removes the file, and its second name, where they are still what was made. */
+/** Removes the socket file and its second link, if they are still the file that the listener created. */
 export function removeFile(file: SocketFile): void {
 	for (const path of [file.path, secondLink(file.path)]) {
 		try {
 			if (isFile(path, file)) unlinkSync(path);
 		} catch {
-			// Somebody else removed it: nothing of ours is left.
+			// Another process has removed it meanwhile, or the folder does not permit the removal.
 		}
 	}
 }
 
 /**
- * By the inode that is there now, whatever its path becomes meanwhile. The mode of another user's file takes CAP_FOWNER: it
- * is ours for that moment. @throws {Error}
+ * Sets owner, group and mode of a socket file through an O_PATH fd: if the path is replaced meanwhile, the new file is
+ * not affected. A mode change on another user's file requires CAP_FOWNER, so the user of this process becomes the owner
+ * first.
+ * @param mode null leaves the mode unchanged
+ * @throws {Error}
  */
 export function setOwner(path: string, { uid, gid }: Pick<FileOptions, 'uid' | 'gid'>, mode: number | null) {
 	if (uid < 0 && gid < 0 && mode === null) return;
@@ -156,8 +161,10 @@ export function setOwner(path: string, { uid, gid }: Pick<FileOptions, 'uid' | '
 }
 
 /**
- * Waits until no other starter is between looking at a path and binding it, in the same folder: for half a second at the
- * most, as anybody may lock a folder that he can read. @returns how to let go
+ * Locks the folder of a path with flock(2): two supervisors must not check and bind the same path at the same time.
+ * Waits up to 25 x 20 ms, and then continues without the lock, because any process that can read the folder can hold
+ * it.
+ * @returns a function that releases the lock
  */
 function lockFolder(path: string): () => void {
 	const [LOCK_EX, LOCK_NB, tries, pause] = [2, 4, 25, 20];
@@ -168,7 +175,7 @@ function lockFolder(path: string): () => void {
 		}
 		return () => closeSync(fd);
 	} catch {
-		// It can't be read, or is on a file system without locks: then nobody else's can either.
+		// The folder cannot be opened for reading: the path is bound without the lock.
 		return () => {};
 	}
 }
@@ -182,7 +189,7 @@ function isLocked(fd: number, operation: number): boolean {
 	}
 }
 
-/** A socket file nobody listens on: its maker died without removing it. */
+/** Whether no socket is bound to a socket file: the process that created it has exited without removing it. */
 function isAbandoned(path: string): boolean {
 	if (!lstatSync(path).isSocket() || isBound(path)) return false;
 	const probe = call(
@@ -202,7 +209,7 @@ function isAbandoned(path: string): boolean {
 	}
 }
 
-/** Whether a living socket is bound to the path, listening or not (/proc/net/unix has the path in its last column). */
+/** Whether an open socket is bound to the path, listening or not. The last column of /proc/net/unix is the path. */
 function isBound(path: string): boolean {
 	try {
 		return readFileSync('/proc/net/unix', 'utf8').includes(` ${path}\n`);

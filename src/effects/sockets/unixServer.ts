@@ -1,4 +1,4 @@
-/** A socket of our own at a path, to which programs of the same user, and root's, connect. */
+/** A UNIX socket of the supervisor for clients of the same user and of root. */
 import { closeSync } from 'node:fs';
 import { nullable, number, object, optional } from 'valibot';
 import type { Log } from '../log/log.ts';
@@ -10,11 +10,11 @@ import { fileSchema, type SocketFile } from './socketFile.ts';
 import { keepPaths } from './socketPathGuard.ts';
 import { listenAt, removeFile } from './unixListener.ts';
 
-/** So many are taken before others have their turn. */
+/** How many clients are accepted before the event loop continues. */
 const mostAtOnce = 32;
 
-/** How long until it is tried again where there is no fd, in milliseconds. */
-const pauseOfFull = 1000;
+/** The pause before the next accept(2) after a lack of fds, in milliseconds. */
+const noFdPauseMs = 1000;
 
 interface Kept {
 	fd: number;
@@ -23,7 +23,7 @@ interface Kept {
 
 export type UnixServerSection = Section<Kept | null>;
 
-/** What a program leaves of such a socket to the next. */
+/** The section of the handover state for such a socket. */
 export function unixServerSection(name: string): UnixServerSection {
 	return section(name, () => optional(nullable(object({ fd: number(), file: fileSchema() })), null));
 }
@@ -33,35 +33,36 @@ export interface UnixServerOptions {
 	section: UnixServerSection;
 	handoverState: HandoverState;
 	log: Pick<Log, 'say'>;
-	/** Whoever has connected: an fd that is his from now on. */
+	/** Called with the fd of each trusted client. The callee closes the fd. */
 	client: (fd: number) => void;
 }
 
 export interface UnixServer {
-	/** Takes nobody more, until `resume`: they wait in the backlog. */
+	/** Accepts no clients until `resume`. They wait in the backlog. */
 	pause: () => void;
 	resume: () => void;
-	/** Removes the path, too. */
+	/** Closes the socket, and removes its path. */
 	close: () => void;
 }
 
 /**
- * Listens, with mode 0600 before anybody can connect; whoever is neither us nor root is turned away.
+ * Listens on a path. The socket file has mode 0600 from its creation. A client of a user other than that of this
+ * process or root is disconnected.
  * @throws {Error}
  */
 export function openUnixServer({ path, section, handoverState, log, client }: UnixServerOptions): UnixServer {
-	const { fd, file } = handoverState.take(section) ?? listenAt(path, { mode: 0o600, uid: -1, gid: -1 });
-	// Nobody else has it.
+	const { fd, file } = handoverState.restore(section) ?? listenAt(path, { mode: 0o600, uid: -1, gid: -1 });
+	// No other process shares the socket, so O_NONBLOCK affects only this one.
 	setNonBlocking(fd);
-	handoverState.leave(section, () => ({ state: { fd, file }, fds: [fd] }));
+	handoverState.save(section, () => ({ state: { fd, file }, fds: [fd] }));
 	const stopKeeping = keepPaths([{ file }], log);
 	let handle: ReturnType<typeof poll> | null = null;
-	let rest: NodeJS.Timeout | null = null;
+	let retryTimer: NodeJS.Timeout | null = null;
 	let isClosed = false;
 	resume();
 
 	function resume() {
-		if (!isClosed) handle ??= poll(fd, take);
+		if (!isClosed) handle ??= poll(fd, acceptClients);
 	}
 
 	function pause() {
@@ -69,7 +70,7 @@ export function openUnixServer({ path, section, handoverState, log, client }: Un
 		handle = null;
 	}
 
-	function take() {
+	function acceptClients() {
 		for (let left = mostAtOnce; left > 0 && handle !== null; left -= 1) {
 			const next = accept(fd);
 			if (next === 'nobody') return;
@@ -80,10 +81,10 @@ export function openUnixServer({ path, section, handoverState, log, client }: Un
 			}
 			pause();
 			if (next === 'over') return log.say('error', `Somebody has shut ${path} down: nobody can connect there any more`);
-			rest ??= setTimeout(() => {
-				rest = null;
+			retryTimer ??= setTimeout(() => {
+				retryTimer = null;
 				resume();
-			}, pauseOfFull);
+			}, noFdPauseMs);
 			return;
 		}
 	}
@@ -91,7 +92,7 @@ export function openUnixServer({ path, section, handoverState, log, client }: Un
 	function close() {
 		isClosed = true;
 		pause();
-		if (rest) clearTimeout(rest);
+		if (retryTimer) clearTimeout(retryTimer);
 		stopKeeping();
 		closeSync(fd);
 		if (file) removeFile(file);
@@ -100,7 +101,7 @@ export function openUnixServer({ path, section, handoverState, log, client }: Un
 	return { pause, resume, close };
 }
 
-/** Neither us nor root: he is turned away. */
+/** Whether a client runs as the user of this process or as root. */
 function isTrusted(client: number): boolean {
 	try {
 		const { uid } = peerOf(client);

@@ -1,33 +1,33 @@
-/** How a command leaves a terminal. */
+/** Ends a command without waiting for stuck reads, and without changing its terminal. */
 import { isatty } from 'node:tty';
 import { look } from '../os/boundedReads.ts';
 import { loadBeside } from '../os/installDir.ts';
 
-function end(): typeof import('./leave.ts') | null {
+function loadLeave(): typeof import('./leave.ts') | null {
 	try {
 		return loadBeside('leave.cjs') as typeof import('./leave.ts');
 	} catch {
-		// It is not installed any more: as Node ends.
+		// The file is no longer installed: Node ends the process.
 		return null;
 	}
 }
 
-/** Ends a command that still waits for something which does not come. */
+/** If a read in the thread pool is stuck, ends the process at once: Node would wait for the thread. */
 export function leaveWhatHangs(status: number): void {
-	if (look.stuck.length > 0) end()?.leave(status);
+	if (look.stuck.length > 0) loadLeave()?.leave(status);
 }
 
 /**
- * Has this process end without touching its terminal: Node sets it back to what it was at the start, which is not ours to do
- * from the background, and aborts where it is gone by then.
+ * Makes this process exit without changing the terminal. At exit Node restores the terminal settings of the start. A
+ * process in the background must not do so, and Node aborts if the terminal no longer exists.
  */
 export function leaveTerminalAlone(): void {
 	if (![0, 1, 2].some(isatty)) return;
-	process.on('exit', (status) => end()?.leave(status));
+	process.on('exit', (status) => loadLeave()?.leave(status));
 	for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
 		process.on(name, () => {
-			// Whoever has a handler of its own ends in its own way.
-			if (process.listenerCount(name) === 1) end()?.dieOf(name);
+			// If the command has its own handler, that handler ends the process.
+			if (process.listenerCount(name) === 1) loadLeave()?.dieOf(name);
 		});
 	}
 }

@@ -1,4 +1,4 @@
-/** What is printed to a terminal that is there, and to what is none. */
+/** Prints to a terminal, or plain text to a pipe or a file. */
 import { setTimeout as wait } from 'node:timers/promises';
 import { cut } from './textCells.ts';
 
@@ -22,7 +22,7 @@ export function screen(out: NodeJS.WriteStream = process.stdout, env: NodeJS.Pro
 		width,
 		colour: (text: string, ...colours: Colour[]) =>
 			hasColours ? `\u001b[${colours.map((each) => codes[each]).join(';')}m${text}\u001b[0m` : text,
-		/** All of a text. @throws {Error} where it can't be written; whoever reads no more is no error */
+		/** Writes all of a text. EPIPE (the reader has exited) is ignored. @throws {Error} if the write fails */
 		write: (text: string) =>
 			new Promise<void>((resolve, reject) => {
 				out.write(text, (error) =>
@@ -33,7 +33,7 @@ export function screen(out: NodeJS.WriteStream = process.stdout, env: NodeJS.Pro
 			clear();
 			out.write(`${text}\n`);
 		},
-		/** A line that the next one takes the place of; nothing where there is no terminal. */
+		/** Prints a line that the next line replaces. Without a terminal, prints nothing. */
 		live: (text: string) => {
 			if (!isTerminal) return;
 			const line = cut(text, width() - 1);
@@ -44,13 +44,16 @@ export function screen(out: NodeJS.WriteStream = process.stdout, env: NodeJS.Pro
 	};
 }
 
-/** A page that is drawn again in its place, on a screen of its own, until the signal. */
+/**
+ * Draws a page again and again on the alternate screen, until `signal` aborts.
+ * @param pause milliseconds between two draws; a resize starts the next draw at once
+ */
 export async function watchPage(
 	draw: () => Promise<string[]>,
 	{ signal, pause }: { signal: AbortSignal; pause: number },
 	out: NodeJS.WriteStream = process.stdout,
 ): Promise<void> {
-	// The other screen, without a cursor, and without wrapping what is too long.
+	// Alternate screen, hidden cursor, no line wrap.
 	out.write('\u001b[?1049h\u001b[?25l\u001b[?7l');
 	const restore = () => out.write('\u001b[?7h\u001b[?25h\u001b[?1049l');
 	let wake = () => {};
@@ -59,7 +62,8 @@ export async function watchPage(
 	try {
 		while (!signal.aborted) {
 			const lines = (await draw()).slice(0, Math.max(1, (out.rows || 24) - 1));
-			// One write a page: nothing flickers. A line is cleared before it, as behind one of full width its last place would be.
+			// One write per page avoids flicker. Each line is cleared before the text: to clear after a line of full width
+			// would erase its last cell.
 			out.write(`\u001b[H${lines.map((line) => `\u001b[2K${line}\r\n`).join('')}\u001b[J`);
 			const woken = new Promise<void>((resolve) => {
 				wake = resolve;

@@ -1,7 +1,7 @@
-/** Text cut and padded by its width, in any script. */
+/** Truncates and pads text by its width in terminal cells, in any script. */
 import stringWidth from 'string-width';
 
-/** Cut to a width, with an ellipsis where something is left out. */
+/** Truncates text to a width in cells. An ellipsis replaces the rest. */
 export function cut(text: string, width: number): string {
 	if (stringWidth(text) <= width) return text;
 	let kept = '';
@@ -12,7 +12,7 @@ export function cut(text: string, width: number): string {
 	return `${kept}…`;
 }
 
-/** Padded, or cut, to a width. */
+/** Pads or truncates text to a width in cells. */
 export function column(text: string, width: number, side: 'left' | 'right' = 'left'): string {
 	const fitting = cut(text, width);
 	const padding = ' '.repeat(Math.max(0, width - stringWidth(fitting)));

@@ -1,4 +1,4 @@
-/** One program becomes the next: the same pid, the same children, the same sockets. */
+/** Replaces the running program by another one with execve(2): the pid, the children and the sockets stay. */
 
 import { closeSync } from 'node:fs';
 import { array, number, object, picklist, record, safeParse, string, unknown } from 'valibot';
@@ -12,10 +12,10 @@ import { variablesOf } from '../os/spawn.ts';
 import type { HandoverState } from './handoverState.ts';
 import { append, newMemfd, readMemfd } from './memfd.ts';
 
-/** Counted up when a program could misread what another one hands over. */
+/** Incremented when another version could misread the handover state. */
 export const handoverFormat = 6;
 
-/** Whether this program can take over a handover of that format. */
+/** Whether this program can read a handover of the format. */
 export function isHandoverFormat(format: number): boolean {
 	return format >= oldestHandoverFormat && format <= handoverFormat;
 }
@@ -23,20 +23,20 @@ export function isHandoverFormat(format: number): boolean {
 const variable = 'SOCKETMASTER_HANDOVER';
 
 export interface Handover {
-	/** What each effect left, by its name. */
+	/** The saved state of each section, by its name. */
 	states: Record<string, unknown>;
-	/** Signals that came too late for the program before. */
+	/** Signals that the previous program received and did not process. */
 	signals: Request[];
 }
 
 /**
- * Replaces this program by another in the same process. Does not return.
- * @throws {SyscallError} when that can't be done; then nothing has changed
+ * Replaces this program by another one in the same process. Does not return.
+ * @throws {SyscallError} if execve(2) fails; the process is unchanged then
  */
 export function becomeProgram(handoverState: HandoverState, path: string | Buffer, argv: (string | Buffer)[]): never {
 	const { states, fds } = handoverState.collect();
 	const memory = newMemfd(`${JSON.stringify({ format: handoverFormat, pid: process.pid, states })}\n`);
-	// Node has marked what it inherited close-on-exec, 0 to 2 too.
+	// Node marks the fds that it inherits close-on-exec, including 0 to 2.
 	const kept = [0, 1, 2, memory, ...fds];
 	const args = stringArray(argv);
 	const environment = stringArray(variablesOf({ ...ownVariables(), [variable]: String(memory) }));
@@ -44,7 +44,8 @@ export function becomeProgram(handoverState: HandoverState, path: string | Buffe
 	let ownSignals = () => {};
 	try {
 		for (const fd of kept) setKept(fd, true);
-		// The last thing before execve(2): what comes later meets a program that is starting.
+		// Signals are collected last before execve(2). A signal after this point reaches the new program while it
+		// starts.
 		const pipes = loopPipes();
 		ownSignals = disownSignals();
 		unread = unreadSignals(pipes);
@@ -53,7 +54,8 @@ export function becomeProgram(handoverState: HandoverState, path: string | Buffe
 		throw new Error('execve returned');
 	} catch (error) {
 		ownSignals();
-		// Before anybody is told: whoever is spawned then has none of them.
+		// Make the fds close-on-exec again before the error is reported. A child spawned afterwards must not inherit
+		// them.
 		for (const fd of fds) sealIfOpen(fd);
 		closeSync(memory);
 		raiseAgain(unread);
@@ -61,7 +63,7 @@ export function becomeProgram(handoverState: HandoverState, path: string | Buffe
 	}
 }
 
-/** One that was no fd any more may be why the handover has failed. */
+/** A closed fd may be the reason why the handover failed, so EBADF is ignored. */
 function sealIfOpen(fd: number) {
 	try {
 		setKept(fd, false);
@@ -70,7 +72,10 @@ function sealIfOpen(fd: number) {
 	}
 }
 
-/** What the program before this one in the same process has left, once; null for a first program. @throws {Error} */
+/**
+ * Reads the handover of the previous program in this process, once; null if this is the first program.
+ * @throws {Error}
+ */
 export function takeHandover(): Handover | null {
 	const text = readMemfd(variable);
 	if (text === null) return null;

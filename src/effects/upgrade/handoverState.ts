@@ -1,43 +1,49 @@
-/** What one program leaves to the next in the same process: each effect leaves, and takes, its own part. */
+/**
+ * The state that one program hands over to the next in the same process. Each effect saves and restores its own
+ * section.
+ */
 import { type GenericSchema, safeParse } from 'valibot';
 
-/** A part by its name, and what makes sense as one. */
+/** A section: its name, and the schema of its state. */
 export interface Section<T> {
 	name: string;
 	schema: () => GenericSchema<unknown, T>;
 }
 
-/** What an effect leaves: plain JSON, and the fds that have to stay open for it. */
-interface Left {
-	state: unknown;
+/** The saved state of a section as plain JSON, and the fds that must stay open for it. */
+interface Saved<T> {
+	state: T;
 	fds: number[];
 }
 
 export interface HandoverState {
-	/** What the program before has left; null in a first program. @throws {Error} when it makes no sense */
-	take: <T>(section: Section<T>) => T | null;
-	/** What is left: asked for at the moment of the upgrade. */
-	leave: (section: Section<unknown>, describe: () => Left) => void;
-	/** All parts, as they are now. */
+	/**
+	 * Restores a section saved by the previous program; null in a first program.
+	 * @throws {Error} if its state is invalid
+	 */
+	restore: <T>(section: Section<T>) => T | null;
+	/** Registers the function that saves a section. It is called at the moment of the upgrade. */
+	save: <T>(section: Section<T>, describe: () => Saved<NoInfer<T>>) => void;
+	/** Saves all sections as they are now. */
 	collect: () => { states: Record<string, unknown>; fds: number[] };
 }
 
-/** All that are declared. */
+/** All declared sections. */
 export const sections: Section<unknown>[] = [];
 
-/** Declares a part. What is declared is looked at when a new program checks itself, too. */
+/** Declares a section. The preflight check of a new program validates every declared section. */
 export function section<T>(name: string, schema: Section<T>['schema']): Section<T> {
 	const declared = { name, schema };
 	sections.push(declared);
 	return declared;
 }
 
-/** @param left what the program before has left, by name; null in a first program */
-export function newHandoverState(left: Record<string, unknown> | null): HandoverState {
-	const descriptions = new Map<string, () => Left>();
+/** @param saved the sections saved by the previous program, by name; null in a first program */
+export function newHandoverState(saved: Record<string, unknown> | null): HandoverState {
+	const descriptions = new Map<string, () => Saved<unknown>>();
 	return {
-		take: (section) => (left === null ? null : decode(section, left)),
-		leave: ({ name }, describe) => descriptions.set(name, describe),
+		restore: (section) => (saved === null ? null : decode(section, saved)),
+		save: ({ name }, describe) => descriptions.set(name, describe),
 		collect: () => {
 			const described = [...descriptions].map(([name, describe]) => ({ name, ...describe() }));
 			return {
@@ -48,7 +54,7 @@ export function newHandoverState(left: Record<string, unknown> | null): Handover
 	};
 }
 
-/** Whether this program understands all that would be left to it. @throws {Error} */
+/** Checks that this program can restore every section. @throws {Error} */
 export function checkSections(states: Record<string, unknown>): void {
 	for (const section of sections) decode(section, states);
 }

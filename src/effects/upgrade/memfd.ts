@@ -1,11 +1,14 @@
-/** A file in memory that only one program can have left to another. */
+/** A memory file (memfd) that passes data from one program to another. */
 import { closeSync, fstatSync, readSync, writeSync } from 'node:fs';
 import { call } from '../os/libc.ts';
 import { fileOf } from '../os/proc.ts';
 
 const name = 'socketmaster';
 
-/** A memfd, close-on-exec unless it is given on. @throws {SyscallError} */
+/**
+ * Creates a memfd. The fd is close-on-exec; to pass it on, clear that flag or duplicate the fd.
+ * @throws {SyscallError}
+ */
 export function newMemfd(text: string): number {
 	const closeOnExec = 1;
 	const fd = call('memfd_create', name, closeOnExec);
@@ -13,12 +16,11 @@ export function newMemfd(text: string): number {
 	return fd;
 }
 
-/** Adds to it. */
 export function append(fd: number, text: string | Buffer): void {
 	for (let rest = Buffer.from(text); rest.length > 0; ) rest = rest.subarray(writeSync(fd, rest));
 }
 
-/** All that is in it, from the beginning. */
+/** Reads the complete file, independent of the file offset. */
 export function readWhole(fd: number): Buffer {
 	const bytes = Buffer.alloc(fstatSync(fd).size);
 	readSync(fd, bytes, 0, bytes.length, 0);
@@ -26,9 +28,10 @@ export function readWhole(fd: number): Buffer {
 }
 
 /**
- * The text in the file that an environment variable names by its fd, once: file and variable are gone then. Null
- * where the variable is not set, or names no such file: then somebody else has set it.
- * @throws {Error} where it can't be seen what the fd is: a program that was asked to check itself must not go on as a supervisor
+ * Reads the memfd whose fd an environment variable names, then closes the fd and removes the variable. Returns null
+ * if the variable is not set or the fd is not such a memfd: then another program set the variable.
+ * @throws {Error} if /proc does not show the fd. A new program that runs only to check itself must not continue as a
+ * supervisor.
  */
 export function readMemfd(variable: string): string | null {
 	const fd = Number(process.env[variable]);

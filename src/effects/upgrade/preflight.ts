@@ -1,4 +1,4 @@
-/** The new program checks itself before the present one makes room for it. */
+/** The preflight check: the new program checks itself before it replaces the present one. */
 import { closeSync, readSync } from 'node:fs';
 import type { Observable } from 'rxjs';
 import { number, object, record, safeParse, string, unknown } from 'valibot';
@@ -16,26 +16,30 @@ import { handoverFormat, isHandoverFormat } from './handover.ts';
 import { checkSections, type HandoverState } from './handoverState.ts';
 import { newMemfd, readMemfd } from './memfd.ts';
 
-/** How long the new program may take to check itself, in milliseconds. */
+/** Time limit for the check, in milliseconds. */
 const checkTimeoutMs = 10_000;
 
-/** What a program says of itself is shown so far, in characters. */
+/**
+ * Limits for the output of the new program in an error message, in characters: longer lines are omitted, and only the
+ * end of the text is shown.
+ */
 const [longestLine, longestAnswer] = [300, 1000];
 
 const variable = 'SOCKETMASTER_PREFLIGHT';
 
 export interface PreflightOptions {
 	admit: (external: ExternalEvent) => void;
-	/** All processes that are reaped. */
+	/** The exits of all reaped processes. */
 	exits: Observable<Exit>;
 	handoverState: HandoverState;
-	/** The new program with the present arguments. @throws {Error} when it is not to be found */
+	/** The new program with the present arguments. @throws {Error} if the program is not found */
 	program: () => Pick<SpawnSpec, 'path' | 'args' | 'directory'>;
 }
 
 /**
- * Runs the new program once and tells whether it is sound, with its own words where it is not. It is given what would
- * be handed over, and has to answer with the token in it: a program that is empty, or cut off, ends in silence.
+ * Runs the new program once and reports whether it can take over; if not, the report includes its output. The new
+ * program receives the handover state and must print the token in it. An empty or truncated program file can exit
+ * with status 0, but cannot print the token.
  */
 export function preflightActor({ admit, exits, handoverState, program }: PreflightOptions) {
 	return fromCallback<EventObject, void>(() => {
@@ -61,10 +65,10 @@ export function preflightActor({ admit, exits, handoverState, program }: Preflig
 				if (exit.pid !== pid) return;
 				subscription.unsubscribe();
 				clearTimeout(limit);
-				const said = readAll(output);
+				const printed = readAll(output);
 				if (isLate) refuse(`the new program took over ${checkTimeoutMs / 1000} s to check itself`);
-				else if (exit.status === 0 && said.endsWith(token)) admit({ type: 'upgrade.verified' });
-				else refuse(`the new program says: ${said || `nothing (${howItEnded(exit)})`}`);
+				else if (exit.status === 0 && printed.endsWith(token)) admit({ type: 'upgrade.verified' });
+				else refuse(`the new program says: ${printed || `nothing (${howItEnded(exit)})`}`);
 			});
 			return () => {
 				if (subscription.closed) return;
@@ -82,9 +86,9 @@ export function preflightActor({ admit, exits, handoverState, program }: Preflig
 }
 
 /**
- * In the new program: checks what it is offered, where it is asked to.
- * @param check what else can be wrong with it; throws
- * @returns what it answers, and whether it is sound; null when nobody asks
+ * Runs in the new program: checks the offered handover state if the preflight variable is set.
+ * @param check further checks; throws if one fails
+ * @returns the text to print, and whether the check passed; null if this start is not a preflight check
  */
 export async function answerPreflight(
 	check: () => Promise<void>,
@@ -108,17 +112,17 @@ export async function answerPreflight(
 	}
 }
 
-/** The last output in a pipe whose writer is gone, on one line. */
+/** Reads the output from a pipe whose writer has exited, and joins its lines into one. */
 function readAll(fd: number): string {
 	const buffer = Buffer.alloc(64 * 1024);
 	let length = 0;
 	try {
 		length = readSync(fd, buffer);
 	} catch {
-		// Nothing was said.
+		// The process printed nothing.
 	}
 	closeSync(fd);
-	// A line of code that it stumbled over is not what it says.
+	// Omit long lines: Node prints the source line of an error, which is no message.
 	const lines = buffer
 		.toString('utf8', 0, length)
 		.split('\n')

@@ -1,4 +1,4 @@
-/** How this program makes room for the next. */
+/** Prepares this process for execve(2) of the next program. */
 import { statSync } from 'node:fs';
 import { setImmediate, setTimeout } from 'node:timers/promises';
 import { type EventObject, fromCallback } from 'xstate';
@@ -12,25 +12,28 @@ import type { SpawnSpec } from '../os/spawn.ts';
 import { becomeProgram } from './handover.ts';
 import type { HandoverState } from './handoverState.ts';
 
-/** How long until it is asked again whether all children have their processes, in milliseconds. */
+/** Interval at which `isSettled` is checked again, in milliseconds. */
 const settling = 5;
 
-/** How long a log that nobody reads may hold it up, and a process that is about to become its program, which has 5 s; in milliseconds. */
+/**
+ * Limits for the log flush and for pending spawns, in milliseconds. A spawned process has 5 s for its execve(2), so
+ * the second limit is longer.
+ */
 const [flushTimeoutMs, longestSettling] = [5000, 6000];
 
 export interface ReplacementOptions {
 	handoverState: HandoverState;
 	outputs: Outputs;
 	sink: Sink;
-	/** The directory that a relative path of the program is meant in, by its logical path. */
+	/** The directory for relative program paths, by its logical path. */
 	directory: string;
-	/** Whether every child has its process. */
+	/** Whether every spawned process has completed its execve(2), and every exit is recorded. */
 	isSettled: () => boolean;
 }
 
 /**
- * Stops reading, waits until all that was read is written, and becomes the next program.
- * @returns only when that can't be done: why not. Nothing has changed then, but that nothing is read
+ * Stops reading child output, waits until the output read so far is written, and replaces this program.
+ * @returns the reason if the replacement fails; child output is then unread until `outputs.resume()`
  */
 export async function replaceProgram({
 	handoverState,
@@ -47,8 +50,8 @@ export async function replaceProgram({
 				if (waited >= longestSettling) throw new Error('a child has not become its program');
 				await setTimeout(settling);
 			}
-			// libuv reads several signals at a time and tells of them one by one: what it still has in its hands is lost with
-			// it, and in this phase of its loop there is none.
+			// libuv reads several signals at once from its pipe and dispatches them one by one. An execve(2) would
+			// lose those not dispatched yet. In the phase of the loop after setImmediate there are none.
 			await setImmediate();
 		} while (!sink.isIdle() || !isSettled() || outputs.isEnding());
 		followDirectory(directory);
@@ -59,7 +62,7 @@ export async function replaceProgram({
 	}
 }
 
-/** The handover as an actor; what it tells is that it failed. */
+/** The handover as an actor. It admits an event only if the handover fails. */
 export function handoverActor(admit: (external: ExternalEvent) => void, options: ReplacementOptions) {
 	return fromCallback<EventObject, void>(() => {
 		void replaceProgram(options).then(({ message }) => {
@@ -69,14 +72,14 @@ export function handoverActor(admit: (external: ExternalEvent) => void, options:
 	});
 }
 
-/** The program that this one was started as, found anew, with its arguments. @throws {Error} */
+/** Looks up the program that this process was started as, and its arguments. @throws {Error} */
 export function nextProgram(directory: string): Pick<SpawnSpec, 'path' | 'args' | 'directory'> {
-	const [name = '', ...words] = commandLine();
+	const [name = '', ...rest] = commandLine();
 	const path = findCommand(name, process.env.PATH ?? '');
-	return { path, args: withDebuggerFlag(words, isOwnProgram(path)), directory };
+	return { path, args: withDebuggerFlag(rest, isOwnProgram(path)), directory };
 }
 
-/** Whether a path leads to the file that this process runs. */
+/** Whether the path leads to the file that this process runs. */
 function isOwnProgram(path: string | Buffer): boolean {
 	try {
 		const [there, here] = [statSync(path), statSync('/proc/self/exe')];
@@ -86,11 +89,11 @@ function isOwnProgram(path: string | Buffer): boolean {
 	}
 }
 
-/** Where the directory is gone we stay: the program is looked for there. */
+/** If the directory was removed, the working directory stays as it is, and the program is looked up from there. */
 function followDirectory(directory: string) {
 	try {
 		process.chdir(directory);
 	} catch {
-		// It has no other name.
+		// The logical path leads nowhere, and there is no other.
 	}
 }

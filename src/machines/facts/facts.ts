@@ -1,37 +1,50 @@
 /**
- * Facts: what happened, in the past tense, as plain JSON. Happenings come from outside and are all that the
- * statecharts ever learn of the world; decisions are what the statecharts made of them.
+ * Facts, named in the past tense, as plain JSON. A fact is an external event or a decision. External events are the
+ * only input of the statecharts; decisions are their output.
  */
 import type { SupervisorState } from '../state/supervisorState.ts';
 
-/** What the operator asked for, as far as the statecharts need to know it. */
+/** The part of the command line options that the statecharts need. */
 export interface Plan {
-	/** Milliseconds a new child must stay alive before it counts as up, or that it has to say so. */
+	/** Milliseconds that a new child must stay alive to be ready, or within which it must report that it is ready. */
 	start: number;
-	/** What makes a child ready: its own message or the wait, whichever is first; or its message or being seen to accept; or its message alone. */
+	/**
+	 * What makes a child ready. `wait`: its message, or `start` milliseconds, whichever comes first. `accept`: its
+	 * message, or the listener check sees it accept. `notify`: its message only.
+	 */
 	ready: 'wait' | 'accept' | 'notify';
-	/** What must be seen of a ready candidate before an older generation is told to leave: it accepts; it holds the listeners; nothing. */
+	/**
+	 * What the listener check must see of a ready candidate before an older generation is stopped. `accept`: it accepts
+	 * on every listener. `hold`: it holds every listener. `none`: there is no check.
+	 */
 	verify: 'accept' | 'hold' | 'none';
-	/** Milliseconds a child may live after it was told to leave; 0 is for ever. */
+	/** Milliseconds from a child's stop signal to its SIGKILL; 0 means no limit. */
 	kill: number;
-	/** The signal that tells an old child to leave, without its SIG. */
+	/** The signal that stops a replaced child, without the SIG prefix. */
 	drain: string;
-	/** The signal that a stop by SIGTERM or SIGINT sends on, without its SIG; null is the same. */
+	/**
+	 * The signal that the children receive on a stop, without the SIG prefix. Null: SIGINT for a stop by SIGINT, SIGTERM
+	 * for any other stop.
+	 */
 	stop: string | null;
 	/** Children in a generation. */
 	size: number;
-	/** Milliseconds until a child that was lost is started again; -1 is never. */
+	/** Milliseconds until a lost child is started again; -1 means never. */
 	respawn: number;
-	/** Generations that may drain at the same time; 0 is any number. */
+	/** Generations that may drain at the same time; 0 means no limit. */
 	maxDraining: number;
 }
 
-/** What -verify is where it is not given: with -start=0, the original's "feature disabled", candidates are not waited for. */
+/**
+ * The default of -verify. In the original program -start=0 means "feature disabled": a candidate is up at once. `hold`
+ * keeps that, as a child holds its listeners from its start.
+ * @param start the -start option in milliseconds
+ */
 export function usualVerify(start: number): Plan['verify'] {
 	return start > 0 ? 'accept' : 'hold';
 }
 
-/** As it is without any flag. */
+/** The plan without any command line flag. */
 export const usualPlan: Plan = {
 	start: 3000,
 	ready: 'wait',
@@ -44,38 +57,51 @@ export const usualPlan: Plan = {
 	maxDraining: 0,
 };
 
-/** How a child is known to be up: by sd_notify, by einhorn's ack, as it was seen to accept, or as it has lived for long enough. */
+/**
+ * What made a child ready. `notify`: its sd_notify message. `ack`: its einhorn ack. `accept`: the listener check saw it
+ * accept. `wait`: it stayed alive for -start.
+ */
 export type ReadySource = 'notify' | 'ack' | 'accept' | 'wait';
 
 /**
- * Why a rotation failed, for scripts. `exited`: a child ended; `deadline`: it was not ready in time; `not-accepting`: it was
- * not seen to accept (or to hold) every listener; `spawn-failed`: no process could be started; `environment`: -env could
- * not be read; `stopped`: a stop came first.
+ * Why a rotation failed, as a stable code for scripts. `exited`: a child exited. `deadline`: a child was not ready
+ * before its deadline. `not-accepting`: the listener check did not see a child accept on (or hold) every listener.
+ * `spawn-failed`: no process could be started. `environment`: the -env file could not be read. `stopped`: a stop came
+ * first.
  */
 export type FailureCode = 'exited' | 'deadline' | 'not-accepting' | 'spawn-failed' | 'environment' | 'stopped';
 
-/** Who asked for a generation. */
+/**
+ * What triggered the start of a generation. `start`: the supervisor itself, at its own start or after a restart wait.
+ */
 export type Trigger = 'start' | 'SIGHUP' | 'rotate';
 
-/** Why a child got a signal: its successor is up; the supervisor was told to stop; passed on; out of time; too many drain. */
+/**
+ * Why the supervisor signalled a child. `drain`: it is replaced, or was rejected, or its generation failed. `stop`: the
+ * supervisor stops. `forward`: the supervisor received the signal and passes it on. `kill`: its kill timeout elapsed,
+ * or its leader was killed. `crowd`: more generations drain than -max-draining allows.
+ */
 export type SignalReason = 'drain' | 'stop' | 'forward' | 'kill' | 'crowd';
 
-/** A process that has outlived the first one of its child, and holds listeners: its fds; none where they can't be seen. */
+/**
+ * A surviving process that holds, or may hold, listeners. `fds` are its own file descriptors of them; empty if they
+ * cannot be read.
+ */
 export interface Holder {
 	pid: number;
 	fds: number[];
 }
 
-/** What comes from outside. */
+/** Input of the statecharts. */
 export type ExternalEvent =
 	| { type: 'supervisor.started'; pid: number; plan: Plan }
-	/** The facts before this one were folded into a state: after an upgrade, a crash or a compaction. */
+	/** `state` is the fold of all facts before this one: after an upgrade, a crash or a compaction. */
 	| { type: 'supervisor.recovered'; pid: number; by: 'start' | 'upgrade'; state: SupervisorState }
 	| Request
 	/**
-	 * `startTime` is field 22 of /proc/PID/stat, clock ticks since boot: with it a pid is unique. `pipe` is
-	 * the inode of the pipe that the child prints to. `program` and `directory` are the real paths of what was started and of
-	 * where it was started; null where they could not be read.
+	 * `startTime` is field 22 of /proc/PID/stat, in clock ticks since boot: pid and start time together are unique.
+	 * `pipe` is the inode of the pipe that receives the child's output. `program` and `directory` are the real paths of
+	 * the program and of its working directory; null if they could not be read.
 	 */
 	| {
 			type: 'child.spawned';
@@ -88,11 +114,11 @@ export type ExternalEvent =
 	  }
 	| { type: 'child.spawnFailed'; child: number; reason: string; code?: 'environment' }
 	/**
-	 * `code` and `signal` are both null for an adopted stranger, whose parent alone learns its status. `left` are
-	 * others of its process group, and of those descended from it, that live on; `holders` are those of them that hold a
-	 * listener, by their own `fds`. `lastOutput` are the last lines that it has printed, here as below: of a
-	 * generation that has no result yet. `hint` is what its output says of its end: that it tried to bind an address that is
-	 * the supervisor's.
+	 * The leader of a child exited. `code` and `signal` are both null for an adopted non-child process: only its parent
+	 * receives the exit status. `status` is the exit status as a shell shows it. `survivors` are surviving processes of
+	 * its process group and its descendants. `holders` are the survivors that hold, or may hold, a listener. `lastOutput`
+	 * is the child's output tail. In this event and the events below, it is present only while the generation has no
+	 * result. `hint` is set if that output shows that the child tried to bind an address of the supervisor.
 	 */
 	| {
 			type: 'child.exited';
@@ -106,35 +132,41 @@ export type ExternalEvent =
 			lastOutput?: string[];
 			hint?: string;
 	  }
-	/** The others of a process group whose leader had left are gone too. */
+	/** After the leader's exit, all surviving processes of the child that are waited for have exited too. */
 	| { type: 'group.gone'; child: number }
-	/** Its wait was over, and it was found stopped (SIGSTOP, SIGTTIN): it is not up. */
+	/** When its -start wait elapsed, the child was stopped by job control (SIGSTOP, SIGTTIN), so it is not up. */
 	| { type: 'child.stopped'; child: number; pid: number; lastOutput?: string[] }
-	/** `ignored`: of one that is late, what it has said and was not believed, as a sentence's end. */
+	/** `ignored`: for a late child, the untrusted message that was ignored, as the end of a sentence. */
 	| { type: 'timer.elapsed'; child: number; timer: 'boot' | 'kill'; lastOutput?: string[]; ignored?: string }
-	/** It says that it is up. */
+	/** The child reports that it is ready: by sd_notify, or by einhorn's ack. */
 	| { type: 'child.announced'; child: number; by: 'notify' | 'ack' }
-	/** It says that it needs so many milliseconds more, from now. */
+	/** The child requests `millis` milliseconds more, from now (sd_notify, EXTEND_TIMEOUT_USEC). */
 	| { type: 'child.delayed'; child: number; millis: number }
 	/**
-	 * Its processes were seen to accept on every listener (with -verify=hold: to hold it), or that can't be seen, for this
-	 * `reason`. `blocking` are listeners that it polls and whose socket blocks, as `tcp://:80 (its fd 3)`.
+	 * The listener check is over. With `isSeen`, the child's processes accept on every listener (-verify=hold: hold every
+	 * listener). Without it, the check is impossible for this `reason`. `blocking` are the listeners that the child polls
+	 * and whose socket is blocking, each as `tcp://:80 (its fd 3)`.
 	 */
 	| { type: 'child.verified'; child: number; isSeen: boolean; reason?: string; blocking?: string[] }
-	/** It is ready, or waited for, and was not seen to accept for a while: a sentence that says where it listens instead. */
+	/**
+	 * The listener check has not seen the child accept for a while; the check of a candidate continues. `reason` is a
+	 * sentence that also names the addresses where the child listens instead.
+	 */
 	| { type: 'child.unseen'; child: number; reason: string }
-	/** It was not seen in time: `missing` are the listeners, as `tcp://:80 (its fd 3)`; `reason` is a sentence. */
+	/**
+	 * The listener check failed at its deadline. `missing`: listeners, as `tcp://:80 (its fd 3)`. `reason`: a sentence.
+	 */
 	| { type: 'child.unverified'; child: number; missing: string[]; reason?: string; lastOutput?: string[] }
-	/** The wait of a place that a lost child has left empty is over. */
+	/** The respawn wait of a vacant slot elapsed. */
 	| { type: 'respawn.due'; generation: number; index: number }
-	/** No generation serves, and the wait for another one is over. */
+	/** No generation serves, and the wait before the next generation elapsed. */
 	| { type: 'restart.due' }
 	| { type: 'upgrade.verified' }
 	| { type: 'upgrade.refused'; reason: string }
-	/** It was sound, and yet could not take over. */
+	/** The new program passed its check, but could not take over. */
 	| { type: 'upgrade.failed'; reason: string };
 
-/** A happening that asks for something: each is answered by a decision. */
+/** A request: an external event that the statecharts answer with a decision. */
 export type Request =
 	| { type: 'signal.HUP' }
 	| { type: 'signal.TERM' }
@@ -143,16 +175,19 @@ export type Request =
 	| { type: 'signal.USR1' }
 	| { type: 'signal.USR2' }
 	| { type: 'rotate.requested' }
-	/** `kill` is how long children may live then, in milliseconds; without it, as long as the plan says. */
+	/** `kill` is the kill timeout of this stop, in milliseconds. Without it the plan's kill timeout applies. */
 	| { type: 'stop.requested'; kill?: number }
 	| { type: 'upgrade.requested' };
 
-/** What the statecharts decided: recorded before it is carried out. */
+/** Output of the statecharts. A decision is recorded before the supervisor acts on it. */
 export type Decision =
 	| { type: 'generation.started'; generation: number; trigger: Trigger; size: number }
-	/** All of it is up and it serves; `replaced` are the generations that are told to leave for it. */
+	/** All children of the generation are up, and it serves. `replaced` are the generations that are stopped for it. */
 	| { type: 'generation.promoted'; generation: number; replaced: number[] }
-	/** It never served as a whole; `serving` is the generation that goes on, null where there is none. */
+	/**
+	 * The generation was never complete and does not serve. `serving` is the generation that keeps serving; null if no
+	 * generation serves.
+	 */
 	| {
 			type: 'generation.failed';
 			generation: number;
@@ -160,29 +195,37 @@ export type Decision =
 			reason: string;
 			code?: FailureCode | null;
 	  }
-	/** It is degraded, and goes on: nobody else serves. Of those it replaces nobody lived. */
+	/**
+	 * The generation is incomplete but no other generation serves, so it is kept as degraded. The `replaced` generations
+	 * had no living child.
+	 */
 	| { type: 'generation.degraded'; generation: number; replaced: number[]; reason: string; code?: FailureCode | null }
-	/** Too many of its children have died, and none was ever up. */
+	/** Too many children of the generation exited, and none was ever up. */
 	| { type: 'generation.exhausted'; generation: number; deaths: number; status: number }
-	/** A child is about to be spawned, in this place of its generation: so one can be found whose `child.spawned` was lost. */
+	/**
+	 * The supervisor is about to spawn a child in slot `index`. It is recorded before the spawn, so that a recovery finds
+	 * a child whose `child.spawned` was lost.
+	 */
 	| { type: 'child.spawning'; child: number; generation: number; index: number }
-	/** Its deadline is later now: in milliseconds since boot. */
+	/** The child's deadline moves to `deadline`, in milliseconds since boot. */
 	| { type: 'deadline.moved'; child: number; deadline: number }
-	/** It is ready by this. */
+	/** The child is ready, for the reason `by`; the listener check follows if another generation serves. */
 	| { type: 'child.verifying'; child: number; by: ReadySource }
-	/** It was not ready in time, and is told to leave. */
+	/** The child was not ready before its deadline, and is stopped. */
 	| { type: 'child.rejected'; child: number; reason: string; code?: FailureCode }
-	/** It is up, since `clock`: milliseconds since boot. */
+	/** The child is up since `clock`, in milliseconds since boot. */
 	| { type: 'child.ready'; child: number; clock?: number }
-	/** About to be signalled: so no child is ever told to leave twice. */
+	/**
+	 * The child is about to be signalled. It is recorded first, so that a recovery does not send a drain signal again.
+	 */
 	| { type: 'child.signalled'; child: number; signal: string; reason: SignalReason }
-	/** It ended without having been told to leave; `status` is what a shell would call its status. */
+	/** The child exited without a stop signal. `status` is its exit status as a shell shows it. */
 	| { type: 'child.lost'; child: number; status: number }
-	/** It has left others of its process group behind, which are not waited for any more. */
+	/** The supervisor no longer waits for the child's surviving processes. */
 	| { type: 'child.abandoned'; child: number }
 	/**
-	 * A lost child's place is filled again after `millis`. `attempt` counts the deaths in that place, `wasUp` tells whether
-	 * any child in it was ever up.
+	 * The slot of a lost child is filled again after `millis` milliseconds. `attempt` counts the exits in that slot since
+	 * a child of it was healthy. `wasUp` is set if any child in it was ever up.
 	 */
 	| {
 			type: 'respawn.scheduled';
@@ -192,29 +235,32 @@ export type Decision =
 			wasUp: boolean;
 			millis: number;
 	  }
-	/** A rotation will follow when the generation `behind` is up or has failed. */
+	/** A rotation starts after the generation `behind` is up or has failed. */
 	| { type: 'rotation.queued'; trigger: Trigger; behind: number }
 	| { type: 'request.refused'; request: Request['type']; reason: 'stopping' | 'upgrading' }
 	| { type: 'signal.forwarded'; signal: string }
-	/** Every child is told to leave, by this signal, and may live for `kill` milliseconds then; 0 is for ever. */
+	/** Every child receives `signal`, and has a kill timeout of `kill` milliseconds; 0 means no limit. */
 	| { type: 'stop.begun'; request: Request['type']; signal: string; kill: number }
-	/** A new start wants to serve: the stop of the supervisor before it is over. */
+	/** A newly started supervisor cancels the stop that an earlier supervisor had begun. */
 	| { type: 'stop.cancelled' }
-	/** The serving generation is gone, and only older ones that leave are left. */
+	/** The serving generation is gone; only older, stopping generations are left. */
 	| { type: 'service.lost' }
-	/** While older ones leave and no generation serves: another one is started after `millis`, for the `attempt`th time. */
+	/**
+	 * No generation serves while older generations drain. A new generation starts after `millis` milliseconds, for the
+	 * `attempt`th time.
+	 */
 	| { type: 'restart.scheduled'; attempt: number; millis: number }
 	| { type: 'upgrade.begun' };
 
 /**
- * A fact as it leaves the door: `seq` counts from 1 without gaps, `at` is milliseconds since 1970. Facts that
- * a wait is counted from have a `clock` too: milliseconds since boot, on a clock that is never set.
+ * A fact as the dispatcher records it. `seq` counts from 1 without gaps. `at` is in milliseconds since 1970. Facts from
+ * which a wait or an uptime is measured also have `clock`: milliseconds since boot, on a clock that is never set.
  */
 export type Fact = (ExternalEvent | Decision) & {
 	seq: number;
 	at: number;
 	clock?: number;
-	/** Of a decision: the number of the happening that it was made upon. Up to commit cd933d0 it was not recorded. */
+	/** Decisions only: the `seq` of the external event that caused the decision. Absent up to commit cd933d0. */
 	cause?: number;
 };
 
@@ -222,10 +268,9 @@ export type ExternalFact = Extract<Fact, ExternalEvent>;
 
 export type FactType = Fact['type'];
 
-/** The fact of one type. */
 export type FactOf<T extends FactType> = Extract<Fact, { type: T }>;
 
-/** A wait is counted from these. */
+/** The facts from which a wait or an uptime is measured. */
 const timed = [
 	'child.spawned',
 	'child.stopped',
@@ -250,11 +295,11 @@ export interface Stamp {
 	seq: number;
 	at: number;
 	clock: () => number;
-	/** The number of the happening that the charts live through; null where they wait for one. */
+	/** The `seq` of the external event that the statecharts are processing; null while they are idle. */
 	cause: number | null;
 }
 
-/** Numbers and times what was admitted. */
+/** Makes a fact: adds the number, the time and, for a decision, the cause. */
 export function stamped(what: ExternalEvent | Decision, { seq, at, clock, cause }: Stamp): Fact {
 	return {
 		seq,
@@ -290,7 +335,6 @@ const decisions = new Set<string>([
 	'upgrade.begun',
 ] satisfies Decision['type'][]);
 
-/** Whether the statecharts said it themselves. */
 export function isDecision(fact: Fact): fact is Extract<Fact, Decision> {
 	return decisions.has(fact.type);
 }

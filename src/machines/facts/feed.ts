@@ -1,24 +1,26 @@
-/** How facts are written down and sent: to a journal, and to the inspector's page. */
+/** The format of facts in a journal and in the stream to the inspector page. */
 
 import type { SupervisorState } from '../state/supervisorState.ts';
 import type { Fact } from './facts.ts';
 
-/** Of a journal: counted up when an older program could misread a newer file. */
+/** The journal's format version. It is incremented when an older program could misread a newer journal. */
 export const journalFormat = 5;
 
-/** Where facts come from: a journal's supervisor, or nobody. */
+/** The origin of facts: the supervisor that wrote a journal, or a simulation. */
 export interface Source {
-	/** For people: the journal's path, or what is imagined. */
+	/** Shown on the page: the path of the journal or control socket, or a description of the simulation. */
 	name: string;
 	isImagined: boolean;
-	/** The supervisor's own name for itself, as its children have it; null where there is none. */
+	/** The supervisor's run id, which its children have as SOCKETMASTER_RUN; null for a simulation. */
 	run: string | null;
 	program: string | null;
 	pid: number | null;
 	listeners: { uri: string; address: string }[];
-	/** The supervisor that wrote last lives. */
+	/** The supervisor that wrote the last facts is alive. */
 	isWritten: boolean;
 }
 
-/** A line of the story, as the journal has it. */
+/**
+ * A line of the journal after its header: a fact, or a checkpoint. With `gap`, some earlier facts could not be written.
+ */
 export type Line = Fact | { checkpoint: SupervisorState; seq: number; at: number; gap?: true | undefined };

@@ -1,31 +1,34 @@
-/** When a child that was lost is started again. All times are in milliseconds. */
+/** When a lost child is started again. All times are in milliseconds. */
 
-/** So many deaths of a generation of which no child was ever up are enough. */
+/** A generation of which no child was ever up fails after this many exits. */
 export const deathsAllowed = 10;
 
-/** Whoever was up for so long was healthy: the next wait is the first one again. */
+/** A child that was up for this long was healthy: the next wait in its slot is the first one again. */
 const healthy = 60_000;
 
-/** A wait that doubles stays at this; one that was asked for may be longer. */
+/** The upper limit of a doubled wait. A -respawn above it is used as given. */
 const longest = 30_000;
 
-/** A wait of nothing doubles from this. */
+/** With -respawn=0 the wait doubles from this. */
 const shortest = 100;
 
-/** The first wait for another generation while none serves. */
+/** The first wait before a new generation starts while no generation serves. */
 const firstRestart = 1000;
 
-/** A wait is longer by up to this part of it, so that those who died together do not all start together. */
+/**
+ * The largest fraction by which a wait is lengthened, so that children that exited together do not restart together.
+ */
 const jitter = 0.2;
 
+/** @param upAt when the child was up, or null; both times in milliseconds since boot */
 export function isHealthy(upAt: number | null, endedAt: number): boolean {
 	return upAt !== null && endedAt - upAt >= healthy;
 }
 
 /**
- * @param first the first wait
- * @param attempt how many have died in the place, from 1 on
- * @param seq the number of the fact that the last one ended by: the same facts wait the same
+ * @param first the first wait, of -respawn
+ * @param attempt the number of exits in the slot since a child of it was healthy, from 1
+ * @param seq the number of the fact that ended the last child. It seeds the jitter: a replay computes the same wait
  */
 export function respawnWait(first: number, attempt: number, seq: number): number {
 	const doubled = attempt <= 1 ? first : Math.max(first, shortest) * 2 ** Math.min(attempt - 1, 30);
@@ -33,12 +36,12 @@ export function respawnWait(first: number, attempt: number, seq: number): number
 	return Math.round(wait * (1 + jitter * fractionOf(seq)));
 }
 
-/** How long until another generation is started while none serves, in milliseconds. @param attempt from 1 on */
+/** The wait before a new generation starts while no generation serves, in milliseconds. @param attempt from 1 */
 export function restartWait(attempt: number): number {
 	return Math.min(firstRestart * 2 ** Math.min(attempt - 1, 30), longest);
 }
 
-/** From 0 to 1, the same for the same number: Knuth's multiplicative hash. */
+/** A fraction from 0 to 1, determined by the number alone: Knuth's multiplicative hash. */
 function fractionOf(seq: number): number {
 	return (Math.imul(seq, 2654435761) >>> 0) / 2 ** 32;
 }

@@ -1,36 +1,44 @@
-/** The places of a generation: each has a child, or is to have one again. */
+/** The slots of a generation. Each has a child, or is vacant and to be filled again. */
 import { isHealthy } from './respawn.ts';
 
 export interface Slot {
 	index: number;
-	/** Who is in it; null where it is vacant. */
+	/** The number of its child; null in a vacant slot. */
 	child: number | null;
-	/** A vacant one: its child was lost, it waits to be filled, its wait is over. */
+	/**
+	 * Of a vacant slot. `lost`: its child was lost and no respawn is scheduled yet. `waiting`: the respawn wait runs.
+	 * `due`: the wait has elapsed. Null if the slot has a child.
+	 */
 	vacancy: 'lost' | 'waiting' | 'due' | null;
 	isUp: boolean;
-	/** Its child was told to leave: it was not up in time. */
+	/** Its child was rejected and is stopping. */
 	isGoing: boolean;
-	/** How many have died in it, since one was healthy. */
+	/** The number of exits in the slot since a child of it was healthy. */
 	attempt: number;
-	/** Any of them was up. */
+	/** Any child in the slot was ever up. */
 	wasUp: boolean;
-	/** The number of the fact that the last one ended by. */
+	/** The number of the fact that ended its last child. */
 	seq: number;
 }
 
-/** One that was vacant is another one now. */
-export function withSlot(slots: Slot[], place: Slot): Slot[] {
-	return [...slots.filter(({ index, vacancy }) => index !== place.index || vacancy === null), place];
+/** Adds a slot; replaces a vacant slot of the same index. */
+export function withSlot(slots: Slot[], slot: Slot): Slot[] {
+	return [...slots.filter(({ index, vacancy }) => index !== slot.index || vacancy === null), slot];
 }
 
-/** The place of a child that was lost: when it was up, and when it ended, in milliseconds since boot. */
+/**
+ * The slot of a lost child.
+ * @param upAt when the child was up, in milliseconds since boot; null if it never was
+ * @param endedAt when it ended, in milliseconds since boot
+ * @param seq the number of the fact that ended it
+ */
 export function vacated<T extends Pick<Slot, 'attempt' | 'wasUp'>>(
-	place: T,
+	slot: T,
 	{ upAt, endedAt, seq }: { upAt: number | null; endedAt: number; seq: number },
 ) {
-	const attempt = isHealthy(upAt, endedAt) ? 1 : place.attempt + 1;
-	const wasUp = place.wasUp || upAt !== null;
-	return { ...place, child: null, vacancy: 'lost' as const, isUp: false, isGoing: false, attempt, wasUp, seq };
+	const attempt = isHealthy(upAt, endedAt) ? 1 : slot.attempt + 1;
+	const wasUp = slot.wasUp || upAt !== null;
+	return { ...slot, child: null, vacancy: 'lost' as const, isUp: false, isGoing: false, attempt, wasUp, seq };
 }
 
 export function deathsIn(slots: Slot[]): number {

@@ -1,23 +1,37 @@
-/** How long a ready child is waited for until it is seen to accept. All times are in milliseconds since boot. */
+/** Deadlines for a child's readiness and for its listener check. Points in time are in milliseconds since boot. */
 import type { Plan } from '../facts/facts.ts';
 
-/** By how many times -start a child may move its deadline in all, and how long one that is ready by time is waited for. */
+/**
+ * A multiple of -start, counted from the child's spawn. It limits how far a child may move its deadline, and how long
+ * the listener check waits for a child that is ready by time.
+ */
 export const mostWaits = 10;
 
-/** A child that is ready by time alone has at least so long, from its spawn, to be seen to accept, in milliseconds. */
+/**
+ * The shortest time, from its spawn, in which a child that is ready by time must be seen to accept, in milliseconds.
+ */
 const shortestVerification = 60_000;
 
-/** Whether -start alone makes a child ready. @param isHidden whether it accepts can't be seen */
+/** Whether the wait of -start makes a child ready. @param isHidden the listener check of the child is impossible */
 export function isReadyByTime({ ready }: Pick<Plan, 'ready'>, isHidden: boolean): boolean {
 	return ready === 'wait' || (ready === 'accept' && isHidden);
 }
 
-/** When a child that boots has to be ready. @param deadline where that was moved, @param began its wait, in milliseconds since boot */
+/**
+ * When a booting child must be ready.
+ * @param deadline the moved deadline; null if it was not moved
+ * @param began when the child's wait began
+ */
 export function bootDeadline({ start }: Pick<Plan, 'start'>, deadline: number | null, began: number): number {
 	return deadline ?? began + start;
 }
 
-/** @param deadline until when it has to be ready, where that was moved. @param born when its process began */
+/**
+ * When the listener check of a ready child fails.
+ * @param deadline the moved deadline for readiness; null if it was not moved
+ * @param born when the child was spawned
+ * @param isHidden the listener check was impossible while the child booted
+ */
 export function verificationDeadline({
 	plan,
 	deadline,
@@ -33,10 +47,16 @@ export function verificationDeadline({
 	return bootDeadline(plan, deadline, born);
 }
 
-/** A child that is stopped when it is to be up is looked at again after a second at the earliest, and so often at the most. */
+/**
+ * The shortest time, from its spawn, for which a stopped (SIGSTOP) child is waited for, in milliseconds. The child is
+ * looked at again after at least 1 s, so this is `mostWaits` looks.
+ */
 const shortestStops = 10_000;
 
-/** Whether a child that is found stopped has been waited for long enough. @param now, born in milliseconds since boot */
-export function isStoppedTooLong({ start }: Pick<Plan, 'start'>, born: number | null, now: number): boolean {
-	return born !== null && now - born >= Math.max(mostWaits * start, shortestStops);
+/**
+ * Whether a stopped (SIGSTOP) child has been waited for long enough.
+ * @param spawnedAt, now in milliseconds since boot
+ */
+export function isStoppedTooLong({ start }: Pick<Plan, 'start'>, spawnedAt: number | null, now: number): boolean {
+	return spawnedAt !== null && now - spawnedAt >= Math.max(mostWaits * start, shortestStops);
 }

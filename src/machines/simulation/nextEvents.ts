@@ -1,36 +1,37 @@
-/** What could happen next to a supervisor, as far as what is known of it tells. */
+/** The external events that are possible next, given a supervisor's state. */
 import type { ExternalEvent, Fact } from '../facts/facts.ts';
 import { withoutUnborn } from '../state/recoveryState.ts';
 import { type ChildState, isNoGood, type SupervisorState } from '../state/supervisorState.ts';
 
 export interface NextEvent {
-	/** Whom it happens to: `the supervisor`, `child 2 (102)`. */
+	/** The process that the event concerns: `the supervisor`, `child 2 (102)`. */
 	to: string;
-	/** What happens, in a few words. */
+	/** The event in a few words. */
 	what: string;
 	external: ExternalEvent;
-	/** How long it takes until then, in milliseconds. */
+	/** The simulated time until the event, in milliseconds. */
 	after: number;
 }
 
-/** The pid that an imagined child has. */
+/** The pid of a simulated child. */
 export function simulatedPid(child: number): number {
 	return 100 + child;
 }
 
-/** How long anything takes where nobody waits for it, in milliseconds. */
+/** The simulated time until an event that no timer determines, in milliseconds. */
 const moment = 250;
 
 /**
- * @param upgrade the state of the supervisor's own replacement
- * @param strangers children of a supervisor that was killed: only a parent learns how a process ended
+ * @param upgrade the state of the upgrade statechart: `idle`, `checking`, `handingOver`
+ * @param nonChildren the numbers of children of a killed supervisor: only a parent receives the exit status of a
+ * process
  */
 export function nextEvents(
 	supervisorState: SupervisorState,
 	upgrade: string,
 	nonChildren: ReadonlySet<number>,
 ): NextEvent[] {
-	const isBorn = supervisorState.children.every(({ pid }) => pid !== null);
+	const isEachSpawned = supervisorState.children.every(({ pid }) => pid !== null);
 	const survivors = withoutUnborn(supervisorState);
 	const supervisor = (what: string, external: ExternalEvent): NextEvent => ({
 		to: 'the supervisor',
@@ -62,7 +63,7 @@ export function nextEvents(
 					supervisor('the new program is not sound', { type: 'upgrade.refused', reason: 'imagined' }),
 				]
 			: []),
-		...(upgrade === 'handingOver' && isBorn
+		...(upgrade === 'handingOver' && isEachSpawned
 			? [
 					supervisor('the new program takes over', {
 						type: 'supervisor.recovered',
@@ -73,7 +74,7 @@ export function nextEvents(
 					supervisor('the new program can’t take over', { type: 'upgrade.failed', reason: 'imagined' }),
 				]
 			: []),
-		// With nobody left to go on with the next start begins anew.
+		// If no child is left, the next supervisor starts from an empty state.
 		supervisor(
 			'it is killed, and started again',
 			survivors.children.length > 0
@@ -83,7 +84,7 @@ export function nextEvents(
 	];
 }
 
-/** The child ends in this way. */
+/** The event that a child exits. @param survivors pids of its surviving processes */
 export function endOf(
 	{ child, pid }: Pick<ChildState, 'child' | 'pid'>,
 	how: { code: number } | { signal: string; number: number } | 'unknown',
@@ -156,7 +157,7 @@ function nextEventsFor(child: ChildState, { plan }: SupervisorState, isNonChild:
 	}
 }
 
-/** A fact as the happening that it was. */
+/** The external event of a fact: without its number and time. */
 export function externalEventOf({ seq: _, at: __, clock: ___, ...external }: Fact): ExternalEvent {
 	return external as ExternalEvent;
 }

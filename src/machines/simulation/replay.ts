@@ -1,25 +1,28 @@
-/** The same happenings through the same machines, with inert effects: do they decide what was decided? */
+/**
+ * Replay: recorded external events go through the statecharts with inert effects. The decisions must be the recorded
+ * ones.
+ */
 import type { InspectionEvent } from 'xstate';
 import { type Command, deliver, describeState, inertWorld, newLife, type Supervisor } from '../charts/world.ts';
 import { type Decision, type ExternalFact, type Fact, isDecision } from '../facts/facts.ts';
 import type { SupervisorState } from '../state/supervisorState.ts';
 
-/** What a fact did. */
+/** The effect of one fact. */
 export interface Step {
-	/** The whole state before and after, as `describeState` has it; empty before the first fact. */
+	/** The whole state before and after, in the format of `describeState`; empty before the first fact. */
 	before: string;
 	after: string;
 	commands: Command[];
-	/** Of a decision: the number of the happening that it was made upon. */
+	/** Decisions only: the number of the external event that caused the decision. */
 	upon: number | null;
-	/** A sentence where the charts decide something else than was recorded. */
+	/** A sentence if the statecharts decide something else than was recorded; else null. */
 	difference: string | null;
 }
 
 /**
- * A supervisor that lives through recorded facts. Each life of the recorded one is a new chart. A happening
- * may have been recorded in the middle of a step, so decisions are compared in their own order.
- * @param inspect is told what the charts do; then nothing else describes where they stand
+ * A supervisor that replays recorded facts. Each start or recovery in the record creates a new statechart. An external
+ * event can be recorded in the middle of a step, so decisions are compared in their own order.
+ * @param inspect receives the inspection events of the statecharts. With it, `before` and `after` of a step stay empty
  */
 export function createReplay(inspect?: (event: InspectionEvent) => void) {
 	let decided: { decision: Decision; upon: number }[] = [];
@@ -27,7 +30,7 @@ export function createReplay(inspect?: (event: InspectionEvent) => void) {
 	let commands: Command[] = [];
 	let now = '';
 	let supervisor: Supervisor | null = null;
-	/** The number of the fact that it began with. */
+	/** The number of the fact that the current statechart began with. */
 	let began = 0;
 
 	function begin(first: Fact) {
@@ -42,7 +45,7 @@ export function createReplay(inspect?: (event: InspectionEvent) => void) {
 		supervisor.start();
 	}
 
-	/** Takes the next fact. */
+	/** Replays the next fact. */
 	function tell(fact: Fact): Step {
 		if (isDecision(fact)) return { before: now, after: now, commands: [], ...compare(fact) };
 		const before = now;
@@ -57,7 +60,7 @@ export function createReplay(inspect?: (event: InspectionEvent) => void) {
 	}
 
 	function compare({ seq, at: _, clock: __, cause, ...recorded }: Fact & Decision): Pick<Step, 'upon' | 'difference'> {
-		const own = decided.splice(cause === undefined ? placeOf(recorded) : 0, 1)[0];
+		const own = decided.splice(cause === undefined ? indexOfRecorded(recorded) : 0, 1)[0];
 		const isUponOther = own !== undefined && cause !== undefined && cause !== own.upon;
 		if (own && !isUponOther && isSame(withoutTime(own.decision, recorded), recorded))
 			return { upon: own.upon, difference: null };
@@ -67,14 +70,14 @@ export function createReplay(inspect?: (event: InspectionEvent) => void) {
 		return { upon: own?.upon ?? null, difference };
 	}
 
-	/** Up to commit cd933d0 what was decided upon a recovery came in another order. */
-	function placeOf(recorded: Decision): number {
+	/** Up to commit cd933d0 the decisions after a recovery were recorded in another order. */
+	function indexOfRecorded(recorded: Decision): number {
 		const ofRecovery = decided.filter(({ upon }) => upon === began);
 		const place = ofRecovery.findIndex(({ decision }) => isSame(withoutTime(decision, recorded), recorded));
 		return Math.max(0, place);
 	}
 
-	/** Goes on from what earlier facts amount to. */
+	/** Continues from the fold of earlier facts. */
 	function restore(state: SupervisorState, seq: number, at: number): Step {
 		return tell({ type: 'supervisor.recovered', seq, at, pid: 0, by: 'upgrade', state });
 	}
@@ -82,14 +85,16 @@ export function createReplay(inspect?: (event: InspectionEvent) => void) {
 	return { tell, restore, state: () => now };
 }
 
-/** What the charts decide, without its time, and without what was not recorded yet up to commit cd933d0. */
+/**
+ * A decision of the statecharts without its clock, and without a `code` that commit cd933d0 and earlier did not record.
+ */
 function withoutTime({ clock: _, ...own }: Decision & { clock?: number }, recorded: object): object {
 	if (!('code' in own) || 'code' in recorded) return own;
 	const { code: __, ...rest } = own;
 	return rest;
 }
 
-/** Deep equality of what JSON can hold; a field that is undefined is none. */
+/** Deep equality of JSON values. A field that is undefined equals a missing field. */
 function isSame(one: unknown, other: unknown): boolean {
 	if (typeof one !== 'object' || typeof other !== 'object' || one === null || other === null) return one === other;
 	if (Array.isArray(one) !== Array.isArray(other)) return false;

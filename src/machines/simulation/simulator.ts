@@ -1,4 +1,4 @@
-/** A supervisor that is only imagined: happenings in, facts out, no process and no clock. */
+/** A simulated supervisor: external events in, facts out, without processes and without a clock. */
 
 import { type Command, deliver, inertWorld, newLife, type Supervisor } from '../charts/world.ts';
 import type { Decision, ExternalEvent, ExternalFact, Fact } from '../facts/facts.ts';
@@ -6,24 +6,24 @@ import { stamped } from '../facts/facts.ts';
 import { evolve, type SupervisorState } from '../state/supervisorState.ts';
 
 export interface SimulatorOptions {
-	/** The number of the last fact before, and its time. */
+	/** The number of the last fact before the simulation. */
 	seq: number;
-	/** Milliseconds since 1970. */
+	/** The time at which the simulation begins, in milliseconds since 1970. */
 	at: number;
-	/** Told of each fact, and of what all facts before amount to. */
+	/** Receives each fact, and the fold of all facts before it. */
 	told: (fact: Fact, before: SupervisorState | null) => void;
-	/** Told of what the charts have done. */
+	/** Receives the commands of the statecharts. */
 	command?: (command: Command) => void;
 }
 
-/** A supervisor that has not been told anything yet. */
+/** A simulated supervisor before its first event. */
 export function simulator({ seq, at, told, command = () => {} }: SimulatorOptions) {
 	let state: SupervisorState | null = null;
-	/** The number of the happening that was told last. */
+	/** The number of the last external event. */
 	let cause = 0;
 	let supervisor: Supervisor | null = null;
 
-	/** Numbers and times what happened or was decided, as the door does. */
+	/** Adds number and time to an event or decision, as the dispatcher does. */
 	function admit<T extends ExternalEvent | Decision>(what: T): Fact {
 		seq += 1;
 		const fact = stamped(what, { seq, at, clock: () => at, cause });
@@ -33,7 +33,7 @@ export function simulator({ seq, at, told, command = () => {} }: SimulatorOption
 		return fact;
 	}
 
-	/** A start, or a recovery, begins a new life. */
+	/** Processes an external event. A start or a recovery creates a new statechart. */
 	function tell(external: ExternalEvent) {
 		const fact = admit(external) as ExternalFact;
 		cause = fact.seq;
@@ -45,12 +45,12 @@ export function simulator({ seq, at, told, command = () => {} }: SimulatorOption
 		if (supervisor) deliver(supervisor, fact);
 	}
 
-	/** Lets time pass, in milliseconds. */
+	/** Advances the simulated time. @param millis milliseconds */
 	function wait(millis: number) {
 		at += millis;
 	}
 
-	/** @throws {Error} before its first fact */
+	/** @throws {Error} before the first external event */
 	function present(): Supervisor {
 		if (supervisor === null) throw new Error('nothing has happened yet');
 		return supervisor;

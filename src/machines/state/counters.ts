@@ -1,22 +1,25 @@
-/** Counts of what happened, as metrics show them. A fold over facts that decides nothing. */
+/** The counters behind the metrics: a pure fold over the facts. */
 import type { Fact } from '../facts/facts.ts';
 import type { Result, Rotation } from './rotations.ts';
 import type { SupervisorState } from './supervisorState.ts';
 
 export interface Counters {
-	/** Rotations by result; a start is none. */
+	/** Rotations by result, without starts. */
 	rotations: Record<Exclude<Result, 'pending'>, number>;
-	/** Those that serve, and were not seen to accept. */
+	/** Generations that were promoted, although the listener check did not see them accept. */
 	unverified: number;
-	/** From the first child's birth to the result of each generation that came up: those within each bound, and the sum. */
+	/**
+	 * The time from the spawn of the first child to the result of each promoted generation. `counts[i]` is the number of
+	 * generations within `readyBounds[i]`, `seconds` the sum.
+	 */
 	ready: { counts: number[]; count: number; seconds: number };
-	/** Children that took the place of one that was lost. */
+	/** Children that were spawned into the slot of a lost child. */
 	respawns: number;
-	/** One has begun. */
+	/** An upgrade is under way. */
 	isUpgrading: boolean;
 	upgrades: number;
 	upgradesFailed: number;
-	/** Why the last upgrade failed; null where it did not. */
+	/** Why the last upgrade failed; null if it succeeded or there was none. */
 	upgradeFailure: string | null;
 	recoveries: number;
 }
@@ -37,8 +40,9 @@ export const noCounts: Counters = {
 };
 
 /**
- * Adds one fact, and the rotations that it gives a result.
- * @param before what all earlier facts amount to
+ * Adds one fact.
+ * @param before the fold of all earlier facts
+ * @param settled the rotations that receive a result by this fact
  */
 export function evolveCounters(
 	counters: Counters,
@@ -55,7 +59,7 @@ function withFact(counters: Counters, fact: Fact, before: SupervisorState | null
 			return noCounts;
 		case 'supervisor.recovered':
 			if (fact.by === 'start') return { ...counters, isUpgrading: false, recoveries: counters.recoveries + 1 };
-			// Else it has replaced itself after a fault.
+			// If no upgrade had begun, the crash handler has re-executed the supervisor.
 			return counters.isUpgrading
 				? { ...counters, isUpgrading: false, upgrades: counters.upgrades + 1, upgradeFailure: null }
 				: counters;
@@ -90,7 +94,7 @@ function withResult(
 	const counted = trigger === 'start' ? rotations : { ...rotations, [result]: rotations[result] + 1 };
 	if (result !== 'promoted' || spawnedAt === null || finishedAt === null)
 		return { ...counters, rotations: counted, unverified };
-	// The clock of the wall may have been set back.
+	// The wall clock may have been set back.
 	const seconds = Math.max(0, finishedAt - spawnedAt) / 1000;
 	const counts = ready.counts.map((count, index) => count + (seconds <= (readyBounds[index] ?? 0) ? 1 : 0));
 	return {

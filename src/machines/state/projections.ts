@@ -1,4 +1,4 @@
-/** All that is known of the past: what the facts so far amount to. */
+/** All folds over the facts so far. */
 import type { Fact } from '../facts/facts.ts';
 import { type Counters, evolveCounters, noCounts } from './counters.ts';
 import { evolveRotations, finishedBetween, noRotations, type Rotations } from './rotations.ts';
@@ -13,7 +13,7 @@ export interface Projections {
 
 export const noProjections: Projections = { state: null, rotations: noRotations, counters: noCounts };
 
-/** Adds one fact. What is passed in is left as it was. */
+/** Adds one fact. The projections that are passed in stay unchanged. */
 export function evolveProjections({ state, rotations, counters }: Projections, fact: Fact): Projections {
 	const next = evolveRotations(rotations, fact, state);
 	return {

@@ -1,17 +1,23 @@
-/** What one supervisor leaves to the next, when it was killed or failed in the middle of a step. */
+/**
+ * The state with which a supervisor continues after an earlier supervisor was killed, or failed in the middle of a
+ * step.
+ */
 
 import { isHealthy, respawnWait } from '../rules/respawn.ts';
 import { vacated } from '../rules/slots.ts';
 import { type ChildState, isLeaving, type SupervisorState, withoutChild, withRespawn } from './supervisorState.ts';
 
-/** What a supervisor that was killed leaves to the next: a child that had no process yet never was. */
+/** The recovery state after a supervisor was killed: a child without a process is removed. */
 export function withoutUnborn(state: SupervisorState): SupervisorState {
 	const decided = withLastEnd(state);
 	const unborn = decided.children.filter(({ pid }) => pid === null);
 	return unborn.reduce(withoutChildThatNeverWas, { ...decided, unanswered: null });
 }
 
-/** What follows from the last end of a child, as the statecharts would have decided it: its place is to be filled again. */
+/**
+ * Applies the consequences of the last exit of a child that the statecharts had not decided yet, as they would have
+ * decided them: the child's slot is to be filled again.
+ */
 export function withLastEnd({ ended, ...left }: SupervisorState): SupervisorState {
 	const state: SupervisorState = { ...left, ended: null };
 	if (ended === null) return state;
@@ -26,7 +32,11 @@ export function withLastEnd({ ended, ...left }: SupervisorState): SupervisorStat
 	return withRespawn(state, { generation, index, attempt, wasUp, millis, at, clock, isDue: false });
 }
 
-/** Its place is to be filled, where that is done; a candidate beside one that serves begins again instead. */
+/**
+ * Removes a child that has no process. Its slot becomes due if its generation serves, or is a candidate while no
+ * generation serves. Without -respawn, this applies only to a slot that was being filled again. A candidate beside a
+ * serving generation is started again as a new generation instead.
+ */
 export function withoutChildThatNeverWas(
 	state: SupervisorState,
 	{ child, generation, index, attempt, wasUp, since }: ChildState,
@@ -40,15 +50,15 @@ export function withoutChildThatNeverWas(
 	};
 }
 
-/** Whether each child of the candidate has a process, or had one; where nobody else serves, one is better than none. */
+/** Whether each child of the candidate has, or had, a process. While no generation serves, one child is enough. */
 export function isCandidateBorn({ candidate, serving, lastSize, children, respawns }: SupervisorState): boolean {
 	if (candidate === null) return true;
 	const present = children.filter((child) => !isLeaving(child) && !child.isRejected);
-	const born = [...present, ...respawns].filter(({ generation }) => generation === candidate).length;
-	return born >= (serving === 0 ? 1 : lastSize);
+	const spawnedCount = [...present, ...respawns].filter(({ generation }) => generation === candidate).length;
+	return spawnedCount >= (serving === 0 ? 1 : lastSize);
 }
 
-/** No generation serves and older ones drain, and another one has not been scheduled yet. */
+/** Whether no generation serves, older generations drain, and no new generation is scheduled. */
 export function isServiceLost({
 	serving,
 	candidate,
@@ -62,10 +72,10 @@ export function isServiceLost({
 }
 
 /**
- * What can go on when the statecharts failed in the middle of a step: what had begun and has no process yet never was,
- * and the request that they had before them is not made again, as it may be what they failed on.
+ * The recovery state after the statecharts failed in the middle of a step. Children without a process are removed. The
+ * unanswered request is dropped, as it may be what made the statecharts fail.
  */
 export function withoutUnfinished(state: SupervisorState): SupervisorState {
-	const born = withoutUnborn(state);
-	return { ...born, candidate: isCandidateBorn(born) ? state.candidate : null };
+	const spawned = withoutUnborn(state);
+	return { ...spawned, candidate: isCandidateBorn(spawned) ? state.candidate : null };
 }

@@ -1,4 +1,4 @@
-/** Rotations: what became of each rotation. A fold over facts that decides nothing. */
+/** Each rotation and its result: a pure fold over the facts. */
 import type { Fact, FactOf, FailureCode, Holder, ReadySource, Trigger } from '../facts/facts.ts';
 import { isLeaving, isUnverified, type SupervisorState } from './supervisorState.ts';
 
@@ -6,56 +6,64 @@ export type Result = 'pending' | 'promoted' | 'failed' | 'stopped';
 
 export interface Rotation {
 	generation: number;
-	/** `serving` came up, whatever became of it later; `stopped`: a stop came first. */
+	/** `promoted`: all its children were up, whatever happened later. `stopped`: a stop came before another result. */
 	result: Result;
 	trigger: Trigger;
-	/** Milliseconds since 1970, null while unknown. */
+	/** These three are in milliseconds since 1970; null while unknown. */
 	requestedAt: number | null;
 	spawnedAt: number | null;
 	finishedAt: number | null;
-	/** Its children, in the order of their births. */
+	/** Its children, in the order of their spawns. */
 	pids: number[];
-	/** How it was known to be up; null when it never was. Of several children, the weakest word. */
+	/** What made its children ready; null if the generation was never up. Of several children, the weakest source. */
 	readyBy: ReadySource | null;
-	/** Its children were not seen to accept, or that could not be seen. */
+	/** The listener check did not see its children accept, or was impossible. */
 	unverified: boolean;
-	/** The generations that were told to leave for it. */
+	/** The generations that were stopped for it. */
 	replaced: number[];
-	/** Processes of those that have outlived the first ones of their children, and hold listeners still: their fds. */
+	/** Surviving processes of the replaced generations that still hold, or may hold, listeners. */
 	survivors: (Holder & { generation: number })[];
-	/** A sentence; null unless `failed`. */
+	/** A sentence. Set if the result is `failed`, or if a promoted generation was not seen to accept; else null. */
 	reason: string | null;
-	/** The same for scripts, also where it was `stopped`; null where an earlier program has not told. */
+	/**
+	 * The reason as a code, also set for `stopped` and for a generation that is degraded. Null without a reason, or if an
+	 * earlier program version did not record the code.
+	 */
 	code: FailureCode | null;
-	/** The real paths of what was started and of where it was started; null where they are not known. */
+	/** The real paths of the program and of its working directory; null if they are unknown. */
 	program: string | null;
 	directory: string | null;
-	/** Of its children that ended before the result; `signal` in libc's words, as the log has it. */
+	/** The exits of its children before the result. `signal` is the text of strsignal(3), as in the log. */
 	exits: { pid: number; code: number | null; signal: string | null }[];
-	/** What its children printed last before it failed; empty otherwise. */
+	/** The output tail of its children before it failed; empty for any other result. */
 	lastOutput: string[];
-	/** The generation that was started instead: the supervisor was killed before this one had its processes. */
+	/**
+	 * The generation that was started instead, as the supervisor was killed before this one had its processes; else null.
+	 */
 	supersededBy: number | null;
 }
 
 export interface Rotations {
-	/** Oldest first: those that are pending, and the last that are not. */
+	/** Oldest first: all pending rotations, and the last `mostSettled` with a result. */
 	kept: Rotation[];
-	/** When the last rotation was asked for. */
+	/** When the last rotation was requested, in milliseconds since 1970. */
 	requestedAt: number | null;
 }
 
-/** So many with a result are kept. */
+/** The number of rotations with a result that are kept. */
 const mostSettled = 20;
 
-/** Of a rotation: what crash-looping children add to it does not grow with time. Characters are those of all lines. */
+/**
+ * Limits per rotation, so that crash-looping children can't grow it forever. The characters are those of all lines
+ * together.
+ */
 const [mostLines, mostCharacters, mostChildren] = [20, 8192, 4096];
 
 export const noRotations: Rotations = { kept: [], requestedAt: null };
 
 /**
- * Adds one fact. What is passed in is left as it was.
- * @param before what all earlier facts amount to
+ * Adds one fact. The rotations that are passed in stay unchanged.
+ * @param before the fold of all earlier facts
  */
 export function evolveRotations(rotations: Rotations, fact: Fact, before: SupervisorState | null): Rotations {
 	switch (fact.type) {
@@ -82,7 +90,7 @@ export function evolveRotations(rotations: Rotations, fact: Fact, before: Superv
 			}));
 		case 'child.exited': {
 			const { pid, code, signal } = fact;
-			const settled = withoutLooked(rotations, fact, before);
+			const settled = withoutPendingCheck(rotations, fact, before);
 			const updated = withSurvivors(withLastOutput(settled, fact, before), fact, before);
 			return ofChild(updated, fact, before, ({ exits }) => ({
 				exits: [...exits, { pid, code, signal }].slice(-mostChildren),
@@ -90,7 +98,7 @@ export function evolveRotations(rotations: Rotations, fact: Fact, before: Superv
 		}
 		case 'child.spawnFailed':
 		case 'child.signalled':
-			return withoutLooked(rotations, fact, before);
+			return withoutPendingCheck(rotations, fact, before);
 		case 'group.gone':
 			return withoutSurvivors(rotations, fact, before);
 		case 'child.stopped':
@@ -98,30 +106,31 @@ export function evolveRotations(rotations: Rotations, fact: Fact, before: Superv
 		case 'timer.elapsed':
 			return withLastOutput(rotations, fact, before);
 		case 'generation.degraded':
-			return outlived(
+			return withOlderFailed(
 				change(rotations, fact.generation, ({ replaced }) => ({
-					replaced: [...replaced, ...toldFor(fact, before)],
+					replaced: [...replaced, ...drainedFor(fact, before)],
 					code: fact.code ?? null,
 				})),
 				fact,
 			);
 		case 'generation.promoted': {
 			const known = rotations.kept.find(({ generation }) => generation === fact.generation);
-			// A start is looked at only when it serves, and so is one that was promoted as nobody else served: its result waits for that.
-			const isAwaited = known?.trigger !== 'start' && isLookedAt(before, fact.generation);
+			// If no other generation serves, a generation is promoted as soon as it is ready, and its listener check runs
+			// while it serves. The result of a rotation waits for that check; the result of a start does not.
+			const isAwaited = known?.trigger !== 'start' && isCheckPending(before, fact.generation);
 			const promoted = change(rotations, fact.generation, ({ trigger, replaced }) => ({
 				code: null,
 				unverified: trigger !== 'start' && isUnverified(before, fact.generation),
 				readyBy: weakestSource(before, fact.generation),
-				replaced: [...replaced, ...toldFor(fact, before)],
+				replaced: [...replaced, ...drainedFor(fact, before)],
 			}));
-			return outlived(isAwaited ? promoted : settleServing(promoted, fact, fact.generation), fact);
+			return withOlderFailed(isAwaited ? promoted : settleServing(promoted, fact, fact.generation), fact);
 		}
 		case 'child.verified':
 		case 'child.unseen':
-			return seen(rotations, fact, before);
+			return checked(rotations, fact, before);
 		case 'generation.failed':
-			return abandoned(
+			return withGoneFailed(
 				settle(rotations, fact, [fact.generation], () => ({
 					result: 'failed',
 					reason: fact.reason,
@@ -149,7 +158,7 @@ export function evolveRotations(rotations: Rotations, fact: Fact, before: Superv
 	}
 }
 
-/** The rotations whose result came between two moments. */
+/** The rotations that received their result between `before` and `after`. */
 export function finishedBetween(before: Rotations, after: Rotations): Rotation[] {
 	if (before.kept === after.kept) return [];
 	const pending = new Set(pendingIn(before));
@@ -158,8 +167,8 @@ export function finishedBetween(before: Rotations, after: Rotations): Rotation[]
 	);
 }
 
-/** Whether one that serves is looked at still, whether it accepts. */
-function isLookedAt(state: SupervisorState | null, generation: number, but: number | null = null): boolean {
+/** Whether the listener check of a child of this generation is pending. @param but a child that is not counted */
+function isCheckPending(state: SupervisorState | null, generation: number, but: number | null = null): boolean {
 	return (
 		state?.plan.verify !== 'none' &&
 		(state?.children ?? []).some(
@@ -168,8 +177,8 @@ function isLookedAt(state: SupervisorState | null, generation: number, but: numb
 	);
 }
 
-/** Of one that was promoted as nobody else served it is known now whether it accepts. */
-function seen(
+/** Applies the listener check of a generation that was promoted while no other generation served. */
+function checked(
 	rotations: Rotations,
 	fact: FactOf<'child.verified' | 'child.unseen'>,
 	before: SupervisorState | null,
@@ -178,14 +187,17 @@ function seen(
 	if (before?.serving !== generation || !before.isComplete) return rotations;
 	if (fact.type === 'child.unseen')
 		return settleServing(rotations, fact, generation, { unverified: true, code: 'not-accepting', reason: fact.reason });
-	if (isLookedAt(before, generation, fact.child)) return rotations;
+	if (isCheckPending(before, generation, fact.child)) return rotations;
 	const others = before.children.filter((each) => each.generation === generation && each.child !== fact.child);
 	const isSeen = fact.isSeen && others.every((each) => isLeaving(each) || each.isSeen === true);
 	return settleServing(rotations, fact, generation, { unverified: !isSeen });
 }
 
-/** One that was looked at still is so no more: with the last of them it is known of the others. */
-function withoutLooked(
+/**
+ * Applies the end or the stop of a serving child whose listener check was pending. If no other check of the generation
+ * is pending, the remaining children determine the result.
+ */
+function withoutPendingCheck(
 	rotations: Rotations,
 	fact: FactOf<'child.exited' | 'child.spawnFailed' | 'child.signalled'>,
 	before: SupervisorState | null,
@@ -202,7 +214,7 @@ function withoutLooked(
 			reason: 'none of its children is left',
 			code: 'exited',
 		}));
-	if (rest.length === 0 || isLookedAt(before, own.generation, fact.child)) return rotations;
+	if (rest.length === 0 || isCheckPending(before, own.generation, fact.child)) return rotations;
 	return settleServing(rotations, fact, own.generation, { unverified: rest.some(({ isSeen }) => isSeen !== true) });
 }
 
@@ -219,7 +231,7 @@ function started(
 	const requestedAt = trigger === 'start' ? at : (rotations.requestedAt ?? at);
 	const next = withRotation(rotations, known ?? newRotation(generation, trigger, requestedAt));
 	if (candidate === null) return next;
-	// It was being started when the supervisor was killed, and this one is what was asked for.
+	// The candidate was starting when the supervisor was killed; this generation fulfils the same request.
 	const kept = next.kept.map((each) =>
 		each.result === 'pending' && (each.generation === candidate || each.supersededBy === candidate)
 			? { ...each, supersededBy: generation }
@@ -228,8 +240,8 @@ function started(
 	return { ...next, kept };
 }
 
-/** Another one serves: those before it that never were whole will not be. */
-function outlived(rotations: Rotations, fact: FactOf<'generation.promoted' | 'generation.degraded'>): Rotations {
+/** A newer generation serves: older rotations without a result fail, as their generations can't become complete. */
+function withOlderFailed(rotations: Rotations, fact: FactOf<'generation.promoted' | 'generation.degraded'>): Rotations {
 	const older = pendingIn(rotations).filter((generation) => generation < fact.generation);
 	return settle(rotations, fact, older, ({ code }) => ({
 		result: 'failed',
@@ -238,8 +250,15 @@ function outlived(rotations: Rotations, fact: FactOf<'generation.promoted' | 'ge
 	}));
 }
 
-/** One that was never complete, and of which nobody is left. */
-function abandoned(rotations: Rotations, fact: FactOf<'generation.failed'>, before: SupervisorState | null): Rotations {
+/**
+ * After a generation failed, older pending rotations whose generations have no child and no pending respawn fail too.
+ * If that was the last generation, all pending rotations fail.
+ */
+function withGoneFailed(
+	rotations: Rotations,
+	fact: FactOf<'generation.failed'>,
+	before: SupervisorState | null,
+): Rotations {
 	const { children = [], respawns = [] } = before ?? {};
 	const isThere = (generation: number) => [...children, ...respawns].some((each) => each.generation === generation);
 	const gone = pendingIn(rotations).filter((each) => each < fact.generation && !isThere(each));
@@ -249,7 +268,7 @@ function abandoned(rotations: Rotations, fact: FactOf<'generation.failed'>, befo
 		code: code ?? 'exited',
 	}));
 	if (children.length + respawns.length > 0) return settled;
-	// With the last generation the supervisor ends, and what was to follow it will not.
+	// The supervisor exits with the last generation: a queued rotation does not start.
 	return settle(settled, fact, pendingIn(settled), () => ({
 		result: 'failed',
 		reason: `the supervisor has ended with generation ${fact.generation}`,
@@ -257,32 +276,32 @@ function abandoned(rotations: Rotations, fact: FactOf<'generation.failed'>, befo
 	}));
 }
 
-/** Of those that it replaced the ones of which somebody was there to be told. */
-function toldFor(
+/** The replaced generations that have a child to stop. */
+function drainedFor(
 	{ replaced }: FactOf<'generation.promoted' | 'generation.degraded'>,
 	before: SupervisorState | null,
 ): number[] {
-	const told = (before?.children ?? []).filter((child) => !isLeaving(child));
-	return replaced.filter((each) => told.some(({ generation }) => generation === each));
+	const stoppable = (before?.children ?? []).filter((child) => !isLeaving(child));
+	return replaced.filter((each) => stoppable.some(({ generation }) => generation === each));
 }
 
-/** What the last supervisor failed on has no other result. */
+/** After a recovery, pending rotations that the recovered state does not continue fail. */
 function recovered(before: Rotations, fact: FactOf<'supervisor.recovered'>): Rotations {
 	const rotations = withFound(before, fact);
 	const { candidate, serving, isComplete, queued, lastGeneration } = fact.state;
 	const isUnderWay = (generation: number | null) =>
 		(candidate !== null && generation === candidate) ||
-		((!isComplete || isLookedAt(fact.state, serving)) && generation === serving) ||
+		((!isComplete || isCheckPending(fact.state, serving)) && generation === serving) ||
 		(queued !== null && generation === lastGeneration + 1);
-	const lost = rotations.kept.filter(
+	const discontinued = rotations.kept.filter(
 		({ result, generation, supersededBy }) =>
 			result === 'pending' && !isUnderWay(generation) && !isUnderWay(supersededBy),
 	);
-	if (lost.length === 0) return rotations;
+	if (discontinued.length === 0) return rotations;
 	return settle(
 		rotations,
 		fact,
-		lost.map(({ generation }) => generation),
+		discontinued.map(({ generation }) => generation),
 		() => ({
 			result: 'failed',
 			reason: 'the supervisor failed while it was being started',
@@ -291,7 +310,9 @@ function recovered(before: Rotations, fact: FactOf<'supervisor.recovered'>): Rot
 	);
 }
 
-/** Children whose birth was not recorded before the last supervisor died. */
+/**
+ * Adds children that the recovery found, whose `child.spawned` an earlier supervisor did not record before it exited.
+ */
 function withFound(rotations: Rotations, { at, state }: FactOf<'supervisor.recovered'>): Rotations {
 	return state.children.reduce((found, { generation, pid }) => {
 		const own = found.kept.find((each) => each.generation === generation);
@@ -300,7 +321,7 @@ function withFound(rotations: Rotations, { at, state }: FactOf<'supervisor.recov
 	}, rotations);
 }
 
-/** Gives those generations that have none a result, and those that they were started instead of. */
+/** Sets the result of pending rotations: those of `generations`, and those that one of `generations` superseded. */
 function settle(
 	rotations: Rotations,
 	{ at }: Fact,
@@ -313,14 +334,14 @@ function settle(
 		if (each.result !== 'pending' || !generations.includes(own)) return each;
 		isChanged = true;
 		const { generation, requestedAt, trigger, supersededBy } = each;
-		const told = rotations.kept.find((other) => other.generation === own) ?? each;
-		const settled = { ...told, finishedAt: at, ...resultOf(told), generation, trigger, requestedAt, supersededBy };
+		const base = rotations.kept.find((other) => other.generation === own) ?? each;
+		const settled = { ...base, finishedAt: at, ...resultOf(base), generation, trigger, requestedAt, supersededBy };
 		return settled.result === 'failed' ? settled : { ...settled, lastOutput: [] };
 	});
 	return isChanged ? { ...rotations, kept: pruned(kept) } : rotations;
 }
 
-/** Those whose results are the oldest go. */
+/** Drops the rotations with the oldest results beyond `mostSettled`. */
 function pruned(kept: Rotation[]): Rotation[] {
 	const settled = kept.filter(({ result }) => result !== 'pending');
 	if (settled.length <= mostSettled) return kept;
@@ -329,7 +350,7 @@ function pruned(kept: Rotation[]): Rotation[] {
 	return kept.filter((each) => !surplus.has(each));
 }
 
-/** One of the same number takes its place. */
+/** Adds a rotation; replaces a rotation of the same generation. */
 function withRotation(rotations: Rotations, rotation: Rotation): Rotations {
 	return {
 		...rotations,
@@ -360,7 +381,7 @@ function newRotation(generation: number, trigger: Trigger, requestedAt: number |
 	};
 }
 
-/** Of a generation that was replaced: known to the rotation that replaced it. */
+/** Adds the surviving processes of a replaced generation to the rotation that replaced it. */
 function withSurvivors(
 	rotations: Rotations,
 	{ child: id, holders = [] }: FactOf<'child.exited'>,
@@ -384,7 +405,7 @@ function withoutSurvivors(
 	return withSurvivorsOf(rotations, found, (survivors) => survivors.filter(({ pid }) => !gone.includes(pid)));
 }
 
-/** They come and go after the result. */
+/** Changes the survivors of a rotation, also after its result. */
 function withSurvivorsOf(
 	rotations: Rotations,
 	found: Rotation | undefined,
@@ -407,7 +428,9 @@ function withLastOutput(
 	}));
 }
 
-/** The last lines, as far as they are not too much. */
+/**
+ * At most `mostLines` lines from the end, within `mostCharacters` characters together; the last line is always kept.
+ */
 function lastOf(lines: string[]): string[] {
 	let left = mostCharacters;
 	const kept = lines.slice(-mostLines).reverse();
@@ -429,21 +452,26 @@ function ofChild(
 	return generation === undefined ? rotations : change(rotations, generation, changeOf);
 }
 
-/** Changes what has no result yet. */
+/** Changes the rotation of a generation, if it is pending. */
 function change(
 	rotations: Rotations,
 	generation: number,
 	changeOf: (rotation: Rotation) => Partial<Rotation>,
 ): Rotations {
-	const isIts = (each: Rotation) => each.generation === generation && each.result === 'pending';
-	if (!rotations.kept.some(isIts)) return rotations;
-	return { ...rotations, kept: rotations.kept.map((each) => (isIts(each) ? { ...each, ...changeOf(each) } : each)) };
+	const isPending = (each: Rotation) => each.generation === generation && each.result === 'pending';
+	if (!rotations.kept.some(isPending)) return rotations;
+	return {
+		...rotations,
+		kept: rotations.kept.map((each) => (isPending(each) ? { ...each, ...changeOf(each) } : each)),
+	};
 }
 
 function weakestSource(state: SupervisorState | null, generation: number): ReadySource | null {
-	const words = (state?.children ?? []).flatMap((each) => (each.generation === generation ? (each.readyBy ?? []) : []));
-	if (words.includes('wait')) return 'wait';
-	return words.includes('accept') ? 'accept' : (words.at(-1) ?? null);
+	const sources = (state?.children ?? []).flatMap((each) =>
+		each.generation === generation ? (each.readyBy ?? []) : [],
+	);
+	if (sources.includes('wait')) return 'wait';
+	return sources.includes('accept') ? 'accept' : (sources.at(-1) ?? null);
 }
 
 function pendingIn({ kept }: Rotations): number[] {

@@ -1,4 +1,4 @@
-/** The state: who lives, in which phase, since when. A fold over facts that decides nothing. */
+/** The supervisor's state: its children, their phases, and since when. A pure fold over the facts. */
 import {
 	type Fact,
 	type FactOf,
@@ -18,62 +18,68 @@ export type Phase = (typeof phases)[number];
 export interface ChildState {
 	child: number;
 	generation: number;
-	/** Its place in the generation, from 0 on. */
+	/** The number of its slot in the generation, from 0. */
 	index: number;
 	pid: number | null;
 	startTime: number | null;
-	/** The inode of the pipe it prints to. */
+	/** The inode of the pipe that receives its output. */
 	pipe: number | null;
 	phase: Phase;
-	/** When it entered the phase, in milliseconds since 1970. */
+	/** When the child entered its phase, in milliseconds since 1970. */
 	since: number;
-	/** When the phase's wait began, or when it was seen to be up, in milliseconds since boot. */
+	/** When the wait of the phase began or, of a serving child, when it was up; in milliseconds since boot. */
 	clock: number | null;
-	/** When its process began, in milliseconds since boot; null where an earlier program has not told. */
+	/** When its process was spawned, in milliseconds since boot; null if an earlier program version did not record it. */
 	spawnedClock: number | null;
-	/** Until when it has to say that it is up, where that was moved: in milliseconds since boot. */
+	/** The moved deadline for its readiness, in milliseconds since boot; null if the deadline was not moved. */
 	deadline: number | null;
-	/** How it is known to be up, or has said that it is; null before. */
+	/** What made it ready, or how it reported that it is; null before. */
 	readyBy: ReadySource | null;
-	/** Whether it was seen to accept (with -verify=hold: to hold its sockets); null before, false where that can't be seen. */
+	/**
+	 * The result of the listener check: true if the child was seen to accept (-verify=hold: to hold the listeners), false
+	 * if the check is impossible, null before.
+	 */
 	isSeen: boolean | null;
-	/** The real paths of what was started and of where it was started; null where they are not known. */
+	/** The real paths of the program and of its working directory; null if they are unknown. */
 	program: string | null;
 	directory: string | null;
-	/** A sentence that says that it does not accept, though it serves or is ready; null where that was not said. */
+	/** The last sentence of the listener check about a child that does not accept yet; null if there is none. */
 	unseen: string | null;
-	/** It was not ready in time. */
+	/** It was not ready before its deadline. */
 	isRejected: boolean;
-	/** Its generation failed before it was up. */
+	/** Its generation failed before the child was up. */
 	isDismissed: boolean;
-	/** Why; null where it was, or where an earlier program has not told. */
+	/** Why it was rejected; null if it was not, or if an earlier program version did not record the reason. */
 	rejection: { reason: string; code: FailureCode } | null;
-	/** A signal was passed on to it: it may be ending for that. */
+	/** A signal was passed on to it, which may be the cause of its exit. */
 	wasForwarded: boolean;
-	/** How many have died in its place before, and whether any of them was ever up. */
+	/** How many children exited in its slot before, and whether any child in the slot was ever up. */
 	attempt: number;
 	wasUp: boolean;
-	/** Processes that it has left behind, which are waited for. */
+	/** The surviving processes that the supervisor waits for, by pid. */
 	survivors: number[];
 }
 
-/** A place of a generation that is to be filled again. */
+/** A vacant slot that is to be filled again. */
 export interface Respawn {
 	generation: number;
 	index: number;
 	attempt: number;
 	wasUp: boolean;
-	/** The wait, when it began since 1970, and since boot: all in milliseconds. */
+	/** The length of the wait, and when it began: `at` since 1970, `clock` since boot. All in milliseconds. */
 	millis: number;
 	at: number;
 	clock: number | null;
-	/** The wait is over: it is held back by a rotation, or was about to be filled. */
+	/** The wait has elapsed. A rotation holds the slot back, or the slot was about to be filled. */
 	isDue: boolean;
 }
 
-/** A child that ended without having been told to leave. */
+/** A child that exited without a stop signal, or a rejected child that exited. */
 export interface Ended extends ChildState {
-	/** The number and the time of the fact that it ended by: in milliseconds since 1970, and since boot. */
+	/**
+	 * The `seq` of the fact that ended it, and the time: `endedAt` in milliseconds since 1970, `endedClock` in
+	 * milliseconds since boot.
+	 */
 	endedBy: number;
 	endedAt: number;
 	endedClock: number | null;
@@ -81,9 +87,9 @@ export interface Ended extends ChildState {
 
 export interface SupervisorState {
 	plan: Plan;
-	/** The generation that was promoted, or kept, last; 0 before the first one was. */
+	/** The generation that was last promoted or kept as degraded; 0 before the first. */
 	serving: number;
-	/** All of it was up once: it was promoted, and not just kept as nobody else serves. */
+	/** The serving generation was promoted: all its children were up. False if it is kept as degraded. */
 	isComplete: boolean;
 	/** The generation that boots. */
 	candidate: number | null;
@@ -91,29 +97,32 @@ export interface SupervisorState {
 	/** Children of that generation. */
 	lastSize: number;
 	lastChild: number;
-	/** Who asked for the generation that was started last. */
+	/** What triggered the generation that was started last. */
 	trigger: Trigger;
-	/** Who asked for a rotation that has not begun. */
+	/** What triggered the queued rotation; null if no rotation is queued. */
 	queued: Trigger | null;
-	/** A request that no decision has answered yet. */
+	/** The request that no decision has answered yet. */
 	unanswered: Request['type'] | null;
-	/** Who ended by the last happening: what follows from that may not have been decided yet. */
+	/** The child that ended by the last external event. The decisions that follow from its end may be missing still. */
 	ended: Ended | null;
-	/** No generation serves, and another one is started after `millis`: from when, since 1970 and since boot. */
+	/**
+	 * No generation serves, and a new one starts after `millis`. The wait began at `at` (since 1970) and `clock` (since
+	 * boot). All in milliseconds.
+	 */
 	restart: { millis: number; at: number; clock: number | null } | null;
-	/** How often that was done since a generation served for long. */
+	/** The number of such restarts since a serving generation was last healthy. */
 	restarts: number;
-	/** A SIGQUIT was passed on since the last generation was started: none is started again by itself. */
+	/** A SIGQUIT was passed on since the last generation started: no generation is restarted automatically. */
 	isQuitting: boolean;
-	/** The signal of the last stop that was begun. */
+	/** The signal of the stop that was begun last; null if no stop is under way. */
 	stopSignal: string | null;
-	/** What the supervisor would exit with if no stop is asked for. */
+	/** The supervisor's exit status, unless a stop is requested. */
 	status: number;
 	children: ChildState[];
 	respawns: Respawn[];
 }
 
-/** Adds one fact. The state passed in is left as it was. */
+/** Adds one fact. The state that is passed in stays unchanged. */
 export function evolve(state: SupervisorState | null, fact: Fact): SupervisorState {
 	if (fact.type === 'supervisor.started') return newState(fact.plan);
 	if (fact.type === 'supervisor.recovered') return fact.state;
@@ -121,7 +130,10 @@ export function evolve(state: SupervisorState | null, fact: Fact): SupervisorSta
 	return changed(endsStep(state, fact) ? { ...state, ended: null } : state, fact);
 }
 
-/** Whether what followed from the happening before has been decided. A spawn tells its pid in the middle of a step. */
+/**
+ * Whether all decisions that follow from the external event before this fact have been made. `child.spawned` can be
+ * recorded in the middle of a step, as a spawn reports its pid at once.
+ */
 function endsStep({ ended }: SupervisorState, fact: Fact): boolean {
 	return ended !== null && !isDecision(fact) && fact.type !== 'child.spawned';
 }
@@ -140,7 +152,7 @@ function changed(
 			return { ...state, unanswered: fact.type };
 		case 'generation.started':
 			return {
-				// One that begins again is another one.
+				// A candidate that is started again is a new generation: the respawns of the old candidate are dropped.
 				...withoutRespawns(state, state.candidate === null ? [] : [state.candidate]),
 				unanswered: null,
 				candidate: fact.generation,
@@ -159,7 +171,7 @@ function changed(
 			return { ...state, unanswered: null, ended: null, respawns: [], restart: null, isQuitting: true };
 		case 'stop.begun':
 			return {
-				...hurried(state, fact),
+				...withKillTimeout(state, fact),
 				unanswered: null,
 				queued: null,
 				stopSignal: fact.signal,
@@ -262,18 +274,18 @@ function changed(
 	}
 }
 
-/** Whether a child was told to leave. */
+/** Whether a child is stopping: it received a stop signal or SIGKILL, or its leader has exited. */
 export function isLeaving({ phase }: ChildState): boolean {
 	return phase === 'draining' || phase === 'killing' || phase === 'orphaned';
 }
 
-/** One of a generation's children was not seen to accept. */
+/** Whether a child of the generation has not been seen to accept, so far. Always false with -verify=none. */
 export function isUnverified(state: SupervisorState | null, generation: number): boolean {
 	const own = (state?.children ?? []).filter((each) => each.generation === generation && !isLeaving(each));
 	return state?.plan.verify !== 'none' && own.some(({ isSeen }) => isSeen !== true);
 }
 
-/** The supervisor's state, as far as the state tells. */
+/** The supervisor's state in one word. */
 export function stateOf(state: SupervisorState): string {
 	if (state.lastGeneration > 0 && state.children.length === 0 && state.respawns.length === 0) return 'stopped';
 	if (state.stopSignal !== null) return 'stopping';
@@ -282,7 +294,7 @@ export function stateOf(state: SupervisorState): string {
 	return state.children.some(({ generation }) => generation !== state.serving) ? 'draining' : 'running';
 }
 
-/** A supervisor that has just been started. */
+/** The state of a supervisor that has just started. */
 export function newState(plan: Plan): SupervisorState {
 	return {
 		plan,
@@ -306,19 +318,21 @@ export function newState(plan: Plan): SupervisorState {
 	};
 }
 
-/** A child takes its place; that of one that was lost is no longer waited for. */
+/** Adds a child without a process to its slot, and removes the pending respawn of the slot. */
 function spawning(
 	state: SupervisorState,
 	{ child, generation, index, at }: Extract<Fact, { type: 'child.spawning' }>,
 ): SupervisorState {
-	const isIts = (each: Respawn) => isOfSlot(each, { generation, index });
-	const { attempt, wasUp } = state.respawns.find(isIts) ?? { attempt: 0, wasUp: false };
-	const spawnedClock = { ...newChild({ child, generation, index, at }), attempt, wasUp };
-	const respawns = state.respawns.some(isIts) ? state.respawns.filter((each) => !isIts(each)) : state.respawns;
-	return { ...state, lastChild: child, children: [...state.children, spawnedClock], respawns };
+	const isInSlot = (each: Respawn) => isOfSlot(each, { generation, index });
+	const { attempt, wasUp } = state.respawns.find(isInSlot) ?? { attempt: 0, wasUp: false };
+	const added = { ...newChild({ child, generation, index, at }), attempt, wasUp };
+	const respawns = state.respawns.some(isInSlot) ? state.respawns.filter((each) => !isInSlot(each)) : state.respawns;
+	return { ...state, lastChild: child, children: [...state.children, added], respawns };
 }
 
-/** Those of its children that are not up yet have served no client: they are not waited for without end. */
+/**
+ * Marks the generation's children that are not up yet. They have served no client, so they get a limited kill timeout.
+ */
 function dismissed(state: SupervisorState, generation: number): SupervisorState {
 	const isComing = ({ phase }: ChildState) => phase === 'spawning' || phase === 'booting' || phase === 'verifying';
 	const isDismissed = (child: ChildState) => child.generation === generation && isComing(child);
@@ -327,17 +341,20 @@ function dismissed(state: SupervisorState, generation: number): SupervisorState 
 	return { ...state, children };
 }
 
-/** Whether it is not up yet, and its generation is to replace another one: if it ends now, that generation fails. */
+/** Whether the child boots in a candidate beside a serving generation. If such a child exits, the candidate fails. */
 export function isOfCandidate({ candidate, serving }: SupervisorState, { generation, phase }: ChildState): boolean {
 	return candidate === generation && serving !== 0 && (phase === 'booting' || phase === 'verifying');
 }
 
-/** Whether it was not ready in time, or its generation failed before it was up: then it is killed if it does not leave. */
+/**
+ * Whether the child was rejected, or its generation failed before the child was up. Such a child is killed after at
+ * most `longestKillTimeout`.
+ */
 export function isNoGood({ isRejected, isDismissed }: Pick<ChildState, 'isRejected' | 'isDismissed'>): boolean {
 	return isRejected || isDismissed;
 }
 
-/** One that has no process yet. */
+/** A child that has no process yet. */
 export function newChild({ child, generation, index, at }: Omit<FactOf<'child.spawning'>, 'seq' | 'type'>): ChildState {
 	return {
 		child,
@@ -370,7 +387,9 @@ function rejected({ reason, code = 'deadline' }: Extract<Fact, { type: 'child.re
 	return { isRejected: true, rejection: { reason, code } };
 }
 
-/** Up to commit cd933d0 a child is up since it was verified: `child.ready` has no clock of its own. */
+/**
+ * Up to commit cd933d0 `child.ready` has no clock. In such a journal a child is up since the clock of `child.verified`.
+ */
 function verified(
 	state: SupervisorState,
 	{ child: id, clock }: Extract<Fact, { type: 'child.verified' }>,
@@ -379,7 +398,7 @@ function verified(
 	return isVerified && clock !== undefined ? withChild(state, id, { clock }) : state;
 }
 
-/** It is up: since when, an earlier program told with what was seen of it. */
+/** The child is up. Without a clock in the fact (commit cd933d0 and earlier), the clock of `child.verified` is kept. */
 function serving(
 	state: SupervisorState,
 	{ child: id, at, clock }: Extract<Fact, { type: 'child.ready' }>,
@@ -389,7 +408,7 @@ function serving(
 	return withChild(state, id, { phase: 'serving', since: at, clock: since, wasUp: true, deadline: null });
 }
 
-/** One that has said that it is up is, also where its supervisor was killed before that was decided. */
+/** Keeps the child's message, so that it counts even if the supervisor is killed before it decides on the message. */
 function announced(
 	state: SupervisorState,
 	{ child: id, by }: Extract<Fact, { type: 'child.announced' }>,
@@ -398,7 +417,10 @@ function announced(
 	return isBooting ? withChild(state, id, { readyBy: by }) : state;
 }
 
-/** The place of one that was told to leave is vacant when those that it has left behind are gone too, where they are waited for. */
+/**
+ * A stopping child with surviving processes that are waited for becomes `orphaned`. It ends after these processes have
+ * exited.
+ */
 function exited(state: SupervisorState, fact: Extract<Fact, { type: 'child.exited' }>): SupervisorState {
 	const { child: id, survivors, at, clock = null } = fact;
 	const known = state.children.find(({ child }) => child === id);
@@ -409,8 +431,9 @@ function exited(state: SupervisorState, fact: Extract<Fact, { type: 'child.exite
 }
 
 /**
- * Who is waited for of those that a child which was told to leave has left behind: all, where they are killed in the end;
- * else those that were seen to hold a listener.
+ * The surviving processes of a stopping child that the supervisor waits for. With a kill timeout these are all, as they
+ * are killed at its end. Without a kill timeout these are the processes that were seen to hold a listener.
+ * @returns pids
  */
 export function awaitedOf(
 	{ survivors, holders = [] }: Pick<Extract<Fact, { type: 'child.exited' }>, 'survivors' | 'holders'>,
@@ -422,7 +445,10 @@ export function awaitedOf(
 		: survivors;
 }
 
-/** Whoever was told to leave, but for one that was not ready in time, is not missed. */
+/**
+ * Records an ended child whose end needs a decision. The end of a stopping child needs none, unless the child was
+ * rejected.
+ */
 function withEnded(
 	state: SupervisorState,
 	{ child: id, seq, at, clock }: Extract<Fact, { type: 'child.exited' | 'child.spawnFailed' | 'group.gone' }>,
@@ -432,7 +458,7 @@ function withEnded(
 	return { ...state, ended: { ...known, endedBy: seq, endedAt: at, endedClock: clock ?? null } };
 }
 
-/** At most one for a place. */
+/** Adds a respawn; replaces an earlier respawn of the same slot. */
 export function withRespawn(state: SupervisorState, respawn: Respawn): SupervisorState {
 	const respawns = [...state.respawns.filter((each) => !isOfSlot(each, respawn)), respawn];
 	return { ...state, ended: null, respawns };
@@ -458,20 +484,19 @@ function withChild(state: SupervisorState, id: number, change: Partial<ChildStat
 	};
 }
 
-/** Without one that is gone. */
 export function withoutChild(state: SupervisorState, id: number): SupervisorState {
 	return { ...state, children: state.children.filter(({ child }) => child !== id) };
 }
 
-/** A stop may have a patience of its own, which is counted anew. */
-function hurried(state: SupervisorState, fact: Extract<Fact, { type: 'stop.begun' }>): SupervisorState {
+/** A stop may change the kill timeout. The new timeout of a child that is stopping already begins now. */
+function withKillTimeout(state: SupervisorState, fact: Extract<Fact, { type: 'stop.begun' }>): SupervisorState {
 	const { kill, clock = null } = fact;
 	if (kill === state.plan.kill) return state;
 	const children = state.children.map((child) => (isLeaving(child) ? { ...child, clock } : child));
 	return { ...state, plan: { ...state.plan, kill }, children };
 }
 
-/** A wait counts from the first time that a child is told to leave. */
+/** The kill timeout counts from the first stop signal of a child. */
 function signalled(state: SupervisorState, fact: Extract<Fact, { type: 'child.signalled' }>): SupervisorState {
 	const { child: id, reason, at, clock = null } = fact;
 	if (reason === 'forward') return withChild(state, id, { wasForwarded: true });

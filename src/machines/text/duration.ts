@@ -1,6 +1,8 @@
-/** Spans of time, for people. */
-
-/** `850 ms`, `2.1 s`, `12 s`, `4 min 10 s`, `2 h 5 min`, `3 d 4 h`; a smaller unit that would be 0 is left out. @param millis milliseconds */
+/**
+ * A span of time as text: `850 ms`, `2.1 s`, `12 s`, `4 min 10 s`, `2 h 5 min`, `3 d 4 h`. A second unit of 0 is
+ * omitted.
+ * @param millis milliseconds
+ */
 export function duration(millis: number): string {
 	const span = Math.max(0, millis);
 	if (span < 999.5) return `${Math.round(span)} ms`;

@@ -1,8 +1,8 @@
-/** How a supervisor stands, in one sentence: for its manager and for people. */
+/** A supervisor's status in one sentence: for the service manager and for operators. */
 import type { Projections } from '../state/projections.ts';
 import { isLeaving, type SupervisorState, stateOf } from '../state/supervisorState.ts';
 
-/** `generation 7 serves (2 workers); 1 older drains`. */
+/** For example `generation 7 serves (2 workers); 1 older drains`. */
 export function headlineOf({ state, rotations }: Pick<Projections, 'state' | 'rotations'>): string {
 	if (!state) return 'starting';
 	const phase = stateOf(state);

@@ -1,4 +1,4 @@
-/** What the log says of a fact: a projection of facts, and of what was known before each. */
+/** The log line of a fact, computed from the fact and the state before it. */
 import type { Fact, FactOf, Request } from '../facts/facts.ts';
 import { killTimeoutFor, longestKillTimeout } from '../rules/killTimeout.ts';
 import { isStoppedTooLong } from '../rules/verification.ts';
@@ -17,12 +17,12 @@ export interface Sentence {
 }
 
 /**
- * The sentence for a fact, or null where there is nothing to say.
- * @param before what all earlier facts amount to
- * @param command the child's program and its arguments; null where they are not known
+ * The log line of a fact; null if the fact is not logged.
+ * @param before the fold of all earlier facts
+ * @param command the child's program and its arguments; null if they are unknown
  */
 export function sentenceOf(fact: Fact, before: SupervisorState | null, command: string | null): Sentence | null {
-	const everybody = () => pids(before?.children ?? []);
+	const allPids = () => pids(before?.children ?? []);
 	switch (fact.type) {
 		case 'generation.started':
 			if (fact.trigger === 'start' && !before?.queued) {
@@ -31,25 +31,25 @@ export function sentenceOf(fact: Fact, before: SupervisorState | null, command: 
 			return info(
 				before?.queued
 					? `Starting generation ${fact.generation}, asked for in the meantime`
-					: `${askers[fact.trigger]}: starting generation ${fact.generation}`,
+					: `${triggers[fact.trigger]}: starting generation ${fact.generation}`,
 			);
 		case 'rotation.queued': {
 			const follows = before?.queued ? 'one more rotation will follow already' : 'one more rotation will follow';
-			return info(`${askers[fact.trigger]}: generation ${fact.behind} is still starting; ${follows}`);
+			return info(`${triggers[fact.trigger]}: generation ${fact.behind} is still starting; ${follows}`);
 		}
 		case 'generation.promoted': {
 			const { generation, replaced } = fact;
 			const children = before?.children ?? [];
 			const up = children.filter((child) => child.generation === generation);
 			const old = children.filter((child) => replaced.includes(child.generation) && !isLeaving(child));
-			const stopSignal = old.length > 0 ? `; sending SIG${before?.plan.drain} to ${pids(old)}` : '';
-			const warnUntrusted =
-				before && isUnverified(before, generation) && stopSignal ? ', and was not seen to accept' : '';
-			const text = `Generation ${generation} is up (${pids(up)})${warnUntrusted}${stopSignal}`;
-			return warnUntrusted ? warning(text) : info(text);
+			const drainText = old.length > 0 ? `; sending SIG${before?.plan.drain} to ${pids(old)}` : '';
+			const unverifiedText =
+				before && isUnverified(before, generation) && drainText ? ', and was not seen to accept' : '';
+			const text = `Generation ${generation} is up (${pids(up)})${unverifiedText}${drainText}`;
+			return unverifiedText ? warning(text) : info(text);
 		}
 		case 'generation.failed': {
-			// The supervisor ends with its last child, whose end is told.
+			// The supervisor exits after its last child, and the log has the exit of that child.
 			if (before && before.children.length + before.respawns.length === 0) return null;
 			const rest = fact.serving === null ? 'no generation serves' : `generation ${fact.serving} keeps serving`;
 			return error(`Generation ${fact.generation} failed: ${fact.reason}; ${rest}`);
@@ -74,8 +74,8 @@ export function sentenceOf(fact: Fact, before: SupervisorState | null, command: 
 			return error(`${fact.reason}; sending SIG${before?.plan.drain}`);
 		case 'child.verified': {
 			const child = before?.children.find((each) => each.child === fact.child);
-			if (!fact.isSeen) return unseeable(fact, before, child);
-			if (!fact.blocking || isSaidOfOther(child, before)) return null;
+			if (!fact.isSeen) return hiddenText(fact, before, child);
+			if (!fact.blocking || isOtherVerified(child, before)) return null;
 			return warning(`${child?.pid} ${blockingText(fact.blocking)}`);
 		}
 		case 'child.unseen':
@@ -83,21 +83,21 @@ export function sentenceOf(fact: Fact, before: SupervisorState | null, command: 
 		case 'child.spawned':
 			return originText(fact, before);
 		case 'service.lost':
-			return error(`No generation serves any more; waiting for ${everybody()} to leave`);
+			return error(`No generation serves any more; waiting for ${allPids()} to leave`);
 		case 'restart.scheduled':
 			return warning(`No generation serves: a new one will be started in ${fact.millis} ms`);
 		case 'stop.cancelled':
-			return info(`A start ends the stop that an earlier supervisor had begun; ${everybody()} will leave`);
+			return info(`A start ends the stop that an earlier supervisor had begun; ${allPids()} will leave`);
 		case 'child.stopped':
 			return warning(
-				`${fact.pid} is stopped, so it is not up${before && isStoppedTooLong(before.plan, bornOf(fact, before), fact.clock ?? 0) ? '' : '; its wait begins again'}`,
+				`${fact.pid} is stopped, so it is not up${before && isStoppedTooLong(before.plan, spawnedClockOf(fact, before), fact.clock ?? 0) ? '' : '; its wait begins again'}`,
 			);
 		case 'child.abandoned':
 			return null;
 		case 'stop.begun':
-			return info(`${requests[fact.request]}: stopping; sending SIG${fact.signal} to ${everybody()}`);
+			return info(`${requests[fact.request]}: stopping; sending SIG${fact.signal} to ${allPids()}`);
 		case 'signal.forwarded':
-			return info(`SIG${fact.signal}: passed on to ${everybody()}`);
+			return info(`SIG${fact.signal}: passed on to ${allPids()}`);
 		case 'request.refused':
 			return warning(
 				fact.reason === 'stopping'
@@ -116,13 +116,13 @@ export function sentenceOf(fact: Fact, before: SupervisorState | null, command: 
 				);
 			}
 			if (fact.reason !== 'kill') return null;
-			const told = before?.children.find(({ child }) => child === fact.child);
-			const killTimeoutMs = before && killTimeoutFor(before.plan, told !== undefined && isNoGood(told));
-			if (told?.phase !== 'orphaned')
-				return warning(`${told?.pid} is still alive ${killTimeoutMs} ms after it was told to leave; killing it`);
-			const [who, it] = told.survivors.length === 1 ? ['process', 'it'] : ['processes', 'them'];
-			const those = `${who} ${told.survivors.join(', ')}, left behind by ${told.pid}`;
-			const isInTime = killTimeoutMs === null || (fact.clock ?? 0) - (told.clock ?? 0) < killTimeoutMs;
+			const target = before?.children.find(({ child }) => child === fact.child);
+			const killTimeoutMs = before && killTimeoutFor(before.plan, target !== undefined && isNoGood(target));
+			if (target?.phase !== 'orphaned')
+				return warning(`${target?.pid} is still alive ${killTimeoutMs} ms after it was told to leave; killing it`);
+			const [who, it] = target.survivors.length === 1 ? ['process', 'it'] : ['processes', 'them'];
+			const those = `${who} ${target.survivors.join(', ')}, left behind by ${target.pid}`;
+			const isInTime = killTimeoutMs === null || (fact.clock ?? 0) - (target.clock ?? 0) < killTimeoutMs;
 			return warning(
 				isInTime
 					? `${those}, which was killed: killing ${it} too`
@@ -130,7 +130,7 @@ export function sentenceOf(fact: Fact, before: SupervisorState | null, command: 
 			);
 		}
 		case 'child.exited':
-			return info(`${fact.pid} ${howItEnded(fact)}${fact.hint ? ` (${fact.hint})` : ''}${whoIsLeft(fact, before)}`);
+			return info(`${fact.pid} ${howItEnded(fact)}${fact.hint ? ` (${fact.hint})` : ''}${survivorsText(fact, before)}`);
 		case 'upgrade.begun':
 			return info('Upgrade: checking the new program');
 		case 'upgrade.refused':
@@ -142,12 +142,14 @@ export function sentenceOf(fact: Fact, before: SupervisorState | null, command: 
 	}
 }
 
-function bornOf({ child: id }: FactOf<'child.stopped'>, before: SupervisorState): number | null {
+function spawnedClockOf({ child: id }: FactOf<'child.stopped'>, before: SupervisorState): number | null {
 	return before.children.find(({ child }) => child === id)?.spawnedClock ?? null;
 }
 
-/** Said once: not where another child that lives can't be seen either. */
-function unseeable(
+/**
+ * The listener check is impossible. This is logged once: not if the check of another living child is impossible too.
+ */
+function hiddenText(
 	{ child: id, reason = 'its files in /proc are closed to us' }: FactOf<'child.verified'>,
 	before: SupervisorState | null,
 	child: ChildState | undefined,
@@ -157,12 +159,15 @@ function unseeable(
 	return warning(`Whether ${child?.pid} accepts can't be seen: ${reason}; ${rest}`);
 }
 
-/** Of several children of a generation the first is spoken of. */
-function isSaidOfOther(child: ChildState | undefined, before: SupervisorState | null): boolean {
+/** Whether another child of the generation has been verified: only the first child of a generation is logged. */
+function isOtherVerified(child: ChildState | undefined, before: SupervisorState | null): boolean {
 	return before?.children.some((each) => each.generation === child?.generation && each.isSeen === true) ?? false;
 }
 
-/** What follows the pid of a server that polls a socket which blocks. @param places as `tcp://:80 (its fd 3)` */
+/**
+ * The warning, after the pid, that a server polls a blocking socket.
+ * @param slots the listeners, as `tcp://:80 (its fd 3)`
+ */
 function blockingText(slots: string[]): string {
 	return `polls ${slots.join(', ')}, and the socket blocks: it may wait in accept(2) and serve nobody; set ?nonblocking in -listen (docs/servers.md)`;
 }
@@ -175,7 +180,7 @@ function keepsServing({ child: id }: FactOf<'child.unseen'>, before: SupervisorS
 		: '';
 }
 
-/** Where a generation comes from, where that is not where the serving one comes from. */
+/** The path that a generation was started from, if it differs from the path of the serving generation. */
 function originText(
 	{ child: id, program, directory }: FactOf<'child.spawned'>,
 	before: SupervisorState | null,
@@ -183,27 +188,27 @@ function originText(
 	const own = before?.children.find((each) => each.child === id);
 	const serving = before?.children.find(({ generation }) => generation === before.serving);
 	if (!own || !serving || serving.generation === own.generation) return null;
-	// Of several workers the first is spoken of.
+	// Only the first child of a generation is logged.
 	if (before?.children.some((each) => each.generation === own.generation && each.pid !== null)) return null;
 	const [path, other] = directory === serving.directory ? [program, serving.program] : [directory, serving.directory];
 	if (!path || !other || path === other) return null;
 	return info(`Generation ${own.generation} comes from ${path}, generation ${serving.generation} from ${other}`);
 }
 
-/** The way a process ended: `exit status 3`, `signal: killed`. */
+/** How a process exited, as text: `exit status 3`, `signal: killed`. */
 export function howItEnded({ code, signal }: { code: number | null; signal: string | null }): string {
 	if (signal !== null) return `signal: ${signal}`;
 	return code === null ? 'exit status unknown' : `exit status ${code}`;
 }
 
-/** Of those that it has left behind. */
-function whoIsLeft(
+/** The surviving processes of an exited child, and what happens to them. */
+function survivorsText(
 	{ child: id, survivors, holders = [] }: FactOf<'child.exited'>,
 	before: SupervisorState | null,
 ): string {
 	if (survivors.length === 0) return '';
 	const child = before?.children.find((each) => each.child === id);
-	const wasTold = child !== undefined && isLeaving(child);
+	const wasStopping = child !== undefined && isLeaving(child);
 	const isOne = survivors.length === 1;
 	const who = `; ${isOne ? 'process' : 'processes'} ${survivors.join(', ')} of it ${isOne ? 'lives' : 'live'} on`;
 	const signals = `sending SIG${before?.plan.drain}, and SIGKILL after ${longestKillTimeout / 1000} s`;
@@ -213,12 +218,12 @@ function whoIsLeft(
 	const does = holders.every(({ fds }) => fds.length > 0) ? holds : 'may hold';
 	const those = holders.length === survivors.length ? it : holders.map(({ pid }) => pid).join(', ');
 	const what = `${who}, and ${those} ${does} its sockets`;
-	if (wasTold)
+	if (wasStopping)
 		return `${what}: told to leave too; a start script has to exec the server, and the server to end its workers on SIG${before?.plan.drain} (-signal; docs/servers.md)`;
 	return `${what}: ${signals}; a server has to stay in the foreground, and a start script to exec it (docs/servers.md)`;
 }
 
-const askers = { start: 'Start', SIGHUP: 'SIGHUP', rotate: 'A rotation request' };
+const triggers = { start: 'Start', SIGHUP: 'SIGHUP', rotate: 'A rotation request' };
 
 const requests: Record<Request['type'], string> = {
 	'signal.HUP': 'SIGHUP',
