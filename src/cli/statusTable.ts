@@ -4,6 +4,7 @@ import { clockTime, harmless } from '../effects/terminal/format.ts';
 import type { Colour } from '../effects/terminal/screen.ts';
 import { column, cut } from '../effects/terminal/textCells.ts';
 import type { Rotation } from '../machines/state/rotations.ts';
+import { isServing } from '../machines/state/whoServes.ts';
 import { duration } from '../machines/text/duration.ts';
 
 interface Paper {
@@ -34,9 +35,9 @@ export function statusTable(status: Status, path: string, now: number, { isTermi
 		limit - state.length,
 	);
 	const lines = [`${paint(harmless(state))}${head}`];
-	const isServed = generations.some(({ children }) => children.some(({ phase }) => phase === 'serving'));
+	const isServed = generations.some(({ children }) => isServing(children));
 	if (!isServed && ['running', 'rotating', 'draining', 'unserved'].includes(state))
-		lines.push(colour('nobody serves', 'red'));
+		lines.push(colour('no generation serves', 'red'));
 	if (restart !== null)
 		lines.push(colour(`a new generation is started in ${duration(Math.max(0, restart - now))}`, 'red'));
 	if (queued) lines.push('one more rotation will follow');

@@ -85,7 +85,7 @@ function Filters() {
 				}}
 			>
 				<option value="">all kinds</option>
-				<option value="external">▶ happenings</option>
+				<option value="external">▶ external events</option>
 				<option value="decision">◆ decisions</option>
 			</select>
 			<select

@@ -3,7 +3,8 @@
 import { tracer } from '../diagram/trace.ts';
 import type { Fact } from '../machines/facts/facts.ts';
 import { createReplay } from '../machines/simulation/replay.ts';
-import { evolve, type SupervisorState } from '../machines/state/supervisorState.ts';
+import { evolve } from '../machines/state/evolve.ts';
+import type { SupervisorState } from '../machines/state/supervisorState.ts';
 import { type Checkpoint, type Entry, entryOf } from './entry.ts';
 
 export function newReplayer() {

@@ -1,6 +1,7 @@
 /** All that is known, in order, and how everything stood at any moment of it. */
 import type { Fact } from '../machines/facts/facts.ts';
-import { evolve, type SupervisorState } from '../machines/state/supervisorState.ts';
+import { evolve } from '../machines/state/evolve.ts';
+import type { SupervisorState } from '../machines/state/supervisorState.ts';
 import type { Entry } from './entry.ts';
 import { newLives } from './lifespans.ts';
 

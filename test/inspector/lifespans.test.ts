@@ -1,8 +1,9 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { nameAt, phaseAt, resultAt } from '../../src/inspector/lifespans.ts';
+import { evolve } from '../../src/machines/state/evolve.ts';
 import { withoutUnborn } from '../../src/machines/state/recoveryState.ts';
-import { evolve, type SupervisorState } from '../../src/machines/state/supervisorState.ts';
+import type { SupervisorState } from '../../src/machines/state/supervisorState.ts';
 import { draining, rotating, running, simulate } from '../support/simulation.ts';
 import { choices, factsOf, storyOf } from './history.ts';
 

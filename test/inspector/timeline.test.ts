@@ -3,7 +3,8 @@ import { describe, expect, it } from 'vitest';
 import type { Standings } from '../../src/inspector/timeline.ts';
 import { isDecision } from '../../src/machines/facts/facts.ts';
 import { createReplay } from '../../src/machines/simulation/replay.ts';
-import { evolve, type SupervisorState } from '../../src/machines/state/supervisorState.ts';
+import { evolve } from '../../src/machines/state/evolve.ts';
+import type { SupervisorState } from '../../src/machines/state/supervisorState.ts';
 import { rotating, running } from '../support/simulation.ts';
 import { choices, factsOf, storyOf } from './history.ts';
 

@@ -3,8 +3,9 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { isDecision, type Plan } from '../../src/machines/facts/facts.ts';
 import { endOf, nextEvents } from '../../src/machines/simulation/nextEvents.ts';
+import { evolve } from '../../src/machines/state/evolve.ts';
 import { withoutUnborn } from '../../src/machines/state/recoveryState.ts';
-import { evolve, isLeaving, type SupervisorState } from '../../src/machines/state/supervisorState.ts';
+import { isLeaving, type SupervisorState } from '../../src/machines/state/supervisorState.ts';
 import { draining, type Simulation, simulate } from '../support/simulation.ts';
 
 /** What the first facts amount to. */

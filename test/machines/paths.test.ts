@@ -11,7 +11,7 @@ const fact = (external: ExternalEvent): Fact => ({ seq: 1, at: 0, ...external })
 const started = fact({ type: 'supervisor.started', pid: 1, plan });
 const hup = fact({ type: 'signal.HUP' });
 const term = fact({ type: 'signal.TERM' });
-const up = (generation: number): GenerationNews => ({ type: 'generationUp', generation });
+const up = (generation: number): GenerationNews => ({ type: 'generationUp', generation, upAt: 0 });
 const over = (generation: number) => ({
 	type: `xstate.done.actor.generation.${generation}`,
 	output: { generation, status: 0, reason: '' },

@@ -2,7 +2,8 @@ import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { leafOf, phasesOf } from '../../src/machines/charts/world.ts';
 import type { Plan } from '../../src/machines/facts/facts.ts';
-import { evolve, type SupervisorState, stateOf } from '../../src/machines/state/supervisorState.ts';
+import { evolve } from '../../src/machines/state/evolve.ts';
+import { type SupervisorState, stateOf } from '../../src/machines/state/supervisorState.ts';
 import { modelWorld } from '../support/model.ts';
 import { plan } from '../support/simulation.ts';
 

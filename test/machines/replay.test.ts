@@ -3,9 +3,10 @@ import { describe, expect, it } from 'vitest';
 import { describeState } from '../../src/machines/charts/world.ts';
 import type { Fact } from '../../src/machines/facts/facts.ts';
 import { createReplay } from '../../src/machines/simulation/replay.ts';
+import { evolve } from '../../src/machines/state/evolve.ts';
 import { evolveProjections, noProjections } from '../../src/machines/state/projections.ts';
 import { withoutUnborn } from '../../src/machines/state/recoveryState.ts';
-import { evolve, isLeaving, type SupervisorState, stateOf } from '../../src/machines/state/supervisorState.ts';
+import { isLeaving, type SupervisorState, stateOf } from '../../src/machines/state/supervisorState.ts';
 import { modelWorld } from '../support/model.ts';
 import { childState, plan, running, simulate, stateWith } from '../support/simulation.ts';
 

@@ -419,6 +419,22 @@ describe('-max-draining', () => {
 		expect(simulation.killed(1, 9).state()).toBe('draining');
 	});
 
+	it('counts generations that failed: a script that tries again does not fill the machine', () => {
+		const simulation = simulate().start({ size: 2, ready: 'notify', maxDraining: 1 });
+		simulation.spawned(1).spawned(2).announced(1).announced(2);
+		for (const child of [3, 5, 7]) {
+			simulation
+				.signal('HUP')
+				.spawned(child)
+				.spawned(child + 1);
+			simulation
+				.announced(child)
+				.verified(child)
+				.exited(child + 1, 1);
+		}
+		expect(simulation.phases()).toEqual({ 1: 'serving', 2: 'serving', 3: 'killing', 5: 'killing', 7: 'draining' });
+	});
+
 	it('counts what the first process of a child has left behind', () => {
 		const simulation = running({ maxDraining: 1 }).signal('HUP').spawned(2).up(2);
 		const holders = [{ pid: 900, fds: [3] }];
@@ -515,11 +531,61 @@ describe('a child that is stopped when its wait is over', () => {
 		expect(simulation.up(2).state()).toBe('draining');
 	});
 
+	it('is waited for from then on, also where it can’t be seen whether it accepts', () => {
+		const simulation = simulate().start({ ready: 'accept', start: 30_000 }).spawned(1);
+		simulation.tell({ type: 'child.verified', child: 1, isSeen: false, reason: 'no' }).wait(30_000);
+		simulation.commands.splice(0);
+		simulation.tell({ type: 'child.stopped', child: 1, pid: 101 });
+		expect(simulation.commands).toEqual([{ type: 'wait', child: 1, timer: 'boot', millis: 30_000, since: null }]);
+	});
+
 	it('is looked at once a second at the most', () => {
 		const simulation = rotating({ start: 0 });
 		simulation.commands.splice(0);
 		simulation.tell({ type: 'child.stopped', child: 2, pid: 102 });
 		expect(simulation.commands).toEqual([{ type: 'wait', child: 2, timer: 'boot', millis: 1000, since: null }]);
+	});
+});
+
+describe('a stop during a rotation', () => {
+	it('kills a candidate that does not exit in 10 s, and waits for the generation that serves', () => {
+		const simulation = rotating();
+		simulation.commands.splice(0);
+		simulation.signal('TERM');
+		const kills = simulation.commands.filter((command) => command.type === 'wait' && command.timer === 'kill');
+		expect(kills).toEqual([{ type: 'wait', child: 2, timer: 'kill', millis: 10_000, since: null }]);
+		expect(simulation.supervisorState()?.children.map(({ isDismissed }) => isDismissed)).toEqual([false, true]);
+	});
+
+	it('waits for a first generation that starts as long as it takes', () => {
+		const simulation = simulate().start().spawned(1);
+		simulation.commands.splice(0);
+		simulation.signal('TERM');
+		expect(simulation.commands.filter((command) => command.type === 'wait')).toEqual([]);
+	});
+});
+
+describe('a generation whose children are all down', () => {
+	it('does not keep serving, though a child of it boots', () => {
+		const simulation = running({ respawn: 500 }).signal('HUP').spawned(2).exited(1, 1);
+		simulation.tell({ type: 'respawn.due', generation: 1, index: 0 }).spawned(3).exited(2, 1);
+		expect(simulation.reports()).toContain('Generation 2 failed: 102 exit status 1; no generation serves');
+	});
+});
+
+describe('the restarts of a service that is lost', () => {
+	it('are counted anew after a generation that has served for a minute, also where it was replaced', () => {
+		const simulation = draining();
+		const lose = (child: number) => simulation.exited(child, 1).supervisorState()?.restart?.millis;
+		expect(lose(2)).toBe(1000);
+		simulation.tell({ type: 'restart.due' }).spawned(3).up(3);
+		expect(lose(3)).toBe(2000);
+		simulation.tell({ type: 'restart.due' }).spawned(4).up(4).wait(60_000).signal('HUP').spawned(5).up(5);
+		expect(simulation.history).toContainEqual(
+			expect.objectContaining({ type: 'generation.promoted', generation: 5, restarts: 0 }),
+		);
+		expect(simulation.supervisorState()?.restarts).toBe(0);
+		expect(lose(5)).toBe(1000);
 	});
 });
 

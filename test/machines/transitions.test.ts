@@ -77,7 +77,7 @@ function waysIn(facts: Fact[]): string[] {
 const ask = (type: 'rotate.requested' | 'upgrade.requested' | 'signal.USR1' | 'signal.USR2') => ({ type });
 const candidateOf = (changes: Partial<ChildState>) =>
 	childState({ child: 2, generation: 2, pid: 102, startTime: 2, pipe: 2, ...changes });
-const rotatingRoster = (candidate: Partial<ChildState>, changes: Partial<SupervisorState> = {}) =>
+const rotatingState = (candidate: Partial<ChildState>, changes: Partial<SupervisorState> = {}) =>
 	stateWith({
 		candidate: 2,
 		lastGeneration: 2,
@@ -139,18 +139,32 @@ const told: Record<string, () => Simulation> = {
 			stateWith({ serving: 2, lastGeneration: 2, lastChild: 2, children: [childState({ phase: 'draining' })] }),
 		),
 	'killed between a message and what follows from it': () =>
-		simulate().recover(rotatingRoster({ phase: 'booting', readyBy: 'notify' })),
+		simulate().recover(rotatingState({ phase: 'booting', readyBy: 'notify' })),
 	'the same where none serves': () =>
 		simulate().recover(
-			rotatingRoster(
+			rotatingState(
 				{ phase: 'booting', readyBy: 'notify' },
 				{ children: [candidateOf({ phase: 'booting', readyBy: 'notify' })] },
 			),
 		),
 	'killed while a candidate was looked at, and the one that served has ended': () =>
-		simulate().recover(rotatingRoster({}, { children: [candidateOf({ phase: 'verifying', readyBy: 'wait' })] })),
+		simulate().recover(rotatingState({}, { children: [candidateOf({ phase: 'verifying', readyBy: 'wait' })] })),
+	'killed between a rejection and its signal': () =>
+		simulate().recover(
+			stateWith({
+				lastChild: 2,
+				children: [childState(), childState({ child: 2, index: 1, pid: 102, phase: 'booting', isRejected: true })],
+			}),
+		),
+	'a start after a stop that had begun while a child booted': () =>
+		simulate().tell({
+			type: 'supervisor.recovered',
+			pid: 1,
+			by: 'start',
+			state: stateWith({ stopSignal: 'TERM', children: [childState({ phase: 'booting' })] }),
+		}),
 	'killed before one that was looked at was told to leave': () =>
-		simulate().recover(rotatingRoster({ phase: 'verifying', readyBy: 'wait' }, { candidate: null })),
+		simulate().recover(rotatingState({ phase: 'verifying', readyBy: 'wait' }, { candidate: null })),
 	'started anew without -kill while others of a replaced child live': () =>
 		simulate().recover(
 			stateWith({

@@ -12,6 +12,7 @@ import { realPath } from '../../effects/os/realPath.ts';
 import { harmless } from '../../effects/terminal/format.ts';
 import { screen } from '../../effects/terminal/screen.ts';
 import type { Rotation } from '../../machines/state/rotations.ts';
+import { isServing } from '../../machines/state/whoServes.ts';
 import { duration } from '../../machines/text/duration.ts';
 import { CommandError, clientCommand, controlOf, errorOf, exits, limitOf, millisOf } from '../clientCommand.ts';
 
@@ -227,12 +228,12 @@ function endText({ pid, code, signal }: Rotation['exits'][number]): string {
 async function servingNow(path: string): Promise<string> {
 	try {
 		const { generations } = await askStatus(path, { limit: 1000 }, '/status');
-		const serving = generations.find(({ state, children }) => state === 'serving' && children.length > 0);
+		const serving = generations.find(({ state, children }) => state === 'serving' && isServing(children));
 		if (!serving) return 'no generation serves';
 		return serving.children.every(({ unseen }) => unseen !== null)
 			? `generation ${serving.generation} lives on, and was not seen to accept either`
 			: `generation ${serving.generation} keeps serving`;
 	} catch {
-		return 'nobody answers any more';
+		return 'the supervisor does not answer any more';
 	}
 }

@@ -11,6 +11,7 @@ import {
 	type SupervisorState,
 	stateOf,
 } from '../../machines/state/supervisorState.ts';
+import { whoServes } from '../../machines/state/whoServes.ts';
 import type { ChildStatusText } from '../children/notifyStatus.ts';
 import { bootClock } from '../os/clock.ts';
 import { firstGivenFd } from '../os/descriptors.ts';
@@ -200,7 +201,7 @@ function firstIn(children: ChildState[], generation: number): ChildState | undef
 function stateIn({ candidate, serving, isComplete, children }: SupervisorState, generation: number) {
 	if (generation === candidate) return 'starting';
 	if (generation !== serving) return 'draining';
-	const isUp = children.some((child) => child.generation === serving && child.phase === 'serving');
+	const isUp = whoServes({ serving, children }) !== null;
 	return isComplete || isUp ? 'serving' : 'starting';
 }
 

@@ -29,6 +29,7 @@ import {
 	requests,
 	rotationsSchema,
 	shape,
+	signalReason,
 	stateSchema,
 	time,
 	word,
@@ -72,7 +73,9 @@ export type JournalLine = Header | Checkpoint | Fact;
  * written.
  */
 type FactFields<T extends FactType> = Fields<Omit<FactOf<T>, 'seq' | 'at' | 'type' | 'clock' | 'cause'>> &
-	(T extends TimedType | 'child.ready' ? { clock: GenericSchema<unknown, number | undefined> } : object);
+	(T extends TimedType | 'child.ready' | 'child.verifying'
+		? { clock: GenericSchema<unknown, number | undefined> }
+		: object);
 
 /** Builds the schemas when a journal is read. A start without a journal does not build them. */
 export function newSchemas() {
@@ -120,7 +123,7 @@ export function newSchemas() {
 		}),
 		'child.delayed': fact('child.delayed', { child: number(), millis: number(), clock: number() }),
 		'deadline.moved': fact('deadline.moved', { child: number(), deadline: number() }),
-		'child.verifying': fact('child.verifying', { child: number(), by: word() }),
+		'child.verifying': fact('child.verifying', { child: number(), by: word(), clock: optional(number()) }),
 		'child.verified': fact('child.verified', {
 			child: number(),
 			isSeen: boolean(),
@@ -173,7 +176,11 @@ export function newSchemas() {
 		'upgrade.refused': fact('upgrade.refused', { reason: string() }),
 		'upgrade.failed': fact('upgrade.failed', { reason: string() }),
 		'generation.started': fact('generation.started', { generation: number(), trigger: asker(), size: number() }),
-		'generation.promoted': fact('generation.promoted', { generation: number(), replaced: array(number()) }),
+		'generation.promoted': fact('generation.promoted', {
+			generation: number(),
+			replaced: array(number()),
+			restarts: optional(literal(0)),
+		}),
 		'generation.failed': fact('generation.failed', {
 			generation: number(),
 			serving: nullable(number()),
@@ -196,7 +203,7 @@ export function newSchemas() {
 		'child.signalled': fact('child.signalled', {
 			child: number(),
 			signal: string(),
-			reason: picklist(['drain', 'stop', 'forward', 'kill', 'crowd']),
+			reason: signalReason(),
 			clock: number(),
 		}),
 		'child.lost': fact('child.lost', { child: number(), status: number() }),

@@ -143,14 +143,14 @@ export async function recover(
 			.filter(({ pid, child }) => child > state.lastChild && lookUp(pid)?.group === pid)
 			.map(({ pid }) => pid);
 		if (unknown.length > 0) remarks.push(unknownText(unknown));
-		const survivors = held.map(({ child, pid, pidfd }) => ({
+		const survivors = held.map(({ child, pid, pidfd, stopSignal }) => ({
 			child,
 			pid,
 			pidfd,
 			isOwn: false,
 			wasKilled: false,
 			group: null,
-			told: null,
+			told: stopSignal?.signal ?? null,
 			abandonedUntil: null,
 		}));
 		const listeners = header.listeners.flatMap((listener) => takeListening(listener, surviving) ?? []);

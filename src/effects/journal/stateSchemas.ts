@@ -41,6 +41,7 @@ const signals = ['signal.HUP', 'signal.TERM', 'signal.INT', 'signal.QUIT', 'sign
 const bareRequests = [...signals, 'rotate.requested', 'upgrade.requested'] as const;
 export const requests = [...bareRequests, 'stop.requested'] as const;
 export const word = () => picklist(['notify', 'ack', 'accept', 'wait']);
+export const signalReason = () => picklist(['drain', 'stop', 'forward', 'kill', 'crowd']);
 export const code = () => picklist(['exited', 'deadline', 'not-accepting', 'spawn-failed', 'environment', 'stopped']);
 export const asker = () => picklist(['start', 'SIGHUP', 'rotate']);
 /** A time in milliseconds since 1970, up to the year 9999. */
@@ -82,6 +83,7 @@ const childFields = (): Fields<ChildState> => ({
 	spawnedClock: optional(nullable(number()), null),
 	deadline: nullable(number()),
 	readyBy: nullable(word()),
+	readyClock: optional(nullable(number()), null),
 	isSeen: optional(nullable(boolean()), null),
 	program: optional(nullable(string()), null),
 	directory: optional(nullable(string()), null),
@@ -90,6 +92,8 @@ const childFields = (): Fields<ChildState> => ({
 	isDismissed: optional(boolean(), false),
 	rejection: optional(nullable(object({ reason: string(), code: code() })), null),
 	wasForwarded: boolean(),
+	forwards: optional(array(string()), []),
+	stopSignal: optional(nullable(object({ signal: string(), reason: signalReason() })), null),
 	attempt: count(),
 	wasUp: boolean(),
 	survivors: optional(array(count()), []),

@@ -90,7 +90,22 @@ export const childMachine = childSetup.createMachine({
 					description: 'It is wanted.',
 					on: {
 						leave: { target: 'leaving.draining', actions: 'sendSignal' },
-						stop: { target: 'leaving.draining', actions: ['keepKillTimeout', 'sendSignal'] },
+						stop: [
+							{
+								guard: 'isDismissed',
+								target: 'leaving.draining',
+								actions: ['keepKillTimeout', 'noteDismissed', 'sendSignal'],
+								description:
+									'a stop came before it was up, beside a generation that serves: it is killed after 10 s at most',
+							},
+							{ target: 'leaving.draining', actions: ['keepKillTimeout', 'sendSignal'] },
+						],
+						resume: {
+							guard: 'isRejected',
+							target: 'leaving.draining',
+							actions: 'sendDrainSignal',
+							description: 'it was rejected, and has not been signalled yet',
+						},
 						'child.exited': [
 							{
 								guard: 'leavesOthers',
@@ -127,7 +142,14 @@ export const childMachine = childSetup.createMachine({
 									},
 									{ target: '#child.alive.leaving.cancelled', actions: 'rememberSignal' },
 								],
-								stop: { target: '#child.alive.leaving.cancelled', actions: ['keepKillTimeout', 'rememberSignal'] },
+								stop: [
+									{
+										guard: 'isDismissed',
+										target: '#child.alive.leaving.cancelled',
+										actions: ['keepKillTimeout', 'noteDismissed', 'rememberSignal'],
+									},
+									{ target: '#child.alive.leaving.cancelled', actions: ['keepKillTimeout', 'rememberSignal'] },
+								],
 								forward: { actions: 'rememberForward' },
 							},
 						},

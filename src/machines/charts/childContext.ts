@@ -73,8 +73,9 @@ export function newContext(input: ChildInput): ChildContext {
 }
 
 /** From when its boot is counted, in milliseconds since boot; null is now. */
-function bootSince({ deadline, since, born, isHidden }: ChildContext): number | null {
-	return deadline !== null || isHidden ? born : since;
+function bootSince({ deadline, since, born, isHidden, wasStopped }: ChildContext): number | null {
+	if (deadline !== null || (isHidden && !wasStopped)) return born;
+	return since;
 }
 
 /** How long it may take to be up, counted from its birth, in milliseconds. */

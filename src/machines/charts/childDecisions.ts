@@ -25,12 +25,17 @@ export const decisions = {
 		clock: upAt ?? 0,
 	}),
 	verifying: ({
-		context: { child, announced },
+		context: { child, announced, readyAt },
 		event,
 	}: {
 		context: ChildContext;
 		event: ChildEvent | ChildOrder;
-	}): Decision => ({ type: 'child.verifying', child, by: announced ?? readySourceOf(event) }),
+	}): Decision => ({
+		type: 'child.verifying',
+		child,
+		by: announced ?? readySourceOf(event),
+		...(readyAt === null ? {} : { clock: readyAt }),
+	}),
 	rejected: ({ context, event }: Args): Decision => ({
 		type: 'child.rejected',
 		child: context.child,

@@ -52,16 +52,18 @@ const base = setup({
 		},
 	},
 	guards: {
-		hasAnnounced: ({ context }) => context.announced !== null,
-		hasAnnouncedAndIsGated: ({ context }) => context.announced !== null && context.isGated,
-		isUngated: ({ context }) => !context.isGated,
+		hasAnnounced: ({ context }) => context.announced !== null && !context.isRejected,
+		hasAnnouncedAndIsGated: ({ context }) => context.announced !== null && context.isGated && !context.isRejected,
+		isUngated: ({ context }) => !context.isGated && !context.isRejected,
 		isUnawaited: ({ context }) => context.isUnawaited,
 		isGated: ({ context }) => context.isGated,
 		/** Being seen to accept makes it ready. */
 		isLookedFor: ({ context }) => context.plan.ready === 'accept' && !context.isHidden,
 		isUnseeable: ({ context, event }) =>
 			context.plan.ready === 'accept' && event.type === 'child.verified' && !event.isSeen,
-		isDismissed: ({ event }) => event.type === 'leave' && event.isDismissal === true,
+		isDismissed: ({ context, event }) =>
+			(event.type === 'leave' || (event.type === 'stop' && context.upAt === null)) && event.isDismissal === true,
+		isRejected: ({ context }) => context.isRejected,
 		leavesOthers: ({ event }) => event.type === 'child.exited' && event.survivors.length > 0,
 		leavesOthersInTime: ({ context, event }) =>
 			event.type === 'child.exited' && awaitedOf(event, context.plan, isNoGood(context)).length > 0,
@@ -123,6 +125,9 @@ export const childSetup = base.extend({
 			enqueue.assign({ stopSignal, since: null });
 			signal(enqueue, context, stopSignal);
 		}),
+		sendDrainSignal: base.enqueueActions(({ enqueue, context }) => {
+			signal(enqueue, context, { signal: context.plan.drain, reason: 'drain' });
+		}),
 		/** Those that it has left behind are told what it was told. */
 		askOthers: base.enqueueActions(({ enqueue, context }) => signal(enqueue, context, context.stopSignal)),
 		passOn: base.enqueueActions(({ enqueue, context, event }) => {
@@ -148,7 +153,7 @@ export const childSetup = base.extend({
 			if (context.forwards.length > 0) enqueue.assign({ wasForwarded: true });
 			for (const name of context.forwards) signal(enqueue, context, { signal: name, reason: 'forward' });
 		}),
-		reportUp: sendParent(({ context: { child } }): ChildNews => ({ type: 'childUp', child })),
+		reportUp: sendParent(({ context: { child, upAt } }): ChildNews => ({ type: 'childUp', child, upAt: upAt ?? 0 })),
 		reportUnverified: sendParent(
 			({ context: { child, reason, code } }): ChildNews => ({ type: 'childUnverified', child, reason, code }),
 		),

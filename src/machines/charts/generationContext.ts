@@ -15,6 +15,8 @@ export type ChildRef = ActorRefFrom<typeof childMachine>;
 
 export interface GenerationContext extends GenerationInput {
 	children: Record<number, ChildRef>;
+	/** When its last child came up, in milliseconds since boot; null before. */
+	upAt: number | null;
 	/** Those that have a child, or are to have one again. */
 	slots: Slot[];
 	/** Of the child that left last, if it left unasked. */
@@ -33,6 +35,7 @@ export function newContext(input: GenerationInput): GenerationContext {
 	return {
 		...input,
 		children: {},
+		upAt: null,
 		slots: [],
 		status: null,
 		reason: '',

@@ -75,9 +75,10 @@ export const generationSetup = base.extend({
 				add(enqueue, { child: firstChild + index, index, attempt: 0, wasUp: false });
 			}
 		}),
-		noteUp: base.assign(({ context, event }) => ({
-			slots: changed(context, expectEvent(event, 'childUp').child, { isUp: true, wasUp: true }),
-		})),
+		noteUp: base.assign(({ context, event }) => {
+			const { child, upAt } = expectEvent(event, 'childUp');
+			return { upAt, slots: changed(context, child, { isUp: true, wasUp: true }) };
+		}),
 		noteGoing: base.assign(({ context, event }) => ({
 			slots: changed(context, expectEvent(event, 'childRejected').child, { isUp: false, isGoing: true }),
 		})),
@@ -141,7 +142,9 @@ export const generationSetup = base.extend({
 				enqueue.sendTo(child, { type: 'leave', signal: plan.drain, reason: 'drain', isDismissal: true });
 			}
 		}),
-		reportUp: sendParent(({ context: { generation } }): GenerationNews => ({ type: 'generationUp', generation })),
+		reportUp: sendParent(
+			({ context: { generation, upAt } }): GenerationNews => ({ type: 'generationUp', generation, upAt: upAt ?? 0 }),
+		),
 		reportEmpty: sendParent(({ context: { generation } }): GenerationNews => ({ type: 'generationEmpty', generation })),
 		reportDegraded: sendParent(
 			({ context: { generation, status, reason, code, slots } }): GenerationNews => ({

@@ -64,11 +64,12 @@ export type StopOrder =
 	/** Obeyed once: whoever was told to leave is not told again. `isDismissal`: its generation failed. */
 	| { type: 'leave'; signal: string; reason: 'drain' | 'stop'; isDismissal?: true }
 	/** Obeyed each time; `kill` is how long it may live then, in milliseconds. */
-	| { type: 'stop'; signal: string; kill: number };
+	| { type: 'stop'; signal: string; kill: number; isDismissal?: true };
 
 /** What a child tells its generation while it lives. */
 export type ChildNews =
-	| { type: 'childUp'; child: number }
+	/** It is up since `upAt`, in milliseconds since boot. */
+	| { type: 'childUp'; child: number; upAt: number }
 	/** It was not seen to accept, or to hold its sockets. */
 	| { type: 'childUnverified'; child: number; reason: string; code: FailureCode }
 	/** It was not ready in time, and was told to leave. */
@@ -124,7 +125,8 @@ export type GenerationOrder =
 
 /** What a generation tells the supervisor while it lives. */
 export type GenerationNews =
-	| { type: 'generationUp'; generation: number }
+	/** All its children are up, the last one since `upAt` (milliseconds since boot). */
+	| { type: 'generationUp'; generation: number; upAt: number }
 	/**
 	 * It is degraded: a child left unasked with this status (null where it lives), and others are left or follow; `isAlive`
 	 * where one of it lives that was not told to leave.

@@ -71,17 +71,16 @@ export function restore({
 	ended: __,
 	...known
 }: SupervisorState): Snapshot<unknown> {
-	const { plan, serving, isComplete, candidate } = known;
+	const { plan, serving, candidate } = known;
 	const present = [...children, ...respawns];
 	const isServed = present.some(({ generation }) => generation === serving);
 	const generations: SupervisorContext['generations'] = {};
 	const actors: Children = {};
 	for (const generation of new Set(present.map((each) => each.generation))) {
 		const id = `generation.${generation}`;
-		const served = isComplete ? 'serving' : 'starting';
-		const state = generation === candidate ? 'starting' : generation === serving ? served : 'leaving';
 		const isOf = (each: { generation: number }) => each.generation === generation;
 		const own = { children: children.filter(isOf), respawns: respawns.filter(isOf) };
+		const state = generationStateOf(generation, known, own);
 		const isGated = generation === candidate && isServed && plan.verify !== 'none';
 		const snapshot = generationChart(state, { generation, plan, firstChild: 0, isGated }, own);
 		generations[generation] = reference(id);
@@ -91,6 +90,7 @@ export function restore({
 		...known,
 		generations,
 		isServed: children.some(({ generation }) => generation === serving),
+		servingUpAt: upAtOf(children.filter(({ generation }) => generation === serving)),
 	};
 	const state = stateOf(known);
 	return chart({ alive: state }, context, {
@@ -117,12 +117,29 @@ function stateOf({
 	return restart === null ? 'settling' : 'unserved';
 }
 
+/** A generation all of whose children are stopping, and that is not filled again, leaves, whatever its role was. */
+function generationStateOf(
+	generation: number,
+	{ candidate, serving, isComplete }: Pick<SupervisorState, 'candidate' | 'serving' | 'isComplete'>,
+	{ children, respawns }: Pick<SupervisorState, 'children' | 'respawns'>,
+) {
+	const isOver = respawns.length === 0 && children.every((child) => isLeaving(child));
+	if (isOver || (generation !== candidate && generation !== serving)) return 'leaving';
+	return generation === serving && isComplete ? 'serving' : 'starting';
+}
+
+/** When the last of these children was up, in milliseconds since boot; null if none is. */
+function upAtOf(children: ChildState[]): number | null {
+	const clocks = children.flatMap(({ phase, clock }) => (phase === 'serving' && clock !== null ? clock : []));
+	return clocks.length === 0 ? null : Math.max(...clocks);
+}
+
 function generationChart(
 	state: 'starting' | 'serving' | 'leaving',
 	input: Parameters<typeof newGeneration>[0],
 	{ children, respawns }: Pick<SupervisorState, 'children' | 'respawns'>,
 ): Snapshot<unknown> {
-	const context: GenerationContext = newGeneration(input);
+	const context: GenerationContext = { ...newGeneration(input), upAt: upAtOf(children) };
 	const actors: Children = {};
 	for (const known of children) {
 		const { child, index, attempt, wasUp, phase, isRejected: isGoing } = known;
@@ -157,7 +174,10 @@ function childContext(known: ChildState, input: Parameters<typeof newChild>[0]):
 		pid,
 		born,
 		deadline,
-		readyAt: born,
+		readyAt: known.readyClock ?? born,
+		wasStopped: phase === 'booting' && known.spawnedClock !== null && clock !== known.spawnedClock,
+		stopSignal: known.stopSignal ?? newChild(input).stopSignal,
+		forwards: known.forwards,
 		since: phase === 'booting' || phase === 'draining' || phase === 'orphaned' ? clock : null,
 		announced: phase === 'booting' ? readyBy : null,
 		isUnawaited: phase === 'orphaned' && input.plan.kill === 0 && survivors.length === 0,

@@ -25,7 +25,7 @@ const candidateAlone = {
 	over: {
 		guard: 'isCandidateBesideOthers',
 		target: 'settling',
-		actions: ['forget', { type: 'decide', params: decisions.failed }, 'fail', 'refill'],
+		actions: ['forget', { type: 'decide', params: decisions.failed }, 'fail', 'refill', 'crowdOut'],
 	},
 } as const;
 
@@ -76,7 +76,7 @@ export const supervisorMachine = supervisorSetup.createMachine({
 					{
 						guard: 'isCandidateUnborn',
 						target: '.settling',
-						actions: ['beginAgain', 'dismissOthers', 'resume'],
+						actions: ['dismissUnborn', 'beginAgain', 'dismissOthers', 'resume'],
 						description: 'it was killed before each of its children had a process',
 					},
 					{
@@ -108,7 +108,10 @@ export const supervisorMachine = supervisorSetup.createMachine({
 				'signal.USR1': { actions: 'passOnToUpgrade' },
 				'signal.USR2': { actions: 'passOnToUpgrade' },
 				'upgrade.requested': { actions: 'passOnToUpgrade' },
-				generationUp: { guard: 'isServing', actions: [{ type: 'decide', params: decisions.madeWhole }, 'makeWhole'] },
+				generationUp: {
+					guard: 'isServing',
+					actions: [{ type: 'decide', params: decisions.madeWhole }, 'makeComplete'],
+				},
 				generationDegraded: { actions: ['noteStatus', 'continue'] },
 				generationEmpty: [
 					{ guard: 'isServing', actions: 'noteEmptied' },
@@ -187,6 +190,7 @@ export const supervisorMachine = supervisorSetup.createMachine({
 									'dismissCandidate',
 									'fail',
 									'refill',
+									'crowdOut',
 								],
 							},
 							{

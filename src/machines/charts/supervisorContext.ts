@@ -11,8 +11,10 @@ export type GenerationRef = ActorRefFrom<typeof generationMachine>;
 export interface SupervisorContext extends Omit<SupervisorState, 'children' | 'respawns' | 'unanswered' | 'ended'> {
 	/** Those that live. */
 	generations: Record<number, GenerationRef>;
-	/** Somebody lives of the generation that serves. */
+	/** A child of the serving generation lives. */
 	isServed: boolean;
+	/** When the last child of the serving generation came up, in milliseconds since boot; null if that is not known. */
+	servingUpAt: number | null;
 }
 
 /** What the supervisor ends with. */
@@ -45,6 +47,7 @@ export const newContext: SupervisorContext = {
 	stopSignal: null,
 	status: 0,
 	isServed: false,
+	servingUpAt: null,
 	generations: {},
 };
 

@@ -1,6 +1,6 @@
 /** What the statechart of the supervisor decides. */
 import type { Decision, FactOf, FailureCode, Request, Trigger } from '../facts/facts.ts';
-import { restartWait } from '../rules/respawn.ts';
+import { isHealthy, restartWait } from '../rules/respawn.ts';
 import { expectEvent, outputOf } from './expectEvent.ts';
 import type { GenerationOutput } from './protocol.ts';
 import type { Degraded, SupervisorContext, SupervisorEvent } from './supervisorContext.ts';
@@ -31,15 +31,17 @@ export const decisions = {
 		trigger: askerOf(event) ?? 'start',
 		behind: context.candidate ?? 1,
 	}),
-	promoted: ({ context }: Args): Decision => ({
+	promoted: (args: Args): Decision => ({
 		type: 'generation.promoted',
-		generation: context.candidate ?? 0,
+		generation: args.context.candidate ?? 0,
 		replaced: [],
+		...resetOf(args),
 	}),
-	replacing: ({ context: { candidate, serving } }: Args): Decision => ({
+	replacing: (args: Args): Decision => ({
 		type: 'generation.promoted',
-		generation: candidate ?? 0,
-		replaced: [serving],
+		generation: args.context.candidate ?? 0,
+		replaced: [args.context.serving],
+		...resetOf(args),
 	}),
 	/** One that was kept as nobody else served has become whole. */
 	madeWhole: ({ context }: Args): Decision => ({
@@ -89,6 +91,12 @@ export const decisions = {
 		reason: 'stopping',
 	}),
 } as const;
+
+/** The restarts are counted anew if the generation before was healthy until this one came up. */
+export function resetOf({ context: { restarts, servingUpAt }, event }: Args): { restarts?: 0 } {
+	const { upAt } = expectEvent(event, 'generationUp');
+	return restarts > 0 && isHealthy(servingUpAt, upAt) ? { restarts: 0 } : {};
+}
 
 /** How often another generation was started, this time included, since one served for long. */
 export function nextAttempt({ context }: Pick<Args, 'context'>): number {

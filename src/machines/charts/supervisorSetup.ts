@@ -8,7 +8,7 @@ import { generationMachine } from './generation.ts';
 import type { GenerationOrder, GenerationOutput, TimerInput } from './protocol.ts';
 import { upgradeMachine } from './selfUpgrade.ts';
 import type { GenerationRef, SupervisorContext, SupervisorEvent, SupervisorOutput } from './supervisorContext.ts';
-import { askerOf, isOf, killTimeoutOf, nextAttempt, stopSignalOf } from './supervisorDecisions.ts';
+import { askerOf, isOf, killTimeoutOf, nextAttempt, resetOf, stopSignalOf } from './supervisorDecisions.ts';
 
 const base = setup({
 	types: {
@@ -114,19 +114,25 @@ export const supervisorSetup = base.extend({
 				generations: { ...context.generations, [generation]: ref },
 			};
 		}),
-		promote: base.assign(({ context: { candidate } }) => ({
-			serving: candidate ?? 0,
+		promote: base.assign(({ context, event }) => ({
+			serving: context.candidate ?? 0,
 			isComplete: true,
 			isServed: true,
 			candidate: null,
+			servingUpAt: expectEvent(event, 'generationUp').upAt,
+			...resetOf({ context, event }),
 		})),
 		keepDegraded: base.assign(({ context: { candidate } }) => ({
 			serving: candidate ?? 0,
 			isComplete: false,
 			isServed: true,
 			candidate: null,
+			servingUpAt: null,
 		})),
-		makeWhole: base.assign({ isComplete: true }),
+		makeComplete: base.assign(({ event }) => ({
+			isComplete: true,
+			servingUpAt: expectEvent(event, 'generationUp').upAt,
+		})),
 		noteEmptied: base.assign({ isServed: false }),
 		/** Nobody else gives numbers to children. */
 		fill: base.enqueueActions(({ enqueue, context: { generations, lastChild }, event }) => {
@@ -162,6 +168,12 @@ export const supervisorSetup = base.extend({
 			({ context }) => generationIn(context, context.candidate),
 			({ context: { plan } }) => ({ type: 'leave', signal: plan.drain, reason: 'drain', isDismissal: true }) as const,
 		),
+		/** Those of its children that have a process are not waited for longer than after a failure. */
+		dismissUnborn: base.enqueueActions(({ enqueue, context }) => {
+			const { generations, candidate, plan } = context;
+			const ref = generations[candidate ?? 0];
+			if (ref) enqueue.sendTo(ref, { type: 'leave', signal: plan.drain, reason: 'drain', isDismissal: true });
+		}),
 		/** Where it is verified it serves at once. */
 		ungateCandidate: sendTo(({ context }) => generationIn(context, context.candidate), {
 			type: 'continue',
@@ -174,7 +186,11 @@ export const supervisorSetup = base.extend({
 		),
 		stopAll: base.enqueueActions(({ enqueue, context, event }) => {
 			const [signal, kill] = [stopSignalOf(context, event), killTimeoutOf(context, event)];
-			sendToAll(enqueue, context, { type: 'stop', signal, kill });
+			const { generations, serving, candidate } = context;
+			for (const [generation, ref] of Object.entries(generations)) {
+				const isDismissal = Number(generation) === candidate && serving in generations;
+				enqueue.sendTo(ref, { type: 'stop', signal, kill, ...(isDismissal ? { isDismissal } : {}) });
+			}
 		}),
 		/** The oldest of those that leave, where there are more than -max-draining allows. */
 		crowdOut: base.enqueueActions(({ enqueue, context }) => {

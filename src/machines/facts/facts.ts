@@ -182,8 +182,11 @@ export type Request =
 /** Output of the statecharts. A decision is recorded before the supervisor acts on it. */
 export type Decision =
 	| { type: 'generation.started'; generation: number; trigger: Trigger; size: number }
-	/** All children of the generation are up, and it serves. `replaced` are the generations that are stopped for it. */
-	| { type: 'generation.promoted'; generation: number; replaced: number[] }
+	/**
+	 * All children of the generation are up, and it serves. `replaced` are the generations that are stopped for it. `restarts`
+	 * is 0 if the generation before served long enough for the restarts to be counted anew; absent otherwise.
+	 */
+	| { type: 'generation.promoted'; generation: number; replaced: number[]; restarts?: 0 }
 	/**
 	 * The generation was never complete and does not serve. `serving` is the generation that keeps serving; null if no
 	 * generation serves.
@@ -209,8 +212,8 @@ export type Decision =
 	| { type: 'child.spawning'; child: number; generation: number; index: number }
 	/** The child's deadline moves to `deadline`, in milliseconds since boot. */
 	| { type: 'deadline.moved'; child: number; deadline: number }
-	/** The child is ready, for the reason `by`; the listener check follows if another generation serves. */
-	| { type: 'child.verifying'; child: number; by: ReadySource }
+	/** The child is ready, for the reason `by`, since `clock` (milliseconds since boot); the listener check follows if another generation serves. */
+	| { type: 'child.verifying'; child: number; by: ReadySource; clock?: number }
 	/** The child was not ready before its deadline, and is stopped. */
 	| { type: 'child.rejected'; child: number; reason: string; code?: FailureCode }
 	/** The child is up since `clock`, in milliseconds since boot. */

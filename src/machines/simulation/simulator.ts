@@ -3,7 +3,8 @@
 import { type Command, deliver, inertWorld, newLife, type Supervisor } from '../charts/world.ts';
 import type { Decision, ExternalEvent, ExternalFact, Fact } from '../facts/facts.ts';
 import { stamped } from '../facts/facts.ts';
-import { evolve, type SupervisorState } from '../state/supervisorState.ts';
+import { evolve } from '../state/evolve.ts';
+import type { SupervisorState } from '../state/supervisorState.ts';
 
 export interface SimulatorOptions {
 	/** The number of the last fact before the simulation. */

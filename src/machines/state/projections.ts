@@ -1,8 +1,9 @@
 /** All folds over the facts so far. */
 import type { Fact } from '../facts/facts.ts';
 import { type Counters, evolveCounters, noCounts } from './counters.ts';
+import { evolve } from './evolve.ts';
 import { evolveRotations, finishedBetween, noRotations, type Rotations } from './rotations.ts';
-import { evolve, type SupervisorState } from './supervisorState.ts';
+import type { SupervisorState } from './supervisorState.ts';
 
 export interface Projections {
 	/** Null before the first fact. */

@@ -62,13 +62,14 @@ export function isCandidateBorn({ candidate, serving, lastSize, children, respaw
 export function isServiceLost({
 	serving,
 	candidate,
+	queued,
 	isQuitting,
 	restart,
 	children,
 	respawns,
 }: SupervisorState): boolean {
 	const isServed = [...children, ...respawns].some(({ generation }) => generation === serving);
-	return candidate === null && restart === null && !isQuitting && !isServed && children.length > 0;
+	return candidate === null && queued === null && restart === null && !isQuitting && !isServed && children.length > 0;
 }
 
 /**

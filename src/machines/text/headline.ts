@@ -1,6 +1,7 @@
 /** A supervisor's status in one sentence: for the service manager and for operators. */
 import type { Projections } from '../state/projections.ts';
 import { isLeaving, type SupervisorState, stateOf } from '../state/supervisorState.ts';
+import { whoServes } from '../state/whoServes.ts';
 
 /** For example `generation 7 serves (2 workers); 1 older drains`. */
 export function headlineOf({ state, rotations }: Pick<Projections, 'state' | 'rotations'>): string {
@@ -18,7 +19,8 @@ export function headlineOf({ state, rotations }: Pick<Projections, 'state' | 'ro
 
 function servingText({ serving, children, candidate, restart, isComplete }: SupervisorState): string[] {
 	if (serving === 0) return [];
-	const count = children.filter((child) => child.generation === serving && !isLeaving(child)).length;
+	const isUp = whoServes({ serving, children }) !== null;
+	const count = isUp ? children.filter((child) => child.generation === serving && !isLeaving(child)).length : 0;
 	if (count === 0 && restart !== null) return ['no generation serves, a new one will be started'];
 	if (count === 0) return candidate === null || isComplete ? ['no generation serves'] : [];
 	const workers = count === 1 ? '' : ` (${count} workers)`;

@@ -10,6 +10,7 @@ import {
 	isUnverified,
 	type SupervisorState,
 } from '../state/supervisorState.ts';
+import { whoServes } from '../state/whoServes.ts';
 
 export interface Sentence {
 	level: 'info' | 'warn' | 'error';
@@ -51,7 +52,8 @@ export function sentenceOf(fact: Fact, before: SupervisorState | null, command: 
 		case 'generation.failed': {
 			// The supervisor exits after its last child, and the log has the exit of that child.
 			if (before && before.children.length + before.respawns.length === 0) return null;
-			const rest = fact.serving === null ? 'no generation serves' : `generation ${fact.serving} keeps serving`;
+			const isServed = fact.serving !== null && (before === null || whoServes(before) === fact.serving);
+			const rest = isServed ? `generation ${fact.serving} keeps serving` : 'no generation serves';
 			return error(`Generation ${fact.generation} failed: ${fact.reason}; ${rest}`);
 		}
 		case 'generation.degraded': {

@@ -1,0 +1,199 @@
+/** A restored supervisor knows what one that lived through the facts knows, and waits for the same. */
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { type EventObject, fromCallback } from 'xstate';
+import type {
+	ListenerCheckInput,
+	ProcessCommand,
+	ProcessInput,
+	TimerInput,
+} from '../../src/machines/charts/protocol.ts';
+import { deliver, describeState, newLife, type Supervisor, type World } from '../../src/machines/charts/world.ts';
+import {
+	type Decision,
+	type ExternalEvent,
+	type ExternalFact,
+	type Fact,
+	type Plan,
+	stamped,
+} from '../../src/machines/facts/facts.ts';
+import { nextEvents } from '../../src/machines/simulation/nextEvents.ts';
+import { evolve } from '../../src/machines/state/evolve.ts';
+import type { SupervisorState } from '../../src/machines/state/supervisorState.ts';
+import { childState, draining, plan, running, simulate, stateWith } from '../support/simulation.ts';
+
+/** A supervisor whose timers, checks and processes are known, each with the time at which it is over. */
+function life(seq: number, at: number, known: SupervisorState | null) {
+	let state = known;
+	let cause = 0;
+	let supervisor: Supervisor | null = null;
+	const waits = new Set<string>();
+	const history: Fact[] = [];
+	const clock = { at };
+
+	function admit<T extends ExternalEvent | Decision>(what: T): Fact {
+		seq += 1;
+		const fact = stamped(what, { seq, at: clock.at, clock: () => clock.at, cause });
+		state = evolve(state, fact);
+		history.push(fact);
+		return fact;
+	}
+
+	function wait(name: string) {
+		waits.add(name);
+		return () => void waits.delete(name);
+	}
+
+	const until = ({ since, millis }: { since: number | null; millis: number | null }) =>
+		(since ?? clock.at) + (millis ?? 0);
+	const world: World = {
+		decide: admit,
+		process: fromCallback<ProcessCommand, ProcessInput>(({ input }) => wait(`process ${input.child}`)),
+		timer: fromCallback<EventObject, TimerInput>(({ input }) => {
+			const { timer } = input;
+			const whose = 'child' in input ? input.child : 'generation' in input ? `${input.generation}.${input.index}` : '';
+			if (input.millis !== null) return wait(`${timer} ${whose} until ${until(input)}`);
+		}),
+		listenerCheck: fromCallback<EventObject, ListenerCheckInput>(({ input }) => {
+			const { child, purpose } = input;
+			// A notice may last longer than the child serves: it changes nothing.
+			if (purpose !== null && purpose !== 'notice') return wait(`${purpose} ${child} until ${until(input)}`);
+		}),
+		preflight: fromCallback<EventObject, void>(() => {}),
+		handover: fromCallback<EventObject, void>(() => {}),
+	};
+
+	function tell(external: ExternalEvent) {
+		const fact = admit(external) as ExternalFact;
+		cause = fact.seq;
+		if (fact.type === 'supervisor.started' || fact.type === 'supervisor.recovered') {
+			supervisor = newLife(world, fact);
+			supervisor.start();
+		}
+		if (supervisor) deliver(supervisor, fact);
+	}
+
+	const present = () => supervisor as unknown as Supervisor;
+	return {
+		tell,
+		clock,
+		history,
+		seq: () => seq,
+		state: () => state,
+		waits: () => [...waits].sort(),
+		isOver: () => present().getSnapshot().status !== 'active',
+		stands: () => describeState(present()),
+		supervisor: present,
+	};
+}
+
+const plans = fc.record({
+	start: fc.constantFrom(100, 3000),
+	ready: fc.constantFrom('wait' as const, 'notify' as const, 'accept' as const),
+	verify: fc.constantFrom('accept' as const, 'none' as const),
+	kill: fc.constantFrom(0, 500),
+	size: fc.integer({ min: 1, max: 2 }),
+	respawn: fc.constantFrom(-1, 0, 500),
+	maxDraining: fc.constantFrom(0, 1),
+});
+
+const choices = fc.array(fc.nat(100_000), { minLength: 1, maxLength: 40 });
+
+const isInLife = (type: string) => !/^(supervisor|upgrade)\.|^signal\.USR/.test(type);
+
+/** A restored one beside the one that lives, at each rest of a random life. */
+function compare(changes: Partial<Plan>, choices: number[]) {
+	const live = life(0, 1_000_000, null);
+	live.tell({ type: 'supervisor.started', pid: 1, plan: { ...plan, ...changes } });
+	for (const choice of choices) {
+		const known = live.state();
+		if (!known || live.isOver()) return;
+		const events = nextEvents(known, 'busy', new Set()).filter(({ external }) => isInLife(external.type));
+		const spawns = events.filter(({ external }) => /^child\.spawn/.test(external.type));
+		const from = spawns.length > 0 && choice % 7 !== 0 ? spawns : events;
+		const chosen = from[choice % from.length];
+		if (!chosen) return;
+		live.clock.at += chosen.after + (choice % 5 === 0 ? 100_000 : 0);
+		live.tell(chosen.external);
+		const state = live.state();
+		if (live.isOver() || !state || state.children.length + state.respawns.length === 0) return;
+		const next = life(live.seq(), live.clock.at, state);
+		next.tell({
+			type: 'supervisor.recovered',
+			pid: 1,
+			by: 'upgrade',
+			state: { ...state, unanswered: null, ended: null },
+		});
+		const where = live.history.map(({ type, ...rest }) => `${type} ${'child' in rest ? rest.child : ''}`).join(', ');
+		expect(next.history.slice(1), where).toEqual([]);
+		expect(next.stands(), where).toBe(live.stands());
+		expect(next.waits(), where).toEqual(live.waits());
+		next.supervisor().stop();
+	}
+}
+
+describe('a supervisor that is restored at rest', () => {
+	it('stands where the one before stood, waits for the same until the same time, and decides nothing anew', () => {
+		fc.assert(
+			fc.property(plans, choices, (plan, choices) => compare(plan, choices)),
+			{ numRuns: 1000 },
+		);
+	});
+
+	it('sends surviving processes the signal that their leader was sent', () => {
+		const live = running({ kill: 1000 }).signal('TERM');
+		const next = simulate().recover(live.supervisorState() as SupervisorState);
+		next.decided();
+		next.tell({ type: 'child.exited', child: 1, pid: 101, code: 0, signal: null, status: 0, survivors: [500] });
+		expect(next.decided()).toEqual(['TERM to 1']);
+	});
+
+	it('passes a signal on to a child that gets its process only then', () => {
+		const live = running().signal('HUP').signal('QUIT');
+		const next = simulate().recover(live.supervisorState() as SupervisorState);
+		next.decided();
+		next.spawned(2);
+		expect(next.decided()).toEqual(['QUIT to 2']);
+	});
+
+	it('keeps the exit status of a rejected child that exits after another one', () => {
+		const live = simulate().start({ ready: 'notify', size: 2, respawn: 500 }).spawned(1).spawned(2);
+		live.waited(1).exited(2, 0).exited(1, 0);
+		const next = simulate().recover({ ...(live.supervisorState() as SupervisorState), ended: null });
+		expect([live.signal('QUIT').status(), next.signal('QUIT').status()]).toEqual([1, 1]);
+	});
+
+	it('signals a rejected child that was not signalled yet', () => {
+		const late = childState({ child: 2, generation: 2, pid: 102, phase: 'booting', isRejected: true });
+		const next = simulate().recover(
+			stateWith({ candidate: 2, lastGeneration: 2, lastChild: 2, children: [childState(), late] }),
+		);
+		expect(next.decided()).toContain('HUP to 2');
+	});
+});
+
+describe('a supervisor that is killed', () => {
+	const cutAfter = (facts: Fact[], type: Fact['type']) => {
+		let state: SupervisorState | null = null;
+		for (const fact of facts.slice(0, facts.findLastIndex((each) => each.type === type) + 1))
+			state = evolve(state, fact);
+		return state as unknown as SupervisorState;
+	};
+
+	it('before the queued rotation follows starts it at once, also where no generation serves', () => {
+		const live = draining().signal('HUP').spawned(3).signal('HUP').exited(2, 1).exited(3, 1);
+		const state = { ...cutAfter(live.history, 'generation.failed'), unanswered: null, ended: null };
+		const next = simulate().tell({ type: 'supervisor.recovered', pid: 1, by: 'start', state });
+		expect(next.state()).toBe('rotating');
+	});
+
+	it('before all of its candidate had processes kills those that do not exit in 10 s', () => {
+		const live = simulate().start({ size: 2, ready: 'notify' }).spawned(1).spawned(2).announced(1).announced(2);
+		live.signal('HUP').spawned(3);
+		const known = live.supervisorState() as SupervisorState;
+		const state = { ...known, children: known.children.filter(({ pid }) => pid !== null), unanswered: null };
+		const next = simulate().tell({ type: 'supervisor.recovered', pid: 1, by: 'start', state });
+		expect(next.commands).toContainEqual({ type: 'wait', child: 3, timer: 'kill', millis: 10_000, since: null });
+		expect(next.supervisorState()?.children.find(({ child }) => child === 3)?.isDismissed).toBe(true);
+	});
+});
