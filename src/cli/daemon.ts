@@ -2,11 +2,13 @@
 import { readEnvironment } from '../effects/children/environmentFile.ts';
 import { removeNotifyDir } from '../effects/children/notifyDir.ts';
 import { requireDirectory } from '../effects/children/startedFrom.ts';
+import { isJournalThere } from '../effects/journal/journalFile.ts';
 import { jsonLog, type Log, textLog } from '../effects/log/log.ts';
 import { openSink, type Sink } from '../effects/log/sink.ts';
 import { syslogWriter } from '../effects/log/syslog.ts';
 import { fdWriter, isJournalStream } from '../effects/log/writer.ts';
 import { checkAsUser, keepAsUser } from '../effects/os/asUser.ts';
+import { inTime, isLate, lateText, start } from '../effects/os/boundedReads.ts';
 import { sealDescriptors } from '../effects/os/descriptors.ts';
 import { exitNow } from '../effects/os/exit.ts';
 import { findCommand } from '../effects/os/findCommand.ts';
@@ -41,13 +43,16 @@ export async function runDaemon(options: Options): Promise<never> {
 	try {
 		if (!options.command && options.args.length > 0)
 			log.say('error', whatWasMeant(options.args, process.env.PATH ?? ''));
-		const { path, user } = await checkOptions(options);
+		const user = checkOptions(options);
+		const handover = takeHandover();
+		const problem = await problemWithFiles(options);
+		// Where children of an earlier program may serve they are taken over first: what is wrong fails the next rotation.
+		if (problem && handover === null && !mayBeRecovered(options)) throw problem;
 		if (user) StartError.unless('Unable to keep what starts processes of another user:', keepAsUser);
 		if (user && user.uid !== process.geteuid?.() && hasCapability(CAP_KILL) === false)
 			log.say('error', `Without CAP_KILL no signal reaches the processes of ${user.name}: they do not leave`);
-		const { start, ready, verify, kill, signal: drain, stop, workers: size, respawn, maxDraining } = options;
-		const plan = { start, ready, verify, kill, drain, stop, size, respawn, maxDraining };
-		const handover = takeHandover();
+		const { ready, verify, kill, signal: drain, stop, workers: size, respawn, maxDraining } = options;
+		const plan = { start: options.start, ready, verify, kill, drain, stop, size, respawn, maxDraining };
 		const handoverState = newHandoverState(handover?.states ?? null);
 		const signals = handover?.signals ?? [];
 		const startup = await startupOf({ options, plan, user, handoverState, signals, log }).catch(
@@ -57,8 +62,15 @@ export async function runDaemon(options: Options): Promise<never> {
 				throw error;
 			},
 		);
-		if (options.pidfile) claimPidFile(options.pidfile, startup, log);
-		status = await superviseOrWithdraw({ options, plan, startup, handoverState, path, user, log, sink });
+		if (problem && startup.state === null) {
+			withdraw(startup);
+			throw problem;
+		}
+		if (problem) log.say('error', `${problem.message}; the children of the earlier program are taken over`);
+		const path = commandPath(options);
+		const claim = () => claimPidFile(options.pidfile, startup, log);
+		const parts = { options, plan, startup, handoverState, path, claimPidFile: claim, user, log, sink };
+		status = await superviseOrWithdraw(parts);
 		startup.listeners.close();
 		if (options.pidfile) removePidFile(options.pidfile);
 	} catch (error) {
@@ -72,17 +84,17 @@ export async function runDaemon(options: Options): Promise<never> {
 }
 
 /**
- * After the listeners: a second supervisor by mistake must not take the file of the first. Where children serve already it
- * is no reason to end.
+ * After the listeners and the control sockets: a second supervisor by mistake must not take the file of the first. Where
+ * children serve already it is no reason to end.
  * @throws {StartError}
  */
-function claimPidFile(path: string, startup: Startup, log: Log) {
+function claimPidFile(path: string, { state }: Startup, log: Log) {
+	if (path === '') return;
 	try {
 		StartError.unless(`Unable to write pid file ${path}:`, () => writePidFile(path));
 	} catch (error) {
-		if (startup.state) return log.say('error', (error as Error).message);
-		withdraw(startup);
-		throw error;
+		if (state === null) throw error;
+		log.say('error', (error as Error).message);
 	}
 }
 
@@ -109,23 +121,59 @@ function withdraw({ listeners, notifySockets, run }: Startup) {
 	if (notifySockets.folder) removeNotifyDir(notifySockets.folder, run);
 }
 
-/** What can be wrong with the flags, before anything is opened. @throws {StartError} */
-export async function checkOptions(options: Options): Promise<{ path: string | Buffer; user: User | null }> {
-	const { command, user, args, env, chdir } = options;
+/** What can be wrong with the flags alone, before anything is opened. @returns the user of -user @throws {StartError} */
+function checkOptions({ command, user, journal, control, share, pidfile }: Options): User | null {
 	if (!command) throw new StartError('Command path is mandatory');
+	refuseShared({ journal, control, share, pidfile });
+	return user ? StartError.unless('Unable to find user user:', () => findUser(user)) : null;
+}
+
+/** What is wrong with the files that the children are started with; null where nothing is. */
+async function problemWithFiles(options: Options): Promise<StartError | null> {
+	try {
+		await checkFiles(options);
+		return null;
+	} catch (error) {
+		if (error instanceof StartError) return error;
+		throw error;
+	}
+}
+
+/** @throws {StartError} */
+async function checkFiles(options: Options): Promise<void> {
+	const { env, chdir } = options;
 	if (env) {
-		await readEnvironment(env).catch((error: Error) => {
+		const read = await inTime(env, start, () => readEnvironment(env)).catch((error: Error) => {
 			throw new StartError(`Unable to read ${error.message}`);
 		});
+		if (isLate(read)) throw new StartError(`Unable to read ${lateText(`-env ${env}`, read)}`);
 	}
 	if (chdir) StartError.unless(`Unable to use -chdir ${chdir}:`, () => requireDirectory(chdir));
-	refuseShared({ journal: options.journal, control: options.control, share: options.share, pidfile: options.pidfile });
-	return {
-		path: StartError.unless('Could not find executable', () =>
-			findCommand(flagValue('command', command, args.length), ownVariables().PATH ?? '', chdir),
-		),
-		user: user ? StartError.unless('Unable to find user user:', () => findUser(user)) : null,
+	StartError.unless('Could not find executable', () => findExecutable(options));
+}
+
+/** @throws {Error} with a message for the operator */
+function findExecutable({ command, args, chdir }: Options): string | Buffer {
+	return findCommand(flagValue('command', command, args.length), ownVariables().PATH ?? '', chdir);
+}
+
+/** The path of the program. As long as the program is not found, -command is returned as it is: it can't be started. */
+function commandPath(options: Options): () => string | Buffer {
+	let found: string | Buffer | null = null;
+	return () => {
+		try {
+			found ??= findExecutable(options);
+		} catch {
+			return flagValue('command', options.command, options.args.length);
+		}
+		return found;
 	};
+}
+
+/** Whether a journal may tell of children that serve. */
+function mayBeRecovered(options: Options): boolean {
+	const path = journalPath(options);
+	return path !== null && isJournalThere(path);
 }
 
 /** Two flags with one path: one would take the other's file away. @throws {StartError} */
@@ -141,7 +189,8 @@ function refuseShared(paths: Record<string, string>) {
 
 /** What else can be wrong with a program that is to take over. @throws {Error} */
 export async function checkInstallation(options: Options): Promise<void> {
-	const { user } = await checkOptions(options);
+	const user = checkOptions(options);
+	await checkFiles(options);
 	if (options.json) jsonLog({ write: () => {} });
 	if (user) checkAsUser();
 }

@@ -26,7 +26,7 @@ import { managerOf } from '../effects/serviceManager.ts';
 import { backlogKeeper } from '../effects/sockets/backlogs.ts';
 import type { HandoverState } from '../effects/upgrade/handoverState.ts';
 import { preflightActor } from '../effects/upgrade/preflight.ts';
-import { handoverActor, nextProgram, replaceProgram } from '../effects/upgrade/replacement.ts';
+import { handoverActor, nextProgram, programAnswers, replaceProgram } from '../effects/upgrade/replacement.ts';
 import type { World } from '../machines/charts/world.ts';
 import type { Fact, Plan, Request } from '../machines/facts/facts.ts';
 import { withoutUnfinished } from '../machines/state/recoveryState.ts';
@@ -43,7 +43,10 @@ export interface Supervision {
 	plan: Plan;
 	startup: Startup;
 	handoverState: HandoverState;
-	path: string | Buffer;
+	/** The path of the program: -command as it is, as long as the program is not found. */
+	path: () => string | Buffer;
+	/** Writes the pid file. @throws {StartError} */
+	claimPidFile: () => void;
 	user: User | null;
 	log: Log;
 	sink: Sink;
@@ -53,11 +56,11 @@ export interface Supervision {
  * Makes what a supervisor is made of: each part is handed those that it needs, and is there before them. No fact passes yet.
  * @throws {StartError} before any child is started
  */
-export function wire({ options, plan, startup, handoverState, path, user, log, sink }: Supervision) {
+export function wire({ options, plan, startup, handoverState, path, claimPidFile, user, log, sink }: Supervision) {
 	const { journal, listeners, run } = startup;
 	adoptOrphans();
 	const directory = logicalDirectory();
-	const command = [path, ...options.args].join(' ');
+	const command = [path(), ...options.args].join(' ');
 	const lastOutput = lastOutputOf(handoverState, (generation) => {
 		const { state } = journal.past();
 		return state?.candidate === generation || (state?.serving === generation && !state.isComplete);
@@ -102,7 +105,9 @@ export function wire({ options, plan, startup, handoverState, path, user, log, s
 		outputs,
 		lastOutput,
 		spec: {
-			path,
+			get path() {
+				return path();
+			},
 			args: options.args.length > 0 ? commandLine().slice(-options.args.length) : [],
 			env: async (generation) => ({ ...inherited, ...(await environment(generation)) }),
 			directory: childDirectory,
@@ -149,6 +154,12 @@ export function wire({ options, plan, startup, handoverState, path, user, log, s
 			accepting,
 		},
 	});
+	try {
+		claimPidFile();
+	} catch (error) {
+		controlSockets.close();
+		throw error;
+	}
 	const manager = managerOf({ env: process.env, past: journal.past, handoverState });
 	const reminder = drainReminder({ log, state: () => journal.past().state, accepting });
 	const backlogs = backlogKeeper(listeners.all);
@@ -212,6 +223,7 @@ export function wire({ options, plan, startup, handoverState, path, user, log, s
 			exits: reaped,
 			handoverState,
 			program: () => nextProgram(directory),
+			answers: () => programAnswers(directory),
 		}),
 		handover: handoverActor(dispatcher.admit, replacement),
 	};

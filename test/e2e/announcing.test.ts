@@ -306,6 +306,18 @@ describe('-pidfile', () => {
 		expect(lstatSync(path).ino).toBe(ino);
 	});
 
+	it('stays that of the first supervisor where a second one can’t start', async () => {
+		const folder = scratch();
+		const [path, control] = [join(folder, 'pid'), join(folder, 'control')];
+		const flags = ['-listen=tcp://127.0.0.1:0', `-pidfile=${path}`, `-control=${control}`];
+		const program = supervise(flags);
+		await program.logged(/^Generation 1 is up/);
+		const { status, stderr } = spawnSync(executable, [...flags, '-command=true'], { encoding: 'utf8' });
+		expect(status).toBe(1);
+		expect(stderr).toMatch(/Unable to open control socket .*: address already in use/);
+		expect(readFileSync(path, 'utf8')).toBe(`${program.pid}\n`);
+	});
+
 	it('is no other file of the supervisor’s', () => {
 		const path = join(scratch(), 'file');
 		const flags = [`-journal=${path}`, `-pidfile=${path}`, '-command=true'];

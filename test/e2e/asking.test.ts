@@ -668,7 +668,7 @@ describe('socketmaster status', () => {
 		kill(child, 'SIGKILL');
 		await self.program.logged(/will be started again in/);
 		const { stdout } = await command(['status', `-control=${self.control}`]).done;
-		expect(stdout).toMatch(/^running .*\nnobody serves\n/);
+		expect(stdout).toMatch(/^running .*\nno generation serves\n/);
 		expect(stdout).toMatch(/^1 {4}serving {3}-\n {5}place 0 is filled again in \d+/m);
 	});
 

@@ -426,25 +426,27 @@ describe('a file system that does not answer', () => {
 	});
 });
 
+/** Mounted until the test is over. @returns the pid of a process that hangs on it, and what freezes all of it */
+async function deadFileSystem(folder: string) {
+	const dead = spawn('python3', [fixture('deadFileSystem.py'), folder], { stdio: ['pipe', 'pipe', 'ignore'] });
+	onTestFinished(async () => {
+		dead.stdin.end();
+		if (dead.exitCode === null) await once(dead, 'exit');
+	});
+	const said = createInterface({ input: dead.stdout })[Symbol.asyncIterator]();
+	const { value } = await said.next();
+	return {
+		pid: Number(value),
+		freeze: async () => {
+			dead.stdin.write('freeze\n');
+			await said.next();
+		},
+		thaw: () => dead.stdin.end(),
+	};
+}
+
 describe('a process whose memory does not answer', () => {
-	/** Until the test is over. @returns its number, and what freezes all of the file system that it hangs on */
-	async function hang(folder: string) {
-		const dead = spawn('python3', [fixture('deadFileSystem.py'), folder], { stdio: ['pipe', 'pipe', 'ignore'] });
-		onTestFinished(async () => {
-			dead.stdin.end();
-			if (dead.exitCode === null) await once(dead, 'exit');
-		});
-		const said = createInterface({ input: dead.stdout })[Symbol.asyncIterator]();
-		const { value } = await said.next();
-		return {
-			pid: Number(value),
-			freeze: async () => {
-				dead.stdin.write('freeze\n');
-				await said.next();
-			},
-			thaw: () => dead.stdin.end(),
-		};
-	}
+	const hang = deadFileSystem;
 	const canHang = isRoot && existsSync('/dev/fuse');
 	if (!canHang) console.log('The process that hangs is left out: it takes root and /dev/fuse.');
 	const slow = (folder: string) => {
@@ -513,6 +515,34 @@ describe('a process whose memory does not answer', () => {
 		thaw();
 		expect((await program.ended).status).toBe(0);
 	});
+});
+
+describe('an upgrade', () => {
+	const canFreeze = isRoot && existsSync('/dev/fuse');
+	it.runIf(canFreeze)(
+		'is refused while the file system of its directory does not answer, and the supervisor answers',
+		async () => {
+			const folder = scratch();
+			const control = join(folder, 'control');
+			const directory = join(folder, 'dead');
+			mkdirSync(directory);
+			const { freeze, thaw } = await deadFileSystem(directory);
+			const program = run([...flags, `-control=${control}`, ...shell('exec sleep 1000')], {
+				cwd: directory,
+				env: environment({ PWD: directory }),
+			});
+			await program.logged(/^Generation 1 is up/);
+			await freeze();
+			program.signal('SIGUSR2');
+			await program.logged(/^Upgrade: checking the new program$/);
+			expect((await ask(control, '/status?brief')).status).toBe(200);
+			await program.logged(/^Upgrade refused: .*dead: its file system has not answered for 5 s; nothing has changed$/);
+			program.signal('SIGTERM');
+			await program.logged(/^\d+ signal: terminated$/);
+			thaw();
+			expect((await program.ended).status).toBe(0);
+		},
+	);
 });
 
 describe('memory that may not be executed', () => {

@@ -322,6 +322,47 @@ describe('kill -9', () => {
 		expect(self.text()).not.toMatch(/Recovered/);
 	});
 
+	it.each([
+		['-chdir', 'Unable to use -chdir'],
+		['-env', 'Unable to read -env'],
+		['-command', 'Could not find executable'],
+	])('and a %s that is gone: the children serve on, and a rotation follows when it is back', async (flag, sentence) => {
+		const folder = scratch();
+		const release = join(folder, 'release');
+		mkdirSync(release);
+		writeFileSync(join(release, 'env'), 'A=1\n');
+		writeFileSync(join(release, 'server'), `#!/bin/sh\nexec ${fixture('server.mjs')}\n`, { mode: 0o755 });
+		const named = { '-chdir': release, '-env': join(release, 'env'), '-command': join(release, 'server') };
+		const other = Object.entries(named).map(([name, path]) =>
+			name === flag ? `${name}=${path}` : name === '-command' ? `-command=${fixture('server.mjs')}` : '',
+		);
+		const self = await lives(['-start=100', '-verify=hold', ...other.filter(Boolean)], []);
+		self.start();
+		await self.logged(/Generation 1 is up/);
+		await self.kill();
+		renameSync(release, `${release}.gone`);
+		self.start();
+		await self.logged(new RegExp(`${sentence}.*; the children of the earlier program are taken over$`));
+		await self.logged(/Recovered from/);
+		expect(await answers(self.port)).toBe(true);
+		self.signal('SIGHUP');
+		await self.logged(/Generation 2 failed: .*; generation 1 keeps serving$/);
+		renameSync(`${release}.gone`, release);
+		self.signal('SIGHUP');
+		await self.logged(/Generation 3 is up/);
+		self.signal('SIGTERM');
+		expect((await self.ended()).status).toBe(0);
+	});
+
+	it('and a command that is not there, where no children live, is refused, and leaves nothing behind', async () => {
+		const self = await lives(['-start=100'], ['-command=/nonexistent/server']);
+		writeFileSync(self.journal, '');
+		self.start();
+		expect((await self.ended()).status).toBe(1);
+		expect(self.text()).toMatch(/Could not find executable/);
+		expect(await answers(self.port)).toBe(false);
+	});
+
 	it('of a supervisor with a UNIX listener: the path stays, and is removed at the end', async () => {
 		const path = join(scratch(), 'server.sock');
 		const self = await lives(['-start=50', `-listen=unix://${path}`], shell(patient));
@@ -378,7 +419,7 @@ describe('kill -9', () => {
 		appendFileSync(self.journal, `{"seq":${seq + 1},"at":${at},"type":"signal.HUP"}\n`);
 		appendFileSync(
 			self.journal,
-			`{"seq":${seq + 2},"at":${at},"type":"generation.started","generation":2,"asked":"SIGHUP","size":1}\n`,
+			`{"seq":${seq + 2},"at":${at},"type":"generation.started","generation":2,"trigger":"SIGHUP","size":1}\n`,
 		);
 		if (spawning) {
 			appendFileSync(
@@ -512,7 +553,7 @@ describe('a journal', () => {
 			'{"journal":2,"program":"x","boot":"b","run":"of-old","pid":1,"startTime":1,"args":[],"listeners":[]}\n';
 		writeFileSync(self.journal, old);
 		self.start();
-		await self.logged(/Journal .*: its format 2 is older than this program, which knows 4; version x, which wrote it/);
+		await self.logged(/Journal .*: its format 2 is older than this program, which knows 4 to 5; version x, which wrote it/);
 		await self.logged(/Generation 1 is up/);
 		expect(readFileSync(`${self.journal}.bad`, 'utf8')).toBe(old);
 	});
@@ -556,7 +597,7 @@ describe('a journal', () => {
 		await self.logged(/exit status (unknown|0)$/, 5);
 		self.signal('SIGTERM');
 		await self.ended();
-		expect(self.text().match(/can't be compacted: .*; it is still running growing$/gm)).toHaveLength(1);
+		expect(self.text().match(/can't be compacted: .*; it keeps growing$/gm)).toHaveLength(1);
 		expect(self.text()).not.toMatch(/can't be written/);
 		const replayed = spawnSync(executable, ['replay', self.journal], { encoding: 'utf8', maxBuffer: 1 << 26 });
 		expect(replayed).toMatchObject({ status: 0, stderr: '' });
@@ -639,7 +680,7 @@ describe('a journal', () => {
 		const env = environment({ RUNTIME_DIRECTORY: folder });
 		const program = run(['-listen=tcp://127.0.0.1:0', '-start=0', '-command=/bin/true'], { env });
 		await program.ended;
-		expect(readFileSync(join(folder, 'journal'), 'utf8')).toMatch(/^\{"journal":4,/);
+		expect(readFileSync(join(folder, 'journal'), 'utf8')).toMatch(/^\{"journal":5,/);
 	});
 
 	it.runIf(isRoot)(
@@ -659,7 +700,7 @@ describe('a journal', () => {
 				await program.logged(/exit status 0$|signal: hangup$/, count);
 			}
 			expect(
-				program.lines().filter((line) => /can't be written: no space left on device; supervision goes on/.test(line)),
+				program.lines().filter((line) => /can't be written: no space left on device; supervision continues/.test(line)),
 			).toHaveLength(1);
 			execFileSync('rm', [`${folder}/filler`]);
 			program.signal('SIGHUP');

@@ -67,8 +67,8 @@ const damages: [string, (path: string) => void][] = [
 	['without its header', (path) => change(path, withoutHeader)],
 	['without its header, behind NULs', (path) => change(path, (text) => `${'\0'.repeat(4000)}${withoutHeader(text)}`)],
 	['NULs', (path) => change(path, (text) => '\0'.repeat(text.length))],
-	['of a newer format', (path) => change(path, (text) => text.replaceAll('"journal":4', '"journal":5000'))],
-	['of an older format', (path) => change(path, (text) => text.replaceAll('"journal":4', '"journal":3'))],
+	['of a newer format', (path) => change(path, (text) => text.replaceAll('"journal":5', '"journal":5000'))],
+	['of an older format', (path) => change(path, (text) => text.replaceAll('"journal":5', '"journal":3'))],
 	['damaged in its first line', (path) => change(path, (text) => text.replace('"run"', '"r\0n"'))],
 	['a header and a checkpoint that is damaged', (path) => change(path, compacted)],
 	['no journal at all', (path) => writeFileSync(path, 'precious data\n')],
@@ -99,11 +99,11 @@ describe.each(damages)('where the journal is %s', (_, damage) => {
 it('what could not be read is kept beside the journal, and the new one can be recovered from', async () => {
 	const own = await site();
 	await own.killed();
-	change(own.journal, (text) => text.replaceAll('"journal":4', '"journal":5000'));
+	change(own.journal, (text) => text.replaceAll('"journal":5', '"journal":5000'));
 	const before = readFileSync(own.journal, 'utf8');
 	const second = own.start(own.server);
 	await second.logged(
-		/^Journal .*: its format 5000 is newer than this program, which knows 4; version \S+, which wrote it, reads it$/,
+		/^Journal .*: its format 5000 is newer than this program, which knows 4 to 5; version \S+, which wrote it, reads it$/,
 	);
 	await second.logged(/^Journal .*: it is kept in .*\.bad, and a new one begins$/);
 	await second.logged(/^Generation 2 is up/);
@@ -120,7 +120,7 @@ it('where no children live, one of a newer format is kept beside the new one, an
 	const own = await site();
 	writeFileSync(own.journal, '{"journal":9,"run":"x"}\n', { mode: 0o600 });
 	const program = own.start(own.server);
-	await program.logged(/^Journal .*: its format 9 is newer than this program, which knows 4$/);
+	await program.logged(/^Journal .*: its format 9 is newer than this program, which knows 4 to 5$/);
 	await program.logged(/^Generation 1 is up/);
 	expect(readFileSync(`${own.journal}.bad`, 'utf8')).toBe('{"journal":9,"run":"x"}\n');
 });
@@ -143,7 +143,7 @@ it('a server that writes over its environment is found by what a file of a newer
 	const perl = ['-command=/usr/bin/perl', '--', '-e', title];
 	const [child] = await own.killed(perl);
 	expect(readFileSync(`/proc/${child}/environ`, 'latin1')).not.toContain('SOCKETMASTER_RUN');
-	change(own.journal, (text) => text.replaceAll('"journal":4', '"journal":5000'));
+	change(own.journal, (text) => text.replaceAll('"journal":5', '"journal":5000'));
 	const next = own.start(perl);
 	await next.logged(new RegExp(`took over ${child}, found by`));
 	await next.logged(new RegExp(`^Generation 2 is up .*; sending SIGHUP to ${child}$`));
@@ -305,7 +305,7 @@ describe('where the journal tells less than there was', () => {
 		const perl = ['-command=/usr/bin/perl', '--', '-e', title];
 		const [child] = await own.killed(perl);
 		change(own.journal, (text) =>
-			text.replaceAll('"journal":4', '"journal":5000').replace(/"words":"[^"]*"/, '"words":null'),
+			text.replaceAll('"journal":5', '"journal":5000').replace(/"notifyDir":"[^"]*"/, '"notifyDir":null'),
 		);
 		const busy = createServer();
 		await new Promise<void>((resolve) => busy.listen(0, '127.0.0.1', resolve));
@@ -405,7 +405,7 @@ it('a UNIX path where another server listens meanwhile is left to that server', 
 	const own = await site({ listen: 'unix:FOLDER/app.sock' });
 	const [child = 0] = await own.killed();
 	const path = join(own.folder, 'app.sock');
-	change(own.journal, (text) => text.replaceAll('"journal":4', '"journal":5000'));
+	change(own.journal, (text) => text.replaceAll('"journal":5', '"journal":5000'));
 	rmSync(path);
 	rmSync(join(own.folder, '.app.sock.socketmaster'));
 	const other = createServer((client) => client.end('another'));
@@ -437,7 +437,7 @@ it('a supervisor that went on after a crash keeps its children, whatever a copy 
 	await second.logged(/^Recovered from /);
 	const copy = join(own.folder, 'copy');
 	// Its last header, which names the supervisor, is lost.
-	const text = readFileSync(own.journal, 'utf8').replaceAll('"journal":4', '"journal":5000');
+	const text = readFileSync(own.journal, 'utf8').replaceAll('"journal":5', '"journal":5000');
 	writeFileSync(
 		copy,
 		text

@@ -26,6 +26,15 @@ const [LOCK_EX, LOCK_NB] = [2, 4];
  */
 const [longestWait, pause] = [1000, 20];
 
+/** Whether there is a journal with contents: children of its supervisor may live. */
+export function isJournalThere(path: string): boolean {
+	try {
+		return statSync(path).size > 0;
+	} catch {
+		return false;
+	}
+}
+
 /**
  * Opens a journal file and locks it.
  * @returns the fd and the contents of the file
@@ -38,8 +47,9 @@ export async function openJournal(path: string): Promise<{ fd: number; bytes: Bu
 			refuseForeign(fd);
 			lock(fd);
 			// If a supervisor compacted the journal meanwhile, another file is at the path now. Open that one.
-			if (fstatSync(fd).ino === statSync(path).ino) return { fd, bytes: readFileSync(fd) };
-			closeSync(fd);
+			const [opened, there] = [fstatSync(fd), statSync(path)];
+			if (opened.ino === there.ino && opened.dev === there.dev) return { fd, bytes: readFileSync(fd) };
+			throw new Locked('another file has taken its place');
 		} catch (error) {
 			closeSync(fd);
 			if (!(error instanceof Locked) || bootClock() >= end) throw error;

@@ -13,8 +13,11 @@ import { stepsOf } from './namedPath.ts';
 import type { SocketFile } from './socketFile.ts';
 import { isFile, linkOwn, removeFile, secondLink } from './unixListener.ts';
 
-/** The shortest time between two restorations of a path, in milliseconds: a process can remove it again and again. */
-const shortest = 1000;
+/**
+ * So many restorations of a path happen at once: each worker of a server can remove it as it exits. After them one follows
+ * each interval, in milliseconds, as a process can remove the path again and again.
+ */
+const [burst, interval] = [100, 1000];
 
 /** The most attempts to set up the watches: the path can change during each attempt. */
 const mostMoves = 5;
@@ -33,7 +36,8 @@ function keep(file: SocketFile, log: Pick<Log, 'say'>): () => void {
 	let second = secondIn(path) ?? secondLink(path);
 	let watchers: FSWatcher[] = [];
 	let watched = '';
-	let last = Number.NEGATIVE_INFINITY;
+	/** When the burst is available in full again, in milliseconds since boot. */
+	let replenishedAt = Number.NEGATIVE_INFINITY;
 	let later: NodeJS.Timeout | null = null;
 	let isForeign = false;
 	/** The reason why the path cannot be restored; null if it exists or can be restored. */
@@ -90,19 +94,19 @@ function keep(file: SocketFile, log: Pick<Log, 'say'>): () => void {
 		const here = secondIn(path);
 		if (here === null) return lose('its folder is not there');
 		const isMoved = here !== second;
-		const wait = isMoved ? 0 : last + shortest - bootClock();
+		const wait = isMoved ? 0 : replenishedAt - (burst - 1) * interval - bootClock();
 		if (wait <= 0) return restore(isMoved);
 		later ??= setTimeout(
 			() => {
 				later = null;
 				look();
 			},
-			Math.min(wait, shortest),
+			Math.min(wait, interval),
 		).unref();
 	}
 
 	function restore(isMoved: boolean) {
-		last = bootClock();
+		replenishedAt = Math.max(replenishedAt, bootClock()) + interval;
 		const why = linkTo(second, path);
 		if (why !== null) return lose(why);
 		lostFor = null;

@@ -34,6 +34,8 @@ export interface PreflightOptions {
 	handoverState: HandoverState;
 	/** The new program with the present arguments. @throws {Error} if the program is not found */
 	program: () => Pick<SpawnSpec, 'path' | 'args' | 'directory'>;
+	/** Whether the file systems of program and directory answer: a sentence if one does not, else null. */
+	answers: () => Promise<string | null>;
 }
 
 /**
@@ -41,21 +43,55 @@ export interface PreflightOptions {
  * program receives the handover state and must print the token in it. An empty or truncated program file can exit
  * with status 0, but cannot print the token.
  */
-export function preflightActor({ admit, exits, handoverState, program }: PreflightOptions) {
+export function preflightActor({ admit, exits, handoverState, program, answers }: PreflightOptions) {
 	return fromCallback<EventObject, void>(() => {
-		const refuse = (reason: string) => admit({ type: 'upgrade.refused', reason });
-		let fds: number[] = [];
-		try {
+		let isCancelled = false;
+		let cancel = () => {};
+		void check();
+		return () => {
+			isCancelled = true;
+			cancel();
+		};
+
+		function refuse(reason: string) {
+			admit({ type: 'upgrade.refused', reason });
+		}
+
+		async function check() {
+			// What follows runs on the event loop, and the spawn waits for execve(2).
+			const late = await answers();
+			if (isCancelled) return;
+			if (late !== null) return refuse(late);
+			try {
+				cancel = run();
+			} catch (error) {
+				refuse((error as Error).message);
+			}
+		}
+
+		/** @returns a function that kills the new program @throws {Error} if it can't be run; then nothing is left of it */
+		function run(): () => void {
 			const token = newRun();
 			const { states } = handoverState.collect();
 			const offer = newMemfd(JSON.stringify({ format: handoverFormat, token, states }));
-			fds = [offer];
-			const [read, write] = makePipe();
-			fds.push(read, write);
-			const env = { ...ownVariables(), [variable]: '3' };
-			const pid = spawnProcess({ ...program(), env, fds: [0, write, write, offer] });
-			const output = reopenForReading(read);
-			closeAll(fds);
+			const fds = [offer];
+			let pid: number | null = null;
+			try {
+				const [read, write] = makePipe();
+				fds.push(read, write);
+				const env = { ...ownVariables(), [variable]: '3' };
+				pid = spawnProcess({ ...program(), env, fds: [0, write, write, offer] });
+				const output = reopenForReading(read);
+				closeAll(fds);
+				return awaitAnswer(pid, output, token);
+			} catch (error) {
+				closeAll(fds);
+				if (pid !== null) signalProcess(pid, 'KILL');
+				throw error;
+			}
+		}
+
+		function awaitAnswer(pid: number, output: number, token: string): () => void {
 			let isLate = false;
 			const limit = setTimeout(() => {
 				isLate = true;
@@ -65,10 +101,10 @@ export function preflightActor({ admit, exits, handoverState, program }: Preflig
 				if (exit.pid !== pid) return;
 				subscription.unsubscribe();
 				clearTimeout(limit);
-				const printed = readAll(output);
+				const said = readAll(output);
 				if (isLate) refuse(`the new program took over ${checkTimeoutMs / 1000} s to check itself`);
-				else if (exit.status === 0 && printed.endsWith(token)) admit({ type: 'upgrade.verified' });
-				else refuse(`the new program says: ${printed || `nothing (${howItEnded(exit)})`}`);
+				else if (exit.status === 0 && said.endsWith(token)) admit({ type: 'upgrade.verified' });
+				else refuse(`the new program says: ${said || `nothing (${howItEnded(exit)})`}`);
 			});
 			return () => {
 				if (subscription.closed) return;
@@ -77,11 +113,7 @@ export function preflightActor({ admit, exits, handoverState, program }: Preflig
 				closeSync(output);
 				signalProcess(pid, 'KILL');
 			};
-		} catch (error) {
-			closeAll(fds);
-			refuse((error as Error).message);
 		}
-		return;
 	});
 }
 

@@ -1,10 +1,12 @@
 /** Prepares this process for execve(2) of the next program. */
 import { statSync } from 'node:fs';
+import { stat } from 'node:fs/promises';
 import { setImmediate, setTimeout } from 'node:timers/promises';
 import { type EventObject, fromCallback } from 'xstate';
 import type { ExternalEvent } from '../../machines/facts/facts.ts';
 import type { Outputs } from '../children/output.ts';
 import type { Sink } from '../log/sink.ts';
+import { inTime, isLate, lateText, start } from '../os/boundedReads.ts';
 import { withDebuggerFlag } from '../os/debugger.ts';
 import { findCommand } from '../os/findCommand.ts';
 import { commandLine } from '../os/rawArgv.ts';
@@ -43,6 +45,8 @@ export async function replaceProgram({
 	isSettled,
 }: ReplacementOptions): Promise<Error> {
 	try {
+		const late = await programAnswers(directory);
+		if (late !== null) throw new Error(late);
 		do {
 			outputs.hold();
 			if (!(await sink.flush(flushTimeoutMs))) throw new Error('nobody reads the log');
@@ -87,6 +91,21 @@ function isOwnProgram(path: string | Buffer): boolean {
 	} catch {
 		return false;
 	}
+}
+
+/**
+ * Checks in the pool that the file systems of the next program and of its directory answer.
+ * @returns a sentence if one does not; null if all do, also if the program is not found
+ */
+export async function programAnswers(directory: string): Promise<string | null> {
+	const [name = ''] = commandLine().map(String);
+	const folders = name.includes('/') ? [] : (process.env.PATH ?? '').split(':');
+	const programs = name.includes('/') ? [name] : folders.map((folder) => `${folder || '.'}/${name}`);
+	for (const path of [directory, ...programs]) {
+		const looked = await inTime(path, start, () => stat(path).catch(() => null));
+		if (isLate(looked)) return lateText(path, looked);
+	}
+	return null;
 }
 
 /** If the directory was removed, the working directory stays as it is, and the program is looked up from there. */
