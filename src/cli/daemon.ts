@@ -7,6 +7,7 @@ import { jsonLog, type Log, textLog } from '../effects/log/log.ts';
 import { openSink, type Sink } from '../effects/log/sink.ts';
 import { syslogWriter } from '../effects/log/syslog.ts';
 import { fdWriter, isJournalStream } from '../effects/log/writer.ts';
+import { inspectAs } from '../effects/os/asOwner.ts';
 import { checkAsUser, keepAsUser } from '../effects/os/asUser.ts';
 import { inTime, isLate, lateText, start } from '../effects/os/boundedReads.ts';
 import { sealDescriptors } from '../effects/os/descriptors.ts';
@@ -32,7 +33,7 @@ import type { Supervision } from './wire.ts';
 const flushTimeoutMs = 5000;
 
 /** capabilities(7) */
-const CAP_KILL = 5;
+const [CAP_KILL, CAP_SYS_PTRACE] = [5, 19];
 
 /** Runs the supervisor to its end, and with it the process. */
 export async function runDaemon(options: Options): Promise<never> {
@@ -51,6 +52,7 @@ export async function runDaemon(options: Options): Promise<never> {
 		if (user) StartError.unless('Unable to keep what starts processes of another user:', keepAsUser);
 		if (user && user.uid !== process.geteuid?.() && hasCapability(CAP_KILL) === false)
 			log.say('error', `Without CAP_KILL no signal reaches the processes of ${user.name}: they do not leave`);
+		if (user && process.geteuid?.() === 0 && hasCapability(CAP_SYS_PTRACE) === false) inspectAs(user);
 		const { ready, verify, kill, signal: drain, stop, workers: size, respawn, maxDraining } = options;
 		const plan = { start: options.start, ready, verify, kill, drain, stop, size, respawn, maxDraining };
 		const handoverState = newHandoverState(handover?.states ?? null);

@@ -651,30 +651,55 @@ describe('what can’t be seen', () => {
 		'--',
 	];
 
-	it.runIf(isRoot)('without CAP_SYS_PTRACE is said once, and rotations go on unverified', async () => {
+	it.runIf(isRoot)('without CAP_SYS_PTRACE the user of the children looks: what hangs replaces nothing', async () => {
 		const folder = scratch();
 		spawnSync('chmod', ['755', folder]);
-		const own = site('accept', { wrapper: without('-sys_ptrace'), flags: ['-user=nobody'], folder });
+		const flags = ['-user=nobody', '-ready=accept', '-start=2000'];
+		const own = site('accept', { wrapper: without('-sys_ptrace'), flags, folder });
 		await own.up();
-		await own.program.logged(/^Whether \d+ accepts can't be seen: .*CAP_SYS_PTRACE.*; it counts as up unverified$/);
+		own.instruct('elsewhere');
 		own.program.signal('SIGHUP');
-		await own.program.logged(/^Generation 2 is up/);
-		await own.program.logged(/exit status 0$/);
-		expect(await rotation(own, 2)).toMatchObject({ result: 'promoted', unverified: true });
-		own.program.signal('SIGHUP');
-		await own.program.logged(/^Generation 3 is up/);
-		await own.program.logged(/exit status 0$/, 2);
-		expect(own.program.lines().filter((line) => /can't be seen/.test(line))).toHaveLength(1);
-		// What it holds can't be counted either.
-		const [host, port] = (await own.address()).split(':');
-		const client = connect(Number(port), host);
-		onTestFinished(() => void client.destroy());
-		await once(client, 'connect');
-		const held = async () => (await ask(own.control, '/status')).body.generations.at(-1).children[0].connections;
-		// While it waits to be accepted nobody holds it.
-		while ((await held()) === 0) await new Promise(setImmediate);
-		expect(await held()).toBeNull();
+		await own.program.logged(
+			/^Generation 2 failed: \d+ listens on .* and does not accept on .*; generation 1 keeps serving$/,
+		);
+		for (const [generation, way] of [
+			[3, 'accept'],
+			[4, 'accept-epoll'],
+		] as const) {
+			own.instruct(way);
+			own.program.signal('SIGHUP');
+			await own.program.logged(new RegExp(`^Generation ${generation} is up`));
+			expect(await rotation(own, generation)).toMatchObject({ readyBy: 'accept', unverified: false });
+		}
+		expect(own.program.lines().filter((line) => /can't be seen/.test(line))).toEqual([]);
 	});
+
+	it.runIf(isRoot)(
+		'without CAP_SYS_PTRACE, of a server that hides, is said once, and rotations go on unverified',
+		async () => {
+			const folder = scratch();
+			const own = site('hide accept', { wrapper: without('-sys_ptrace'), folder });
+			await own.up();
+			await own.program.logged(/^Whether \d+ accepts can't be seen: .*CAP_SYS_PTRACE.*; it counts as up unverified$/);
+			own.program.signal('SIGHUP');
+			await own.program.logged(/^Generation 2 is up/);
+			await own.program.logged(/exit status 0$/);
+			expect(await rotation(own, 2)).toMatchObject({ result: 'promoted', unverified: true });
+			own.program.signal('SIGHUP');
+			await own.program.logged(/^Generation 3 is up/);
+			await own.program.logged(/exit status 0$/, 2);
+			expect(own.program.lines().filter((line) => /can't be seen/.test(line))).toHaveLength(1);
+			// What it holds can't be counted either.
+			const [host, port] = (await own.address()).split(':');
+			const client = connect(Number(port), host);
+			onTestFinished(() => void client.destroy());
+			await once(client, 'connect');
+			const held = async () => (await ask(own.control, '/status')).body.generations.at(-1).children[0].connections;
+			// While it waits to be accepted nobody holds it.
+			while ((await held()) === 0) await new Promise(setImmediate);
+			expect(await held()).toBeNull();
+		},
+	);
 
 	it.runIf(isRoot)('without CAP_KILL nobody of another user leaves, which is said at the start', async () => {
 		const folder = scratch();
@@ -688,9 +713,8 @@ describe('what can’t be seen', () => {
 
 	it.runIf(isRoot)('with -ready=accept is up by -start', async () => {
 		const folder = scratch();
-		spawnSync('chmod', ['755', folder]);
-		const flags = ['-user=nobody', '-ready=accept', '-start=500'];
-		const own = site('accept', { wrapper: without('-sys_ptrace'), flags, folder });
+		const flags = ['-ready=accept', '-start=500'];
+		const own = site('hide accept', { wrapper: without('-sys_ptrace'), flags, folder });
 		await own.program.logged(/^Whether \d+ accepts can't be seen: .*; it counts as up after -start$/);
 		await own.up();
 		own.program.signal('SIGHUP');

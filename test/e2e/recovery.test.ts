@@ -553,7 +553,9 @@ describe('a journal', () => {
 			'{"journal":2,"program":"x","boot":"b","run":"of-old","pid":1,"startTime":1,"args":[],"listeners":[]}\n';
 		writeFileSync(self.journal, old);
 		self.start();
-		await self.logged(/Journal .*: its format 2 is older than this program, which knows 4 to 5; version x, which wrote it/);
+		await self.logged(
+			/Journal .*: its format 2 is older than this program, which knows 4 to 5; version x, which wrote it/,
+		);
 		await self.logged(/Generation 1 is up/);
 		expect(readFileSync(`${self.journal}.bad`, 'utf8')).toBe(old);
 	});

@@ -4,10 +4,11 @@
  * check only reads /proc; the processes keep running.
  */
 import { opendirSync, readdirSync, readFileSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
+import { asOwner } from './asOwner.ts';
 import { inTime, isLate, type Late, look } from './boundedReads.ts';
 import { errorText } from './errorText.ts';
 import { hasEnded, isDenial, isEnding, isMissing, isOwnProc, linkAt, lookAt } from './proc.ts';
+import { readAs } from './readAs.ts';
 import { waitingOf } from './waiting.ts';
 import { giveTurn } from './yielding.ts';
 
@@ -133,12 +134,12 @@ const mostThreads = 64;
 /** Reads in steps: a process may hold 100,000 fds. */
 async function filesIn(folder: string, listeners: ReadonlySet<number>): Promise<Files> {
 	const files: Files = { folder, sockets: new Map(), others: [], epolls: [], rings: [] };
-	const fds = opendirSync(`${folder}/fd`, { bufferSize: mostAtOnce });
+	const fds = asOwner(() => opendirSync(`${folder}/fd`, { bufferSize: mostAtOnce }));
 	try {
 		for (let entry = fds.readSync(); entry; entry = fds.readSync()) {
 			await giveTurn();
 			const fd = entry.name;
-			const file = linkAt(`${folder}/fd/${fd}`);
+			const file = asOwner(() => linkAt(`${folder}/fd/${fd}`));
 			if (file === 'anon_inode:[eventpoll]') files.epolls.push(fd);
 			else if (file === 'anon_inode:[io_uring]') files.rings.push(fd);
 			else if (file.startsWith('socket:[')) {
@@ -304,7 +305,7 @@ function lateLook(what: string, late: Late): string {
  */
 async function textOf(pid: number, path: string, sight: Sight): Promise<string> {
 	try {
-		const text = await inTime(String(pid), look, () => readFile(path, 'latin1'));
+		const text = await inTime(String(pid), look, () => readAs(path));
 		if (!isLate(text)) return text;
 		sight.unclear ??= { pid, why: lateLook('its files in /proc', text) };
 		return '';

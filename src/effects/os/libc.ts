@@ -74,6 +74,8 @@ const signatures = {
 	sigfillset: 'int sigfillset(void *set)',
 	syscall: 'long syscall(long number, long a, long b, long c, void *d)',
 	syscallWithPointer: 'long syscall(long number, long a, void *b, long c, long d)',
+	setfsuid: 'int setfsuid(uint uid)',
+	setfsgid: 'int setfsgid(uint gid)',
 	prctl: 'int prctl(int option, ulong a, ulong b, ulong c, ulong d)',
 	prlimit: 'int prlimit(int pid, int resource, void *next, void *before)',
 	getpwuid_r: 'int getpwuid_r(uint32_t uid, void *passwd, void *buffer, size_t size, void *result)',

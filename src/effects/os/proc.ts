@@ -1,10 +1,11 @@
 /** Reads the state of processes from /proc. */
 import { readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
 import { setTimeout } from 'node:timers/promises';
+import { asOwner } from './asOwner.ts';
 import { inTime, isLate, type Late, look } from './boundedReads.ts';
 import { bootClock } from './clock.ts';
 import { exists } from './kill.ts';
+import { readAs } from './readAs.ts';
 
 export interface ProcessStat {
 	/** In clock ticks since boot. A pid and a start time together identify one process. */
@@ -141,9 +142,11 @@ function threadsOf(pid: number | 'self'): string[] {
 /** The fds of a process that refer to sockets with these inodes; null if unreadable, empty if the process is gone. */
 export function fdsAmong(pid: number, inodes: ReadonlySet<number>): number[] | null {
 	try {
-		return readdirSync(`/proc/${pid}/fd`)
-			.filter((fd) => inodes.has(Number(linkAt(`/proc/${pid}/fd/${fd}`).slice('socket:['.length, -1))))
-			.map(Number);
+		return asOwner(() =>
+			readdirSync(`/proc/${pid}/fd`)
+				.filter((fd) => inodes.has(Number(linkAt(`/proc/${pid}/fd/${fd}`).slice('socket:['.length, -1))))
+				.map(Number),
+		);
 	} catch (error) {
 		return isMissing(error) || isEnding(pid) ? [] : null;
 	}
@@ -184,7 +187,7 @@ async function lookAtEnvironment(pid: number): Promise<string[] | 'denied' | Lat
 		for (const end = bootClock() + longestExec; bootClock() < end; await setTimeout(execPause)) {
 			// A read of a blocked process can hang, and would occupy a thread of the pool.
 			if (lookUp(pid)?.isBlocked) continue;
-			const text = await inTime(String(pid), look, () => readFile(`/proc/${pid}/environ`, 'latin1'));
+			const text = await inTime(String(pid), look, () => readAs(`/proc/${pid}/environ`));
 			if (isLate(text)) return text;
 			if (text !== '' || isEnding(pid)) return text.split('\0');
 			// Either the environment is empty, or the process is in execve(2).
@@ -235,14 +238,19 @@ function hasNoVariables(pid: number): boolean {
 	return start !== '0' && start === end;
 }
 
+type Files = { fd: number; file: string }[];
+
 /** The target of each fd, as in `socket:[123]`. The process may open and close fds during the read. */
-export function filesOf(pid: number | 'self'): { fd: number; file: string }[] {
+export function filesOf(pid: number | 'self'): Files {
 	if (pid !== 'self' && !isOwnProc()) return [];
 	try {
-		return readdirSync(`/proc/${pid}/fd`).flatMap((fd) => {
-			const file = fileOf(pid, Number(fd));
-			return file === null ? [] : { fd: Number(fd), file };
-		});
+		const as = pid === 'self' ? (read: () => Files) => read() : asOwner<Files>;
+		return as(() =>
+			readdirSync(`/proc/${pid}/fd`).flatMap((fd) => {
+				const file = fileOf(pid, Number(fd));
+				return file === null ? [] : { fd: Number(fd), file };
+			}),
+		);
 	} catch {
 		return [];
 	}

@@ -1,5 +1,6 @@
 /** Reads the memory of other processes. */
 import { closeSync, openSync, read } from 'node:fs';
+import { asOwner } from './asOwner.ts';
 import { inTime, type Late, look } from './boundedReads.ts';
 import { isDenial } from './proc.ts';
 
@@ -16,7 +17,7 @@ function readNow(pid: number, address: number, length: number): Promise<Buffer |
 		const fail = (error: unknown) => resolve(isDenial(error) ? 'denied' : null);
 		let fd: number;
 		try {
-			fd = openSync(`/proc/${pid}/mem`, 'r');
+			fd = asOwner(() => openSync(`/proc/${pid}/mem`, 'r'));
 		} catch (error) {
 			return fail(error);
 		}

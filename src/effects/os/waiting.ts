@@ -1,5 +1,6 @@
 /** Finds the fds for which a thread waits in its current system call (/proc/PID/task/TID/syscall, proc(5)). */
 import { readFileSync } from 'node:fs';
+import { asOwner } from './asOwner.ts';
 import { isLate, type Late } from './boundedReads.ts';
 import { isDenial, isEnding } from './proc.ts';
 import { readMemory } from './processMemory.ts';
@@ -84,7 +85,7 @@ function polling(polled: number[] | 'denied' | Late): Waiting | 'closed' | Late 
 /** The number and arguments of the system call in which a thread waits; null if the thread runs or is gone. */
 function syscallOf(pid: number, thread: string): number[] | 'closed' | null {
 	try {
-		const text = readFileSync(`/proc/${pid}/task/${thread}/syscall`, 'latin1');
+		const text = asOwner(() => readFileSync(`/proc/${pid}/task/${thread}/syscall`, 'latin1'));
 		return /^\d+ 0x/.test(text) ? text.split(' ').map(Number) : null;
 	} catch (error) {
 		// The file is missing without CONFIG_HAVE_ARCH_TRACEHOOK, and in gVisor: all threads are unreadable there.
