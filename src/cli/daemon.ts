@@ -59,7 +59,7 @@ export async function runDaemon(options: Options): Promise<never> {
 		const signals = handover?.signals ?? [];
 		const startup = await startupOf({ options, plan, user, handoverState, signals, log }).catch(
 			async (error: Error) => {
-				const holders = await holdersText(error);
+				const holders = await holdersText(error, journalPath(options) !== null);
 				if (holders !== null) log.say('error', holders);
 				throw error;
 			},

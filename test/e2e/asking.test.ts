@@ -660,6 +660,18 @@ describe('socketmaster upgrade', () => {
 	});
 });
 
+describe('a name without a slash', () => {
+	it('is also the socket of a supervisor that was started here with it', async () => {
+		const folder = scratch();
+		const words = ['-listen=tcp://127.0.0.1:0', '-start=0', '-control=app', '-command=sleep', '--', '1000'];
+		const program = run(words, { cwd: folder, env: environment({ PWD: folder }) });
+		await program.logged(/^Generation 1 is up/);
+		const { status, stdout } = spawnSync(executable, ['status', '-control=app'], { cwd: folder, encoding: 'utf8' });
+		expect(status).toBe(0);
+		expect(stdout).toContain(`pid ${program.pid}`);
+	});
+});
+
 describe('socketmaster status', () => {
 	it('says that nobody serves while the only child is waited for', async () => {
 		const self = supervised('exec sleep 1000', ['-respawn=60000']);

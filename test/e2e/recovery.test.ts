@@ -363,6 +363,27 @@ describe('kill -9', () => {
 		expect(await answers(self.port)).toBe(false);
 	});
 
+	it('of a supervisor without a journal: the next start says how its child is taken over', async () => {
+		const port = await freePort();
+		const flags = [`-listen=tcp://127.0.0.1:${port}`, '-start=100', '-verify=hold', '-command=sleep', '--', '1000'];
+		const first = run(['-journal=', ...flags]);
+		const [, child = ''] = await first.logged(/^Generation 1 is up \((\d+)\)/);
+		onTestFinished(() => void kill(Number(child), 'SIGKILL'));
+		first.signal('SIGKILL');
+		await first.ended;
+		const second = run(['-journal=', ...flags]);
+		await second.logged(
+			new RegExp(
+				`is held by ${child} \\(sleep\\); ${child} is a child of an earlier supervisor: start with -journal=PATH`,
+			),
+		);
+		expect((await second.ended).status).toBe(1);
+		const third = run([`-journal=${join(scratch(), 'journal')}`, ...flags]);
+		await third.logged(new RegExp(`took over ${child}`));
+		third.signal('SIGTERM');
+		expect((await third.ended).status).toBe(0);
+	});
+
 	it('of a supervisor with a UNIX listener: the path stays, and is removed at the end', async () => {
 		const path = join(scratch(), 'server.sock');
 		const self = await lives(['-start=50', `-listen=unix://${path}`], shell(patient));

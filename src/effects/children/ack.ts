@@ -129,7 +129,7 @@ export function openAckSocket({ folder, user, known, said }: AckSocketOptions): 
 				const areClosed = dispose(chunk.fds);
 				if (areClosed && chunk.text !== '' && !line.includes('\n') && line.length < longestLine) return false;
 			}
-			const pid = readAck(line);
+			const pid = line.length < longestLine ? readAck(line) : null;
 			if (clients.has(client)) done();
 			else end();
 			if (pid !== null) said(pid, sender, ancestors);

@@ -102,7 +102,7 @@ function lineEnd(text: string, from: number): number {
 }
 
 function lineOf(text: string, at: number): number {
-	return text.slice(0, at).split('\n').length;
+	return text.slice(0, at).split(/\r\n|\r|\n/).length;
 }
 
 interface Value {

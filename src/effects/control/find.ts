@@ -100,7 +100,8 @@ function flagIn(args: string[], name: string): string | null {
 function pathOf(given: string, env: NodeJS.ProcessEnv): string {
 	if (given.includes('/')) return given;
 	const paths = folders(env).map((folder) => join(folder, given, 'control'));
-	return paths.find(existsSync) ?? paths[0] ?? given;
+	// The supervisor's own -control is a path: a name without a slash is a socket where it was started.
+	return paths.find(existsSync) ?? (existsSync(given) ? given : (paths[0] ?? given));
 }
 
 function folders({ XDG_RUNTIME_DIR }: NodeJS.ProcessEnv): string[] {

@@ -105,7 +105,8 @@ function openFile(path: string, mayBeGone = false): OpenFile | null {
 /** Whether another file is at the path. If there is no file, the open one is still current. */
 function isAnother(fd: number, path: string): boolean {
 	const there = statSync(path, { throwIfNoEntry: false });
-	return there !== undefined && there.ino !== fstatSync(fd).ino;
+	const opened = fstatSync(fd);
+	return there !== undefined && (there.ino !== opened.ino || there.dev !== opened.dev);
 }
 
 /** Resolves for each change in the file's directory (inotify), and when `signal` aborts. */

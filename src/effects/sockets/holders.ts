@@ -1,7 +1,7 @@
 /** Finds the processes that hold an address that is in use. */
 import { readFileSync } from 'node:fs';
 import { listOf } from '../os/errorText.ts';
-import { allPids, fdsAmong } from '../os/proc.ts';
+import { allPids, environmentOf, fdsAmong } from '../os/proc.ts';
 import { harmless } from '../terminal/format.ts';
 import { listeningTcp, listeningUnix } from './diag.ts';
 import { ListenError } from './listener.ts';
@@ -9,9 +9,10 @@ import { ListenError } from './listener.ts';
 /**
  * Describes the processes that listen on the path of a listener that could not be opened, or on its port at any
  * address.
+ * @param hasJournal whether this start would have taken over the children of an earlier supervisor
  * @returns a sentence; null if no such process is visible, or if the error is not EADDRINUSE
  */
-export async function holdersText({ cause }: Error): Promise<string | null> {
+export async function holdersText({ cause }: Error, hasJournal: boolean): Promise<string | null> {
 	if (!(cause instanceof ListenError) || (cause.cause as NodeJS.ErrnoException).code !== 'EADDRINUSE') return null;
 	const { network, address: wanted } = cause;
 	const isUnix = network === 'unix';
@@ -27,7 +28,21 @@ export async function holdersText({ cause }: Error): Promise<string | null> {
 	const holders = allPids().filter((pid) => (fdsAmong(pid, new Set(addresses.keys())) ?? []).length > 0);
 	if (addresses.size === 0 || holders.length === 0) return null;
 	const names = holders.map((pid) => `${pid} (${nameOf(pid)})`);
-	return `${listOf([...new Set(addresses.values())])} ${addresses.size === 1 ? 'is' : 'are'} held by ${listOf(names)}`;
+	const text = `${listOf([...new Set(addresses.values())])} ${addresses.size === 1 ? 'is' : 'are'} held by ${listOf(names)}`;
+	const left = hasJournal ? [] : await childrenAmong(holders);
+	if (left.length === 0) return text;
+	const what = left.length === 1 ? 'a child' : 'children';
+	return `${text}; ${listOf(left.map(String))} ${left.length === 1 ? 'is' : 'are'} ${what} of an earlier supervisor: start with -journal=PATH to take over what serves`;
+}
+
+/** Those that an earlier supervisor has started. */
+async function childrenAmong(pids: number[]): Promise<number[]> {
+	const found: number[] = [];
+	for (const pid of pids) {
+		const environment = (await environmentOf(pid)) ?? [];
+		if (environment.some((entry) => entry.startsWith('SOCKETMASTER_RUN='))) found.push(pid);
+	}
+	return found;
 }
 
 function nameOf(pid: number): string {
