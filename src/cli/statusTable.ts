@@ -137,7 +137,7 @@ function childLine(
 }
 
 function noteOf(
-	{ phase, deadline, status, stopping, accepting, seen, unseen, left }: ChildStatus,
+	{ phase, deadline, status, stopping, accepting, seen, unseen, survivors }: ChildStatus,
 	now: number,
 ): string {
 	const wait =
@@ -148,7 +148,7 @@ function noteOf(
 				: phase === 'verifying'
 					? `ready; to be seen to accept within ${duration(deadline - now)}`
 					: `killed in ${duration(deadline - now)}`;
-	const behind = phase === 'orphaned' ? `has left ${left.join(', ')} behind` : '';
+	const behind = phase === 'orphaned' ? `has survivors ${survivors.join(', ')} behind` : '';
 	const accepts = accepting ? 'still accepts: does it leave on this signal (-signal)?' : '';
 	const unverified = phase === 'serving' && seen === false ? 'unverified' : '';
 	const notAccepting = unseen === null ? '' : harmless(unseen);

@@ -123,7 +123,7 @@ describe('a start script without exec', () => {
 		const [, first] = await program.logged(/; process(?:es)? (.*) of it lives? on, and /);
 		const { generations } = (await ask(own.control, '/status')).body;
 		expect(generations[0]).toMatchObject({ generation: 1, state: 'draining', children: [{ phase: 'orphaned' }] });
-		expect(generations[0].children[0].left.length).toBeGreaterThan(0);
+		expect(generations[0].children[0].survivors.length).toBeGreaterThan(0);
 		const { survivors } = (await ask(own.control, '/rotations/2')).body;
 		expect(survivors[0]).toMatchObject({ generation: 1, fds: [3] });
 		const { stdout } = await command(['status', `-control=${own.control}`]).done;

@@ -33,7 +33,7 @@ const childSchema = () =>
 		accepting: optional(nullable(boolean()), null),
 		seen: optional(nullable(boolean()), null),
 		unseen: optional(nullable(string()), null),
-		left: optional(array(number()), []),
+		survivors: optional(array(number()), []),
 		connections: nullable(number()),
 		peers: array(object({ address: nullable(string()), silent: nullable(number()) })),
 	});

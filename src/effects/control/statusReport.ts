@@ -45,7 +45,7 @@ export interface ChildStatus {
 	 */
 	seen: boolean | null;
 	/** The pids of the surviving processes that the supervisor waits for. */
-	left: number[];
+	survivors: number[];
 	/** A sentence that says that the child does not accept, and where it listens instead; else null. */
 	unseen: string | null;
 	/**
@@ -184,7 +184,7 @@ function generationsOf(
 					...statusTextOf(child.child),
 					accepting: looked?.accepting.get(pid ?? 0) ?? null,
 					seen: child.isSeen,
-					left: child.survivors,
+					survivors: child.survivors,
 					unseen: looked?.accepting.get(pid ?? 0) === true ? null : child.unseen,
 					connections: held === null ? null : (own?.length ?? null),
 					peers,
