@@ -224,7 +224,7 @@ const actions = {
 			() => truncateSync(journal, 0),
 			() => truncateSync(journal, Math.floor(random() * bytes.length)),
 			() => writeFileSync(journal, bytes.subarray(bytes.indexOf(10) + 1)),
-			() => writeFileSync(journal, bytes.toString('latin1').replaceAll('"journal":4', '"journal":5000'), 'latin1'),
+			() => writeFileSync(journal, bytes.toString('latin1').replaceAll('"journal":5', '"journal":5000'), 'latin1'),
 			() => writeFileSync(journal, Buffer.alloc(bytes.length)),
 		];
 		const pick = damage[Math.floor(random() * damage.length)];

@@ -121,7 +121,7 @@ describe('socketmaster inspect', () => {
 	it('refuses what it does not know, and no journal', async () => {
 		expect(await run(['inspect', '/etc/passwd', '-foo']).ended).toMatchObject({
 			status: 2,
-			stderr: expect.stringContaining('flag provided but not defined: --foo'),
+			stderr: expect.stringContaining('flag provided but not defined: -foo'),
 		});
 		expect(await run(['inspect', '/etc/passwd', '-control=app']).ended).toMatchObject({
 			status: 2,

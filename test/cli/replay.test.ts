@@ -42,7 +42,7 @@ describe('replay', () => {
 			.replace(/ +/g, ' ');
 		expect(timeline.split('\n').filter((line) => /->|=> (spawn|send)|decided/.test(line))).toEqual([
 			' => spawn child 1 of generation 1',
-			' decided generation.started generation=1 asked=start size=1',
+			' decided generation.started generation=1 trigger=start size=1',
 			' decided child.spawning child=1 generation=1 index=0',
 			'timer.elapsed child=1 timer=boot starting -> running 1:serving',
 			' decided child.verifying child=1 by=wait',
@@ -50,7 +50,7 @@ describe('replay', () => {
 			' decided generation.promoted generation=1',
 			'signal.HUP running -> rotating 1:serving 2:spawning',
 			' => spawn child 2 of generation 2',
-			' decided generation.started generation=2 asked=SIGHUP size=1',
+			' decided generation.started generation=2 trigger=SIGHUP size=1',
 			' decided child.spawning child=2 generation=2 index=0',
 			' decided child.verifying child=2 by=wait',
 			'child.verified child=2 isSeen=true rotating -> draining 1:draining 2:serving',
@@ -170,6 +170,6 @@ describe('replay', () => {
 
 	it('refuses what it does not know', () => {
 		expect(replay('/etc/passwd', '-foo')).toMatchObject({ status: 2, stderr: expect.stringContaining('-foo') });
-		expect(replay()).toMatchObject({ status: 2, stderr: expect.stringContaining('Insufficient arguments') });
+		expect(replay()).toMatchObject({ status: 2, stderr: 'replay needs an argument: path\n' });
 	});
 });

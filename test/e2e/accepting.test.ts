@@ -864,7 +864,7 @@ describe('what was started', () => {
 		const { status, stderr } = await command(['rotate', `-control=${control}`]).done;
 		expect(status).toBe(1);
 		expect(stderr).toMatch(
-			/could not be started: the directory .*\/current: no such file or directory; generation 1 goes on/,
+			/could not be started: the directory .*\/current: no such file or directory; generation 1 keeps serving/,
 		);
 		expect((await ask(control, '/rotations/2')).body).toMatchObject({ code: 'spawn-failed' });
 	});

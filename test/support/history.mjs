@@ -4,7 +4,7 @@
  */
 import { closeSync, openSync, writeSync } from 'node:fs';
 
-/** Writes a journal of about so many facts. */
+/** Writes a journal of about so many facts, of format 4: earlier versions read it too. */
 export function writeHistory(path, facts) {
 	const fd = openSync(path, 'w');
 	let seq = 0;
@@ -22,8 +22,8 @@ export function writeHistory(path, facts) {
 		add({ type: 'child.spawning', child: generation, generation, index: 0 });
 		add({ type: 'child.spawned', child: generation, pid: 1000 + generation, startTime: 1, pipe: 1, clock: seq });
 		add({ type: 'timer.elapsed', child: generation, timer: 'boot' });
-		add({ type: 'child.verifying', child: generation, by: 'wait' });
-		add({ type: 'child.verified', child: generation, isSeen: true, clock: seq });
+		add({ type: 'child.proving', child: generation, by: 'wait' });
+		add({ type: 'child.proved', child: generation, isSeen: true, clock: seq });
 		add({ type: 'child.ready', child: generation });
 		add({ type: 'generation.promoted', generation, replaced: generation > 1 ? [generation - 1] : [] });
 	};

@@ -1,5 +1,6 @@
 /** The einhorn ready protocol: a child sends one line (an ack) on a stream socket that all children share. */
 import { rmSync } from 'node:fs';
+import { literal, number, object, pipe, safeInteger, safeParse } from 'valibot';
 import { bootClock } from '../os/clock.ts';
 import { drain, receiveFrom } from '../os/datagram.ts';
 import { dispose } from '../os/deferredClose.ts';
@@ -172,6 +173,8 @@ function senderOf(client: number): number | null {
 	}
 }
 
+const ackSchema = () => object({ command: literal('worker:ack'), pid: pipe(number(), safeInteger()) });
+
 /**
  * The pid in `{"command":"worker:ack","pid":N}`, or in the same message as YAML with % as %25 and newline as %0A, as
  * einhorn's own client writes it. Null for any other line.
@@ -180,8 +183,8 @@ export function readAck(line: string): number | null {
 	// A client that uses C's sizeof also sends the terminating NUL.
 	const text = line.replace(/\0$/, '').replaceAll('%0A', '\n').replaceAll('%25', '%').trim();
 	try {
-		const { command, pid } = JSON.parse(text);
-		return command === 'worker:ack' && Number.isSafeInteger(pid) ? pid : null;
+		const { success, output } = safeParse(ackSchema(), JSON.parse(text));
+		return success ? output.pid : null;
 	} catch {
 		const isAck = /^:?["']?command["']?:\s*["']?worker:ack["']?\s*$/m.test(text);
 		const [, pid] = /^:?["']?pid["']?:\s*(\d{1,10})\s*$/m.exec(text) ?? [];

@@ -1,8 +1,12 @@
 /** Reads the facts of a running supervisor from its control socket. This works with and without a journal. */
 import { setTimeout as wait } from 'node:timers/promises';
+import { type GenericSchema, nullable, object, safeParse } from 'valibot';
+import type { Fact, FactType } from '../../machines/facts/facts.ts';
 import type { Line, Source } from '../../machines/facts/feed.ts';
 import { askStatus } from '../control/answers.ts';
 import { NoAnswer, open } from '../control/client.ts';
+import { newSchemas } from '../journal/lineSchemas.ts';
+import { count, stateSchema, time } from '../journal/stateSchemas.ts';
 import { errorText } from '../os/errorText.ts';
 import type { FactSource, Item } from './source.ts';
 
@@ -62,14 +66,35 @@ async function sourceAt(path: string, signal?: AbortSignal): Promise<Source> {
 async function* linesIn(stream: AsyncIterable<Buffer>): AsyncGenerator<Line[]> {
 	let rest = '';
 	const decoder = new TextDecoder();
+	const decode = lineDecoder();
 	for await (const chunk of stream) {
 		const events = (rest + decoder.decode(chunk, { stream: true })).split('\n\n');
 		rest = events.pop() ?? '';
 		yield events.flatMap((event) => {
 			const data = /^data: (.*)$/m.exec(event)?.[1];
-			return data === undefined ? [] : (JSON.parse(data) as Line);
+			return data === undefined ? [] : (decode(data) ?? []);
 		});
 	}
+}
+
+/** @returns a function that decodes a line. It returns null for a supervisor without a state yet, and throws for an unknown fact */
+function lineDecoder(): (text: string) => Line | null {
+	const { facts } = newSchemas();
+	const checkpoint = object({ checkpoint: nullable(stateSchema()), seq: count(), at: time() });
+	return (text) => {
+		const value: Record<string, unknown> = JSON.parse(text);
+		if ('checkpoint' in value) {
+			const { success, output } = safeParse(checkpoint, value);
+			if (!success) throw new Error('its state is of another version: use the inspector of that version');
+			return output.checkpoint === null ? null : { ...output, checkpoint: output.checkpoint };
+		}
+		const type = String(value.type);
+		const schema = Object.hasOwn(facts, type) ? facts[type as FactType] : null;
+		const decoded = schema && safeParse(schema as GenericSchema<unknown, Fact>, value);
+		if (!decoded?.success)
+			throw new Error(`its fact ${String(value.seq)} is of another version: use the inspector of that version`);
+		return decoded.output;
+	};
 }
 
 /** Facts are numbered without gaps, so every number up to the last one belongs to the run. */

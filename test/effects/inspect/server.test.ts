@@ -27,7 +27,7 @@ import { rotating, simulate } from '../../support/simulation.ts';
 
 const header = (run: string) =>
 	JSON.stringify({
-		journal: 4,
+		journal: 5,
 		program: '1.0.0',
 		boot: 'b',
 		run,
@@ -35,7 +35,7 @@ const header = (run: string) =>
 		startTime: 1,
 		args: ['-command=/bin/x', '--', '--password=hunter2'],
 		listeners: [{ uri: 'tcp://:80', address: '[::]:80', inode: 5, file: null }],
-		words: null,
+		notifyDir: null,
 	});
 
 const lines = (facts: readonly (Fact | object)[]) => facts.map((fact) => `${JSON.stringify(fact)}\n`).join('');
@@ -117,8 +117,8 @@ describe('the inspector’s server', () => {
 	it.each([
 		['under a name that leads here by DNS', { Host: 'evil.example:PORT' }, 'GET', 403],
 		['under its address with another port', { Host: '127.0.0.1:1' }, 'GET', 403],
-		['by another page', { Startup: 'http://evil.example' }, 'GET', 403],
-		['by another page on this machine', { Startup: 'http://127.0.0.1:1' }, 'GET', 403],
+		['by another page', { Origin: 'http://evil.example' }, 'GET', 403],
+		['by another page on this machine', { Origin: 'http://127.0.0.1:1' }, 'GET', 403],
 		['by a foreign page’s image or script', { 'Sec-Fetch-Site': 'cross-site' }, 'GET', 403],
 		['by a page of another port', { 'Sec-Fetch-Site': 'same-site' }, 'GET', 403],
 		['to change something', {}, 'POST', 405],
@@ -149,7 +149,7 @@ describe('the inspector’s server', () => {
 
 	it.each([['localhost'], ['127.0.0.1'], ['[::1]']])('answers as %s', async (name) => {
 		const port = await serve();
-		expect((await ask(port, '/', { Host: `${name}:${port}`, Startup: `http://${name}:${port}` })).status).toBe(200);
+		expect((await ask(port, '/', { Host: `${name}:${port}`, Origin: `http://${name}:${port}` })).status).toBe(200);
 	});
 
 	it('has no file but those of the page', async () => {
@@ -200,7 +200,7 @@ describe('the inspector’s server', () => {
 		await until('what is there', () => page.told.some(({ event }) => event === 'live'));
 		const last = history.at(-1);
 		const { rotations, counters } = noProjections;
-		const checkpoint = { checkpoint: simulation.state(), rotations, counters, seq: last?.seq, at: last?.at };
+		const checkpoint = { checkpoint: simulation.supervisorState(), rotations, counters, seq: last?.seq, at: last?.at };
 		simulation.up(2);
 		writeFileSync(`${journal}.new`, `${header('one')}\n${lines([checkpoint, ...history.slice(known)])}`);
 		renameSync(`${journal}.new`, journal);
