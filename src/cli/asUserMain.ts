@@ -1,8 +1,8 @@
 /**
- * A second, small executable: changes its own credentials and becomes the program that fd `order` names. It says the
- * number of the error on fd `answer` where it can't; that one is closed by execve(2).
- * Started by effects/os/asUser.ts: node as-user.cjs ORDER ANSWER [FD]..., the last ones to be closed; without any it says which
- * format it takes.
+ * A second, small executable, started by effects/os/asUser.ts as `node as-user.cjs ORDER ANSWER [FD]...`. All arguments
+ * are fds. The executable changes its own credentials and executes the program that the memfd ORDER names. If that
+ * fails, it writes the errno to the pipe ANSWER. execve(2) closes ANSWER and each FD. Without arguments, the executable
+ * prints the format of an order.
  */
 
 import { becomeUser, orderFormat } from '../effects/os/becomeUser.ts';

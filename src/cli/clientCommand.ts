@@ -1,4 +1,4 @@
-/** What the commands that ask a supervisor share: whom they ask, and how they end. */
+/** Shared by the client commands: the control socket to address, the exit statuses and the error messages. */
 import { NoAnswer } from '../effects/control/client.ts';
 import { findControl, Several } from '../effects/control/find.ts';
 import { harmless } from '../effects/terminal/format.ts';
@@ -6,10 +6,13 @@ import { leaveWhatHangs } from '../effects/terminal/leaving.ts';
 import { readCommand } from './command.ts';
 import { version } from './version.ts';
 
-/** What was asked for: done, failed, wrong usage, nobody answers, out of time. */
+/** Exit statuses: done, failed, wrong usage, no supervisor responds, timeout. */
 export const exits = { done: 0, failed: 1, usage: 2, nobody: 3, late: 4 } as const;
 
-/** A command that sends requests to a supervisor. @param work gets the command line, and returns the exit status */
+/**
+ * Makes a command that sends requests to a supervisor.
+ * @param work receives the parsed command line, and resolves with the exit status
+ */
 export function clientCommand<T extends object>(
 	work: (given: T) => Promise<number>,
 ): (words: string[]) => Promise<void> {
@@ -24,7 +27,7 @@ export function clientCommand<T extends object>(
 	};
 }
 
-/** A command's failure, as a sentence and a status. */
+/** The failure of a command: a sentence and an exit status. */
 export class CommandError extends Error {
 	readonly status: number;
 	constructor(message: string, status: number) {
@@ -38,9 +41,9 @@ function fail(sentence: string, status: number): void {
 	process.exitCode = status;
 }
 
-/** Runs a command to its end, whatever that is. */
+/** Runs a command, and sets the exit status from its result or its error. */
 async function runToEnd(work: () => Promise<number>): Promise<void> {
-	// Whatever ends before it has said how has not done what was asked for.
+	// If the process exits before `work` has a result, the command has failed.
 	process.exitCode = exits.failed;
 	try {
 		process.exitCode = await work();
@@ -54,14 +57,21 @@ async function runToEnd(work: () => Promise<number>): Promise<void> {
 	}
 }
 
-/** @throws {NoAnswer | Several} */
+/**
+ * Returns the path of the control socket.
+ * @param named the value of -control; undefined if the flag is not given
+ * @throws {CommandError | NoAnswer | Several}
+ */
 export async function controlOf(named: unknown): Promise<string> {
 	if (named === '')
 		throw new CommandError('invalid value "" for flag -control: a path or a name is wanted', exits.usage);
 	return findControl(named === undefined ? undefined : String(named), process.env);
 }
 
-/** A number of milliseconds; null where none is given. @throws {CommandError} */
+/**
+ * Parses a number of milliseconds; null if the flag is not given.
+ * @throws {CommandError} if it is invalid or below `least`
+ */
 export function millisOf(flag: string, value: unknown, least: number): number | null {
 	if (value === undefined) return null;
 	const text = String(value);
@@ -72,12 +82,12 @@ export function millisOf(flag: string, value: unknown, least: number): number | 
 	return number;
 }
 
-/** Aborted when the time is over; never where there is no limit. */
+/** Returns a signal that aborts after `timeout` milliseconds; undefined if there is no limit. */
 export function limitOf(timeout: number | null): AbortSignal | undefined {
 	return timeout === null ? undefined : AbortSignal.timeout(Math.min(timeout, 2 ** 31 - 1));
 }
 
-/** The sentence of an answer that is an error. */
+/** The error message in the body of a response. */
 export function errorOf(body: unknown): string {
 	const { error } = (body ?? {}) as { error?: unknown };
 	return typeof error === 'string' ? harmless(error) : 'it answers what makes no sense';

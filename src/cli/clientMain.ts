@@ -1,4 +1,4 @@
-/** The commands that ask a supervisor: a program of its own, which the launcher loads instead of a supervisor's. */
+/** The client commands. They are a separate bundle, which the launcher loads instead of the supervisor's bundle. */
 import { leaveTerminalAlone } from '../effects/terminal/leaving.ts';
 import { runRotate } from './commands/rotate.ts';
 import { runStatus } from './commands/status.ts';
@@ -6,12 +6,12 @@ import { runStop } from './commands/stop.ts';
 import { runUpgrade } from './commands/upgrade.ts';
 import type { ClientCommand } from './commandTable.ts';
 
-// Where nobody reads, what is done goes on, and its status is its own.
+// If the reader of the output has exited (EPIPE), the command continues and reports its own exit status.
 for (const out of [process.stdout, process.stderr]) out.on('error', () => {});
 
 leaveTerminalAlone();
 
-/** Those of the table whose bundle is the client's. */
+/** The commands of the table whose bundle is `client`. */
 export const commands: Record<ClientCommand, (words: string[]) => Promise<void>> = {
 	rotate: runRotate,
 	status: runStatus,

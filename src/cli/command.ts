@@ -1,16 +1,17 @@
-/** Reads the command line of a command of the table: sade parses what has been checked, and prints the help. */
+/** Parses the command line of a command in the table. sade parses the checked command line, and prints the help. */
 import sade from 'sade';
 import { type CommandEntry, type CommandName, commands } from './commandTable.ts';
 
-/** The value of each flag that was given, by its name, and the arguments. */
+/** The values of the given flags by flag name, and the arguments in `_`. */
 export type CommandLine = Record<string, unknown> & { _: string[] };
 
 const helpFlags = ['h', 'help', 'v', 'version'];
 
 /**
- * @param words from the command's name on
- * @param action is called unless the help or the version was asked for. Of a flag that is given twice the last one counts
- * @returns what is wrong with the command line, as a sentence; null where nothing is
+ * @param words the command line from the command's name on
+ * @param action receives the command line, unless the help or the version was requested. If a flag is given twice, the
+ * last value counts
+ * @returns a sentence if the command line is wrong; else null
  */
 export function readCommand(words: string[], version: string, action: (line: CommandLine) => void): string | null {
 	const name = words[0] as CommandName;
@@ -32,7 +33,7 @@ export function readCommand(words: string[], version: string, action: (line: Com
 		const known = given.filter((value) => value !== undefined).map(String);
 		action({ ...Object.fromEntries(values), _: [...known, ...options._] });
 	});
-	// Flags may be written with one dash, as the daemon's are.
+	// A flag may have one dash, as the daemon's flags do. sade needs two.
 	program.parse(['', '', ...words.map((word) => word.replace(/^-(?=[a-z]{2})/, '--'))], {
 		boolean: namesOf(true),
 		string: [...namesOf(false), '_'],
@@ -40,7 +41,7 @@ export function readCommand(words: string[], version: string, action: (line: Com
 	return null;
 }
 
-/** sade ends the process with 1 where a command line is wrong, so it is given none. */
+/** Checks a command line before sade parses it: for a wrong command line sade would exit with status 1. */
 function problemIn(name: CommandName, words: string[]): string | null {
 	const { argument, flags }: CommandEntry = commands[name];
 	const positional: string[] = [];

@@ -1,19 +1,20 @@
 /**
- * The commands beside the daemon, with their flags. The parser, the help, the suggestions and the launcher's list follow from
- * this table: a command or a flag is added here, and nowhere else.
+ * The commands other than the daemon, with their flags. The parser, the help of each command and the suggestions use
+ * this table. A new command also goes into the daemon's help (flags.ts); a new client command also into
+ * bin/socketmaster.
  */
 
 export interface CommandFlag {
 	text: string;
-	/** What stands for the value in the help; null for a flag without a value. */
+	/** Stands for the value in the help; null for a flag without a value. */
 	placeholder: string | null;
 }
 
 export interface CommandEntry {
 	text: string;
-	/** The argument, as sade writes it: `<path>` is required, `[journal]` is optional; null where there is none. */
+	/** The argument in the notation of sade: `<path>` is required, `[journal]` is optional. Null: no argument. */
 	argument: string | null;
-	/** The bundle that runs it: `client` for commands that send requests to a running supervisor. */
+	/** The bundle that contains the command. `client`: the command sends requests to a running supervisor. */
 	bundle: 'client' | 'daemon' | 'inspector';
 	flags: Record<string, CommandFlag>;
 }

@@ -1,4 +1,4 @@
-/** The sockets of a supervisor's own: the control socket, and the one that hands the listeners out. */
+/** The supervisor's own sockets: the control socket, and the share socket that hands out the listeners. */
 import { type Control, type ControlOptions, openControl } from '../effects/control/controlSocket.ts';
 import type { Log } from '../effects/log/log.ts';
 import { shareListeners } from '../effects/sockets/share.ts';
@@ -12,7 +12,7 @@ export interface ControlSocketsOptions {
 	startup: Startup;
 	handoverState: HandoverState;
 	log: Log;
-	/** What the control socket tells of. */
+	/** What the control socket reports about and acts on. */
 	subject: Omit<ControlOptions, 'path' | 'handoverState' | 'log'>;
 }
 
@@ -21,7 +21,11 @@ export interface ControlSockets {
 	close: () => void;
 }
 
-/** Where children serve already, one that can't be opened is no reason to end. @throws {StartError} with nothing left behind */
+/**
+ * Opens both sockets. If a socket cannot be opened while children already serve, the error is logged and supervision
+ * continues. The same applies to the default control socket, which no flag names.
+ * @throws {StartError} after both sockets are closed
+ */
 export function openControlSockets({
 	options,
 	startup,
@@ -30,11 +34,11 @@ export function openControlSockets({
 	subject,
 }: ControlSocketsOptions): ControlSockets {
 	const [path, sharePath] = [options.control || runtimeFile('control'), options.share];
-	const orNothing = <T>(what: string, isAskedFor: boolean, open: () => T): T | null => {
+	const orNothing = <T>(what: string, isConfigured: boolean, open: () => T): T | null => {
 		try {
 			return StartError.unless(`Unable to open ${what}:`, open);
 		} catch (error) {
-			if (isAskedFor && startup.state === null) throw error;
+			if (isConfigured && startup.state === null) throw error;
 			log.say('error', (error as Error).message);
 			return null;
 		}

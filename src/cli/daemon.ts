@@ -1,4 +1,4 @@
-/** The composition root: reads what is asked for, opens what is needed, and runs a supervisor to its end. */
+/** The composition root: checks the options, opens the resources, and runs a supervisor until it exits. */
 import { readEnvironment } from '../effects/children/environmentFile.ts';
 import { removeNotifyDir } from '../effects/children/notifyDir.ts';
 import { requireDirectory } from '../effects/children/startedFrom.ts';
@@ -29,13 +29,13 @@ import { journalPath, type Startup, startupOf } from './startup.ts';
 import { whatWasMeant } from './suggestion.ts';
 import type { Supervision } from './wire.ts';
 
-/** How long a log that nobody reads may hold up the end or an upgrade, in milliseconds. */
+/** On exit the supervisor waits at most this long for the log to drain, in milliseconds. */
 const flushTimeoutMs = 5000;
 
-/** capabilities(7) */
+/** The numbers of the capabilities in <linux/capability.h>; see capabilities(7). */
 const [CAP_KILL, CAP_SYS_PTRACE] = [5, 19];
 
-/** Runs the supervisor to its end, and with it the process. */
+/** Runs the supervisor until it exits, and ends the process. */
 export async function runDaemon(options: Options): Promise<never> {
 	sealDescriptors();
 	ignoreOtherSignals();
@@ -47,7 +47,8 @@ export async function runDaemon(options: Options): Promise<never> {
 		const user = checkOptions(options);
 		const handover = takeHandover();
 		const problem = await problemWithFiles(options);
-		// Where children of an earlier program may serve they are taken over first: what is wrong fails the next rotation.
+		// If children of an earlier supervisor may be alive, take them over first. The problem then fails the next
+		// rotation.
 		if (problem && handover === null && !mayBeRecovered(options)) throw problem;
 		if (user) StartError.unless('Unable to keep what starts processes of another user:', keepAsUser);
 		if (user && user.uid !== process.geteuid?.() && hasCapability(CAP_KILL) === false)
@@ -86,8 +87,9 @@ export async function runDaemon(options: Options): Promise<never> {
 }
 
 /**
- * After the listeners and the control sockets: a second supervisor by mistake must not take the file of the first. Where
- * children serve already it is no reason to end.
+ * Writes the pid file. Call after the listeners and the control sockets are open: a second supervisor that is started
+ * by mistake fails before this point, and does not overwrite the file of the first. If children already serve, an error
+ * is only logged.
  * @throws {StartError}
  */
 function claimPidFile(path: string, { state }: Startup, log: Log) {
@@ -100,7 +102,7 @@ function claimPidFile(path: string, { state }: Startup, log: Log) {
 	}
 }
 
-/** @throws {StartError} with nothing left behind */
+/** Runs the supervisor. @throws {StartError} after all files and sockets of this start are removed */
 async function superviseOrWithdraw(supervision: Supervision): Promise<number> {
 	const stopKeeping = keepPaths(supervision.startup.listeners.all, supervision.log);
 	try {
@@ -117,20 +119,20 @@ async function superviseOrWithdraw(supervision: Supervision): Promise<number> {
 	}
 }
 
-/** Nothing was started. */
+/** Removes the files and sockets of a start that has spawned no child. */
 function withdraw({ listeners, notifySockets, run }: Startup) {
 	listeners.close();
 	if (notifySockets.folder) removeNotifyDir(notifySockets.folder, run);
 }
 
-/** What can be wrong with the flags alone, before anything is opened. @returns the user of -user @throws {StartError} */
+/** Checks the flags before anything is opened. @returns the user of -user. @throws {StartError} */
 function checkOptions({ command, user, journal, control, share, pidfile }: Options): User | null {
 	if (!command) throw new StartError('Command path is mandatory');
 	refuseShared({ journal, control, share, pidfile });
 	return user ? StartError.unless('Unable to find user user:', () => findUser(user)) : null;
 }
 
-/** What is wrong with the files that the children are started with; null where nothing is. */
+/** Checks the files that a spawn of children needs. @returns the error; null if all files are usable */
 async function problemWithFiles(options: Options): Promise<StartError | null> {
 	try {
 		await checkFiles(options);
@@ -159,7 +161,10 @@ function findExecutable({ command, args, chdir }: Options): string | Buffer {
 	return findCommand(flagValue('command', command, args.length), ownVariables().PATH ?? '', chdir);
 }
 
-/** The path of the program. As long as the program is not found, -command is returned as it is: it can't be started. */
+/**
+ * Returns a function that looks up the path of the program, until the program is found once. While the program is not
+ * found, the function returns -command unchanged, and each spawn fails.
+ */
 function commandPath(options: Options): () => string | Buffer {
 	let found: string | Buffer | null = null;
 	return () => {
@@ -172,13 +177,13 @@ function commandPath(options: Options): () => string | Buffer {
 	};
 }
 
-/** Whether a journal may tell of children that serve. */
+/** Whether a journal exists, which may record children that are alive. */
 function mayBeRecovered(options: Options): boolean {
 	const path = journalPath(options);
 	return path !== null && isJournalThere(path);
 }
 
-/** Two flags with one path: one would take the other's file away. @throws {StartError} */
+/** Refuses two flags with the same path: each would replace the file of the other. @throws {StartError} */
 function refuseShared(paths: Record<string, string>) {
 	const known = new Map<string, string>();
 	for (const [flag, named] of Object.entries(paths)) {
@@ -189,7 +194,7 @@ function refuseShared(paths: Record<string, string>) {
 	}
 }
 
-/** What else can be wrong with a program that is to take over. @throws {Error} */
+/** Runs in a new program, as a part of its preflight check: checks its options, files and modules. @throws {Error} */
 export async function checkInstallation(options: Options): Promise<void> {
 	const user = checkOptions(options);
 	await checkFiles(options);
@@ -197,7 +202,7 @@ export async function checkInstallation(options: Options): Promise<void> {
 	if (user) checkAsUser();
 }
 
-/** A log that nobody reads does not hold it up for long. */
+/** Flushes the log, within `flushTimeoutMs`, and ends the process. */
 async function end(sink: Sink, status: number): Promise<never> {
 	await sink.flush(flushTimeoutMs);
 	return exitNow(status);
@@ -205,7 +210,8 @@ async function end(sink: Sink, status: number): Promise<never> {
 
 function openLog(options: Options): { sink: Sink; log: Log } {
 	const { syslog, json } = options;
-	// With a journal, what was read and not yet written is lost with a supervisor that is killed: one chunk, no more.
+	// A supervisor with a journal recovers from SIGKILL, and loses the output of children that it has read but not
+	// written. A threshold of 0 limits the loss to one chunk.
 	const stallAt = journalPath(options) === null ? 256 * 1024 : 0;
 	try {
 		const sink = openSink(syslog ? syslogWriter() : fdWriter(2), stallAt);

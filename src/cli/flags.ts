@@ -1,54 +1,55 @@
-/** The command line: words in Go's style, as the original takes them, to options. */
+/** Parses the daemon's command line, in the style of Go's flag package as the original program does. */
 import { signalName } from '../effects/os/kill.ts';
 import { type Plan, usualVerify } from '../machines/facts/facts.ts';
 
 export interface Options {
 	listen: string[];
 	command: string;
-	/** Milliseconds. */
+	/** Milliseconds that a new child must stay alive to be ready, or within which it must report that it is ready. */
 	start: number;
 	syslog: boolean;
 	user: string;
 	ready: Plan['ready'];
 	verify: Plan['verify'];
 	workers: number;
-	/** Milliseconds, -1 is never. */
+	/** Milliseconds until a lost child is started again; -1 means never. */
 	respawn: number;
-	/** A signal's name without its SIG. */
+	/** The signal that stops a replaced child, without the SIG prefix. */
 	signal: string;
-	/** The same; null is the signal that asked for the stop. */
+	/** The signal for a stop, without the SIG prefix. Null: SIGINT for a stop by SIGINT, SIGTERM for any other stop. */
 	stop: string | null;
-	/** Milliseconds, 0 is never. */
+	/** Milliseconds from a stop signal to SIGKILL; 0 means no limit. */
 	kill: number;
-	/** Generations that may drain at the same time; 0 is any number. */
+	/** Generations that may drain at the same time; 0 means no limit. */
 	maxDraining: number;
-	/** Every signal goes to a child's process group. */
+	/** Every signal for a child goes to its process group. */
 	group: boolean;
 	json: boolean;
 	journal: string;
 	env: string;
-	/** The children's working directory; empty is where we were started. */
+	/** The children's working directory; empty means the directory in which the supervisor was started. */
 	chdir: string;
 	pidfile: string;
-	/** Paths of the control socket and of the one that hands the listeners out; empty is none. */
+	/** The path of the control socket; empty means $RUNTIME_DIRECTORY/control if the variable is set, else no socket. */
 	control: string;
+	/** The path of the socket that hands out the listeners; empty means no socket. */
 	share: string;
-	/** LISTEN_PID for the children. */
+	/** Children also have the variable LISTEN_PID. */
 	systemd: boolean;
-	/** The child's own arguments. */
+	/** The arguments of the children's program. */
 	args: string[];
 }
 
-/** What the command line asks for: to run, or to print something and end. */
+/** What the command line requests: a run with these options, or a text to print before the process exits. */
 export type Request = { run: Options } | { print: string; to: 'stdout' | 'stderr'; status: number };
 
 interface Flag {
 	type: 'string' | 'int' | 'bool';
 	default: string;
-	/** What stands for the value in the usage. */
+	/** Stands for the value in the usage text. */
 	placeholder?: string;
 	text: string;
-	/** What a value has to be besides. @returns what is wrong with it */
+	/** Checks a value further. @returns the values that are allowed; null if the value is one of them */
 	check?: (value: string) => string | null;
 }
 
@@ -177,7 +178,7 @@ function isVerify(value: string): value is Plan['verify'] {
 
 class UsageError extends Error {}
 
-/** Reads what follows the program's name. */
+/** Parses the arguments after the program's name. A usage error becomes a text to print and exit status 2. */
 export function readCommandLine(argv: string[], version: string): Request {
 	try {
 		const { values, rest } = readFlags(argv);
@@ -192,7 +193,10 @@ export function readCommandLine(argv: string[], version: string): Request {
 
 type Values = Record<string, string[]>;
 
-/** Go's flag package, word for word: `-name value`, `--name=value`, a lone boolean; ends at `--` or the first other word. */
+/**
+ * Parses flags by the rules of Go's flag package: `-name value`, `--name=value`, or a boolean flag alone. Flags end at
+ * `--` or at the first word that is no flag.
+ */
 function readFlags(argv: string[]): { values: Values; rest: string[] } {
 	const values: Values = {};
 	let index = 0;
@@ -246,7 +250,9 @@ function readAs(name: string, type: Flag['type'], value: string): string {
 	return value;
 }
 
-/** strconv.ParseInt with base 0: 10, -5, 0x10, 0b11, 0o17, 017, 1_000. */
+/**
+ * Parses as Go's strconv.ParseInt does with base 0: 10, -5, 0x10, 0b11, 0o17, 017, 1_000. Null if the text is invalid.
+ */
 function parseGoInt(text: string): number | null {
 	const [, sign, digits = ''] = /^([+-]?)(.*)$/s.exec(text) ?? [];
 	const isGrouped = /^(0[xXbBoO])?_?[0-9a-fA-F]+(_[0-9a-fA-F]+)*$/.test(digits);
@@ -289,7 +295,7 @@ function toOptions(values: Values, args: string[]): Options {
 	};
 }
 
-/** What -h shows. */
+/** The text that -h prints. */
 function usage(): string {
 	const words = Object.entries(flags).map(([name, { type, placeholder, text, default: value }]) => {
 		const shown = type === 'bool' ? `-${name}` : `-${name}=${placeholder}`;

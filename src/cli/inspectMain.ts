@@ -1,4 +1,7 @@
-/** `socketmaster inspect [JOURNAL]` and `socketmaster simulate`: the page that shows a supervisor that runs, a journal's, or none. */
+/**
+ * `socketmaster inspect [JOURNAL]` and `socketmaster simulate`: serve the inspector page for a running supervisor, for
+ * a journal, or for a simulation.
+ */
 import { askStatus } from '../effects/control/answers.ts';
 import { NoAnswer } from '../effects/control/client.ts';
 import { findControl, Several } from '../effects/control/find.ts';
@@ -18,29 +21,29 @@ interface Where {
 	open: boolean;
 }
 
-type Asked = Where & { what: 'journal' | 'control' | 'nothing'; path: string | undefined };
+type InspectRequest = Where & { what: 'journal' | 'control' | 'nothing'; path: string | undefined };
 
-/** Serves the page until the process is ended; sets the exit status where it can't. */
+/** Serves the page until the process is terminated. On an error, prints a message and sets the exit status. */
 export async function runInspector(words: string[], version: string): Promise<void> {
-	let asked: Asked | undefined;
+	let request: InspectRequest | undefined;
 	const problem = readCommand(words, version, ({ _: [journal], control, listen, open }) => {
 		const where = { listen: listen === undefined ? undefined : String(listen), open: open === true };
-		if (words[0] === 'simulate') asked = { what: 'nothing', path: undefined, ...where };
+		if (words[0] === 'simulate') request = { what: 'nothing', path: undefined, ...where };
 		else if (journal === undefined)
-			asked = { what: 'control', path: control === undefined ? undefined : String(control), ...where };
-		else if (control === undefined) asked = { what: 'journal', path: journal, ...where };
+			request = { what: 'control', path: control === undefined ? undefined : String(control), ...where };
+		else if (control === undefined) request = { what: 'journal', path: journal, ...where };
 		else fail('a journal or a control socket, not both', 2);
 	});
 	if (problem !== null) return fail(problem, 2);
-	if (!asked) return;
-	const where = asked.listen === undefined ? preset : addressOf(asked.listen);
-	if (where === null) return fail(`invalid value "${asked.listen}" for flag -listen: HOST:PORT is wanted`, 2);
-	const source = await sourceOf(asked);
-	if (source) await serve(source, where, asked);
+	if (!request) return;
+	const where = request.listen === undefined ? preset : addressOf(request.listen);
+	if (where === null) return fail(`invalid value "${request.listen}" for flag -listen: HOST:PORT is wanted`, 2);
+	const source = await sourceOf(request);
+	if (source) await serve(source, where, request);
 }
 
-/** Null where there is none, which is said. */
-async function sourceOf({ what, path }: Asked): Promise<FactSource | null> {
+/** Opens the source of facts. Returns null after an error message if that fails. */
+async function sourceOf({ what, path }: InspectRequest): Promise<FactSource | null> {
 	if (what === 'nothing') return imaginedSource;
 	try {
 		if (what === 'journal') {
@@ -79,7 +82,7 @@ async function serve(source: FactSource, where: { host: string; port: number }, 
 	}
 }
 
-/** `127.0.0.1:9615`, `[::1]:0`, `localhost:9615`; null for what is none. */
+/** Parses `127.0.0.1:9615`, `[::1]:0` or `localhost:9615`; null if the text is no such address. */
 function addressOf(text: string): { host: string; port: number } | null {
 	const [, bracketed, plain, digits] = /^(?:\[([0-9a-fA-F:.]+)\]|([^:[\]/]+)):(\d{1,5})$/.exec(text) ?? [];
 	const host = bracketed ?? plain;
@@ -87,7 +90,7 @@ function addressOf(text: string): { host: string; port: number } | null {
 	return host === undefined || port > 65535 ? null : { host, port };
 }
 
-/** Node says "listen EADDRINUSE: address already in use 127.0.0.1:9615". */
+/** Extracts the reason from a message of Node: "listen EADDRINUSE: address already in use 127.0.0.1:9615". */
 function listenErrorText(error: unknown): string {
 	const [, words] = /^\w+ E\w+: (.*?)(?: [^ ]*:\d+| [^ ]+)?$/.exec((error as Error).message) ?? [];
 	return words ?? (error as Error).message;

@@ -1,4 +1,4 @@
-/** The executable. */
+/** The main program: the daemon, the replay command, or the inspector. */
 import { printer } from '../effects/log/printer.ts';
 import { exitNow } from '../effects/os/exit.ts';
 import { loadBeside } from '../effects/os/installDir.ts';
@@ -24,7 +24,7 @@ if (bundle === 'daemon') {
 	void inspector().runInspector(words, version);
 } else void supervise();
 
-/** A program of its own: a supervisor has nothing of it. */
+/** Loads the inspector from its own bundle: a supervisor does not load the inspector's code. */
 function inspector() {
 	return loadBeside('inspect.cjs') as typeof import('./inspectMain.ts');
 }

@@ -1,4 +1,4 @@
-/** What an earlier supervisor has left that was killed: its journal, and its children, as far as they can be found. */
+/** Finds what a killed supervisor left: its journal and its children. */
 import type { Survivor } from '../effects/children/children.ts';
 import { removeNotifyDir } from '../effects/children/notifyDir.ts';
 import type { SavedNotifySockets } from '../effects/children/notifySockets.ts';
@@ -25,25 +25,25 @@ import type { Plan } from '../machines/facts/facts.ts';
 import { noProjections, type Projections } from '../machines/state/projections.ts';
 import type { SupervisorState } from '../machines/state/supervisorState.ts';
 
-/** What a journal tells of a supervisor that was killed. */
+/** What was found of a killed supervisor. */
 export interface Found {
-	/** The journal, open. */
+	/** The open journal; null if the facts of this supervisor cannot be recorded in a file. */
 	fd: number | null;
-	/** Null where there is nobody to go on with. */
+	/** The run id; null if no child was taken over. */
 	run: string | null;
-	/** All that it tells. */
+	/** The projections of all facts in the journal. */
 	past: Projections;
 	state: SupervisorState | null;
 	seq: number;
 	survivors: Survivor[];
 	pipes: OpenPipe[];
 	listeners: Listener[];
-	/** Processes of children that are gone, which hold the listeners. */
+	/** The pids of surviving processes of exited children. They hold the listeners. */
 	orphans: number[];
 	notifySockets: SavedNotifySockets;
-	/** They were found by their marks, as the journal could not tell of them. */
+	/** The children were found by the marks in their environment, as the journal does not record them. */
 	isMarked: boolean;
-	/** Who lives and can't be taken over, and whether they are children for certain. */
+	/** The pids of live processes that can't be taken over, and whether they are certainly children. */
 	denied: number[];
 	isDenialCertain: boolean;
 }
@@ -72,7 +72,7 @@ export interface Previous {
 	log: Log;
 }
 
-/** @throws {StartError} */
+/** Opens the journal, and takes over the children of the supervisor that wrote it. @throws {StartError} */
 export async function findPrevious(previous: Previous): Promise<Found> {
 	const { path, log } = previous;
 	const { fd, bytes } = await openJournal(path).catch((error) => {
@@ -80,10 +80,10 @@ export async function findPrevious(previous: Previous): Promise<Found> {
 	});
 	try {
 		const { content, unreadable } = readOrNot(fd, path, bytes);
-		const told = await recoverTold(content, previous, false);
-		const marked = told === null || told === 'less' ? await recoverMarked(bytes, previous) : null;
-		// Where they can't be found by their marks, those that are told of are better than none.
-		const taken = marked ?? (told === 'less' ? await recoverTold(content, previous, true) : told);
+		const recorded = await recoverRecorded(content, previous, false);
+		const marked = recorded === null || recorded === 'less' ? await recoverMarked(bytes, previous) : null;
+		// If no children are found by their marks, take over those that the incomplete journal records.
+		const taken = marked ?? (recorded === 'less' ? await recoverRecorded(content, previous, true) : recorded);
 		const { header } = content;
 		if (taken === null && header?.notifyDir) removeNotifyDir(header.notifyDir, header.run);
 		for (const problem of content.problems) log.say('warn', `Journal ${path}: ${problem}`);
@@ -96,7 +96,7 @@ export async function findPrevious(previous: Previous): Promise<Found> {
 			seq: Math.max(seq, marked?.seq ?? 0),
 		};
 		if (unreadable === null) return found;
-		// A file that has nothing of a journal is left as it is, unless children serve.
+		// If the file is no journal and no children were found, fail and leave the file unchanged.
 		if (marked === null && !isOfAJournal(bytes)) throw unreadable;
 		log.say('warn', `Journal ${path}: ${unreadable.message}`);
 		const why = setAside(fd, path, bytes);
@@ -114,7 +114,7 @@ export async function findPrevious(previous: Previous): Promise<Found> {
 	}
 }
 
-/** What can be read; and why, where nothing can. */
+/** Reads the journal. If no line can be read, returns empty content with the error. */
 function readOrNot(fd: number, path: string, bytes: Buffer) {
 	try {
 		return { content: readSound(fd, path, bytes), unreadable: null };
@@ -125,10 +125,11 @@ function readOrNot(fd: number, path: string, bytes: Buffer) {
 }
 
 /**
- * What the journal tells of, as far as it lives; null where there is nothing.
- * @param isAll more is not asked for; else it is `less` where there are children that the journal does not tell of
+ * Takes over the recorded children that are alive.
+ * @param isAll takes over the recorded children even if the journal does not record all
+ * @returns null if there is nothing to take over; `less` if children are alive that the journal does not record
  */
-async function recoverTold(
+async function recoverRecorded(
 	content: JournalContent,
 	{ path, user, log }: Previous,
 	isAll: boolean,
@@ -147,7 +148,7 @@ async function recoverTold(
 	return taken;
 }
 
-/** The children that are found by their marks. @throws {Error} where their supervisor is alive */
+/** Takes over the children that are found by their marks. @throws {Error} if their supervisor is alive */
 async function recoverMarked(bytes: Buffer, { path, uris, plan, user, log }: Previous): Promise<Partial<Found> | null> {
 	const marked = await findByMarks({ files: [bytes, keptBeside(path)], uris, plan, user });
 	if (marked === null) return null;

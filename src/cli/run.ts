@@ -1,4 +1,4 @@
-/** One supervisor, from its first fact to its end. */
+/** Runs one supervisor, from its first fact to its exit. */
 
 import type { Dispatcher } from '../effects/dispatcher.ts';
 import type { Log } from '../effects/log/log.ts';
@@ -8,7 +8,11 @@ import type { ExternalFact, Plan, Request } from '../machines/facts/facts.ts';
 import type { Startup } from './startup.ts';
 import { type Supervision, wire } from './wire.ts';
 
-/** @returns the exit status, when the last child is gone. @throws {StartError} before any child is started */
+/**
+ * Runs the statecharts until the last child is gone.
+ * @returns the exit status
+ * @throws {StartError} before any child is spawned
+ */
 export function supervise(supervision: Supervision): Promise<number> {
 	const { plan, startup, log } = supervision;
 	const { world, dispatcher, children, outputs, notifySockets, orphans, controlSockets, manager, fault, reaped } =
@@ -16,7 +20,7 @@ export function supervise(supervision: Supervision): Promise<number> {
 	for (const event of ['uncaughtException', 'unhandledRejection']) process.on(event, fault.meet);
 
 	return new Promise((resolve) => {
-		// Signal handlers do not keep Node's event loop alive, and a child may close its output long before it ends.
+		// Signal handlers do not keep Node's event loop alive, and a child may close its output long before it exits.
 		let isOver = false;
 		const presence = setInterval(() => {}, 2 ** 31 - 1);
 		let supervisor: Supervisor | null = null;
@@ -46,16 +50,20 @@ export function supervise(supervision: Supervision): Promise<number> {
 		});
 		for (const pipe of startup.pipes) outputs.open(pipe);
 		begin(startup, plan, log, dispatcher);
-		// Only now, so that children which ended in between are known by their names.
+		// Subscribe after `begin`: a signal must not precede the first fact.
 		signals().subscribe((signal) => {
 			if (!isOver) dispatcher.admit(signal);
 		});
 		if (wasDebuggerClosed()) log.say('warn', 'A SIGUSR1 came too early and opened the debugger of Node; it was closed');
+		// Also after `begin`: a child must be registered before its exit is reported.
 		reaped.subscribe(children.ended);
 	});
 }
 
-/** The first facts of a life: it starts, or goes on with what an earlier one had not answered yet. */
+/**
+ * Admits the first external events: the start or the recovery, a request that the previous supervisor had not answered,
+ * and signals that arrived meanwhile.
+ */
 function begin({ by, state, signals, replacedFor }: Startup, plan: Plan, log: Log, { admit }: Dispatcher) {
 	const { pid } = process;
 	if (state === null) admit({ type: 'supervisor.started', pid, plan });
@@ -68,7 +76,10 @@ function begin({ by, state, signals, replacedFor }: Startup, plan: Plan, log: Lo
 	for (const signal of signals) admit(signal);
 }
 
-/** A start is a wish to serve: a stop that was asked for and not begun is not begun then. */
+/**
+ * Whether a new supervisor process drops the unanswered request of a killed supervisor. A start means that the service
+ * is wanted, so a stop that had not begun is dropped.
+ */
 function isStop(request: Request['type'], by: Startup['by']): boolean {
 	return by === 'start' && ['signal.TERM', 'signal.INT', 'stop.requested'].includes(request);
 }

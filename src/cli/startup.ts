@@ -1,4 +1,4 @@
-/** Where a supervisor comes from: it starts anew, in the place of one that was killed, or of one that made room. */
+/** How a supervisor starts: fresh, as the recovery of a killed supervisor, or as the next program of an upgrade. */
 import { array, number, object, string } from 'valibot';
 import type { Survivor } from '../effects/children/children.ts';
 import { type NotifyDirOptions, notifyDirFor } from '../effects/children/notifyDir.ts';
@@ -23,23 +23,23 @@ import { type Found, findPrevious, nothingFound } from './previousRun.ts';
 import { version } from './version.ts';
 
 export interface Startup {
-	/** What children carry as SOCKETMASTER_RUN. */
+	/** The run id. Children have it as the variable SOCKETMASTER_RUN. */
 	run: string;
-	/** The number of the last fact of an earlier life. */
+	/** The number of the last fact of the previous supervisor process or program; 0 for the first one. */
 	seq: number;
-	/** A start, or the next program in the same process. */
+	/** `start`: a new process, also after a crash. `upgrade`: the next program in the same process. */
 	by: 'start' | 'upgrade';
-	/** What goes on; null for a fresh start. */
+	/** The state to continue from; null for a fresh start. */
 	state: SupervisorState | null;
-	/** Signals that came too late for the program before. */
+	/** Requests and signals that the previous program did not process. */
 	signals: Request[];
 	listeners: Listeners;
-	/** Why the children that go on are replaced at once; null where they are not. */
+	/** A sentence if the children that were taken over must be replaced at once; else null. */
 	replacedFor: string | null;
-	/** What was found of a supervisor that was killed. */
+	/** The children taken over from a killed supervisor. `pipes` are the output pipes of their processes. */
 	survivors: Survivor[];
 	pipes: OpenPipe[];
-	/** Processes of children that are gone, which serve until a generation is up. */
+	/** The pids of surviving processes of exited children. They serve until a generation is up. */
 	orphans: number[];
 	notifySockets: SavedNotifySockets;
 	journal: Journal;
@@ -65,7 +65,7 @@ export const supervisorSection = section('supervisor', () =>
 	}),
 );
 
-/** @throws {StartError} */
+/** Restores or recovers the previous state, and opens the listeners and the journal. @throws {StartError} */
 export async function startupOf({
 	options,
 	plan,
@@ -87,7 +87,8 @@ export async function startupOf({
 		deniedPids: found.denied,
 		say: (text) => log.say('info', text),
 	});
-	// Where every address was free nobody holds a listener: what is hidden is no child.
+	// All listeners are open, so no hidden process holds a wanted address. Unless the hidden processes are certainly
+	// children, their pids are reused by other processes, and the start continues.
 	if (found.denied.length > 0 && found.isDenialCertain) {
 		listeners.close();
 		const pids = found.denied.join(', ');
@@ -96,11 +97,11 @@ export async function startupOf({
 	const { run, seq } = inherited ?? { run: found.run ?? newRun(), seq: found.seq };
 	const left = inherited?.state ?? (found.state && { ...found.state, plan });
 	const { rotations, counters } = inherited ?? found.past;
-	// With nobody left to go on with it is a start.
+	// If no child and no respawn is left, this is a fresh start.
 	const state = left && left.children.length + left.respawns.length > 0 ? left : null;
 	const fd = inherited ? handoverState.restore(journalSection) : found.fd;
 	const kept = handoverState.restore(notifySocketsSection) ?? found.notifySockets;
-	// Where children serve already it is no reason to end.
+	// If children already serve, a missing notify directory does not end the supervisor.
 	const isNeeded = plan.ready === 'notify' && state === null;
 	const notifySockets = { ...kept, folder: notifyDirOr(listeners, { run, user, known: kept.folder, isNeeded, log }) };
 	const journal =
@@ -132,12 +133,12 @@ export async function startupOf({
 
 function replacedFor(state: SupervisorState | null, { haveChanged }: Listeners, { isMarked }: Found): string | null {
 	if (state === null || state.stopSignal !== null) return null;
-	// Whoever runs already has other sockets: nobody would accept on the new ones.
+	// The running children hold other sockets, so no child would accept on the new ones.
 	if (haveChanged) return 'The listeners have changed';
 	return isMarked ? 'What the children are is not known' : null;
 }
 
-/** @throws {StartError} with nothing left behind */
+/** Makes the notify directory. @throws {StartError} after the listeners are closed */
 function notifyDirOr(listeners: Listeners, options: NotifyDirOptions): string | null {
 	try {
 		return notifyDirFor(options);
@@ -147,15 +148,16 @@ function notifyDirOr(listeners: Listeners, options: NotifyDirOptions): string | 
 	}
 }
 
-/** Where the facts go: the flag's path, else the directory that a service manager gave us, else nowhere. */
+/** The path of the journal: -journal, else a file in $RUNTIME_DIRECTORY. Null if neither is set. */
 export function journalPath({ journal }: Options): string | null {
 	return journal || runtimeFile('journal');
 }
 
-/** A file in the directory that a service manager gave us; null where there is none. */
+/** The path of a file in $RUNTIME_DIRECTORY, which a service manager sets; null if it is not set. */
 export function runtimeFile(name: string): string | null {
 	const { RUNTIME_DIRECTORY = '', SOCKETMASTER_RUN } = process.env;
-	// In a child of another supervisor that directory is the other one's, and so is all that is in it.
+	// A supervisor that is a child of another supervisor inherits that supervisor's $RUNTIME_DIRECTORY. The files there
+	// belong to the other supervisor.
 	const [directory] = SOCKETMASTER_RUN ? [] : RUNTIME_DIRECTORY.split(':');
 	return directory ? `${directory}/${name}` : null;
 }

@@ -1,4 +1,4 @@
-/** The status as lines that fit a terminal's width. */
+/** Formats the status as lines that fit the width of the terminal. */
 import type { ChildStatus, Status } from '../effects/control/statusReport.ts';
 import { clockTime, harmless } from '../effects/terminal/format.ts';
 import type { Colour } from '../effects/terminal/screen.ts';
@@ -27,7 +27,7 @@ const stateColours: Record<string, Colour> = {
 export function statusTable(status: Status, path: string, now: number, { isTerminal, width, colour }: Paper): string[] {
 	const { state, queued, pid, version, since, generations, listeners, respawns, restart, last, journal } = status;
 	const wide = Math.max(40, width());
-	// What goes into a file or another program is not cut.
+	// Lines for a file or a pipe are not cut.
 	const limit = isTerminal ? wide : Number.POSITIVE_INFINITY;
 	const paint = (text: string) => colour(text, stateColours[text.trim()] ?? 'bold');
 	const head = cut(
@@ -48,7 +48,7 @@ export function statusTable(status: Status, path: string, now: number, { isTermi
 	);
 	lines.push('', colour(childLine('GEN', 'STATE', 'PID', 'PHASE', 'FOR', 'CONNS', 'NOTE', limit), 'faint'));
 	const areDirectoriesEqual = new Set(generations.map(({ directory }) => directory)).size <= 1;
-	const isPlaceTold = !areDirectoriesEqual || new Set(generations.map(({ program }) => program)).size > 1;
+	const isOriginShown = !areDirectoriesEqual || new Set(generations.map(({ program }) => program)).size > 1;
 	for (const { generation, state, program, directory, children } of generations) {
 		const own = respawns.filter((each) => each.generation === generation);
 		if (children.length === 0) lines.push(childLine(String(generation), state, '-', '', '', '', '', limit));
@@ -67,7 +67,7 @@ export function statusTable(status: Status, path: string, now: number, { isTermi
 			);
 			lines.push(second === '' ? text : text.replace(column(second, 9), (word) => paint(word)));
 		}
-		if (isPlaceTold && (directory ?? program) !== null) {
+		if (isOriginShown && (directory ?? program) !== null) {
 			lines.push(
 				cut(
 					`     from ${harmless(directory ?? '')}${areDirectoriesEqual ? ` (${harmless(program ?? '')})` : ''}`,
@@ -106,7 +106,7 @@ function listenerLine(
 ) {
 	const name = harmless(uri.endsWith(address) ? uri : `${uri} (${address})`);
 	const place = isCut ? wide - 24 : Math.max(wide - 24, name.length + 1);
-	// The kernel takes one more than the backlog says before it drops (listen(2), sk_acceptq_is_full).
+	// The kernel queues one connection more than the backlog before it drops connections (listen(2), sk_acceptq_is_full).
 	const isFull = queue !== null && backlog !== null && queue > 0 && queue >= backlog;
 	const waiting = queue === null ? '-' : `${queue} of ${backlog}${isFull ? ' FULL' : ''}`;
 	const text = column(waiting, 20, 'right');
@@ -148,7 +148,7 @@ function noteOf(
 				: phase === 'verifying'
 					? `ready; to be seen to accept within ${duration(deadline - now)}`
 					: `killed in ${duration(deadline - now)}`;
-	const behind = phase === 'orphaned' ? `has survivors ${survivors.join(', ')} behind` : '';
+	const behind = phase === 'orphaned' ? `has left ${survivors.join(', ')} behind` : '';
 	const accepts = accepting ? 'still accepts: does it leave on this signal (-signal)?' : '';
 	const unverified = phase === 'serving' && seen === false ? 'unverified' : '';
 	const notAccepting = unseen === null ? '' : harmless(unseen);
@@ -165,7 +165,9 @@ function noteOf(
 		.join('; ');
 }
 
-/** Why one that was told to leave is still there. */
+/**
+ * Describes the open connections of a draining generation: they explain why it has not exited. Null if there are none.
+ */
 function generationState(state: string, children: ChildStatus[]): string | null {
 	if (state !== 'draining') return null;
 	const count = children.reduce((sum, { connections }) => sum + (connections ?? 0), 0);
@@ -176,14 +178,14 @@ function generationState(state: string, children: ChildStatus[]): string | null 
 	return `has ${connections} left; the quietest, from ${harmless(quiet.address)}, silent for ${duration(quiet.silent)}`;
 }
 
-const askers = { start: 'the start', SIGHUP: 'SIGHUP', rotate: 'rotate' };
+const triggerTexts = { start: 'the start', SIGHUP: 'SIGHUP', rotate: 'rotate' };
 
 function lastLines(rotation: Rotation, now: number, wide: number, colour: Paper['colour']): string[] {
 	const { generation, result, trigger, finishedAt, spawnedAt, reason, lastOutput } = rotation;
 	const took = finishedAt !== null && spawnedAt !== null ? ` after ${duration(finishedAt - spawnedAt)}` : '';
 	const when = finishedAt === null ? '' : `, ${duration(now - finishedAt)} ago at ${clockTime(finishedAt)}`;
 	const head = 'last rotation   ';
-	const by = trigger === 'start' && generation > 1 ? 'by itself' : askers[trigger];
+	const by = trigger === 'start' && generation > 1 ? 'by itself' : triggerTexts[trigger];
 	if (result === 'promoted')
 		return [
 			cut(

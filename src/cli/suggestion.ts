@@ -1,12 +1,12 @@
-/** What somebody may have meant who wrote a word where the flags end, and no -command. */
+/** Suggests a command if the command line has arguments but no -command. */
 import { findCommand } from '../effects/os/findCommand.ts';
 import { harmless } from '../effects/terminal/format.ts';
 import { commands } from './commandTable.ts';
 
 const names = Object.keys(commands);
 
-/** Words of other programs for the same. */
-const others: Record<string, string> = {
+/** Command names that other programs use, and what to run instead. */
+const synonyms: Record<string, string> = {
 	reload: 'socketmaster rotate',
 	restart: 'socketmaster rotate (the new program takes over when it is ready)',
 	deploy: 'socketmaster rotate',
@@ -31,14 +31,14 @@ const others: Record<string, string> = {
 	top: 'socketmaster status -watch',
 };
 
-/** So many letters may be wrong. */
+/** The greatest edit distance between the word and a suggested command. */
 const mostMistakes = 2;
 
-/** One line for the words that stand where the flags end. @param words at least one */
+/** Returns a line that suggests a command. @param words the arguments after the flags, at least one */
 export function whatWasMeant(words: string[], searchPath: string): string {
 	const [word = ''] = words;
 	const shown = harmless(word);
-	const known = Object.hasOwn(others, word) ? others[word] : undefined;
+	const known = Object.hasOwn(synonyms, word) ? synonyms[word] : undefined;
 	if (known) return `${shown} is no command: try ${known}`;
 	const program = isProgram(word, searchPath) ? `socketmaster -command=${commandOf(words)}` : null;
 	const [nearest] = names
@@ -59,14 +59,14 @@ function isProgram(word: string, searchPath: string): boolean {
 	}
 }
 
-/** In quotes where a shell would part it. */
+/** Formats a program and its arguments for -command. Words that a shell would split are quoted. */
 function commandOf([program = '', ...args]: string[]): string {
 	const quoted = (word: string) =>
 		/^[\w@%+=:,./-]+$/.test(word) ? word : `'${harmless(word).replaceAll("'", "'\\''")}'`;
 	return [quoted(program), ...(args.length > 0 ? ['--', ...args.map(quoted)] : [])].join(' ');
 }
 
-/** Letters to change, to add, to take away, or to swap with their neighbour (optimal string alignment). */
+/** The edit distance: letters changed, added, removed, or swapped with a neighbour (optimal string alignment). */
 function distanceOf(one: string, two: string): number {
 	const rows = [Array.from({ length: two.length + 1 }, (_, index) => index)];
 	for (let at = 1; at <= one.length; at += 1) {

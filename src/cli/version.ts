@@ -1,4 +1,4 @@
-/** The version of this program, as package.json has it; the bundler puts it in. */
+/** The version in package.json. The bundler defines it. */
 declare const SOCKETMASTER_VERSION: string;
 
 export const version = SOCKETMASTER_VERSION;

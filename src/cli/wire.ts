@@ -1,4 +1,4 @@
-/** A supervisor in the real world: the statecharts, and all that acts for them. */
+/** Connects the statecharts of a supervisor to the effects that act for them. */
 import { share } from 'rxjs';
 import { childrenOf } from '../effects/children/children.ts';
 import { generationEnvironments } from '../effects/children/environment.ts';
@@ -43,7 +43,7 @@ export interface Supervision {
 	plan: Plan;
 	startup: Startup;
 	handoverState: HandoverState;
-	/** The path of the program: -command as it is, as long as the program is not found. */
+	/** Returns the path of the program; the unchanged -command while the program is not found. */
 	path: () => string | Buffer;
 	/** Writes the pid file. @throws {StartError} */
 	claimPidFile: () => void;
@@ -53,8 +53,8 @@ export interface Supervision {
 }
 
 /**
- * Makes what a supervisor is made of: each part is handed those that it needs, and is there before them. No fact passes yet.
- * @throws {StartError} before any child is started
+ * Creates the parts of a supervisor, each with the parts that it needs. The statecharts do not run yet.
+ * @throws {StartError} before any child is spawned
  */
 export function wire({ options, plan, startup, handoverState, path, claimPidFile, user, log, sink }: Supervision) {
 	const { journal, listeners, run } = startup;
@@ -164,7 +164,7 @@ export function wire({ options, plan, startup, handoverState, path, claimPidFile
 	const reminder = drainReminder({ log, state: () => journal.past().state, accepting });
 	const backlogs = backlogKeeper(listeners.all);
 	const orphans = orphanKeeper({ pids: startup.orphans, handoverState, log, drain: plan.drain });
-	/** What was asked for when the statecharts had failed: that is not what they failed on. */
+	/** Requests recorded after an internal error. They did not cause it, so the next program receives them. */
 	const late: Request[] = [];
 	dispatcher.follow((_, { rotations }) => {
 		for (const each of finishedBetween(rotations, journal.past().rotations)) lastOutput.settle(each.generation);
@@ -204,7 +204,7 @@ export function wire({ options, plan, startup, handoverState, path, claimPidFile
 			endOf: children.endOf,
 			stoppedPid: children.stoppedPid,
 			receiveNow: notifySockets.receiveNow,
-			// With a wait the deadline is no failure.
+			// With -ready=wait, a child that reaches its deadline is ready: there is no failure to explain.
 			printedBy:
 				plan.ready === 'wait' ? () => ({}) : (child) => ({ ...printedBy(child), ...notifySockets.ignoredOf(child) }),
 		}),
@@ -230,7 +230,7 @@ export function wire({ options, plan, startup, handoverState, path, claimPidFile
 	return { world, dispatcher, children, outputs, notifySockets, orphans, controlSockets, manager, fault, reaped };
 }
 
-/** A request that the statecharts answer, and the supervisorState keeps until they have. */
+/** Whether a fact is a request that the supervisor's state keeps until the statecharts have answered it. */
 function isRequest(fact: Fact): fact is Fact & Request {
 	return /^(signal\.(HUP|TERM|INT|QUIT)|(rotate|stop)\.requested)$/.test(fact.type);
 }

@@ -1,4 +1,4 @@
-/** Who is there, and where each stands. */
+/** The tree of existing actors, with the state of each. */
 import { chosenAt } from './charts.tsx';
 import { nameOf, toneOf } from './statecharts.ts';
 import { chosen, index, timeline } from './store.ts';

@@ -1,4 +1,4 @@
-/** What would happen: a supervisor that is imagined from a moment on, or from nothing. */
+/** A branch: a simulated supervisor that continues from an entry of a timeline, or starts from an empty state. */
 
 import { describeState, leafOf, phasesOf, upgradeStateOf } from '../machines/charts/world.ts';
 import type { ExternalEvent, Fact, Plan } from '../machines/facts/facts.ts';
@@ -11,33 +11,33 @@ import { newTimeline, type Timeline } from './timeline.ts';
 
 export interface Branch {
 	timeline: Timeline;
-	/** The number of the fact that it begins after; null for nothing. */
+	/** The number of the fact after which it continues; null if it started from an empty state. */
 	after: number | null;
-	/** What all facts before amount to, where it goes on from there. */
+	/** The state with which the simulation began; null if it began with the first fact of a supervisor. */
 	from: SupervisorState | null;
-	/** Every happening that was told, with the time that passes before. */
+	/** All simulated external events. `after` is the time between the previous event and this one, in milliseconds. */
 	told: { external: ExternalEvent; after: number }[];
 	tell: (external: ExternalEvent, after: number) => void;
-	/** Where the charts stand, as a test asks for it. */
+	/** The supervisor's state, as tests compare it. */
 	state: () => string;
 	phases: () => Record<number, string>;
-	/** The same in one line. */
+	/** The whole state on one line. */
 	describe: () => string;
-	/** The state of the supervisor's own replacement. */
+	/** The state of the upgrade statechart. */
 	upgrade: () => string;
 	supervisorState: () => SupervisorState | null;
-	/** Children of a supervisor that was killed: nobody learns how they end. */
+	/** Children of a killed supervisor: only the parent of a process receives its exit status. */
 	nonChildren: ReadonlySet<number>;
 }
 
-/** Imagines a supervisor from its start on. */
+/** Simulates a supervisor from its start. @param at the time of the start, in milliseconds since 1970 */
 export function branchFromNothing(plan: Plan, at: number): Branch {
 	const branch = newBranch(null, null, 0, at, []);
 	branch.tell({ type: 'supervisor.started', pid: 1, plan }, 0);
 	return branch;
 }
 
-/** Imagines what follows a moment of a story, after all that was decided upon what happened there. */
+/** Simulates what follows an entry. The simulation begins after the last decision of the step of this entry. */
 export function branchFrom(timeline: Timeline, index: number): Branch {
 	const end = timeline.endOfStep(index);
 	const first = beginningBefore(timeline, end);
@@ -56,7 +56,7 @@ export function branchFrom(timeline: Timeline, index: number): Branch {
 			: { type: 'supervisor.recovered', pid: 1, by: 'upgrade', state: supervisorState as SupervisorState },
 		0,
 	);
-	// What happened since then happens again.
+	// Repeat the external events since then.
 	let before = fact.at;
 	for (const { fact, kind } of timeline.entries.slice(first + 1, end + 1)) {
 		if (kind !== 'external') continue;
@@ -67,21 +67,22 @@ export function branchFrom(timeline: Timeline, index: number): Branch {
 }
 
 /**
- * The last moment up to which everything was answered and every child had a process, as a supervisorState tells all of it; or the
- * beginning of that life.
+ * The index of the last entry, up to `index`, after which the supervisor's state is complete: every request is
+ * answered, every child has a process, and no upgrade is in progress. If there is no such entry, the first one of that
+ * supervisor.
  */
 export function beginningBefore(timeline: Timeline, index: number): number {
-	/** Of all that follows: the happening upon which the earliest of it was decided. */
+	/** The number of the earliest external event that caused one of the entries after `at`. */
 	let earliest = Number.POSITIVE_INFINITY;
 	for (let at = index; at > 0; at -= 1) {
 		earliest = Math.min(earliest, timeline.entries[at + 1]?.upon ?? earliest);
 		const { fact, isLife } = timeline.entries[at] as Entry;
 		if (isLife) return at;
-		// Happenings may come in the middle of a step.
+		// An external event can be recorded in the middle of a step.
 		if (timeline.endOfStep(at) !== at || earliest <= fact.seq) continue;
 		const supervisorState = timeline.stateAt(at);
 		if (!supervisorState || supervisorState.unanswered !== null || stateOf(supervisorState) === 'stopped') continue;
-		// A supervisorState knows nothing of an upgrade that is under way.
+		// The supervisor's state does not record an upgrade in progress.
 		if ((timeline.standingsAt(at).get('upgrade')?.state ?? 'idle') !== 'idle') continue;
 		if (supervisorState.children.every(({ pid }) => pid !== null)) return at;
 	}
@@ -93,7 +94,7 @@ function beginningOf(fact: Entry['fact']): ExternalEvent {
 	return { type: 'supervisor.recovered', pid: 1, by: 'upgrade', state: fact.state };
 }
 
-/** Whom the supervisor before has left to this one when it was killed. */
+/** The children that the supervisor took over from a killed supervisor. */
 function nonChildrenAt({ entries }: Timeline, index: number): number[] {
 	const life = entries.slice(0, index + 1).findLast(({ fact }) => isTakenOver(fact))?.fact;
 	return life && 'state' in life ? life.state.children.map(({ child }) => child) : [];
@@ -114,7 +115,7 @@ function newBranch(
 	const replay = newReplayer();
 	const told: Branch['told'] = [];
 	const nonChildren = new Set(known);
-	// The charts are told of a happening only when it is a fact: what they decide is noted in its order.
+	// The simulator records an event before the statecharts process it, so the entries are in the order of a journal.
 	const world = simulator({ seq, at, told: (fact) => timeline.append(replay(fact)) });
 	const { supervisor } = world;
 	return {

@@ -1,4 +1,4 @@
-/** The statecharts, one within the other as the actors are: where each stands, what has just been taken, what is possible. */
+/** The statecharts, nested as their actors are, with the active states and the taken and possible transitions. */
 import { signal } from '@preact/signals';
 import type { ComponentChildren } from 'preact';
 import { useLayoutEffect, useRef } from 'preact/hooks';
@@ -19,10 +19,10 @@ const pictures: Record<string, string> = {
 	upgrade: upgradeChart,
 };
 
-/** How large each kind of chart is drawn: its own size times this; null is as wide as its room. */
+/** The scale of each kind of chart, as a factor of its own size; null fits the whole chart into its container. */
 const zoom = signal<Record<string, number | null>>({});
 
-/** Where the smallest words can still be read. */
+/** The initial scale. The smallest text is still readable. */
 const usual = 0.85;
 
 export function Charts() {
@@ -66,7 +66,10 @@ export function Charts() {
 	}
 }
 
-/** The generation and child looked at: those that were chosen while they are there, else those that just moved, else the newest. */
+/**
+ * The generation and the child to show: the chosen ones while they exist, else those that moved in this step, else the
+ * newest generation and its first child.
+ */
 export function chosenAt(standings: Standings): { generation: number | null; child: number | null } {
 	const { lives } = timeline();
 	const step = timeline().stepOf(index.value);
@@ -101,7 +104,7 @@ function numbersOf(standings: Standings, kind: string): number[] {
 interface FrameProps {
 	actor: string;
 	standings: Standings;
-	/** The numbers of those of its kind that are there. */
+	/** The numbers of all existing actors of this kind. */
 	others?: number[];
 	choose?: (number: number) => void;
 	children?: ComponentChildren;
@@ -169,7 +172,7 @@ function Picture({ kind, state, taken, scale }: PictureProps) {
 	const tip = useRef<HTMLParagraphElement>(null);
 
 	useLayoutEffect(() => {
-		// Its own styles are part of the page's, and would be refused within it.
+		// The Content-Security-Policy refuses the SVG's style element. The page's stylesheet contains the same rules.
 		const picture = (pictures[kind] ?? '').replace(/<style>[^<]*<\/style>/, '');
 		const parsed = new DOMParser().parseFromString(picture, 'image/svg+xml').documentElement;
 		parsed.querySelector('.paper')?.remove();
@@ -183,7 +186,7 @@ function Picture({ kind, state, taken, scale }: PictureProps) {
 			item.dataset.words = title?.textContent ?? '';
 			title?.remove();
 			item.setAttribute('role', 'img');
-			// One stop of the tab key, arrows go on from there.
+			// The tab key stops once in each chart. The arrow keys move between its items.
 			item.setAttribute('tabindex', isFirst ? '0' : '-1');
 			isFirst = false;
 		}
@@ -228,7 +231,7 @@ function Picture({ kind, state, taken, scale }: PictureProps) {
 	);
 }
 
-/** Scrolls its room to where the chart stands, and to nowhere else: the page stays where it is. */
+/** Scrolls the container to the active state. Unlike scrollIntoView, this does not scroll the page. */
 function bringIntoSight(room: HTMLElement, svg: SVGSVGElement) {
 	const items = [...svg.querySelectorAll('.state.active')];
 	const item = items.at(-1);
@@ -244,7 +247,7 @@ function itemsIn(element: Element): SVGElement[] {
 	return [...element.querySelectorAll<SVGElement>('g[tabindex], [data-words]')];
 }
 
-/** Marks where a chart stands, what was taken and what is possible, in classes and in words. */
+/** Marks active states, taken transitions and possible transitions, by CSS classes and by labels. */
 function light(svg: SVGSVGElement, kind: string, state: string | null, taken: string[]) {
 	const chart = charts.get(kind);
 	const next = new Set(chart && state !== null ? possibleWays(chart, state).map(({ id }) => id) : []);

@@ -1,11 +1,11 @@
-/** The fact that is looked at: what it says, what was decided upon it, where it led. */
+/** The selected fact: its log line, the decisions that it caused, and the state changes of its step. */
 import { describeEvent } from '../diagram/descriptions.ts';
 import type { Entry } from './entry.ts';
 import { nameOf, stateText } from './statecharts.ts';
 import { goTo, index, timeline } from './store.ts';
 import { clockTime, date } from './times.ts';
 
-/** What a fact says where the log said nothing. */
+/** Describes a fact that has no log line. */
 export function errorText(fact: Entry['fact']): string {
 	if (fact.type !== 'checkpoint') return fieldsOf(fact) || describeEvent(fact.type);
 	return fact.gap ? 'facts are missing here: they could not be written' : 'stands for all facts before it';
@@ -84,7 +84,7 @@ function Link({ place }: { place: number }) {
 	);
 }
 
-/** The plain fields in one line. */
+/** The fields with simple values, on one line. */
 function fieldsOf({ type: _, seq: __, at: ___, ...fields }: Entry['fact'] & { clock?: number }): string {
 	return Object.entries(fields)
 		.filter(

@@ -1,4 +1,4 @@
-/** What the page knows of one fact: the fact, what the log said, and what the charts did. */
+/** An entry: one fact, its log line, and the moves of the statecharts. */
 
 import type { Move } from '../diagram/trace.ts';
 import { type Fact, isDecision } from '../machines/facts/facts.ts';
@@ -10,14 +10,14 @@ export interface Entry {
 	/** A checkpoint stands for all facts before it. */
 	fact: Fact | Checkpoint;
 	kind: 'external' | 'decision' | 'checkpoint';
-	/** What the log said. */
+	/** The log line of the fact; null if there is none. */
 	says: Sentence | null;
 	moves: Move[];
-	/** Of a decision: the number of the happening that it was made upon. */
+	/** Decisions only: the number of the external event that caused the decision; else null. */
 	upon: number | null;
-	/** Where the charts decide something else than was recorded. */
+	/** A sentence if the statecharts decide something else than was recorded; else null. */
 	difference: string | null;
-	/** A new life begins with it: no actor of the one before is left. */
+	/** New statecharts begin with this fact: a start, a recovery or a checkpoint. No earlier actor exists any more. */
 	isLife: boolean;
 }
 
@@ -29,7 +29,7 @@ export interface Checkpoint {
 	gap: boolean;
 }
 
-/** @param before what all facts before amount to */
+/** @param before the fold of all earlier facts */
 export function entryOf(fact: Fact | Checkpoint, before: SupervisorState | null, moves: Move[], step: Step): Entry {
 	const { upon, difference } = step;
 	if (fact.type === 'checkpoint') {
@@ -40,7 +40,7 @@ export function entryOf(fact: Fact | Checkpoint, before: SupervisorState | null,
 	return { fact, kind, says: sentenceOf(fact, before, null), moves, upon, difference, isLife };
 }
 
-/** Whom a fact is about: `child.3`, `generation.2`, `upgrade`, `supervisor`. */
+/** The actor that a fact concerns: `child.3`, `generation.2`, `upgrade`, `supervisor`. */
 export function actorOf(fact: Entry['fact']): string {
 	if ('child' in fact) return `child.${fact.child}`;
 	if ('generation' in fact) return `generation.${fact.generation}`;

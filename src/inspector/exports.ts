@@ -1,11 +1,11 @@
-/** What was imagined, to keep: as a journal, and as a unit test in the project's own style. */
+/** Exports a simulation as a journal, and as a unit test in the project's style. */
 import { type ExternalEvent, type Plan, usualPlan } from '../machines/facts/facts.ts';
 import { journalFormat } from '../machines/facts/feed.ts';
 import { simulatedPid } from '../machines/simulation/nextEvents.ts';
-import type { SupervisorState } from '../machines/state/supervisorState.ts';
+import type { SupervisorState } from '../../src/machines/state/supervisorState.ts';
 import type { Branch } from './branch.ts';
 
-/** A journal that `socketmaster replay` and `inspect` take. */
+/** Returns a journal for `socketmaster replay` and `socketmaster inspect`. */
 export function journalOf({ timeline }: Branch, version: string): string {
 	const header = {
 		journal: journalFormat,
@@ -21,13 +21,13 @@ export function journalOf({ timeline }: Branch, version: string): string {
 	return [header, ...timeline.entries.map(({ fact }) => fact)].map((line) => `${JSON.stringify(line)}\n`).join('');
 }
 
-/** A test for test/machines: it tells a simulation the same and expects the same of it. */
+/** Returns a test for test/machines. It sends the same events to a simulation and expects the same decisions. */
 export function testOf(branch: Branch): string {
 	const { timeline, told, from } = branch;
 	const decisions = timeline.entries.filter(({ kind }) => kind === 'decision').map(({ fact }) => fact.type);
 	return [
 		"import { expect, it } from 'vitest';",
-		...(from ? ["import type { SupervisorState } from '../machines/state/supervisorState.ts';"] : []),
+		...(from ? ["import type { SupervisorState } from '../../src/machines/state/supervisorState.ts';"] : []),
 		"import { simulate } from '../support/simulation.ts';",
 		'',
 		...(from
@@ -50,12 +50,12 @@ export function testOf(branch: Branch): string {
 function titleOf({ timeline, told, from, state }: Branch): string {
 	const first = timeline.standingsAt(timeline.endOfStep(0)).get('supervisor')?.state.split('.').at(-1);
 	const events = told.slice(1).map(({ external }) => external.type);
-	const said = events.length > 6 ? [...events.slice(0, 3), '…', ...events.slice(-2)] : events;
+	const shown = events.length > 6 ? [...events.slice(0, 3), '…', ...events.slice(-2)] : events;
 	const begin = from ? `a supervisor that is ${first}` : 'a supervisor that has started';
-	return events.length === 0 ? `${begin} is ${state()}` : `${begin} is ${state()} after ${said.join(', ')}`;
+	return events.length === 0 ? `${begin} is ${state()}` : `${begin} is ${state()} after ${shown.join(', ')}`;
 }
 
-/** The simulation's own word for a happening, where it has one that says the same. */
+/** A call on the test's `simulation` that sends the event: a method for this event if there is one, else `tell`. */
 function callOf(external: ExternalEvent, from: SupervisorState | null): string {
 	switch (external.type) {
 		case 'supervisor.started':
@@ -92,7 +92,7 @@ function callOf(external: ExternalEvent, from: SupervisorState | null): string {
 	return `.tell(${literal(external, '\t')})`;
 }
 
-/** What differs from the simulation's own plan. */
+/** The options that differ from `usualPlan`. */
 function changesOf(plan: Plan): Partial<Plan> {
 	return Object.fromEntries(Object.entries(plan).filter(([key, value]) => usualPlan[key as keyof Plan] !== value));
 }
@@ -102,7 +102,7 @@ function quoted(text: string): string {
 	return `'${text.replace(/[\\'\n\r]/g, (character) => escapes[character] ?? '')}'`;
 }
 
-/** A value as TypeScript is written here. */
+/** Formats a value as TypeScript source in the project's style. */
 function literal(value: unknown, indent = ''): string {
 	if (typeof value === 'string') return quoted(value);
 	if (value === null || typeof value !== 'object') return String(value);

@@ -1,4 +1,4 @@
-/** The facts as a list, however long. */
+/** The list of facts. Only the visible rows are rendered, as a list can be long. */
 import { computed, signal } from '@preact/signals';
 import { useVirtualizer } from '@tanstack/react-virtual';
 import { useEffect, useRef } from 'preact/hooks';
@@ -16,10 +16,10 @@ const actor = signal('');
 
 const isFiltered = computed(() => text.value !== '' || kind.value !== '' || type.value !== '' || actor.value !== '');
 
-/** What was found already is kept while the filter stays as it is and the story grows. */
+/** The matches so far. While the filter is unchanged, only entries after `upTo` are tested. */
 let found: { key: string; of: unknown; upTo: number; slots: number[] } = { key: '', of: null, upTo: 0, slots: [] };
 
-/** The places of the facts that are shown; null are all. */
+/** The indexes of the entries that match the filter; null if there is no filter. */
 const slots = computed<number[] | null>(() => {
 	const { entries } = timeline();
 	const length = total.value;
@@ -129,7 +129,7 @@ function List() {
 		if (row >= 0) rows.scrollToIndex(row, { align: 'auto' });
 	}, [row, count === 0, shown === null]);
 
-	/** The row of a fact, or of the last one before it that is shown. */
+	/** The row of an entry. If the filter hides the entry, the row of the last visible entry before it; -1 if none. */
 	function rowOf(place: number): number {
 		if (!shown) return place;
 		let [low, high] = [0, shown.length];

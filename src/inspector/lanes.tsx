@@ -1,4 +1,4 @@
-/** What the timeline is drawn of: a band for each rotation, the supervisor's states and marks, a bar for each child. */
+/** The parts of the timeline: a band for each rotation, the supervisor's states and marks, a bar for each child. */
 import { type ChildLife, type GenerationLife, type Instant, nameAt, phaseAt, resultAt } from './lifespans.ts';
 import { toneOf } from './statecharts.ts';
 import { branch, index, timeline, timeShown } from './store.ts';
@@ -8,7 +8,7 @@ export interface Span {
 	to: number;
 }
 
-/** How high the row of a child is, in pixels. */
+/** The height of the row of a child, in pixels. */
 export const lane = 24;
 
 interface Drawn {
@@ -16,7 +16,7 @@ interface Drawn {
 	isCrowded: boolean;
 }
 
-/** A rotation, from the generation's beginning to the result on it. */
+/** A rotation, from the start of its generation to its result. */
 export function Band({
 	life,
 	x,
@@ -43,7 +43,7 @@ export function Band({
 	);
 }
 
-/** The supervisor's states, and what it was told. */
+/** The supervisor's states, and marks for its starts, checkpoints and received requests. */
 export function Supervisor({ x, span, width, isCrowded }: Drawn & { span: Span; width: number }) {
 	const { states, marks } = timeline().lives;
 	const at = index.value;
@@ -73,7 +73,7 @@ export function Supervisor({ x, span, width, isCrowded }: Drawn & { span: Span; 
 				marks.map(({ label: word, at: time, index: place }, order) => {
 					const label = branch.value && place === 0 && branch.value.after !== null ? 'imagined from here' : word;
 					if (place > at || !inSight(time, time)) return null;
-					// Where the next mark is too near there is no room for the word.
+					// If the next mark is too close, the label is omitted.
 					const next = marks[order + 1];
 					const hasRoom = !next || next.index > at || x(next.at) - x(time) > label.length * 7 + 12;
 					return (
@@ -100,21 +100,21 @@ interface BarProps extends Drawn {
 	now: number;
 }
 
-/** A child from its spawn to its end: its phases, and the signals it got. */
+/** A child from its spawn to its exit: its phases, and the signals that it received. */
 export function Bar({ life, x, y, width, at, now, isCrowded }: BarProps) {
 	const phase = phaseAt(life, at);
 	if (phase === null) return null;
 	const isKnown = (instant: Instant) => instant.index <= at;
 	const end = life.end && isKnown(life.end) ? life.end : null;
 	const segments = life.segments.filter(isKnown);
-	const who = nameAt(life, at);
+	const name = nameAt(life, at);
 	return (
 		<g class="bar" data-child={life.child} data-generation={life.generation}>
 			{segments.map((segment, order) => {
 				const to = segments[order + 1]?.at ?? end?.at ?? now;
 				const [left, right] = [Math.max(-6, x(segment.at)), Math.min(width + 6, x(to))];
 				const size = Math.max(1.5, right - left);
-				const words = order === 0 || size > 130 ? `${who} ${segment.phase}` : segment.phase;
+				const words = order === 0 || size > 130 ? `${name} ${segment.phase}` : segment.phase;
 				return (
 					<g key={order} class={`segment ${toneOf(segment.phase)} ${segment.phase}`}>
 						<rect x={left} y={y} width={size} height={lane - 6} rx="3" />
@@ -137,7 +137,7 @@ export function Bar({ life, x, y, width, at, now, isCrowded }: BarProps) {
 					</g>
 				))}
 			{end && !isCrowded && <path class="end" d={`M${x(end.at)} ${y - 1}v${lane - 4}`} />}
-			<title>{`child ${life.child} of generation ${life.generation}, ${who}: ${phase}${end ? `, ${end.how}` : ''}`}</title>
+			<title>{`child ${life.child} of generation ${life.generation}, ${name}: ${phase}${end ? `, ${end.how}` : ''}`}</title>
 		</g>
 	);
 }

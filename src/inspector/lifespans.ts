@@ -1,12 +1,15 @@
-/** Who lived when: generations and children with all their phases, as a timeline and a table of rotations show them. A fold over facts. */
+/**
+ * The lifespans of generations and children, with all phases, for the timeline and the list of rotations. A fold over
+ * entries.
+ */
 import type { Fact, SignalReason, Trigger } from '../machines/facts/facts.ts';
 import type { Phase, SupervisorState } from '../machines/state/supervisorState.ts';
 import type { Entry } from './entry.ts';
 
-/** A moment: its place among the entries, and its time. */
+/** A moment: the index of its entry, and its time. */
 export interface Instant {
 	index: number;
-	/** Milliseconds since 1970, never less than before. */
+	/** Milliseconds since 1970. Never decreases from entry to entry. */
 	at: number;
 }
 
@@ -17,27 +20,30 @@ export interface Segment extends Instant {
 export interface ChildLife {
 	child: number;
 	generation: number;
-	/** Since when its pid is known. */
+	/** The pid, and the moment when it became known; null until then. */
 	pid: (Instant & { pid: number }) | null;
 	segments: Segment[];
 	signals: (Instant & { signal: string; reason: SignalReason })[];
 	end: (Instant & { how: string; wasTold: boolean }) | null;
-	/** Beside whom it is drawn: no two that live at the same time have the same. */
+	/** The row in which the child is drawn. Children that are alive at the same time have different rows. */
 	lane: number;
 }
 
-/** `left` is one that leaves, `unknown` one that is gone, of which it is not known whether they served. */
+/**
+ * The result of a rotation. Two values apply if no fact records the result: `left`, the generation drains; `unknown`,
+ * the generation is gone, and may have served.
+ */
 export type Result = 'promoted' | 'failed' | 'stopped' | 'left' | 'unknown';
 
 export interface GenerationLife {
 	generation: number;
-	/** Null where it was there before what is known. */
+	/** What triggered the start; null if the generation started before the first known fact. */
 	asked: Trigger | null;
-	/** When it was asked for. */
+	/** When the rotation was requested, in milliseconds since 1970. */
 	requestedAt: number;
 	started: Instant;
 	result: (Instant & { kind: Result }) | null;
-	/** The generations that were told to leave for it. */
+	/** The generations that were stopped for it. */
 	replaced: GenerationLife[];
 	children: ChildLife[];
 }
@@ -50,20 +56,27 @@ export interface SupervisorSegment extends Instant {
 	state: string;
 }
 
-/** The lives so far, and what adds to them. A supervisor that begins anew counts from 1 again. */
+/**
+ * Collects the lifespans. A newly started supervisor numbers generations and children from 1 again, so a number can
+ * occur several times.
+ */
 export function newLives() {
 	const generations: GenerationLife[] = [];
 	const children: ChildLife[] = [];
 	const marks: SupervisorMark[] = [];
 	const states: SupervisorSegment[] = [];
-	/** Of the supervisor that lives, by their numbers. */
+	/** The generations and children of the current supervisor, by number. */
 	let ownGenerations = new Map<number, GenerationLife>();
 	let ownChildren = new Map<number, ChildLife>();
 	const lanes: ChildLife[] = [];
 	let requestedAt: number | null = null;
 	let queuedAt: number | null = null;
 
-	/** @param at its time, never less than before. @param supervisorState what all facts up to this one amount to */
+	/**
+	 * Adds the next entry.
+	 * @param at its time in milliseconds since 1970, not earlier than that of the entry before
+	 * @param supervisorState the fold of all facts up to and including this one
+	 */
 	function add({ fact, moves }: Entry, index: number, at: number, supervisorState: SupervisorState | null) {
 		const now = { index, at };
 		switch (fact.type) {
@@ -118,13 +131,13 @@ export function newLives() {
 			if (actor === 'supervisor' && states.at(-1)?.state !== state) states.push({ ...now, state });
 			const [kind, number] = actor.split('.');
 			if (kind !== 'generation') continue;
-			// What the charts came to is known at once; that it is decided so stands in the facts that follow.
+			// The move of a statechart shows the result at once. The decision is recorded in a later fact.
 			if (state === 'alive.serving') decide(ownGenerations.get(Number(number)), 'promoted', now);
 			if (state === 'over') decide(ownGenerations.get(Number(number)), 'failed', now);
 		}
 	}
 
-	/** Nobody of the supervisor before is left. */
+	/** Ends all lifespans of the previous supervisor. */
 	function beginAnew(now: Instant) {
 		for (const life of ownChildren.values()) end(life, 'gone meanwhile', now);
 		for (const life of ownGenerations.values()) decide(life, 'failed', now);
@@ -133,7 +146,7 @@ export function newLives() {
 		[requestedAt, queuedAt] = [null, null];
 	}
 
-	/** A child's phase is what the supervisorState says: whether a signal changes it is decided there. */
+	/** Takes the phase of a child from the supervisor's state: the fold decides whether a signal changes the phase. */
 	function follow(fact: Fact & { child: number }, supervisorState: SupervisorState | null, now: Instant) {
 		const own = supervisorState?.children.find(({ child }) => child === fact.child);
 		const life = ownChildren.get(fact.child);
@@ -147,14 +160,16 @@ export function newLives() {
 		if (life.segments.at(-1)?.phase !== phase) life.segments.push({ ...now, phase });
 	}
 
-	/** What a supervisorState says of those that live; facts before it may be missing. */
-	/** @param gone what is to be said of generations that are not there any more and never were known to serve */
+	/**
+	 * Continues from a recorded state. Facts before it may be missing.
+	 * @param gone the result of generations that are gone and have no result yet
+	 */
 	function goOn(supervisorState: SupervisorState, now: Instant, gone: Result) {
 		const present = new Set(supervisorState.children.map(({ child }) => child));
 		for (const life of ownChildren.values()) if (!present.has(life.child)) end(life, 'gone meanwhile', now);
 		for (const own of supervisorState.children) {
 			const known = ownChildren.get(own.child);
-			// A supervisor that began anew counts from 1 again.
+			// With another pid it is a child of another supervisor, which numbered its children from 1 again.
 			const isSame = known && (!known.pid || own.pid === null || known.pid.pid === own.pid);
 			if (known && !isSame) {
 				end(known, 'gone meanwhile', now);
@@ -183,7 +198,7 @@ export function newLives() {
 		marks.push({ ...now, label });
 	}
 
-	/** The first result stands. */
+	/** Sets the result of a generation. A result is never changed. */
 	function decide(life: GenerationLife | undefined, kind: Result, now: Instant) {
 		if (life) life.result ??= { ...now, kind };
 	}
@@ -218,12 +233,12 @@ export function newLives() {
 		life.end = { ...now, how, wasTold };
 	}
 
-	/** The generation of that number that was there last at a moment. */
+	/** The latest generation with that number that started up to an entry; null if there is none. */
 	function generationAt(number: number, index: number): GenerationLife | null {
 		return generations.findLast(({ generation, started }) => generation === number && started.index <= index) ?? null;
 	}
 
-	/** The child of that number that was there last at a moment. */
+	/** The latest child with that number that was spawned up to an entry; null if there is none. */
 	function childAt(number: number, index: number): ChildLife | null {
 		return children.findLast(({ child, segments }) => child === number && (segments[0]?.index ?? 0) <= index) ?? null;
 	}
@@ -249,18 +264,18 @@ function howItEnded(fact: Fact): string {
 	}
 }
 
-/** How a child stands at a moment; null when it was not there yet. */
+/** The phase of a child after an entry; null before its spawn. */
 export function phaseAt({ segments, end }: ChildLife, index: number): Phase | 'gone' | null {
 	if (end && end.index <= index) return 'gone';
 	return segments.findLast((segment) => segment.index <= index)?.phase ?? null;
 }
 
-/** A child by its pid, where that is known at a moment. */
+/** The name of a child after an entry: its pid if that is known, else its number. */
 export function nameAt({ child, pid }: ChildLife, index: number): string {
 	return pid && pid.index <= index ? `${pid.pid}` : `child ${child}`;
 }
 
-/** The result on a generation, as far as it was known at a moment; null when it was not there yet. */
+/** The result of a generation as known after an entry; null before its start. */
 export function resultAt({ started, result }: GenerationLife, index: number): Result | 'pending' | null {
 	if (started.index > index) return null;
 	return result && result.index <= index ? result.kind : 'pending';

@@ -1,4 +1,4 @@
-/** The inspector's page. */
+/** The root of the inspector's page: header, keys, and the worker's messages. */
 import { batch, signal } from '@preact/signals';
 import { render } from 'preact';
 import { usualPlan } from '../machines/facts/facts.ts';
@@ -169,7 +169,7 @@ function Help() {
 	);
 }
 
-/** Loaded only when it is asked for. */
+/** Loads the module on first use. */
 async function openStately() {
 	const { handToStately } = await import('./stately.ts');
 	handToStately(timeline(), index.value);
@@ -200,7 +200,7 @@ function onKey(event: KeyboardEvent) {
 	act();
 }
 
-/** To the beginning of the rotation before or after the moment. */
+/** Goes to the start of the previous or the next rotation. */
 function goToRotation(direction: 1 | -1) {
 	const slots = timeline().lives.generations.map(({ started }) => started.index);
 	const next =
@@ -214,7 +214,7 @@ function listen() {
 		batch(() => {
 			switch (data.type) {
 				case 'begins':
-					// What is imagined is the page's own: its server has been started again.
+					// The server was restarted. A simulation is kept in the page only, so it continues.
 					if (data.source.isImagined && source.value?.isImagined) break;
 					problem.value = null;
 					progress.value = 0;
@@ -248,7 +248,7 @@ function listen() {
 	};
 }
 
-/** So often the picture is drawn anew while time passes, in milliseconds. */
+/** Interval at which the page is redrawn while time passes, in milliseconds. */
 const tick = 200;
 
 setInterval(() => {

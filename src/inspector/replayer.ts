@@ -1,4 +1,4 @@
-/** Facts in, entries out: the charts run through them with nothing around, and what they do is noted. */
+/** Turns facts into entries: replays each fact in the statecharts, with inert effects, and records their moves. */
 
 import { tracer } from '../diagram/trace.ts';
 import type { Fact } from '../machines/facts/facts.ts';

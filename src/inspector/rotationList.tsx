@@ -1,4 +1,4 @@
-/** What became of each rotation. */
+/** The list of rotations and their results. */
 import { useVirtualizer } from '@tanstack/react-virtual';
 import { useRef } from 'preact/hooks';
 import { duration } from '../machines/text/duration.ts';
@@ -92,7 +92,7 @@ const tonesOfResult = {
 	unknown: 'gone',
 };
 
-/** How long the old and the new lived side by side. */
+/** The time from the spawn of the new generation to the exit of the replaced ones. */
 function overlapOf(life: GenerationLife, at: number): string {
 	const first = life.children[0]?.segments[0];
 	const old = life.replaced.flatMap(({ children }) => children);
@@ -105,8 +105,8 @@ function overlapOf(life: GenerationLife, at: number): string {
 function endText(child: GenerationLife['children'][number], at: number): string {
 	const phase = phaseAt(child, at);
 	if (phase === null) return '';
-	const who = nameAt(child, at);
-	if (phase !== 'gone' || !child.end) return `${who} ${phase}`;
-	if (child.end.how === 'gone meanwhile') return `${who} is gone, nobody saw how`;
-	return `${who} ended, ${child.end.how}${child.end.wasTold ? ', as told' : ', unasked'}`;
+	const name = nameAt(child, at);
+	if (phase !== 'gone' || !child.end) return `${name} ${phase}`;
+	if (child.end.how === 'gone meanwhile') return `${name} is gone, nobody saw how`;
+	return `${name} ended, ${child.end.how}${child.end.wasTold ? ', as told' : ', unasked'}`;
 }

@@ -1,11 +1,11 @@
-/** The machines as the page knows them: their charts, and how their states are named and coloured. */
+/** The statecharts that the page shows, and the names and colours of their states. */
 import { type Chart, chartOf, type Tone } from '../diagram/chart.ts';
 import { childMachine } from '../machines/charts/child.ts';
 import { generationMachine } from '../machines/charts/generation.ts';
 import { upgradeMachine } from '../machines/charts/selfUpgrade.ts';
 import { supervisorMachine } from '../machines/charts/supervisor.ts';
 
-/** By the names of the machines. */
+/** The charts by the name of their state machine. */
 export const charts: ReadonlyMap<string, Chart> = new Map(
 	[supervisorMachine, generationMachine, childMachine, upgradeMachine].map((machine) => [machine.id, chartOf(machine)]),
 );
@@ -16,17 +16,17 @@ const tones = new Map<string, Tone>(
 	),
 );
 
-/** The colour of a state or phase, the same as in the charts; its name always stands beside it. */
+/** The colour of a state or phase, as in the charts. The page always shows the name too. */
 export function toneOf(state: string): Tone {
 	return tones.get(state) ?? 'resting';
 }
 
-/** `generation 2` of `generation.2` */
+/** `generation 2` for `generation.2`. */
 export function nameOf(actor: string): string {
 	return actor.replace('.', ' ');
 }
 
-/** `alive › staying › booting` */
+/** `alive › staying › booting` for `alive.staying.booting`. */
 export function stateText(state: string): string {
 	return state.split('.').join(' › ');
 }

@@ -1,4 +1,4 @@
-/** The session handed to the Stately Inspector, in a window of its own. */
+/** Sends the session to the Stately Inspector, which opens in its own window. */
 import { createBrowserInspector } from '@statelyai/inspect';
 import { createActor } from 'xstate';
 import { deliver, inertWorld, type Supervisor, supervisorIn } from '../machines/charts/world.ts';
@@ -6,13 +6,16 @@ import type { ExternalFact, Fact } from '../machines/facts/facts.ts';
 import { beginningBefore } from './branch.ts';
 import type { Timeline } from './timeline.ts';
 
-/** So many facts before the moment are played to it. */
+/** About this many facts before the selected one are sent. */
 const most = 400;
 
-/** Opens it and plays what led to the moment. The window asks for the session when it is ready. */
+/**
+ * Opens the Stately Inspector, and replays the facts up to the selected entry. The window requests the events when it
+ * is ready.
+ */
 export function handToStately(timeline: Timeline, index: number): void {
 	const inspector = createBrowserInspector({ maxDeferredEvents: 20_000 });
-	// Not from the middle of a step: a state tells nothing of what is under way.
+	// Begin between two steps: the supervisor's state does not record a step in progress.
 	const begin = beginningBefore(timeline, Math.max(0, index - most)) + (index > most ? 1 : 0);
 	let supervisor = newLife();
 	const before = begin > 0 ? timeline.stateAt(begin - 1) : null;

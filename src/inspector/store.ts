@@ -1,4 +1,4 @@
-/** What the page shows: one story, at one moment of it. */
+/** The state of the page: the timeline shown, and the moment selected in it. */
 import { batch, computed, signal } from '@preact/signals';
 import type { Source } from '../machines/facts/feed.ts';
 import { type Branch, branchFrom, branchFromNothing } from './branch.ts';
@@ -9,56 +9,56 @@ export type Connection = 'loading' | 'live' | 'lost' | 'ended';
 
 export const source = signal<Source | null>(null);
 export const connection = signal<Connection>('loading');
-/** From 0 to 1, while what is there already is read. */
+/** Rises from 0 to 1 while the existing facts are read. */
 export const progress = signal(0);
-/** Why nothing follows. */
+/** A sentence if no more facts will follow; else null. */
 export const problem = signal<string | null>(null);
 
-/** The story of a real supervisor; `length` tells that it has grown. */
+/** The timeline of a real supervisor. A timeline is no signal, so a change of `length` signals that it has grown. */
 let real = newTimeline();
 const length = signal(0);
-/** Null follows the newest fact. */
+/** The index of the selected entry; null follows the newest fact. */
 const realMoment = signal<number | null>(null);
 
-/** What is imagined, if anything is. */
+/** The simulation shown; null while the real timeline is shown. */
 export const branch = signal<Branch | null>(null);
 const branchLength = signal(0);
 const branchMoment = signal<number | null>(null);
 
-/** What the timeline was zoomed to, and whether it goes on with the time that is shown; null is what fits. */
+/** The zoomed span in milliseconds since 1970. With `isFollowed` it moves with the time shown. Null: no zoom. */
 export const zoomed = signal<{ from: number; to: number; isFollowed: boolean } | null>(null);
 
-/** Which generation and child are looked at; null is the one that matters most. */
+/** The generation and the child that the reader has chosen; null lets the page choose. */
 export const chosen = signal<{ generation: number | null; child: number | null }>({ generation: null, child: null });
 
-/** How many facts the story has. */
+/** The number of entries in the timeline shown. */
 export const total = computed(() => (branch.value ? branchLength.value : length.value));
 
-/** The story shown; whoever asks in a component is drawn again when it grows. */
+/** The timeline shown. A component that calls this is rendered again when the timeline grows. */
 export function timeline(): Timeline {
 	total.value;
 	return branch.value?.timeline ?? real;
 }
 
-/** The place of the moment among the entries; -1 before the first. */
+/** The index of the selected entry; -1 if there are no entries. */
 export const index = computed(() => {
 	const moment = branch.value ? branchMoment.value : realMoment.value;
 	return moment === null ? total.value - 1 : Math.min(moment, total.value - 1);
 });
 
-/** Whether the newest fact is shown, and followed. */
+/** Whether the selection follows the newest fact. */
 export const isFollowing = computed(() => (branch.value ? branchMoment.value : realMoment.value) === null);
 
-/** The clock of the reader, while something is under way and followed. */
+/** The browser's time in milliseconds since 1970. It is updated only while `isWatching()`. */
 export const clock = signal(0);
 
-/** The time that is shown: of the moment, or now. */
+/** The time of the selected entry, or the present while `isWatching()`. In milliseconds since 1970. */
 export function timeShown(): number {
 	const at = timeline().timeAt(index.value);
 	return isWatching() ? Math.max(at, clock.value) : at;
 }
 
-/** A supervisor lives, is followed, and somebody boots or leaves: time passes. */
+/** Whether time passes on the page: a live supervisor is followed, and one of its children boots or drains. */
 export function isWatching(): boolean {
 	if (branch.value || !isFollowing.value || connection.value !== 'live' || !source.value?.isWritten) return false;
 	return [...timeline().standingsAt(index.value)].some(
@@ -66,19 +66,19 @@ export function isWatching(): boolean {
 	);
 }
 
-/** Goes to a moment; the last one is followed as the story grows. */
+/** Selects an entry. The last entry, or null, follows the newest fact. */
 export function goTo(place: number | null): void {
 	const moment = place === null || place >= total.value - 1 ? null : Math.max(0, place);
 	if (branch.value) branchMoment.value = moment;
 	else realMoment.value = moment;
 }
 
-/** Goes so many facts on, or back. */
+/** Moves the selection by a number of entries; a negative number moves back. */
 export function go(steps: number): void {
 	goTo(index.value + steps);
 }
 
-/** A real story begins. */
+/** Begins a new real timeline. */
 export function begin(next: Source): void {
 	batch(() => {
 		real = newTimeline();
@@ -91,12 +91,12 @@ export function begin(next: Source): void {
 	});
 }
 
-/** So long a page that reads what is there already is not drawn again, in milliseconds. */
+/** Interval at which the page is rendered while existing facts are read, in milliseconds. */
 const pause = 300;
 
 let isPausing = false;
 
-/** It goes on. */
+/** Adds entries to the real timeline. */
 export function append(entries: Entry[]): void {
 	for (const entry of entries) real.append(entry);
 	if (connection.value !== 'loading') show();
@@ -106,24 +106,24 @@ export function append(entries: Entry[]): void {
 	}
 }
 
-/** Shows what the real story has grown to. */
+/** Renders the entries added to the real timeline. */
 export function show(): void {
 	isPausing = false;
 	length.value = real.entries.length;
 }
 
-/** Imagines what follows the moment shown. */
+/** Starts a simulation from the selected entry. */
 export function imagineFromHere(): void {
 	const place = index.value;
 	if (place >= 0) showBranch(branchFrom(timeline(), place));
 }
 
-/** Imagines a supervisor from its start on. */
+/** Starts a simulation with the start of a supervisor. */
 export function imagineFromNothing(plan: Parameters<typeof branchFromNothing>[0]): void {
 	showBranch(branchFromNothing(plan, Date.now()));
 }
 
-/** Something happens in what is imagined. */
+/** Sends an external event to the simulation. */
 export function imagine(...[external, after]: Parameters<Branch['tell']>): void {
 	branch.value?.tell(external, after);
 	batch(() => {
@@ -132,7 +132,7 @@ export function imagine(...[external, after]: Parameters<Branch['tell']>): void 
 	});
 }
 
-/** Back to what is real. */
+/** Ends the simulation, and shows the real timeline again. */
 export function stopImagining(): void {
 	batch(() => {
 		branch.value = null;

@@ -1,20 +1,20 @@
-/** All that is known, in order, and how everything stood at any moment of it. */
+/** All entries in order, and the states of all actors after any entry. */
 import type { Fact } from '../machines/facts/facts.ts';
 import { evolve } from '../machines/state/evolve.ts';
 import type { SupervisorState } from '../machines/state/supervisorState.ts';
 import type { Entry } from './entry.ts';
 import { newLives } from './lifespans.ts';
 
-/** Where an actor's chart stands. */
+/** The current state of an actor's statechart. */
 export interface Standing {
 	state: string;
-	/** It has come to its end, and is gone with the next step. */
+	/** The actor reached its final state, and does not exist in the next step. */
 	isFinal: boolean;
 }
 
 export type Standings = ReadonlyMap<string, Standing>;
 
-/** So many entries lie between two moments that are kept whole: a jump takes no more steps than that. */
+/** Every 256th entry has a snapshot of the states, so a jump folds at most 255 entries. */
 const distance = 256;
 
 interface Kept {
@@ -28,15 +28,15 @@ export function newTimeline() {
 	const entries: Entry[] = [];
 	const kept: Kept[] = [];
 	const lives = newLives();
-	/** The last fact of each number, as a place among the entries. */
+	/** The index of the last entry with each fact number. */
 	const slots = new Map<number, number>();
-	/** The decisions upon a happening, all as places among the entries. */
+	/** The indexes of the decisions that an external event caused, by the index of the event. */
 	const decided = new Map<number, number[]>();
-	/** Each type of a fact that there is. */
+	/** All fact types that occur. */
 	const types = new Set<string>();
 	let standings = new Map<string, Standing>();
 	let supervisorState: SupervisorState | null = null;
-	/** Of each entry, never less than before: the clock of the wall may be set back. */
+	/** The time of each entry in milliseconds since 1970. Never decreases, although the wall clock may be set back. */
 	const times: number[] = [];
 
 	function append(entry: Entry) {
@@ -57,14 +57,14 @@ export function newTimeline() {
 		if (place !== undefined) decided.set(place, [...(decided.get(place) ?? []), index]);
 	}
 
-	/** Where each chart stood after an entry; nowhere before the first one. */
+	/** The state of each actor after an entry; empty before the first entry. */
 	function standingsAt(index: number): Standings {
 		if (index < 0) return new Map();
 		if (index === entries.length - 1) return standings;
 		return fold(index, new Map(keptBefore(index).standings), step);
 	}
 
-	/** What the facts up to an entry amount to. */
+	/** The supervisor's state after an entry: the fold of all facts up to it. */
 	function stateAt(index: number): SupervisorState | null {
 		if (index < 0) return null;
 		return index === entries.length - 1 ? supervisorState : fold(index, keptBefore(index).supervisorState, stateAfter);
@@ -82,14 +82,14 @@ export function newTimeline() {
 		return value;
 	}
 
-	/** The last entry of the step that an entry belongs to: the happening with all that was decided upon it. */
+	/** The index of the last entry of a step. A step is an external event and the decisions that follow it. */
 	function endOfStep(index: number): number {
 		let end = index;
 		while (entries[end + 1]?.kind === 'decision') end += 1;
 		return end;
 	}
 
-	/** The happening of the step that an entry belongs to. */
+	/** The external event of the step that an entry belongs to. */
 	function stepOf(index: number): Entry | null {
 		const entry = entries[index];
 		if (entry?.kind !== 'decision') return entry ?? null;
@@ -97,12 +97,12 @@ export function newTimeline() {
 		return place === undefined ? null : (entries[place] ?? null);
 	}
 
-	/** What was decided upon a happening. */
+	/** The indexes of the decisions that an external event caused. */
 	function decidedUpon(index: number): number[] {
 		return decided.get(index) ?? [];
 	}
 
-	/** The last entry that is not after a time. */
+	/** The index of the last entry at or before a time; -1 if there is none. */
 	function indexAt(at: number): number {
 		let [low, high] = [0, entries.length];
 		while (low < high) {
@@ -124,7 +124,7 @@ export function newTimeline() {
 		decidedUpon,
 		types,
 		indexAt,
-		/** When an entry was, in milliseconds since 1970, never less than the one before. */
+		/** The time of an entry in milliseconds since 1970, not earlier than the time of the entry before. */
 		timeAt: (index: number) => times[index] ?? 0,
 		placeOf: (seq: number) => slots.get(seq) ?? null,
 	};
@@ -135,7 +135,7 @@ function step(standings: Map<string, Standing>, { kind, moves, isLife }: Entry):
 	if (isLife) standings.clear();
 	else for (const [actor, { isFinal }] of standings) if (isFinal) standings.delete(actor);
 	for (const { actor, state, isFinal } of moves) standings.set(actor, { state, isFinal });
-	// Whom a supervisor has invoked ends with it, without a word.
+	// The upgrade actor is stopped with the supervisor. The trace has no move for that.
 	if (standings.get('supervisor')?.isFinal) standings.delete('upgrade');
 	return standings;
 }

@@ -1,4 +1,4 @@
-/** Who lived when: a bar for each child, a band for each rotation, the supervisor above them. */
+/** The timeline: a bar for each child, a band for each rotation, and the supervisor above them. */
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { duration } from '../machines/text/duration.ts';
 import { Band, Bar, lane, type Span, Supervisor } from './lanes.tsx';
@@ -7,9 +7,9 @@ import { chosen, goTo, index, isFollowing, timeline, timeShown, total, zoomed } 
 import { clockTime } from './times.ts';
 
 const top = 64;
-/** So many generations are shown at first. */
+/** Without zoom, up to this many generations before the selected one are shown. */
 const usual = 24;
-/** With more bars than this in sight there is no room for words and marks. */
+/** With more bars than this in view, labels and marks are omitted for lack of space. */
 const crowd = 250;
 
 export function Timeline() {
@@ -34,8 +34,8 @@ export function Timeline() {
 	);
 
 	/**
-	 * All of it where that can be read, else what is around the moment: so many generations that each rotation before it can
-	 * still be seen.
+	 * The span without zoom. It ends at the selected entry, or some generations later, and begins up to `usual`
+	 * generations earlier. It begins later if the last four rotations would become too narrow to see.
 	 */
 	function fitting(): Span {
 		const all = lives.generations;
@@ -50,13 +50,13 @@ export function Timeline() {
 		return { from: from - edge, to: Math.max(to, from + 100) + edge };
 	}
 
-	/** Whether the longest of some rotations is still wide enough to be seen in a span. */
+	/** Whether the longest of these rotations takes at least 1.5 % of the span: then it is wide enough to see. */
 	function isReadable(lives: GenerationLife[], from: number, to: number): boolean {
 		const times = lives.map(({ started, result }) => (result?.at ?? now) - started.at);
 		return Math.max(...times) >= (to - from) * 0.015;
 	}
 
-	/** What was zoomed to moves on with the time that is shown. */
+	/** The zoomed span, moved with the time shown if it is followed. */
 	function following({ from, to, isFollowed }: NonNullable<typeof zoomed.value>): Span {
 		if (!isFollowed || !isFollowing.value || now <= to) return { from, to };
 		const by = now - to + (to - from) * 0.05;

@@ -1,4 +1,4 @@
-/** Times as people read them, in the clock of the reader. */
+/** Formats times in the browser's locale and time zone. */
 
 const clock = new Intl.DateTimeFormat(undefined, {
 	hour: '2-digit',

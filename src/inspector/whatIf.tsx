@@ -1,4 +1,4 @@
-/** What could happen next, and where it leads: imagined, and said so. */
+/** The simulation panel: the external events that are possible next, each as a button. */
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { usualPlan } from '../machines/facts/facts.ts';
 import { endOf, type NextEvent, nextEvents } from '../machines/simulation/nextEvents.ts';
@@ -39,7 +39,7 @@ function Offer() {
 	);
 }
 
-/** A supervisor of one's own. */
+/** A form that starts a simulated supervisor with chosen options. */
 function Beginning() {
 	const [start, setStart] = useState(3000);
 	const [ready, setReady] = useState<'wait' | 'notify'>('wait');
@@ -118,7 +118,7 @@ function Imagining() {
 	const groups = new Map<string, NextEvent[]>();
 	for (const each of events) groups.set(each.to, [...(groups.get(each.to) ?? []), each]);
 	const top = useRef<HTMLParagraphElement>(null);
-	// On a small window the buttons would be out of sight.
+	// In a small window the buttons are out of view.
 	useEffect(() => {
 		top.current?.focus({ preventScroll: true });
 		top.current?.scrollIntoView({ block: 'nearest' });
@@ -167,7 +167,7 @@ function current() {
 	return branch.value as NonNullable<typeof branch.value>;
 }
 
-/** Any status that one likes. */
+/** A form that lets a child exit with a chosen status. */
 function ExitWith({ children }: { children: Parameters<typeof endOf>[0][] }) {
 	const [child, setChild] = useState<number | null>(null);
 	const [status, setStatus] = useState(3);

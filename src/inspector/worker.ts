@@ -1,48 +1,48 @@
-/** Reads what the server sends and replays it, beside the page: a long journal does not stop that from being used. */
+/** Receives facts from the server and replays them in a web worker, so that a long journal does not block the page. */
 import type { Line, Source } from '../machines/facts/feed.ts';
 import type { Entry } from './entry.ts';
 import { newReplayer } from './replayer.ts';
 
-/** What the page is told. */
+/** A message from the worker to the page. */
 export type Told =
-	/** A story begins, also where another one was before. */
+	/** A timeline begins. It replaces an earlier one. */
 	| { type: 'begins'; source: Source }
-	/** The same one goes on, by another program or supervisor, or by nobody. */
+	/** The same timeline continues with another program or supervisor, or its supervisor has exited. */
 	| { type: 'goesOn'; source: Source }
-	/** `progress` goes from 0 to 1 while what is there already is read. */
+	/** `progress` rises from 0 to 1 while the existing facts are read. */
 	| { type: 'entries'; entries: Entry[]; progress: number }
-	/** All that is there has been read. */
+	/** All existing facts have been read. */
 	| { type: 'live' }
-	/** The connection is lost, and tried again. */
+	/** The connection is lost. The worker reconnects. */
 	| { type: 'lost' }
-	/** Nothing will follow: the sentence says why. */
+	/** No message follows. `why` is a sentence. */
 	| { type: 'ended'; why: string };
 
-const tell = (told: Told) => postMessage(told);
+const post = (message: Told) => postMessage(message);
 
 let replay = newReplayer();
 let lastSeq = 0;
 
-/** The last that was told, as the server names it. */
+/** The id of the last event from the server. A new connection continues after it. */
 let lastId = '';
 let stream = new EventSource('facts');
 const acts = new Map<string, (event: Event) => void>();
 
-/** So long after an answer that was none it is asked again, in milliseconds. */
+/** Delay before a new connection if the response was no event stream, in milliseconds. */
 const pause = 2000;
 
 on('begins', (source: Source) => {
 	lastSeq = 0;
 	replay = newReplayer();
-	tell({ type: 'begins', source });
+	post({ type: 'begins', source });
 });
 
-on('goesOn', (source: Source) => tell({ type: 'goesOn', source }));
+on('goesOn', (source: Source) => post({ type: 'goesOn', source }));
 
 on('lines', ({ lines, progress }: { lines: Line[]; progress: number }) => {
 	const entries: Entry[] = [];
 	for (const line of lines) {
-		// A compacted journal begins with what is known already.
+		// A compacted journal begins with a checkpoint of facts that are already known.
 		if (line.seq <= lastSeq) continue;
 		const isMissing = lastSeq > 0 && line.seq > lastSeq;
 		lastSeq = line.seq;
@@ -60,14 +60,14 @@ on('lines', ({ lines, progress }: { lines: Line[]; progress: number }) => {
 			),
 		);
 	}
-	tell({ type: 'entries', entries, progress });
+	post({ type: 'entries', entries, progress });
 });
 
-on('live', () => tell({ type: 'live' }));
+on('live', () => post({ type: 'live' }));
 
 on('ended', (why: string) => {
 	stream.close();
-	tell({ type: 'ended', why });
+	post({ type: 'ended', why });
 });
 
 listen();
@@ -75,8 +75,8 @@ listen();
 function listen() {
 	for (const [type, act] of acts) stream.addEventListener(type, act);
 	stream.addEventListener('error', () => {
-		tell({ type: 'lost' });
-		// The browser asks again by itself, unless somebody else has answered.
+		post({ type: 'lost' });
+		// The browser reconnects by itself, unless the response was no event stream.
 		if (stream.readyState !== EventSource.CLOSED) return;
 		setTimeout(() => {
 			stream = new EventSource(`facts?after=${encodeURIComponent(lastId)}`);
@@ -93,7 +93,7 @@ function on<T>(type: string, act: (data: T) => void) {
 			act(JSON.parse(data));
 		} catch (error) {
 			stream.close();
-			tell({ type: 'ended', why: `The page can’t make sense of it: ${(error as Error).message}` });
+			post({ type: 'ended', why: `The page can’t make sense of it: ${(error as Error).message}` });
 		}
 	});
 }

@@ -176,8 +176,8 @@ describe.runIf(hasBrowser)('the inspector’s page', () => {
 			.locator('.way.taken')
 			.evaluateAll((all) => all.map((each) => each.getAttribute('aria-label')));
 		expect(taken.sort()).toEqual([
-			'All children of a generation are up. If it is the candidate, and one serves: promote it, tell the old one to leave, kill the oldest beyond -max-draining. (just taken)',
-			'At once. Others are leaving. (just taken)',
+			'All children of a generation are up. If it is the candidate, another generation serves: promote the generation, drain the old generation, kill the oldest beyond -max-draining. (just taken)',
+			'At once. Older generations drain. (just taken)',
 		]);
 		const events = await chart.locator('.way.possible').evaluateAll((all) => all.map((each) => each.textContent));
 		expect(events.some((text) => text?.includes('SIGHUP'))).toBe(true);
@@ -185,7 +185,7 @@ describe.runIf(hasBrowser)('the inspector’s page', () => {
 		await draining.locator('.name').hover();
 		await reads(
 			() => page.locator('.frame.supervisor > .tip').textContent(),
-			'One generation serves, and older ones finish what they have begun. (active now)',
+			'One generation serves, and older generations drain. After a SIGQUIT, there may be no serving generation. (active now)',
 		);
 		await draining.focus();
 		expect(await draining.getAttribute('aria-label')).toContain('(active now)');
@@ -261,9 +261,9 @@ describe.runIf(hasBrowser)('the inspector’s page', () => {
 				.getByRole('button', { name, exact: typeof name === 'string' })
 				.click();
 		await press('SIGHUP');
-		await press('it gets a process');
-		await press('its wait is over');
-		await press('it is seen to accept');
+		await press('it is spawned');
+		await press('its -start wait elapses');
+		await press('the listener check passes');
 		await reads(() => page.getByTestId('imagined-state').textContent(), /^draining 2:draining 4:serving$/);
 		await press('it is killed, and started again');
 		await page
@@ -283,7 +283,7 @@ describe.runIf(hasBrowser)('the inspector’s page', () => {
 		const journal = await save('Save as a journal');
 		expect(spawnSync(executable, ['replay', journal], { encoding: 'utf8' })).toMatchObject({ status: 0, stderr: '' });
 		const code = readFileSync(await save('Save as a unit test'), 'utf8');
-		expect(code).toContain('simulation.recover(supervisorState);');
+		expect(code).toContain('simulation.recover(known);');
 		expect(runExported(code)).toMatch(/1 passed/);
 		expect(runExported(code.replace("toBe('running')", "toBe('rotating')"))).toMatch(/1 failed/);
 
@@ -295,7 +295,7 @@ describe.runIf(hasBrowser)('the inspector’s page', () => {
 		const page = await open((await serveInspector(['simulate'])).url);
 		await reads(() => page.getByTestId('imagined-state').textContent(), /^starting 1:spawning$/);
 		const press = (name: string) => page.locator('.what-if').getByRole('button', { name, exact: true }).click();
-		await press('it can’t be spawned');
+		await press('the spawn fails');
 		await reads(() => page.getByTestId('imagined-state').textContent(), 'stopped');
 		await reads(() => page.locator('.what-if').textContent(), 'It is over: nothing can follow.');
 		await press('Begin again');
@@ -325,7 +325,7 @@ describe.runIf(hasBrowser)('the inspector’s page', () => {
 		await tabTo(/^The moment shown/);
 		await page.keyboard.press('ArrowRight');
 		await reads(() => moment(page).textContent(), 'paused at fact 2 of');
-		await tabTo(/^beginning: It is about to learn/);
+		await tabTo(/^beginning: The supervisor is about to start/);
 		for (let tries = 0; tries < 30 && !/active now/.test(await focused()); tries += 1)
 			await page.keyboard.press('ArrowDown');
 		expect(await focused()).toMatch(/\(active now\)/);
@@ -371,7 +371,7 @@ describe.runIf(hasBrowser)('the inspector’s page', () => {
 				code: null,
 				signal: evil,
 				status: 1,
-				left: [],
+				survivors: [],
 				clock: 1,
 			},
 		];

@@ -1,4 +1,4 @@
-/** `socketmaster replay PATH`: the story that a journal tells. */
+/** `socketmaster replay PATH`: replays a journal and prints its facts or its rotations. */
 
 import { storyOf } from '../../effects/journal/journalFacts.ts';
 import type { Checkpoint } from '../../effects/journal/lineSchemas.ts';
@@ -25,11 +25,11 @@ interface ReplayOptions {
 	rotations: boolean;
 }
 
-/** Reads the words from `replay` on, prints the story and sets the exit status. */
+/** Runs the command and sets the exit status. @param words the command line from `replay` on */
 export async function runReplay(words: string[], version: string): Promise<void> {
-	let asked: ReplayOptions | undefined;
+	let options: ReplayOptions | undefined;
 	const wrong = readCommand(words, version, ({ _: [path = ''], until, json, follow, rotations }) => {
-		asked = {
+		options = {
 			path,
 			...(until === undefined ? {} : { until: String(until) }),
 			json: json === true,
@@ -38,11 +38,11 @@ export async function runReplay(words: string[], version: string): Promise<void>
 		};
 	});
 	if (wrong !== null) return usageError(wrong);
-	if (!asked) return;
-	const isUsage = !isLimit(asked.until);
+	if (!options) return;
+	const isUsage = !isLimit(options.until);
 	const problem = isUsage
-		? `invalid value "${asked.until}" for -until: no number and no time`
-		: await (asked.rotations ? sendRotations : sendTimeline)(asked);
+		? `invalid value "${options.until}" for -until: no number and no time`
+		: await (options.rotations ? sendRotations : sendTimeline)(options);
 	if (problem === null) return;
 	process.stderr.write(`${problem}\n`);
 	process.exitCode = isUsage ? 2 : 1;
@@ -57,7 +57,7 @@ function isLimit(until: string | undefined): boolean {
 	return until === undefined || /^\d+$/.test(until) || !Number.isNaN(Date.parse(until));
 }
 
-/** @returns what went wrong, or null */
+/** Prints each fact with its effects. @returns an error message, or null */
 async function sendTimeline({ path, until, json, follow }: ReplayOptions): Promise<string | null> {
 	const replay = createReplay();
 	const out = printer(1);
@@ -86,7 +86,7 @@ async function sendTimeline({ path, until, json, follow }: ReplayOptions): Promi
 	}
 }
 
-/** @returns what went wrong, or null */
+/** Prints each rotation when it has a result, and pending ones last. @returns an error message, or null */
 async function sendRotations({ path, until, json, follow }: ReplayOptions): Promise<string | null> {
 	const out = printer(1);
 	const print = (rotation: Rotation) => out.print(`${json ? JSON.stringify(rotation) : rotationText(rotation)}\n`);
@@ -138,7 +138,7 @@ function asText(line: Checkpoint | Fact, { before, after, commands }: Step, says
 	return `${head}${what.padEnd(44)} ${way}  ${children.join(' ')}`.trimEnd() + rest;
 }
 
-/** As the log has it, and with the distance to UTC: `2026-11-23T14:01:02.003+01:00`. */
+/** The local time as in the log, with the offset from UTC: `2026-11-23T14:01:02.003+01:00`. */
 function localTime(at: number): string {
 	const minutes = -new Date(at).getTimezoneOffset();
 	const two = (number: number) => String(Math.floor(Math.abs(number))).padStart(2, '0');

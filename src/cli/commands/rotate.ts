@@ -1,4 +1,4 @@
-/** `socketmaster rotate`: asks for a rotation, and waits until it is known what became of it. */
+/** `socketmaster rotate`: requests a rotation, and waits for its result. */
 import {
 	askStatus,
 	askStatusUntilAnswered,
@@ -23,7 +23,7 @@ interface Given {
 	expect?: unknown;
 }
 
-/** How often a terminal is told how far it is, in milliseconds. */
+/** Interval at which the progress line is updated, in milliseconds. */
 const beat = 500;
 
 export const runRotate = clientCommand(rotate);
@@ -40,7 +40,10 @@ async function rotate({ control, timeout, json, expect }: Given): Promise<number
 	try {
 		let before = await askStatusUntilAnswered(path, { signal, isFirst: true });
 		isKnown = true;
-		/** Whatever was not started when this was run has what it is to start. Another supervisor knows nothing of it. */
+		/**
+		 * Finds the rotation of a request whose response was lost. Any generation that started after this command satisfies
+		 * the request, also if another client requested the generation. A supervisor of another run has not received it.
+		 */
 		const answerOf = async () => {
 			const now = await askStatus(path, { signal });
 			const rotations = now.run === before.run ? rotationsIn(path, await ask(path, '/rotations', { signal })) : [];
@@ -48,9 +51,9 @@ async function rotate({ control, timeout, json, expect }: Given): Promise<number
 			if (!later) before = now;
 			return later ? { status: 202, body: { generation: later.generation } } : null;
 		};
-		const asked = await askUntilAnswered(path, '/rotate', { method: 'POST', signal, answerOf, limit: null });
-		if (asked.status !== 202) throw new CommandError(`no rotation: ${errorOf(asked.body)}`, exits.failed);
-		generation = generationIn(path, asked);
+		const response = await askUntilAnswered(path, '/rotate', { method: 'POST', signal, answerOf, limit: null });
+		if (response.status !== 202) throw new CommandError(`no rotation: ${errorOf(response.body)}`, exits.failed);
+		generation = generationIn(path, response);
 		if (!json)
 			out.print(`Generation ${generation} was asked for (supervisor ${before.pid})${waitText(before, generation)}`);
 		const stop = json || !out.isTerminal ? () => {} : showProgress(path, generation, out);
@@ -59,10 +62,10 @@ async function rotate({ control, timeout, json, expect }: Given): Promise<number
 		if (json) process.stdout.write(`${JSON.stringify(answer.body)}\n`);
 		else if (rotation.result === 'promoted')
 			out.print([servingText(rotation, out), ...originLines(rotation, before)].join('\n'));
-		const isMeant = expected === null || isStartedFrom(rotation, expected);
-		const isDeaf = rotation.result === 'promoted' && rotation.code === 'not-accepting';
-		if (rotation.result === 'promoted' && !isDeaf && isMeant) return exits.done;
-		const text = isDeaf
+		const isExpected = expected === null || isStartedFrom(rotation, expected);
+		const isNotAccepting = rotation.result === 'promoted' && rotation.code === 'not-accepting';
+		if (rotation.result === 'promoted' && !isNotAccepting && isExpected) return exits.done;
+		const text = isNotAccepting
 			? `Generation ${rotation.generation} serves, as nobody else does, and was not seen to accept: ${harmless(rotation.reason ?? '')}\n`
 			: rotation.result === 'promoted'
 				? `Generation ${rotation.generation} serves, and was started as ${harmless(rotation.program ?? 'an unknown program')} in ${harmless(rotation.directory ?? 'an unknown directory')}, not from ${expected} (-expect)\n`
@@ -70,7 +73,7 @@ async function rotate({ control, timeout, json, expect }: Given): Promise<number
 		process.stderr.write(json ? `${text.split('\n')[0]}\n` : text);
 		return exits.failed;
 	} catch (error) {
-		// It was there, and has removed its socket, as it does when it ends.
+		// The supervisor responded before, and its socket file is missing now: a supervisor removes the file when it exits.
 		if (error instanceof Ended || (isKnown && error instanceof NoAnswer && error.isGone)) {
 			const what = generation === null ? 'no rotation' : `generation ${generation} did not come up`;
 			throw new CommandError(`${what}: the supervisor has stopped`, exits.failed);
@@ -88,7 +91,7 @@ async function rotate({ control, timeout, json, expect }: Given): Promise<number
 	}
 }
 
-/** Of -expect: its real path; null where it is not given. @throws {CommandError} */
+/** The real path of the -expect directory; null if the flag is not given. @throws {CommandError} */
 function directoryOf(value: unknown): string | null {
 	if (value === undefined) return null;
 	try {
@@ -99,18 +102,18 @@ function directoryOf(value: unknown): string | null {
 	}
 }
 
-/** In that directory, or a program that lies in it. */
+/** Whether the generation was started with this working directory, or from a program below this directory. */
 function isStartedFrom({ directory, program }: Rotation, expected: string): boolean {
 	return directory === expected || (program?.startsWith(expected.endsWith('/') ? expected : `${expected}/`) ?? false);
 }
 
-/** What it has to wait for. */
+/** Names the generation that must have a result first; empty if the rotation has begun. */
 function waitText({ generations }: Status, generation: number): string {
 	const first = generations.find((each) => each.state === 'starting' && each.generation < generation);
 	return first ? `; it begins when generation ${first.generation} is up or has failed` : '';
 }
 
-/** Where it was started from, where the generation that served was started from elsewhere. */
+/** Names the directories, or the programs, of the new and the previous generation if they differ. */
 function originLines({ directory, program, generation }: Rotation, { generations }: Status): string[] {
 	const old = generations.find((each) => each.state === 'serving' && each.generation !== generation);
 	if (!old) return [];
@@ -123,7 +126,7 @@ function newestOf({ generations, last }: Status): number {
 	return Math.max(0, last?.generation ?? 0, ...generations.map(({ generation }) => generation));
 }
 
-/** Of that supervisor, also where another program, or the next process, goes on with it. @throws {CommandError} */
+/** Waits for the result of a generation. The wait continues after an upgrade or a recovery. @throws {CommandError} */
 async function resultOf(path: string, generation: number, run: string, signal: AbortSignal | undefined) {
 	const url = `/rotations/${generation}?wait`;
 	for (;;) {
@@ -133,7 +136,7 @@ async function resultOf(path: string, generation: number, run: string, signal: A
 		});
 		if (answer?.status === 200) return answer;
 		if (answer) throw new CommandError(`generation ${generation} has no result: ${errorOf(answer.body)}`, exits.failed);
-		// Who answers now may be another one, which counts from 1 again.
+		// Another supervisor may respond now. It numbers its generations from 1 again.
 		const now = await askStatusUntilAnswered(path, { signal });
 		if (now.run !== run) {
 			throw new CommandError(
@@ -144,7 +147,7 @@ async function resultOf(path: string, generation: number, run: string, signal: A
 	}
 }
 
-/** On a terminal: a line that lives. @returns how to stop */
+/** Shows a progress line on a terminal. @returns a function that removes the line */
 function showProgress(path: string, generation: number, out: ReturnType<typeof screen>): () => void {
 	const began = performance.now();
 	let state = 'starting';
@@ -172,11 +175,11 @@ function showProgress(path: string, generation: number, out: ReturnType<typeof s
 function stateText({ generations, queued }: Status, generation: number): string {
 	const own = generations.find((each) => each.generation === generation);
 	if (!own) return queued ? 'waits for the generation before it' : 'is being started';
-	const said = own.children.findLast(({ status }) => status !== null)?.status;
+	const statusText = own.children.findLast(({ status }) => status !== null)?.status;
 	const up = own.children.filter(({ phase }) => phase === 'serving').length;
 	if (own.children.some(({ phase }) => phase === 'verifying')) return 'is ready, and not seen to accept yet';
 	const count = own.children.length > 1 ? ` (${up} of ${own.children.length} are up)` : '';
-	return `${own.state}${count}${said ? `, "${harmless(said)}"` : ''}`;
+	return `${own.state}${count}${statusText ? `, "${harmless(statusText)}"` : ''}`;
 }
 
 const readyTexts = {
@@ -206,7 +209,7 @@ function generationsText(numbers: number[]): string {
 	return numbers.length === 1 ? `generation ${numbers[0]} was` : `generations ${numbers.join(', ')} were`;
 }
 
-/** What a developer needs at once. */
+/** The reason, the generation that still serves, and the exits and the last output of the failed generation. */
 function failureText(rotation: Rotation, before: Status, serving: string): string {
 	const { generation, result, reason, exits: ends, lastOutput } = rotation;
 	if (result === 'stopped') return `Generation ${generation} did not come up: the supervisor was told to stop\n`;
@@ -224,7 +227,7 @@ function endText({ pid, code, signal }: Rotation['exits'][number]): string {
 	return `${pid} exit status ${code ?? 'unknown'}`;
 }
 
-/** Who serves now that it does not. */
+/** Describes which generation serves after a failed rotation. */
 async function servingNow(path: string): Promise<string> {
 	try {
 		const { generations } = await askStatus(path, { limit: 1000 }, '/status');

@@ -1,4 +1,4 @@
-/** `socketmaster status`: what is, as a table, as JSON, or as metrics. */
+/** `socketmaster status`: prints the state of a supervisor as a table, as JSON, or as metrics. */
 import { askStatus, statusIn } from '../../effects/control/answers.ts';
 import { ask, NoAnswer } from '../../effects/control/client.ts';
 import type { Status } from '../../effects/control/statusReport.ts';
@@ -14,7 +14,7 @@ interface Given {
 	metrics?: boolean;
 }
 
-/** How often a page is drawn again, in milliseconds. */
+/** Interval at which -watch draws the page, in milliseconds. */
 const beat = 1000;
 
 export const runStatus = clientCommand(status);
@@ -39,7 +39,7 @@ async function status({ control, json, watch, metrics }: Given): Promise<number>
 	return exits.done;
 }
 
-/** @throws {NoAnswer} for what are none */
+/** @throws {NoAnswer} if the body is no metrics text of a supervisor */
 function metricsIn(path: string, body: unknown): string {
 	if (typeof body === 'string' && body.startsWith('# HELP socketmaster_')) return body;
 	throw new NoAnswer(`no supervisor answers at ${path}: what answers there is none`);
@@ -48,7 +48,7 @@ function metricsIn(path: string, body: unknown): string {
 async function watchStatus(path: string): Promise<number> {
 	const out = screen();
 	if (!out.isTerminal) throw new CommandError('-watch takes a terminal', exits.usage);
-	// Nobody there is a failure at first, and a page that says so later.
+	// If no supervisor responds at first, the command fails. Later, the page reports that.
 	await askStatus(path);
 	const over = new AbortController();
 	for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(name, () => over.abort());

@@ -1,4 +1,4 @@
-/** `socketmaster stop`: asks a supervisor to stop, and waits until it has ended. */
+/** `socketmaster stop`: requests a stop, and waits until the supervisor has exited. */
 import { askStatus, askStatusUntilAnswered } from '../../effects/control/answers.ts';
 import { askUntilAnswered, NoAnswer, open } from '../../effects/control/client.ts';
 import type { Status } from '../../effects/control/statusReport.ts';
@@ -11,7 +11,7 @@ interface Given {
 	kill?: unknown;
 }
 
-/** How often a terminal is told who is left, in milliseconds. */
+/** Interval at which the line with the remaining children is updated, in milliseconds. */
 const beat = 500;
 
 export const runStop = clientCommand(stop);
@@ -46,10 +46,14 @@ async function stop({ control, kill }: Given): Promise<number> {
 	return exits.done;
 }
 
-/** Its end is the end of a connection after which its socket is gone, or another supervisor answers. @throws {CommandError} */
+/**
+ * Waits until the supervisor has exited: a connection closes, and after that its socket file is missing or another
+ * supervisor responds.
+ * @throws {CommandError}
+ */
 async function ended(path: string, run: string): Promise<void> {
 	for (;;) {
-		// Whoever hangs up at once is not asked without a pause.
+		// If the server closes each connection at once, the pause limits the rate of requests.
 		const pause = new Promise((resolve) => setTimeout(resolve, beat / 5));
 		try {
 			const stream = await open(path, '/facts');

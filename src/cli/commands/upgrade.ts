@@ -1,4 +1,4 @@
-/** `socketmaster upgrade`: asks a supervisor to replace itself by the program that is installed now, and waits until it has. */
+/** `socketmaster upgrade`: requests an upgrade to the program that is installed now, and waits until it is done. */
 import { askStatusUntilAnswered } from '../../effects/control/answers.ts';
 import { ask, NoAnswer } from '../../effects/control/client.ts';
 import type { Status } from '../../effects/control/statusReport.ts';
@@ -12,10 +12,13 @@ interface Given {
 	timeout?: unknown;
 }
 
-/** How long the new program may take until it answers, and one whose answer was lost, in milliseconds. */
+/**
+ * Limits until the new program must respond, in milliseconds: after an accepted request, and after a request whose
+ * response was lost.
+ */
 const [takeoverTimeoutMs, lostTimeoutMs] = [60_000, 5000];
 
-/** How often it is looked whether the new program is there, in milliseconds. */
+/** Interval at which the status is polled, in milliseconds. */
 const beat = 50;
 
 export const runUpgrade = clientCommand(upgrade);
@@ -31,7 +34,8 @@ async function upgrade({ control, timeout }: Given): Promise<number> {
 		const before = await askStatusUntilAnswered(path, { signal, isFirst: true });
 		isKnown = true;
 		out.live('The new program checks itself');
-		// Killed while the new program checks itself, it is started again as that.
+		// If the supervisor is killed during the preflight check, its service manager starts the new program. A lost
+		// response is therefore no failure yet.
 		const answer = await ask(path, '/upgrade', { method: 'POST', signal, limit: 60_000 }).catch((error) => {
 			if (error instanceof NoAnswer) return null;
 			throw error;
@@ -41,7 +45,7 @@ async function upgrade({ control, timeout }: Given): Promise<number> {
 			const rest = answer.status === 409 ? '; nothing has changed' : '';
 			throw new CommandError(`no upgrade: ${errorOf(answer.body)}${rest}`, exits.failed);
 		}
-		// One that has failed on the request has replaced itself, and does nothing more about it.
+		// If the request caused an internal error, the supervisor has replaced itself, and drops the request.
 		const now = await takenOver(path, before, answer ? takeoverTimeoutMs : lostTimeoutMs, signal);
 		const versions = now.version === before.version ? now.version : `${before.version}, now ${now.version}`;
 		out.print(`Supervisor ${now.pid} was replaced (version ${versions})`);
@@ -55,7 +59,7 @@ async function upgrade({ control, timeout }: Given): Promise<number> {
 
 const stopped = new CommandError('no upgrade: the supervisor was told to stop', exits.failed);
 
-/** @throws {CommandError} */
+/** Waits at most `millis` milliseconds until the new program responds. @throws {CommandError} */
 async function takenOver(
 	path: string,
 	before: Status,
@@ -71,7 +75,7 @@ async function takenOver(
 		if (now.run !== before.run) {
 			throw new CommandError(`its supervisor has ended, and another one (pid ${now.pid}) has started`, exits.failed);
 		}
-		// One that was killed meanwhile was started as the new program, too.
+		// A supervisor that was killed meanwhile was restarted as the new program too.
 		if (now.upgrades.done > before.upgrades.done || now.recoveries > before.recoveries) return now;
 		if (now.upgrades.failed > before.upgrades.failed) {
 			throw new CommandError(`no upgrade: ${harmless(now.upgrades.failure ?? '')}; nothing has changed`, exits.failed);
