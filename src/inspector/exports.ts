@@ -2,7 +2,7 @@
 import { type ExternalEvent, type Plan, usualPlan } from '../machines/facts/facts.ts';
 import { journalFormat } from '../machines/facts/feed.ts';
 import { simulatedPid } from '../machines/simulation/nextEvents.ts';
-import type { SupervisorState } from '../../src/machines/state/supervisorState.ts';
+import type { SupervisorState } from '../machines/state/supervisorState.ts';
 import type { Branch } from './branch.ts';
 
 /** Returns a journal for `socketmaster replay` and `socketmaster inspect`. */

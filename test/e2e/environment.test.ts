@@ -418,7 +418,9 @@ describe('a file system that does not answer', () => {
 		program.signal('SIGHUP');
 		await program.logged(/starting generation 2$/);
 		program.signal('SIGUSR2');
-		await program.logged(/^Upgrade refused: .* -env .*: its file system has not answered for 5 s; nothing has changed$/);
+		await program.logged(
+			/^Upgrade refused: .* -env .*: its file system has not answered for 5 s; nothing has changed$/,
+		);
 		thaw();
 		program.signal('SIGHUP');
 		await program.logged(/^Generation 3 is up/);

@@ -269,7 +269,7 @@ describe.runIf(hasBrowser)('the inspector’s page', () => {
 		await page
 			.locator('fieldset')
 			.filter({ hasText: 'child 2' })
-			.getByRole('button', { name: 'it ends, nobody learns how' })
+			.getByRole('button', { name: 'it exits with unknown status' })
 			.click();
 		await reads(() => page.getByTestId('imagined-state').textContent(), /^running 4:serving$/);
 

@@ -51,7 +51,7 @@ describe('what is imagined', () => {
 		expect(branch.describe()).toBe('rotating 1:serving 3:spawning');
 		const offered = nextEvents(branch.supervisorState() as SupervisorState, branch.upgrade(), branch.nonChildren);
 		expect(offered.filter(({ to }) => to.startsWith('child 1')).map(({ what }) => what)).toEqual([
-			'it ends, nobody learns how',
+			'it exits with unknown status',
 			'it ends, and leaves a worker',
 		]);
 	});

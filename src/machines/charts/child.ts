@@ -1,15 +1,15 @@
-/** One child process, from the decision to spawn it to its last breath. */
+/** The statechart of one child, from the decision to spawn it to the exit of its last awaited process. */
 import { bootTimer, killTimer, newContext, promotionCheck, readinessCheck } from './childContext.ts';
 import { decisions } from './childDecisions.ts';
 import { childSetup } from './childSetup.ts';
 
-/** It is ready, and another generation serves: it must be seen to accept. */
+/** The child is ready while another generation serves: it must pass the listener check before it is up. */
 const verification = {
 	target: '#child.alive.staying.verifying',
 	actions: ['keepReady', { type: 'decide', params: decisions.verifying }],
 } as const;
 
-/** It is ready, and counts as up. */
+/** The child is ready, and up at the same time. */
 const up = [
 	{ type: 'decide', params: decisions.verifying },
 	'keepUp',
@@ -17,16 +17,16 @@ const up = [
 	'reportUp',
 ] as const;
 
-/** It is ready, and no other generation serves: it counts as up at once. */
+/** The child is ready and no other generation serves: it is up without a listener check. */
 const atOnce = { target: '#child.alive.staying.serving', actions: ['keepReady', ...up, 'lookOn'] } as const;
 
-/** It had to be ready by now. */
+/** The child was not ready before its deadline. */
 const rejection = {
 	target: '#child.alive.leaving.draining',
 	actions: [{ type: 'decide', params: decisions.rejected }, 'reject', 'reportRejected'],
 } as const;
 
-/** Told again, by a stop that may have a patience of its own. */
+/** A repeated stop sends its signal again. If it has another kill timeout, that timeout begins now. */
 const stopAgain = <T extends 'draining' | 'orphaned'>(target: T) =>
 	[
 		{
@@ -34,23 +34,23 @@ const stopAgain = <T extends 'draining' | 'orphaned'>(target: T) =>
 			target,
 			reenter: true,
 			actions: ['keepKillTimeout', 'sendSignal'],
-			description: 'sent again; its wait begins again',
+			description: 'the kill timeout begins again',
 		},
-		{ actions: 'sendSignal', description: 'sent again; patience ends when it did' },
+		{ actions: 'sendSignal', description: 'the kill timeout does not change' },
 	] as const;
 
-/** One that is not up when its generation fails has served no client: it is not waited for without end. */
-const leaveUnseen = [
+/** A child that is not up when its generation fails has served no client. Its kill timeout is at most 10 s. */
+const leaveBeforeUp = [
 	{
 		guard: 'isDismissed',
 		target: '#child.alive.leaving.draining',
 		actions: ['noteDismissed', 'sendSignal'],
-		description: 'its generation failed: it is killed if it does not leave in 10 s',
+		description: 'the kill timeout is at most 10 s',
 	},
 	{ target: '#child.alive.leaving.draining', actions: 'sendSignal' },
 ] as const;
 
-/** Its supervisor goes on without waiting for those that it has left behind. */
+/** After a restart without -kill, the supervisor does not wait for surviving processes that hold no listener. */
 const unawaited = {
 	guard: 'isUnawaited',
 	target: '#child.exited',
@@ -59,17 +59,17 @@ const unawaited = {
 
 export const childMachine = childSetup.createMachine({
 	id: 'child',
-	description: 'One process of the server.',
+	description: 'A child is one process of the server.',
 	context: ({ input }) => newContext(input),
 	initial: 'beginning',
 	states: {
 		beginning: {
 			tags: 'passing',
-			description: 'It is about to be spawned.',
+			description: 'The child is about to be spawned.',
 			on: { spawn: { target: 'alive', actions: { type: 'decide', params: decisions.spawning } } },
 		},
 		alive: {
-			description: 'It has a process, or is about to have one.',
+			description: 'The child is being spawned, runs, or has surviving processes.',
 			invoke: {
 				id: 'process',
 				src: 'process',
@@ -77,17 +77,17 @@ export const childMachine = childSetup.createMachine({
 			},
 			on: {
 				forward: { actions: 'passOn' },
-				'child.announced': { description: 'ignored: it is known already' },
-				'child.delayed': { description: 'ignored: nobody waits for it' },
-				continue: { actions: 'ungate', description: 'no other generation serves: it need not be seen any more' },
-				'child.verified': { description: 'ignored: it serves, or leaves' },
-				'child.unseen': { description: 'ignored: the log says it' },
-				resume: { description: 'ignored: nothing was about to follow' },
+				'child.announced': { description: 'ignored: the child does not wait for readiness' },
+				'child.delayed': { description: 'ignored: the deadline does not move' },
+				continue: { actions: 'ungate', description: 'no listener check is needed any more' },
+				'child.verified': { description: 'ignored: the child is up, or stopping' },
+				'child.unseen': { description: 'ignored: it is only logged' },
+				resume: { description: 'ignored: no step is pending' },
 			},
 			initial: 'staying',
 			states: {
 				staying: {
-					description: 'It is wanted.',
+					description: 'The child boots or serves.',
 					on: {
 						leave: { target: 'leaving.draining', actions: 'sendSignal' },
 						stop: [
@@ -95,8 +95,7 @@ export const childMachine = childSetup.createMachine({
 								guard: 'isDismissed',
 								target: 'leaving.draining',
 								actions: ['keepKillTimeout', 'noteDismissed', 'sendSignal'],
-								description:
-									'a stop came before it was up, beside a generation that serves: it is killed after 10 s at most',
+								description: 'the kill timeout is at most 10 s',
 							},
 							{ target: 'leaving.draining', actions: ['keepKillTimeout', 'sendSignal'] },
 						],
@@ -104,7 +103,7 @@ export const childMachine = childSetup.createMachine({
 							guard: 'isRejected',
 							target: 'leaving.draining',
 							actions: 'sendDrainSignal',
-							description: 'it was rejected, and has not been signalled yet',
+							description: 'the drain signal was not sent yet',
 						},
 						'child.exited': [
 							{
@@ -131,7 +130,7 @@ export const childMachine = childSetup.createMachine({
 					states: {
 						spawning: {
 							tags: 'coming',
-							description: 'It is being spawned and has no pid yet.',
+							description: 'The child is being spawned and has no pid yet.',
 							on: {
 								'child.spawned': { target: 'booting', actions: ['keepProcess', 'passOnRemembered'] },
 								leave: [
@@ -156,7 +155,7 @@ export const childMachine = childSetup.createMachine({
 						booting: {
 							tags: 'coming',
 							description:
-								'It runs, and has neither said that it is up nor stayed alive for as long as -start asks; with -ready=notify it has to say so in that time, with -ready=accept to be seen to accept.',
+								'The child runs and is not ready yet. Its message makes it ready; so does the -start wait with -ready=wait, and the listener check with -ready=accept.',
 							invoke: [
 								{
 									id: 'boot',
@@ -166,14 +165,14 @@ export const childMachine = childSetup.createMachine({
 								{ id: 'look', src: 'listenerCheck', input: ({ context }) => readinessCheck(context) },
 							],
 							on: {
-								leave: leaveUnseen,
+								leave: leaveBeforeUp,
 								'child.announced': [{ guard: 'isGated', ...verification }, atOnce],
 								resume: [
 									{
 										guard: 'hasAnnouncedAndIsGated',
 										target: 'verifying',
 										actions: { type: 'decide', params: decisions.verifying },
-										description: 'it had said that it is up',
+										description: 'the readiness message came before the restart',
 									},
 									{ guard: 'hasAnnounced', target: 'serving', actions: [...up, 'lookOn'] },
 								],
@@ -188,13 +187,13 @@ export const childMachine = childSetup.createMachine({
 										target: 'booting',
 										reenter: true,
 										actions: 'keepHidden',
-										description: 'whether it accepts can’t be seen: -start makes it ready, as with -ready=wait',
+										description: 'the -start wait makes the child ready',
 									},
 									{
 										guard: 'isLookedFor',
 										target: 'serving',
 										actions: ['keepReady', ...up],
-										description: 'it was seen to accept: it is ready, and verified',
+										description: 'the child is ready and verified',
 									},
 								],
 								'child.unverified': { guard: 'isLookedFor', ...rejection },
@@ -204,7 +203,7 @@ export const childMachine = childSetup.createMachine({
 										target: 'booting',
 										reenter: true,
 										actions: 'keepStopped',
-										description: 'waited for once more',
+										description: 'up to ten times -start, or 10 s if that is longer',
 									},
 									rejection,
 								],
@@ -219,7 +218,7 @@ export const childMachine = childSetup.createMachine({
 						verifying: {
 							tags: 'coming',
 							description:
-								'It is ready, and another generation serves: does it, or a process descended from it, accept on every listener?',
+								'The child is ready while another generation serves. The listener check must see the child, or a descendant, accept on (or hold) every listener.',
 							invoke: { id: 'listenerCheck', src: 'listenerCheck', input: ({ context }) => promotionCheck(context) },
 							on: {
 								'child.verified': {
@@ -227,11 +226,11 @@ export const childMachine = childSetup.createMachine({
 									actions: ['keepUp', { type: 'decide', params: decisions.ready }, 'reportUp'],
 								},
 								'child.unverified': { target: 'unverified', actions: ['keepUnverified', 'reportUnverified'] },
-								leave: leaveUnseen,
+								leave: leaveBeforeUp,
 								continue: {
 									target: 'serving',
 									actions: ['ungate', 'keepUp', { type: 'decide', params: decisions.ready }, 'reportUp', 'lookOn'],
-									description: 'no other generation serves any more: it serves at once',
+									description: 'no other generation serves: the child is up',
 								},
 								resume: {
 									guard: 'isUngated',
@@ -243,7 +242,7 @@ export const childMachine = childSetup.createMachine({
 						},
 						unverified: {
 							tags: 'ill',
-							description: 'It was not seen to accept in time: its generation says what becomes of it.',
+							description: 'The listener check failed. The child waits for an order of its generation.',
 							on: {
 								leave: { target: '#child.alive.leaving.draining', actions: ['noteDismissed', 'sendSignal'] },
 								continue: {
@@ -252,22 +251,22 @@ export const childMachine = childSetup.createMachine({
 								},
 							},
 						},
-						serving: { tags: 'well', description: 'It is up.' },
+						serving: { tags: 'well', description: 'The child is up.' },
 					},
 				},
 				leaving: {
-					description: 'It was told to leave.',
+					description: 'The child is stopping.',
 					on: {
 						crowdOut: { target: '.killing', actions: 'killCrowded', description: 'too many generations drain' },
-						leave: { description: 'ignored: told once is told' },
-						stop: { actions: 'sendSignal', description: 'sent again' },
+						leave: { description: 'ignored: the child is stopping already' },
+						stop: { actions: 'sendSignal', description: 'the signal is sent again' },
 						'group.gone': '#child.exited',
 						'child.exited': [
 							{
 								guard: 'leavesOthersInTime',
 								target: '.orphaned',
 								actions: ['keepEnd', 'askOthers'],
-								description: 'they are told what it was told, once',
+								description: 'the signal is sent once',
 							},
 							{
 								guard: 'leavesOthers',
@@ -282,23 +281,23 @@ export const childMachine = childSetup.createMachine({
 					states: {
 						cancelled: {
 							tags: 'leaving',
-							description: 'It is to leave as soon as it has a pid.',
+							description: 'The child has no pid yet. As soon as it has one, it receives its stop signal.',
 							on: {
 								'child.spawned': {
 									target: 'draining',
 									actions: ['keepProcess', 'sendRememberedSignal', 'passOnRemembered'],
 								},
-								crowdOut: { description: 'ignored: it has no process yet' },
+								crowdOut: { description: 'ignored: the child has no process yet' },
 								stop: {
 									actions: ['keepKillTimeout', 'rememberSignal'],
-									description: 'a stop overrides what was never sent',
+									description: 'the new signal replaces the unsent signal',
 								},
 								forward: { actions: 'rememberForward' },
 							},
 						},
 						draining: {
 							tags: 'leaving',
-							description: 'It finishes what it has begun, for as long as -kill allows.',
+							description: 'The stop signal was sent. The child may drain until its kill timeout elapses.',
 							invoke: {
 								id: 'kill',
 								src: 'timer',
@@ -316,7 +315,7 @@ export const childMachine = childSetup.createMachine({
 						orphaned: {
 							tags: 'leaving',
 							description:
-								'It has left, others of its processes have not: those that hold a listener are waited for, and with -kill all of them, as long as that allows.',
+								'The leader has exited. The supervisor waits for surviving processes that hold a listener; with a kill timeout, for all surviving processes until it elapses.',
 							invoke: {
 								id: 'kill',
 								src: 'timer',
@@ -331,12 +330,12 @@ export const childMachine = childSetup.createMachine({
 						},
 						killing: {
 							tags: 'ill',
-							description: 'It did not leave in time and was killed.',
+							description: 'SIGKILL was sent: the kill timeout elapsed, or too many generations drain.',
 							on: {
 								'child.exited': {
 									guard: 'leavesOthersInTime',
 									actions: ['keepEnd', 'kill'],
-									description: 'what it has left behind is killed too',
+									description: 'surviving processes are killed too',
 								},
 							},
 						},
@@ -344,7 +343,7 @@ export const childMachine = childSetup.createMachine({
 				},
 			},
 		},
-		exited: { type: 'final', tags: 'gone', description: 'It is gone.' },
+		exited: { type: 'final', tags: 'gone', description: 'The child has exited, or could not be spawned.' },
 	},
 	output: ({ context: { child, status, reason, code, wasForwarded, upAt, end } }) => ({
 		child,

@@ -1,12 +1,12 @@
-/** What the statechart of a child knows, and the timers and checks that follow from it. */
+/** The context of a child's statechart, and the timers and listener checks that follow from it. */
 import type { FailureCode, ReadySource, SignalReason } from '../facts/facts.ts';
 import { killTimeoutFor } from '../rules/killTimeout.ts';
 import { verificationDeadline } from '../rules/verification.ts';
 import { isNoGood } from '../state/supervisorState.ts';
 import type { ChildInput, ListenerCheckInput, TimerInput } from './protocol.ts';
 
-/** A child that is stopped is not looked at more often than this, in milliseconds. */
-const shortestAgain = 1000;
+/** The shortest time, in milliseconds, until a stopped (SIGSTOP) child is looked at again. */
+const shortestRecheckMs = 1000;
 
 export interface StopSignal {
 	signal: string;
@@ -14,39 +14,40 @@ export interface StopSignal {
 }
 
 export interface ChildContext extends ChildInput {
-	/** From when the wait that it is in is counted, in milliseconds since boot; null is now. */
+	/** When the wait of its state began, in milliseconds since boot; null if it begins now. */
 	since: number | null;
-	/** By what it has said that it is up, where its supervisor was killed before that was decided. */
+	/** After a recovery: how the child reported that it is ready, if no decision followed; else null. */
 	announced: ReadySource | null;
-	/** Its supervisor was started anew without -kill: those that it has left behind are not waited for any more. */
+	/** After a recovery without -kill: the child's surviving processes hold no listener and are not waited for. */
 	isUnawaited: boolean;
 	pid: number | null;
-	/** When its process began, and until when it has to say that it is up: in milliseconds since boot. */
+	/** When its process was spawned, in milliseconds since boot. */
 	born: number | null;
+	/** The moved deadline for its readiness, in milliseconds since boot; null if the deadline was not moved. */
 	deadline: number | null;
-	/** When it was ready, and when it was up: in milliseconds since boot. */
+	/** When the child was ready, and when it was up, in milliseconds since boot; null before. */
 	readyAt: number | null;
 	upAt: number | null;
-	/** Whether it accepts can't be seen: with -ready=accept the wait makes it ready then. */
+	/** The listener check is impossible. With -ready=accept, the -start wait makes the child ready instead. */
 	isHidden: boolean;
 	isRejected: boolean;
-	/** Its generation failed before it was up. */
+	/** Its generation failed before the child was up. */
 	isDismissed: boolean;
 	wasForwarded: boolean;
-	/** It was found stopped when it was to be up. */
+	/** The child was stopped (SIGSTOP) when its -start wait elapsed. */
 	wasStopped: boolean;
-	/** How it was told to leave, or is to be as soon as it has a pid. */
+	/** The stop signal that was sent, or that will be sent as soon as the child has a pid. */
 	stopSignal: StopSignal;
-	/** Signals to pass on as soon as it has a pid. */
+	/** Signals to pass on as soon as the child has a pid. */
 	forwards: string[];
-	/** Of a child that ended without having been told to leave. */
+	/** The exit status of a lost child, as a shell shows it; 1 of a rejected child; else null. */
 	status: number | null;
 	reason: string;
 	code: FailureCode;
 	end: { seq: number; at: number };
 }
 
-/** What a child knows before it has a process. */
+/** The context of a child that has no process yet. */
 export function newContext(input: ChildInput): ChildContext {
 	return {
 		...input,
@@ -72,26 +73,26 @@ export function newContext(input: ChildInput): ChildContext {
 	};
 }
 
-/** From when its boot is counted, in milliseconds since boot; null is now. */
+/** When the boot wait began, in milliseconds since boot; null if it begins now. */
 function bootSince({ deadline, since, born, isHidden, wasStopped }: ChildContext): number | null {
 	if (deadline !== null || (isHidden && !wasStopped)) return born;
 	return since;
 }
 
-/** How long it may take to be up, counted from its birth, in milliseconds. */
+/** How long the child may take to be ready, in milliseconds, counted from `bootSince`. */
 function bootTime({ plan, deadline, born, wasStopped }: ChildContext): number {
 	if (deadline !== null) return Math.max(0, deadline - (born ?? 0));
-	return Math.max(wasStopped ? shortestAgain : 0, plan.start);
+	return Math.max(wasStopped ? shortestRecheckMs : 0, plan.start);
 }
 
-/** What is looked at while it boots: only with -ready=accept, and where something can be seen. */
+/** The listener check of a booting child. It runs only with -ready=accept, and only if it is possible. */
 export function readinessCheck(context: ChildContext): ListenerCheckInput {
 	const { child, plan, isHidden } = context;
 	const purpose = plan.ready === 'accept' && !isHidden ? 'readiness' : null;
 	return { child, purpose, millis: bootTime(context), since: bootSince(context) };
 }
 
-/** How long a ready child is waited for until it is seen to accept. */
+/** The listener check that a ready child must pass before an older generation is stopped. */
 export function promotionCheck(context: ChildContext): ListenerCheckInput {
 	const { child, plan, deadline, isHidden } = context;
 	const born = context.born ?? 0;
@@ -99,24 +100,24 @@ export function promotionCheck(context: ChildContext): ListenerCheckInput {
 	return { child, purpose: 'promotion', millis, since: born };
 }
 
-/** What is looked at for a while once it serves. */
+/** The listener check of a serving child. Its only result is a warning in the log. */
 export function noticeCheck(child: number): ListenerCheckInput {
 	return { child, purpose: 'notice', millis: 0, since: null };
 }
 
-/** Until when it has to be ready, where no look tells that. */
+/** The timer of a booting child. It never elapses if the listener check has the deadline. */
 export function bootTimer(context: ChildContext): TimerInput {
 	const millis = readinessCheck(context).purpose === null ? bootTime(context) : null;
 	return { child: context.child, timer: 'boot', millis, since: bootSince(context) };
 }
 
-/** Until when it has to have left. */
+/** The timer of the kill timeout. */
 export function killTimer(context: ChildContext): TimerInput {
 	const millis = killTimeoutFor(context.plan, isNoGood(context));
 	return { child: context.child, timer: 'kill', millis, since: context.since };
 }
 
-/** Why a child is rejected that was not ready in time. */
+/** Why a child is rejected that was not ready before its deadline. */
 export function lateness({ pid, plan }: Pick<ChildContext, 'pid' | 'plan'>): string {
 	return `${pid} has not said in time that it is up (-start=${plan.start})`;
 }

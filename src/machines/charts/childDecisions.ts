@@ -1,4 +1,4 @@
-/** What the statechart of a child decides, and the sentences that it gives as reasons. */
+/** The decisions of a child's statechart, and the sentences for their reasons. */
 import type { Decision, FactOf, FailureCode, ReadySource } from '../facts/facts.ts';
 import { isReadyByTime, mostWaits } from '../rules/verification.ts';
 import { howItEnded } from '../text/sentences.ts';
@@ -11,7 +11,6 @@ interface Args {
 	event: ChildEvent;
 }
 
-/** What a child decides, by what it knows and what it was told. */
 export const decisions = {
 	spawning: ({ context: { child, generation, index } }: { context: ChildContext }): Decision => ({
 		type: 'child.spawning',
@@ -55,7 +54,7 @@ export const decisions = {
 	}),
 };
 
-/** What comes from outside; an order is none. @throws {Error} */
+/** Narrows an event to an external event. @throws {Error} if it is an order of the generation */
 export function externalOf(event: ChildEvent | ChildOrder): ChildEvent {
 	if (!('seq' in event)) throw new Error(`${event.type} is no external event`);
 	return event;
@@ -88,7 +87,7 @@ export function whyRejected(context: ChildContext, event: ChildEvent | ChildOrde
 	return `${whyUnverified(context, event)} (-start=${context.plan.start})`;
 }
 
-/** An earlier program gave the listeners alone. */
+/** An earlier program version recorded only the missing listeners, without a reason. */
 export function whyUnverified({ pid }: ChildContext, { missing, reason }: FactOf<'child.unverified'>): string {
 	return reason ?? `${pid} does not hold ${missing.join(', ')}`;
 }
@@ -98,7 +97,10 @@ function readySourceOf(event: ChildEvent | ChildOrder): ReadySource {
 	return event.type === 'child.announced' ? event.by : 'wait';
 }
 
-/** When it has to be up after it has asked for more time: never later than some times -start after its birth. */
+/**
+ * The deadline after the child's request for more time, in milliseconds since boot: at most `mostWaits` times -start
+ * after its spawn.
+ */
 export function deadlineBy({ born, plan }: ChildContext, { clock = 0, millis }: FactOf<'child.delayed'>): number {
 	return Math.min(clock + millis, (born ?? clock) + mostWaits * plan.start);
 }

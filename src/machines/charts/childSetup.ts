@@ -57,7 +57,7 @@ const base = setup({
 		isUngated: ({ context }) => !context.isGated && !context.isRejected,
 		isUnawaited: ({ context }) => context.isUnawaited,
 		isGated: ({ context }) => context.isGated,
-		/** Being seen to accept makes it ready. */
+		/** The listener check makes the child ready. */
 		isLookedFor: ({ context }) => context.plan.ready === 'accept' && !context.isHidden,
 		isUnseeable: ({ context, event }) =>
 			context.plan.ready === 'accept' && event.type === 'child.verified' && !event.isSeen,
@@ -82,7 +82,6 @@ const base = setup({
 			return event.type === 'child.delayed' && deadlineBy(context, event) > bootDeadline(plan, deadline, born ?? 0);
 		},
 		isBootTimer: ({ event }) => event.type === 'timer.elapsed' && event.timer === 'boot',
-		/** It may live for another time now. */
 		changesKillTimeout: ({ context, event }) => event.type === 'stop' && event.kill !== context.plan.kill,
 		isKillTimer: ({ event }) => event.type === 'timer.elapsed' && event.timer === 'kill',
 	},
@@ -109,7 +108,7 @@ export const childSetup = base.extend({
 			reason: ({ context, event }) => whyUnverified(context, expectEvent(event, 'child.unverified')),
 			code: 'not-accepting',
 		}),
-		/** It serves, and is looked at for a while: whoever operates it is told where it does not accept. */
+		/** Checks a serving child. The log has a warning if the child does not accept after a while. */
 		lookOn: base.spawnChild('listenerCheck', {
 			id: 'lookout',
 			input: ({ context: { child } }) => noticeCheck(child),
@@ -128,7 +127,7 @@ export const childSetup = base.extend({
 		sendDrainSignal: base.enqueueActions(({ enqueue, context }) => {
 			signal(enqueue, context, { signal: context.plan.drain, reason: 'drain' });
 		}),
-		/** Those that it has left behind are told what it was told. */
+		/** Sends the stop signal to the surviving processes. */
 		askOthers: base.enqueueActions(({ enqueue, context }) => signal(enqueue, context, context.stopSignal)),
 		passOn: base.enqueueActions(({ enqueue, context, event }) => {
 			enqueue.assign({ wasForwarded: true });
@@ -175,7 +174,7 @@ export const childSetup = base.extend({
 	},
 });
 
-/** Records that the child is about to be signalled, and has it signalled. */
+/** Records that the child is about to be signalled, then signals it. */
 function signal(enqueue: Enqueue, { child }: ChildContext, { signal, reason }: StopSignal) {
 	enqueue({ type: 'decide', params: { type: 'child.signalled', child, signal, reason } });
 	enqueue.sendTo('process', { type: 'signal', signal });

@@ -1,8 +1,8 @@
-/** The children that share a rotation, each in its place: all of them up, one of them lost, its place filled again, all gone. */
+/** The statechart of a generation: the children of one rotation, each in a slot, until the last child has exited. */
 import { newContext } from './generationContext.ts';
 import { decisions, generationSetup } from './generationSetup.ts';
 
-/** How a child that was lost leaves its place. */
+/** Too many children of the generation were lost, and none was ever up. */
 const loss = {
 	exhausted: {
 		guard: 'isExhausted',
@@ -25,17 +25,18 @@ const loss = {
 
 export const generationMachine = generationSetup.createMachine({
 	id: 'generation',
-	description: 'The children that were started together, and those that took the place of one that was lost.',
+	description:
+		'A generation is the children that were started together, and the children that filled their slots again.',
 	context: ({ input }) => newContext(input),
 	initial: 'beginning',
 	states: {
 		beginning: {
 			tags: 'passing',
-			description: 'Passed through at once: its children are spawned.',
+			description: 'The children are spawned at once.',
 			always: { target: 'alive', actions: 'spawnChildren' },
 		},
 		alive: {
-			description: 'Some of its children live, or are to be started again.',
+			description: 'At least one child lives, or a vacant slot is to be filled again.',
 			on: {
 				forward: [
 					{ guard: 'isVacant', target: 'over', actions: 'dropVacancies' },
@@ -56,19 +57,19 @@ export const generationMachine = generationSetup.createMachine({
 				refill: { actions: 'askToFill' },
 				resume: {
 					actions: ['passOn', 'askToFill'],
-					description: 'a place whose wait was over may have been held back, or about to be filled',
+					description: 'a due slot may not have been filled yet',
 				},
 				fill: { guard: 'isDue', actions: 'fill' },
 				continue: {
 					actions: ['ungate', 'passOn'],
-					description: 'no other generation serves: none of it need be seen any more',
+					description: 'no listener check is needed any more',
 				},
 			},
 			initial: 'starting',
 			states: {
 				starting: {
 					tags: 'coming',
-					description: 'Its children come up.',
+					description: 'The children boot.',
 					on: {
 						childUnverified: { target: 'degraded', actions: ['noteReason', 'reportDegraded'] },
 						childRejected: { target: 'degraded', actions: ['noteGoing', 'noteRejection', 'reportDegraded'] },
@@ -85,14 +86,15 @@ export const generationMachine = generationSetup.createMachine({
 				},
 				degraded: {
 					tags: 'ill',
-					description: 'It is degraded before it ever was: the supervisor says what becomes of it.',
+					description:
+						'A child failed before all children were up. The generation waits for an order of the supervisor.',
 					on: {
 						continue: { target: 'starting', actions: ['ungate', 'scheduleRespawns', 'passOn', 'askToFill'] },
 					},
 				},
 				serving: {
 					tags: 'well',
-					description: 'All of its children were up; one that is lost is started again where -respawn is set.',
+					description: 'All children were up. With -respawn, a lost child is started again.',
 					on: {
 						'xstate.done.actor.*': [
 							{
@@ -107,10 +109,10 @@ export const generationMachine = generationSetup.createMachine({
 				},
 				leaving: {
 					tags: 'leaving',
-					description: 'Its children were told to leave.',
+					description: 'The children are stopping.',
 					on: {
-						'respawn.due': { description: 'ignored: it leaves' },
-						refill: { description: 'ignored: it leaves' },
+						'respawn.due': { description: 'ignored: the generation is stopping' },
+						refill: { description: 'ignored: the generation is stopping' },
 						'xstate.done.actor.*': [
 							{ guard: 'isLast', target: '#generation.over', actions: 'forget' },
 							{ guard: 'wasToldToLeave', actions: 'forget' },
@@ -120,7 +122,7 @@ export const generationMachine = generationSetup.createMachine({
 				},
 			},
 		},
-		over: { type: 'final', tags: 'gone', description: 'Its last child is gone, and none is to follow.' },
+		over: { type: 'final', tags: 'gone', description: 'The last child has ended, and no slot is to be filled again.' },
 	},
 	output: ({ context: { generation, status, reason, code, wasForwarded, wasHealthy, isExhausted } }) => ({
 		generation,

@@ -1,4 +1,4 @@
-/** What the statechart of a generation knows, and the timers that follow from it. */
+/** The context of a generation's statechart, and the timers that follow from it. */
 import type { ActorRefFrom, DoneActorEvent } from 'xstate';
 import type { FactOf, FailureCode } from '../facts/facts.ts';
 import type { Slot } from '../rules/slots.ts';
@@ -6,7 +6,7 @@ import type { Respawn } from '../state/supervisorState.ts';
 import type { childMachine } from './child.ts';
 import type { ChildNews, ChildOutput, GenerationInput, GenerationOrder, TimerInput } from './protocol.ts';
 
-/** A child is gone: it is done, as xstate says it. */
+/** The event of xstate after a child's statechart has reached its final state. */
 export type Gone = DoneActorEvent<ChildOutput>;
 
 export type GenerationEvent = ChildNews | GenerationOrder | Gone | FactOf<'respawn.due'>;
@@ -15,22 +15,22 @@ export type ChildRef = ActorRefFrom<typeof childMachine>;
 
 export interface GenerationContext extends GenerationInput {
 	children: Record<number, ChildRef>;
-	/** When its last child came up, in milliseconds since boot; null before. */
+	/** When its last child was up, in milliseconds since boot; null before. */
 	upAt: number | null;
-	/** Those that have a child, or are to have one again. */
+	/** The slots that have a child, or are to be filled again. */
 	slots: Slot[];
-	/** Of the child that left last, if it left unasked. */
+	/** Of the child that ended or failed last: its exit status if it was lost, 1 if it was rejected; else null. */
 	status: number | null;
-	/** Why it is degraded. */
+	/** Why the generation is degraded. */
 	reason: string;
 	code: FailureCode;
-	/** A signal had been passed on to the child that left last; it was up for long. */
+	/** Of the child that ended last: a signal was passed on to it; it was up for long enough to be healthy. */
 	wasForwarded: boolean;
 	wasHealthy: boolean;
 	isExhausted: boolean;
 }
 
-/** What a generation knows before it has children. */
+/** The context of a generation that has no child yet. */
 export function newContext(input: GenerationInput): GenerationContext {
 	return {
 		...input,
@@ -46,7 +46,7 @@ export function newContext(input: GenerationInput): GenerationContext {
 	};
 }
 
-/** A place that waits to be filled again, or is to be filled now. */
+/** A vacant slot: its respawn wait runs or, with `isDue`, has elapsed. */
 export function vacantSlot({
 	index,
 	attempt,
@@ -66,7 +66,7 @@ export function respawnTimer({
 	return { timer: 'respawn', generation, index, millis, since: clock };
 }
 
-/** The id of the timer of a slot. */
+/** The id of a slot's respawn timer. */
 export function timerOf(index: number): string {
 	return `respawn.${index}`;
 }

@@ -39,9 +39,9 @@ const base = setup({
 			slots.some(({ isUp }) => isUp) && slots.every(({ isUp, isGoing }) => isUp || isGoing),
 		isDue: ({ context, event }) =>
 			event.type === 'fill' && context.slots.some(({ index, vacancy }) => index === event.index && vacancy === 'due'),
-		/** Nobody is left in it. */
+		/** The generation has no child left. */
 		isVacant: ({ context }) => Object.keys(context.children).length === 0,
-		/** The child that is gone was the last, and none is to follow. */
+		/** The child that ended was the last, and no slot is to be filled again. */
 		isLast: ({ context }) =>
 			Object.keys(context.children).length === 1 && context.slots.every(({ vacancy }) => vacancy === null),
 		isRespawned: ({ context, event }) => isRespawned(context, event),
@@ -58,7 +58,6 @@ interface Args {
 	context: GenerationContext;
 }
 
-/** What a generation decides. */
 export const decisions = {
 	exhausted: ({ context: { generation, slots, status } }: Args): Decision => ({
 		type: 'generation.exhausted',
@@ -84,27 +83,29 @@ export const generationSetup = base.extend({
 		})),
 		noteReason: base.assign(({ event }) => ({ ...whyOf(event), status: null })),
 		noteRejection: base.assign(({ event }) => ({ ...whyOf(event), status: 1 })),
-		/** Those that are started in it from now on serve as soon as they are ready. */
+		/** Children that are started from now on are up as soon as they are ready. */
 		ungate: base.assign({ isGated: false }),
 		noteExhausted: base.assign({ isExhausted: true }),
-		noteDue: base.assign(({ context, event }) => ({
-			slots: context.slots.map((place) =>
-				place.index === expectEvent(event, 'respawn.due').index && place.vacancy === 'waiting'
-					? { ...place, vacancy: 'due' as const }
-					: place,
-			),
-		})),
+		noteDue: base.enqueueActions(({ enqueue, context, event }) => {
+			const due = expectEvent(event, 'respawn.due').index;
+			enqueue.stopChild(timerOf(due));
+			enqueue.assign({
+				slots: context.slots.map((slot) =>
+					slot.index === due && slot.vacancy === 'waiting' ? { ...slot, vacancy: 'due' as const } : slot,
+				),
+			});
+		}),
 		forget: base.enqueueActions(({ enqueue, context, event }) => {
 			const output = outputOf<ChildOutput>(event);
 			removeChild(enqueue, context, output);
 			enqueue.assign({ slots: context.slots.filter(({ child }) => child !== output.child) });
 		}),
-		/** Its place is to be filled again. */
+		/** The child's slot is to be filled again. */
 		vacate: base.enqueueActions(({ enqueue, context, event }) => {
 			const output = outputOf<ChildOutput>(event);
 			removeChild(enqueue, context, output);
 			enqueue.assign({
-				slots: context.slots.map((place) => (place.child === output.child ? vacated(place, output) : place)),
+				slots: context.slots.map((slot) => (slot.child === output.child ? vacated(slot, output) : slot)),
 			});
 		}),
 		scheduleRespawns: base.enqueueActions(({ enqueue, context: { slots, generation, plan } }) => {
@@ -129,8 +130,7 @@ export const generationSetup = base.extend({
 		}),
 		fill: base.enqueueActions(({ enqueue, context, event }) => {
 			const { index, child } = expectEvent(event, 'fill');
-			const { attempt = 0, wasUp = false } = context.slots.find((place) => place.index === index) ?? {};
-			enqueue.stopChild(timerOf(index));
+			const { attempt = 0, wasUp = false } = context.slots.find((slot) => slot.index === index) ?? {};
 			add(enqueue, { child, index, attempt, wasUp });
 		}),
 		passOn: base.enqueueActions(({ enqueue, context, event }) => {
@@ -159,7 +159,7 @@ export const generationSetup = base.extend({
 	},
 });
 
-/** An actor for a child in its place, which is to be spawned. */
+/** Creates the actor of a child in a slot, and orders it to spawn. */
 function add(
 	enqueue: Enqueue,
 	{ child, index, attempt, wasUp }: Pick<ChildState, 'child' | 'index' | 'attempt' | 'wasUp'>,
@@ -168,16 +168,16 @@ function add(
 		const id = `child.${child}`;
 		const { generation, plan, isGated } = context;
 		const ref = spawn('child', { id, systemId: id, input: { child, generation, index, plan, isGated } });
-		const place = { index, child, vacancy: null, isUp: false, isGoing: false, attempt, wasUp, seq: 0 };
+		const slot = { index, child, vacancy: null, isUp: false, isGoing: false, attempt, wasUp, seq: 0 };
 		return {
 			children: { ...context.children, [child]: ref },
-			slots: withSlot(context.slots, place),
+			slots: withSlot(context.slots, slot),
 		};
 	});
 	enqueue.sendTo(({ context }) => context.children[child] as ChildRef, { type: 'spawn' });
 }
 
-/** A place that is to be filled again when its wait is over. */
+/** Makes a slot vacant and starts its respawn timer. */
 function awaitRespawn(enqueue: Enqueue, respawn: Pick<Respawn, 'index' | 'attempt' | 'wasUp' | 'millis'>) {
 	enqueue.assign(({ context }) => ({ slots: withSlot(context.slots, vacantSlot({ ...respawn, isDue: false })) }));
 	enqueue.spawnChild('timer', {
@@ -186,7 +186,7 @@ function awaitRespawn(enqueue: Enqueue, respawn: Pick<Respawn, 'index' | 'attemp
 	});
 }
 
-/** An actor that is done stays among the machine's children until it is stopped. */
+/** An actor that is done stays among xstate's children of the statechart until it is stopped. */
 function removeChild(
 	enqueue: Enqueue,
 	context: GenerationContext,
@@ -194,7 +194,7 @@ function removeChild(
 ) {
 	const { [child]: gone, ...children } = context.children;
 	if (gone) enqueue.stopChild(gone);
-	// One that was told to leave says nothing of why it is degraded.
+	// The exit of a stopping child is no reason for a degraded generation, so the earlier reason stays.
 	const why = status === null ? { code: 'exited' as const } : { reason, code };
 	enqueue.assign({ children, status, wasForwarded, wasHealthy: isHealthy(upAt, endedAt), ...why });
 }
@@ -205,10 +205,10 @@ function whyOf(event: GenerationEvent): { reason: string; code: FailureCode } {
 }
 
 function changed({ slots }: GenerationContext, child: number, change: Partial<Slot>): Slot[] {
-	return slots.map((place) => (place.child === child ? { ...place, ...change } : place));
+	return slots.map((slot) => (slot.child === child ? { ...slot, ...change } : slot));
 }
 
-/** Whether the place of who is gone is filled again: it was lost, and not for a signal that was passed on to it. */
+/** Whether the slot of the ended child is filled again: the child was lost, and no signal was passed on to it. */
 function isRespawned({ plan }: GenerationContext, event: GenerationEvent): boolean {
 	if (!('output' in event) || plan.respawn < 0) return false;
 	const { status, wasForwarded } = outputOf<ChildOutput>(event);

@@ -1,94 +1,96 @@
-/** What a child is started with, what it is told, and what it tells. */
+/** Inputs, orders, reports and outputs of the statecharts of generations and children, and of their actors. */
 import type { FactOf, FailureCode, Plan } from '../facts/facts.ts';
 
 export interface ChildInput {
 	child: number;
 	generation: number;
-	/** Its place in the generation, from 0 on. */
+	/** The number of its slot in the generation, from 0. */
 	index: number;
 	plan: Plan;
-	/** Another generation serves: this child must be verified before it counts as up. */
+	/** Another generation serves: the child must pass the listener check before it is up. */
 	isGated: boolean;
 }
 
-/** What the process actor is started with; it answers with happenings, through the door. */
+/** The input of the process actor. The actor sends external events through the dispatcher. */
 export interface ProcessInput {
 	child: number;
 	generation: number;
 	index: number;
 	/** The pid of a process that runs already. */
 	adopted?: number;
-	/** That has left, and others that it has left behind have not. */
+	/** The leader has exited, and surviving processes are left. */
 	isOrphaned?: boolean;
 }
 
-/** What the process actor is asked to do. */
 export interface ProcessCommand {
 	type: 'signal';
 	signal: string;
 }
 
-/** A wait of `millis`, for ever when they are null, counted from `since` (milliseconds since boot; null is now). */
+/**
+ * A wait of `millis` milliseconds, counted from `since` (milliseconds since boot; null means now). If `millis` is null,
+ * the timer never elapses.
+ */
 export type TimerInput = (
 	| { timer: 'boot' | 'kill'; child: number }
 	| { timer: 'respawn'; generation: number; index: number }
 	| { timer: 'restart' }
 ) & { millis: number | null; since: number | null };
 
-/** Which child's processes are looked at, and for what. */
 export interface ListenerCheckInput {
 	child: number;
 	/**
-	 * `readiness`: being seen makes it ready; `promotion`: it is ready, and must be seen before an older generation leaves;
-	 * `notice`: it serves, and is named where it is not seen for a while; null: nothing is looked at.
+	 * `readiness`: the check makes the child ready. `promotion`: a ready child must pass the check before an older
+	 * generation is stopped. `notice`: the child serves, and a warning is logged if it does not accept after a while.
+	 * Null: no check runs.
 	 */
 	purpose: 'readiness' | 'promotion' | 'notice' | null;
-	/** How long it is looked for, in milliseconds, from `since` (milliseconds since boot; null is now). */
+	/** The time limit in milliseconds, counted from `since` (milliseconds since boot; null means now). */
 	millis: number;
 	since: number | null;
 }
 
-/** What a generation orders its children to do. */
+/** An order of a generation to a child. */
 export type ChildOrder =
 	| { type: 'spawn' }
-	/** It goes on after a restart of its supervisor: what was about to follow follows now. */
+	/** After a recovery of the supervisor: the child takes the step that was pending. */
 	| { type: 'resume' }
 	| StopOrder
 	| { type: 'forward'; signal: string }
-	/** Too many generations drain: it is killed. */
+	/** Too many generations drain: the child is killed. */
 	| { type: 'crowdOut' }
-	/** It is not what it should be, and yet the best there is. */
+	/** No other generation serves: the child needs no listener check any more. */
 	| { type: 'continue' };
 
 export type StopOrder =
-	/** Obeyed once: whoever was told to leave is not told again. `isDismissal`: its generation failed. */
+	/** A stopping child ignores it. `isDismissal`: the child's generation failed. */
 	| { type: 'leave'; signal: string; reason: 'drain' | 'stop'; isDismissal?: true }
-	/** Obeyed each time; `kill` is how long it may live then, in milliseconds. */
+	/** A stopping child is signalled again. `kill` is the kill timeout in milliseconds; 0 means no limit. */
 	| { type: 'stop'; signal: string; kill: number; isDismissal?: true };
 
-/** What a child tells its generation while it lives. */
+/** A report of a child to its generation. */
 export type ChildNews =
-	/** It is up since `upAt`, in milliseconds since boot. */
+	/** The child is up since `upAt`, in milliseconds since boot. */
 	| { type: 'childUp'; child: number; upAt: number }
-	/** It was not seen to accept, or to hold its sockets. */
+	/** The listener check did not see the child accept on (-verify=hold: hold) every listener. */
 	| { type: 'childUnverified'; child: number; reason: string; code: FailureCode }
-	/** It was not ready in time, and was told to leave. */
+	/** The child was not ready before its deadline, and is stopping. */
 	| { type: 'childRejected'; child: number; reason: string; code: FailureCode };
 
-/** What a child ends with. */
+/** The output of a child's statechart. */
 export interface ChildOutput {
 	child: number;
-	/** What a shell would call its status; null when it had been told to leave. */
+	/** The exit status of a lost child, as a shell shows it; 1 of a rejected child; null of any other stopped child. */
 	status: number | null;
-	/** How it ended, or why it was no good. */
+	/** How the child exited, or why it was rejected. */
 	reason: string;
 	code: FailureCode;
-	/** It may have ended for a signal that was passed on to it. */
+	/** A signal was passed on to the child, which may be the cause of its exit. */
 	wasForwarded: boolean;
-	/** When it was up, and when it ended: in milliseconds since boot. */
+	/** When the child was up (null if it never was), and when it ended, in milliseconds since boot. */
 	upAt: number | null;
 	endedAt: number;
-	/** The number of the fact that it ended by. */
+	/** The number of the fact that ended the child. */
 	seq: number;
 }
 
@@ -109,27 +111,28 @@ export type ChildEvent = FactOf<
 export interface GenerationInput {
 	generation: number;
 	plan: Plan;
-	/** The number of its first child; the others follow. */
+	/** The number of its first child. Its further children have the next numbers. */
 	firstChild: number;
-	/** Another generation serves: its children must be verified before they count as up. */
+	/** Another generation serves: each child must pass the listener check before it is up. */
 	isGated: boolean;
 }
 
-/** What the supervisor orders a generation to do. */
+/** An order of the supervisor to a generation. */
 export type GenerationOrder =
 	| Exclude<ChildOrder, { type: 'spawn' }>
-	/** A place whose wait is over is to be filled by a child of this number. */
+	/** A child of this number fills a slot that is due. */
 	| { type: 'fill'; index: number; child: number }
-	/** Places whose wait was over may be asked for again. */
+	/** The generation asks again for children in its due slots. */
 	| { type: 'refill' };
 
-/** What a generation tells the supervisor while it lives. */
+/** A report of a generation to the supervisor. */
 export type GenerationNews =
-	/** All its children are up, the last one since `upAt` (milliseconds since boot). */
+	/** All children are up, the last one since `upAt` (milliseconds since boot). */
 	| { type: 'generationUp'; generation: number; upAt: number }
 	/**
-	 * It is degraded: a child left unasked with this status (null where it lives), and others are left or follow; `isAlive`
-	 * where one of it lives that was not told to leave.
+	 * The generation is degraded: a child was lost, was rejected, or failed the listener check. `status` is the exit
+	 * status of a lost child, 1 of a rejected child, null of a child that failed the check. `isAlive`: at least one child
+	 * lives that is not rejected.
 	 */
 	| {
 			type: 'generationDegraded';
@@ -139,23 +142,23 @@ export type GenerationNews =
 			code: FailureCode;
 			isAlive: boolean;
 	  }
-	/** None of its children lives, and some are to be started again. */
+	/** No child lives, and vacant slots are to be filled again. */
 	| { type: 'generationEmpty'; generation: number }
-	/** A place is to be filled again; `isAlone` where the generation has no child left. */
+	/** A slot is to be filled again. `isAlone`: the generation has no child left. */
 	| { type: 'slotDue'; generation: number; index: number; isAlone: boolean };
 
-/** What a generation ends with. */
+/** The output of a generation's statechart. */
 export interface GenerationOutput {
 	generation: number;
-	/** Of its last child, if that left unasked. */
+	/** The exit status of its last child if that was lost, 1 if it was rejected; else null. */
 	status: number | null;
-	/** How that ended. */
+	/** How its last child exited or, if that was stopped, why the generation was degraded before. */
 	reason: string;
 	code: FailureCode;
-	/** A signal had been passed on to it. */
+	/** A signal was passed on to its last child. */
 	wasForwarded: boolean;
-	/** Its last child was up for long. */
+	/** Its last child was up for long enough to be healthy. */
 	wasHealthy: boolean;
-	/** Too many of its children had died, and that was said. */
+	/** Too many of its children were lost. The decision `generation.exhausted` has been recorded. */
 	isExhausted: boolean;
 }

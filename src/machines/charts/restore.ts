@@ -1,6 +1,7 @@
 /**
- * The statecharts as they stood, of what the facts amount to: a snapshot of xstate's, made in memory and stored nowhere. What
- * is invoked in a state starts again with its input: a process is adopted, a wait is counted from when it began.
+ * Restores the statecharts from the supervisor's state, the fold of all facts. The result is a snapshot of xstate's
+ * that exists only in memory. Actors that a state invokes start again with their input: a process is adopted, and a
+ * wait counts from its recorded beginning.
  */
 import type { Snapshot } from 'xstate';
 import type { Plan } from '../facts/facts.ts';
@@ -25,7 +26,7 @@ import {
 import type { ListenerCheckInput, ProcessInput, TimerInput } from './protocol.ts';
 import { restartTimer, type SupervisorContext } from './supervisorContext.ts';
 
-/** An actor among another one's children, as xstate has it. */
+/** A child actor in an xstate snapshot. */
 interface Kept {
 	src: string;
 	snapshot: Snapshot<unknown>;
@@ -35,7 +36,7 @@ interface Kept {
 
 type Children = Record<string, Kept>;
 
-/** A chart in a state, with what it knows and what is invoked in it. */
+/** The snapshot of a statechart in a state, with its context and its child actors. */
 function chart(value: object, context: object, children: Children): Snapshot<unknown> {
 	return {
 		status: 'active',
@@ -48,7 +49,7 @@ function chart(value: object, context: object, children: Children): Snapshot<unk
 	} as Snapshot<unknown>;
 }
 
-/** A callback with its input. */
+/** The snapshot of a callback actor with its input. */
 function callback(src: 'process', input: ProcessInput): Kept;
 function callback(src: 'timer', input: TimerInput): Kept;
 function callback(src: 'listenerCheck', input: ListenerCheckInput): Kept;
@@ -60,10 +61,10 @@ function callback(src: string, input: object): Kept {
 	};
 }
 
-/** Stands for an actor in a context. */
+/** A reference to an actor, in the format of a context in an xstate snapshot. */
 const reference = <T>(id: string) => ({ xstate$$type: 1, id }) as T;
 
-/** The supervisor's chart, with all that are below it. */
+/** The snapshot of the supervisor's statechart and of all statecharts below it. */
 export function restore({
 	children,
 	respawns,
@@ -105,7 +106,7 @@ export function restore({
 	});
 }
 
-/** Between two rotations the chart itself tells where it stands, with the next event. */
+/** Between two rotations the result is `settling`: the statechart chooses the next state with the next event. */
 function stateOf({
 	stopSignal,
 	candidate,
@@ -117,7 +118,10 @@ function stateOf({
 	return restart === null ? 'settling' : 'unserved';
 }
 
-/** A generation all of whose children are stopping, and that is not filled again, leaves, whatever its role was. */
+/**
+ * A generation is `leaving` if all its children are stopping and no slot is to be filled again. This includes the
+ * candidate and the serving generation.
+ */
 function generationStateOf(
 	generation: number,
 	{ candidate, serving, isComplete }: Pick<SupervisorState, 'candidate' | 'serving' | 'isComplete'>,
@@ -128,7 +132,7 @@ function generationStateOf(
 	return generation === serving && isComplete ? 'serving' : 'starting';
 }
 
-/** When the last of these children was up, in milliseconds since boot; null if none is. */
+/** When the last of these children was up, in milliseconds since boot; null if no child is up. */
 function upAtOf(children: ChildState[]): number | null {
 	const clocks = children.flatMap(({ phase, clock }) => (phase === 'serving' && clock !== null ? clock : []));
 	return clocks.length === 0 ? null : Math.max(...clocks);
@@ -192,7 +196,7 @@ function childContext(known: ChildState, input: Parameters<typeof newChild>[0]):
 	return { ...context, status: 1, reason, code };
 }
 
-/** What is waited for, and looked at, in its phase. */
+/** The timers and listener checks of the child's phase. */
 function waitsOf({ phase, isSeen, unseen }: ChildState, context: ChildContext): Children {
 	switch (phase) {
 		case 'booting':
@@ -200,8 +204,8 @@ function waitsOf({ phase, isSeen, unseen }: ChildState, context: ChildContext): 
 		case 'verifying':
 			return { listenerCheck: callback('listenerCheck', promotionCheck(context)) };
 		case 'serving': {
-			const isUnlooked = isSeen === null && unseen === null && context.plan.verify !== 'none';
-			return isUnlooked ? { lookout: callback('listenerCheck', noticeCheck(context.child)) } : {};
+			const isUnchecked = isSeen === null && unseen === null && context.plan.verify !== 'none';
+			return isUnchecked ? { lookout: callback('listenerCheck', noticeCheck(context.child)) } : {};
 		}
 		case 'draining':
 		case 'orphaned':

@@ -1,4 +1,4 @@
-/** The supervisor's own replacement: the new program is checked first, and takes over only if it is sound. */
+/** The statechart of an upgrade: the new program is checked first, and takes over only if it passes the check. */
 import { type EventObject, fromCallback, setup } from 'xstate';
 import type { Decision, FactOf } from '../facts/facts.ts';
 
@@ -13,9 +13,12 @@ export type UpgradeEvent = UpgradeRequest | FactOf<'upgrade.verified' | 'upgrade
 const base = setup({
 	types: { events: {} as UpgradeEvent },
 	actors: {
-		/** Runs the new program in a mode that checks everything and starts nothing; tells `upgrade.verified` or `.refused`. */
+		/**
+		 * Runs the new program in a mode that checks everything and starts nothing. Sends `upgrade.verified` or
+		 * `upgrade.refused`.
+		 */
 		preflight: fromCallback<EventObject, void>(notProvided('preflight actor')),
-		/** Becomes the new program; only when that fails it tells, `upgrade.failed`. */
+		/** Executes the new program in this process. Sends `upgrade.failed` if that fails, and nothing otherwise. */
 		handover: fromCallback<EventObject, void>(notProvided('handover actor')),
 	},
 	actions: {
@@ -37,17 +40,17 @@ const refusal = { actions: { type: 'decide', params: decisions.refused } } as co
 
 export const upgradeMachine = base.createMachine({
 	id: 'upgrade',
-	description: 'The replacement of the supervisor itself.',
+	description: 'An upgrade replaces the program of the running supervisor.',
 	initial: 'idle',
 	states: {
 		idle: {
 			tags: 'resting',
-			description: 'Nobody asked for an upgrade.',
+			description: 'No upgrade is under way.',
 			on: { 'signal.USR1': begin, 'signal.USR2': begin, 'upgrade.requested': begin },
 		},
 		checking: {
 			tags: 'coming',
-			description: 'The new program checks itself, in a process of its own.',
+			description: 'The new program checks itself in a separate process.',
 			invoke: { id: 'preflight', src: 'preflight' },
 			on: {
 				'upgrade.verified': 'handingOver',
@@ -59,7 +62,7 @@ export const upgradeMachine = base.createMachine({
 		},
 		handingOver: {
 			tags: 'coming',
-			description: 'The log is written out, and the new program takes the place of this one.',
+			description: 'The log is written out, and the new program takes over this process.',
 			invoke: { id: 'handover', src: 'handover' },
 			on: {
 				'upgrade.failed': 'idle',

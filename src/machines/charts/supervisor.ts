@@ -1,15 +1,17 @@
-/** The supervisor: which generation serves, which one boots, who is told to leave, when all is over. */
+/** The supervisor's statechart: which generation serves, which one boots, which drain, and when the supervisor exits. */
 import { newContext, restartTimer } from './supervisorContext.ts';
 import { decisions } from './supervisorDecisions.ts';
 import { supervisorSetup } from './supervisorSetup.ts';
 
-/** A rotation is under way: one more follows it. */
+/** A request during a rotation queues one more rotation. */
 const queueing = {
 	'signal.HUP': { actions: [{ type: 'decide', params: decisions.queued }, 'keepQueued'] },
 	'rotate.requested': { actions: [{ type: 'decide', params: decisions.queued }, 'keepQueued'] },
 } as const;
 
-/** How a candidate ends beside which none serves. */
+/**
+ * What follows when a candidate is up, degraded or over. `up` and `degraded` apply if no generation serves beside it.
+ */
 const candidateAlone = {
 	up: {
 		guard: 'isCandidate',
@@ -20,7 +22,7 @@ const candidateAlone = {
 		guard: 'isCandidate',
 		target: 'settling',
 		actions: ['noteStatus', { type: 'decide', params: decisions.kept }, 'keepDegraded', 'continue'],
-		description: 'nobody else serves: it is the best there is',
+		description: 'no other generation serves',
 	},
 	over: {
 		guard: 'isCandidateBesideOthers',
@@ -41,13 +43,13 @@ const refusal = { actions: { type: 'decide', params: decisions.refused } } as co
 
 export const supervisorMachine = supervisorSetup.createMachine({
 	id: 'supervisor',
-	description: 'It holds the sockets and replaces the generations behind them.',
+	description: 'The supervisor holds the listeners and replaces the generations behind them.',
 	context: newContext,
 	initial: 'beginning',
 	states: {
 		beginning: {
 			tags: 'passing',
-			description: 'It is about to start its first generation.',
+			description: 'The supervisor is about to start its first generation.',
 			on: {
 				'supervisor.started': {
 					target: 'alive.starting',
@@ -56,7 +58,7 @@ export const supervisorMachine = supervisorSetup.createMachine({
 			},
 		},
 		alive: {
-			description: 'It has children.',
+			description: 'At least one generation exists.',
 			invoke: { id: 'upgrade', systemId: 'upgrade', src: 'upgrade' },
 			on: {
 				'supervisor.recovered': [
@@ -70,14 +72,14 @@ export const supervisorMachine = supervisorSetup.createMachine({
 							{ type: 'decide', params: decisions.started },
 							'startGeneration',
 						],
-						description: 'a start is a wish to serve',
+						description: 'a new start cancels the earlier stop',
 					},
 					{ guard: 'isStopping', actions: 'dismissAll' },
 					{
 						guard: 'isCandidateUnborn',
 						target: '.settling',
 						actions: ['dismissUnborn', 'beginAgain', 'dismissOthers', 'resume'],
-						description: 'it was killed before each of its children had a process',
+						description: 'killed before each child of the candidate was spawned',
 					},
 					{
 						guard: 'wasServiceLost',
@@ -88,7 +90,7 @@ export const supervisorMachine = supervisorSetup.createMachine({
 							{ type: 'decide', params: decisions.restart },
 							'keepRestart',
 						],
-						description: 'it was killed before another one was scheduled for the one that served',
+						description: 'killed before a new generation was scheduled',
 					},
 					{ actions: ['dismissOthers', 'resume'] },
 				],
@@ -115,12 +117,9 @@ export const supervisorMachine = supervisorSetup.createMachine({
 				generationDegraded: { actions: ['noteStatus', 'continue'] },
 				generationEmpty: [
 					{ guard: 'isServing', actions: 'noteEmptied' },
-					{ description: 'ignored: another one serves' },
+					{ description: 'ignored: this generation does not serve' },
 				],
-				slotDue: [
-					{ guard: 'isFillable', actions: 'fill' },
-					{ description: 'held back: a new generation boots, and the old one still serves' },
-				],
+				slotDue: [{ guard: 'isFillable', actions: 'fill' }, { description: 'held back while a candidate boots' }],
 				'xstate.done.actor.*': [
 					{
 						guard: 'isOverUnserved',
@@ -135,7 +134,7 @@ export const supervisorMachine = supervisorSetup.createMachine({
 			states: {
 				starting: {
 					tags: 'coming',
-					description: 'The first generation comes up; nobody serves yet.',
+					description: 'The first generation boots. No generation serves yet.',
 					on: {
 						...queueing,
 						generationUp: candidateAlone.up,
@@ -145,7 +144,7 @@ export const supervisorMachine = supervisorSetup.createMachine({
 				},
 				settling: {
 					tags: 'passing',
-					description: 'Passed through at once: a rotation has ended, what comes next?',
+					description: 'A rotation has ended. The next state follows at once.',
 					always: [
 						{
 							guard: 'isQueued',
@@ -156,20 +155,20 @@ export const supervisorMachine = supervisorSetup.createMachine({
 							guard: 'isUnserved',
 							target: 'unserved',
 							actions: [{ type: 'decide', params: decisions.restart }, 'keepRestart'],
-							description: 'no generation serves, and older ones are leaving',
+							description: 'no generation serves, older generations drain',
 						},
 						{ guard: 'isNobodyLeaving', target: 'running' },
-						{ target: 'draining', description: 'others are leaving' },
+						{ target: 'draining', description: 'older generations drain' },
 					],
 				},
 				running: {
 					tags: 'well',
-					description: 'One generation serves, and it is alone.',
+					description: 'One generation serves. No other generation exists.',
 					on: rotation,
 				},
 				rotating: {
 					tags: 'coming',
-					description: 'A new generation comes up beside the one that serves.',
+					description: 'A candidate boots. The serving generation, if there is one, keeps serving.',
 					on: {
 						...queueing,
 						generationUp: [
@@ -204,7 +203,7 @@ export const supervisorMachine = supervisorSetup.createMachine({
 									'continue',
 									'crowdOut',
 								],
-								description: 'nobody lives of the one that serves: it is the best there is',
+								description: 'no child of the serving generation lives',
 							},
 							candidateAlone.degraded,
 						],
@@ -213,7 +212,7 @@ export const supervisorMachine = supervisorSetup.createMachine({
 							{
 								guard: 'isServingBesideOthers',
 								actions: ['forget', 'ungateCandidate'],
-								description: 'the one that served is gone: the new one serves as soon as it is ready',
+								description: 'no generation serves: no listener check is needed',
 							},
 						],
 					},
@@ -221,7 +220,7 @@ export const supervisorMachine = supervisorSetup.createMachine({
 				unserved: {
 					tags: 'ill',
 					description:
-						'No generation serves, and older ones finish what they have begun: a new one is started when the wait is over, later each time.',
+						'No generation serves, and older generations drain. A new generation starts after a wait, which doubles each time.',
 					invoke: {
 						id: 'restart',
 						src: 'timer',
@@ -236,13 +235,14 @@ export const supervisorMachine = supervisorSetup.createMachine({
 						'signal.QUIT': {
 							target: 'draining',
 							actions: [{ type: 'decide', params: decisions.forwarded }, 'keepQuit', 'forwardToAll'],
-							description: 'none is started again that got it',
+							description: 'a SIGQUIT cancels the restart',
 						},
 					},
 				},
 				draining: {
 					tags: 'leaving',
-					description: 'One generation serves, and older ones finish what they have begun.',
+					description:
+						'One generation serves, and older generations drain. After a SIGQUIT, there may be no serving generation.',
 					on: {
 						...rotation,
 						'xstate.done.actor.*': [
@@ -259,7 +259,7 @@ export const supervisorMachine = supervisorSetup.createMachine({
 							{
 								guard: 'isServingBesideOthers',
 								actions: ['forget', { type: 'decide', params: decisions.serviceLost }],
-								description: 'a SIGQUIT had been passed on to it: none is started again',
+								description: 'a SIGQUIT was passed on: no restart',
 							},
 						],
 					},
@@ -267,7 +267,7 @@ export const supervisorMachine = supervisorSetup.createMachine({
 				},
 				stopping: {
 					tags: 'leaving',
-					description: 'Every child was told to leave, and all is over when the last one has.',
+					description: 'Every child is being stopped. The supervisor exits after its last child.',
 					on: {
 						'signal.HUP': refusal,
 						'rotate.requested': refusal,
@@ -278,7 +278,7 @@ export const supervisorMachine = supervisorSetup.createMachine({
 				},
 			},
 		},
-		stopped: { type: 'final', tags: 'gone', description: 'The last child is gone, and so is the supervisor.' },
+		stopped: { type: 'final', tags: 'gone', description: 'The last child has exited, and the supervisor exits.' },
 	},
 	output: ({ context }) => ({ status: context.stopSignal === null ? context.status : 0 }),
 });

@@ -1,4 +1,4 @@
-/** What the statechart of the supervisor knows, and the timer that follows from it. */
+/** The context of the supervisor's statechart, and the timer that follows from it. */
 import type { ActorRefFrom, DoneActorEvent } from 'xstate';
 import { type ExternalFact, usualPlan } from '../facts/facts.ts';
 import type { SupervisorState } from '../state/supervisorState.ts';
@@ -7,30 +7,30 @@ import type { GenerationNews, GenerationOutput, TimerInput } from './protocol.ts
 
 export type GenerationRef = ActorRefFrom<typeof generationMachine>;
 
-/** What a state tells, with actors for its children. */
+/** The supervisor's state, with an actor for each generation instead of its children. */
 export interface SupervisorContext extends Omit<SupervisorState, 'children' | 'respawns' | 'unanswered' | 'ended'> {
-	/** Those that live. */
+	/** The actors of the existing generations, by generation number. */
 	generations: Record<number, GenerationRef>;
-	/** A child of the serving generation lives. */
+	/** At least one child of the serving generation lives. */
 	isServed: boolean;
-	/** When the last child of the serving generation came up, in milliseconds since boot; null if that is not known. */
+	/** When the last child of the serving generation was up, in milliseconds since boot; null if that is unknown. */
 	servingUpAt: number | null;
 }
 
-/** What the supervisor ends with. */
+/** The output of the supervisor's statechart. */
 export interface SupervisorOutput {
-	/** 0 when a stop was asked for, else the exit code of the last child that left unasked, or 128 plus its signal. */
+	/** 0 if a stop was requested; else the exit status of the last lost child, or 128 plus its signal number. */
 	status: number;
 }
 
-/** A generation is over: it is done, as xstate says it. */
+/** The event of xstate after a generation's statechart has reached its final state. */
 export type Over = DoneActorEvent<GenerationOutput>;
 
 export type Degraded = Extract<GenerationNews, { type: 'generationDegraded' }>;
 
 export type SupervisorEvent = ExternalFact | GenerationNews | Over;
 
-/** What a supervisor knows before it has started. */
+/** The context of a supervisor before its start. */
 export const newContext: SupervisorContext = {
 	plan: usualPlan,
 	serving: 0,
@@ -51,7 +51,7 @@ export const newContext: SupervisorContext = {
 	generations: {},
 };
 
-/** How long it is waited until another generation is started while none serves. */
+/** The timer of the wait before a new generation starts while no generation serves. */
 export function restartTimer({ restart }: Pick<SupervisorContext, 'restart'>): TimerInput {
 	return { timer: 'restart', millis: restart?.millis ?? 0, since: restart?.clock ?? null };
 }

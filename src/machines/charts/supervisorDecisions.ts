@@ -1,4 +1,4 @@
-/** What the statechart of the supervisor decides. */
+/** The decisions of the supervisor's statechart. */
 import type { Decision, FactOf, FailureCode, Request, Trigger } from '../facts/facts.ts';
 import { isHealthy, restartWait } from '../rules/respawn.ts';
 import { expectEvent, outputOf } from './expectEvent.ts';
@@ -10,7 +10,6 @@ interface Args<E = SupervisorEvent> {
 	event: E;
 }
 
-/** What the supervisor decides, by what it knows and what it was told. */
 export const decisions = {
 	keptInstead: ({ context, event }: Args): Decision => ({
 		type: 'generation.degraded',
@@ -43,7 +42,7 @@ export const decisions = {
 		replaced: [args.context.serving],
 		...resetOf(args),
 	}),
-	/** One that was kept as nobody else served has become whole. */
+	/** A generation that was kept as degraded has become complete. */
 	madeWhole: ({ context }: Args): Decision => ({
 		type: 'generation.promoted',
 		generation: context.serving,
@@ -55,10 +54,10 @@ export const decisions = {
 		serving: serving in generations && isServed ? serving : null,
 		...whyOf('output' in event ? outputOf<GenerationOutput>(event) : expectEvent(event, 'generationDegraded')),
 	}),
-	/** It was the last, and never served as a whole. */
+	/** The last generation has ended, and was never complete. */
 	neverServed: ({ context, event }: Args): Decision => {
 		const { generation, reason, code } = outputOf<GenerationOutput>(event);
-		// Why one was kept that lived on was said then.
+		// For a generation that was kept as degraded, that decision has recorded the first reason already.
 		const why =
 			generation === context.candidate
 				? { reason, code }
@@ -92,18 +91,21 @@ export const decisions = {
 	}),
 } as const;
 
-/** The restarts are counted anew if the generation before was healthy until this one came up. */
+/** The count of restarts begins again if the previous generation was healthy until this generation was up. */
 export function resetOf({ context: { restarts, servingUpAt }, event }: Args): { restarts?: 0 } {
 	const { upAt } = expectEvent(event, 'generationUp');
 	return restarts > 0 && isHealthy(servingUpAt, upAt) ? { restarts: 0 } : {};
 }
 
-/** How often another generation was started, this time included, since one served for long. */
+/** The number of restarts since a serving generation was last healthy, including the next restart. */
 export function nextAttempt({ context }: Pick<Args, 'context'>): number {
 	return context.restarts + 1;
 }
 
-/** Of one that could not be started nobody is left who would tell why, after an upgrade or a crash. */
+/**
+ * Whether the code can be restored after an upgrade or a crash. The supervisor's state does not contain a child that
+ * could not be spawned, so the code of that failure is lost.
+ */
 function isRemembered(code: FailureCode): boolean {
 	return code !== 'spawn-failed' && code !== 'environment';
 }
@@ -112,23 +114,23 @@ function whyOf({ reason, code }: Pick<Degraded, 'reason' | 'code'>): Pick<Degrad
 	return { reason, code };
 }
 
-/** Whether an event is about that generation. */
+/** Whether an event concerns the generation. */
 export function isOf(generation: number | null, event: SupervisorEvent): boolean {
 	if ('output' in event) return event.output.generation === generation;
 	return 'generation' in event && event.generation === generation;
 }
 
-/** What children are stopped by. */
+/** The stop signal of the children, without the SIG prefix. */
 export function stopSignalOf({ plan }: Pick<SupervisorContext, 'plan'>, { type }: { type: string }): string {
 	return plan.stop ?? (type === 'signal.INT' ? 'INT' : 'TERM');
 }
 
-/** How long children may live after they were told to stop, in milliseconds. */
+/** The kill timeout of a stop, in milliseconds; 0 means no limit. */
 export function killTimeoutOf({ plan }: Pick<SupervisorContext, 'plan'>, event: SupervisorEvent): number {
 	return event.type === 'stop.requested' ? (event.kill ?? plan.kill) : plan.kill;
 }
 
-/** Who asks for a rotation by this event; null where nobody does. */
+/** The trigger of the rotation that an event requests; null if it requests no rotation. */
 export function askerOf({ type }: { type: string }): Trigger | null {
 	if (type === 'signal.HUP') return 'SIGHUP';
 	return type === 'rotate.requested' ? 'rotate' : null;

@@ -31,19 +31,19 @@ const base = setup({
 	guards: {
 		isCandidate: ({ context, event }) => isOf(context.candidate, event),
 		isServing: ({ context, event }) => isOf(context.serving, event),
-		/** Nothing of an old generation is started while a new one boots, unless all of it is gone. */
+		/** While a candidate boots, the serving generation gets a new child only if it has no child left. */
 		isFillable: ({ context: { serving, candidate }, event }) =>
 			event.type === 'slotDue' &&
 			(event.generation === candidate || (event.generation === serving && (candidate === null || event.isAlone))),
 		isCandidateBesideServing: ({ context, event }) =>
 			isOf(context.candidate, event) && context.serving in context.generations,
-		/** Where nobody lives of the one that serves, a candidate of which somebody lives is better. */
+		/** A degraded candidate fails, unless the serving generation has no living child and the candidate has one. */
 		isCandidateFailed: ({ context, event }) =>
 			isOf(context.candidate, event) &&
 			context.serving in context.generations &&
 			(context.isServed || !expectEvent(event, 'generationDegraded').isAlive),
 		isCandidateBesideOthers: ({ context, event }) => isOf(context.candidate, event) && hasOthers(context),
-		/** The last generation is over, and was never complete. */
+		/** The last generation has ended and was never complete, without a stop and without `generation.exhausted`. */
 		isOverUnserved: ({ context, event }) =>
 			!hasOthers(context) &&
 			context.stopSignal === null &&
@@ -52,10 +52,10 @@ const base = setup({
 		isServingBesideOthers: ({ context, event }) => isOf(context.serving, event) && hasOthers(context),
 		isServingToRestart: ({ context, event }) =>
 			isOf(context.serving, event) && hasOthers(context) && !context.isQuitting,
-		/** Older generations leave, and none serves or boots. */
+		/** Older generations drain, and no generation serves. */
 		isUnserved: ({ context: { generations, serving, isQuitting, stopSignal } }) =>
 			!(serving in generations) && Object.keys(generations).length > 0 && !isQuitting && stopSignal === null,
-		/** The last generation is over. */
+		/** The last generation has ended. */
 		isOver: ({ context }) => !hasOthers(context),
 		isQueued: ({ context }) => context.queued !== null,
 		isNobodyLeaving: ({ context: { generations, serving, candidate } }) => {
@@ -65,9 +65,9 @@ const base = setup({
 		isStopping: ({ context }) => context.stopSignal !== null,
 		hadBegunToStop: ({ event }) =>
 			event.type === 'supervisor.recovered' && event.by === 'start' && event.state.stopSignal !== null,
-		/** It was killed before each of its candidate's children had a process. */
+		/** The supervisor was killed before each child of its candidate had a process. */
 		isCandidateUnborn: ({ event }) => event.type === 'supervisor.recovered' && !isCandidateBorn(event.state),
-		/** It was killed before another one was scheduled for the one that served. */
+		/** The supervisor was killed after its serving generation ended, before it scheduled a new generation. */
 		wasServiceLost: ({ event }) => event.type === 'supervisor.recovered' && isServiceLost(event.state),
 	},
 });
@@ -134,7 +134,7 @@ export const supervisorSetup = base.extend({
 			servingUpAt: expectEvent(event, 'generationUp').upAt,
 		})),
 		noteEmptied: base.assign({ isServed: false }),
-		/** Nobody else gives numbers to children. */
+		/** Only the supervisor numbers children, so each number is unique. */
 		fill: base.enqueueActions(({ enqueue, context: { generations, lastChild }, event }) => {
 			const { generation, index } = expectEvent(event, 'slotDue');
 			const ref = generations[generation];
@@ -142,13 +142,13 @@ export const supervisorSetup = base.extend({
 			enqueue.assign({ lastChild: lastChild + 1, isServed: true });
 			enqueue.sendTo(ref, { type: 'fill', index, child: lastChild + 1 });
 		}),
-		/** Places that were held back during a rotation. */
+		/** The serving generation asks again for children in the slots that the rotation held back. */
 		refill: base.enqueueActions(({ enqueue, context: { generations, serving } }) => {
 			const ref = generations[serving];
 			if (ref) enqueue.sendTo(ref, { type: 'refill' });
 		}),
 		fail: base.assign({ candidate: null }),
-		/** An actor that is done stays among the machine's children until it is stopped. */
+		/** An actor that is done stays among xstate's children of the statechart until it is stopped. */
 		forget: base.enqueueActions(({ enqueue, context, event }) => {
 			const { generation, status, wasHealthy } = outputOf<GenerationOutput>(event);
 			const { [generation]: gone, ...generations } = context.generations;
@@ -156,7 +156,7 @@ export const supervisorSetup = base.extend({
 			const restarts = wasHealthy && generation === context.serving ? 0 : context.restarts;
 			enqueue.assign({ generations, restarts, status: status ?? context.status });
 		}),
-		/** What was about to follow in those that are wanted. */
+		/** The serving generation and the candidate take their pending steps. */
 		resume: base.enqueueActions(({ enqueue, context: { generations, serving, candidate } }) => {
 			for (const each of [serving, candidate ?? 0]) {
 				const ref = generations[each];
@@ -168,13 +168,13 @@ export const supervisorSetup = base.extend({
 			({ context }) => generationIn(context, context.candidate),
 			({ context: { plan } }) => ({ type: 'leave', signal: plan.drain, reason: 'drain', isDismissal: true }) as const,
 		),
-		/** Those of its children that have a process are not waited for longer than after a failure. */
+		/** The candidate's children that have a process are stopped, with the kill timeout of a failed generation. */
 		dismissUnborn: base.enqueueActions(({ enqueue, context }) => {
 			const { generations, candidate, plan } = context;
 			const ref = generations[candidate ?? 0];
 			if (ref) enqueue.sendTo(ref, { type: 'leave', signal: plan.drain, reason: 'drain', isDismissal: true });
 		}),
-		/** Where it is verified it serves at once. */
+		/** No generation serves any more, so a child of the candidate is up as soon as it is ready. */
 		ungateCandidate: sendTo(({ context }) => generationIn(context, context.candidate), {
 			type: 'continue',
 		}),
@@ -192,7 +192,7 @@ export const supervisorSetup = base.extend({
 				enqueue.sendTo(ref, { type: 'stop', signal, kill, ...(isDismissal ? { isDismissal } : {}) });
 			}
 		}),
-		/** The oldest of those that leave, where there are more than -max-draining allows. */
+		/** Kills the oldest draining generations, if more drain than -max-draining allows. */
 		crowdOut: base.enqueueActions(({ enqueue, context }) => {
 			const { plan, generations, serving, candidate } = context;
 			if (plan.maxDraining === 0) return;
@@ -207,7 +207,7 @@ export const supervisorSetup = base.extend({
 		forwardToAll: base.enqueueActions(({ enqueue, context }) => {
 			sendToAll(enqueue, context, { type: 'forward', signal: 'QUIT' });
 		}),
-		/** Who should have been told to leave when the last supervisor died is told now. */
+		/** Stops older generations that an earlier supervisor did not stop before it was killed. */
 		dismissOthers: base.enqueueActions(({ enqueue, context }) => {
 			const { [context.serving]: _, [context.candidate ?? 0]: __, ...others } = context.generations;
 			for (const each of Object.values(others)) enqueue.sendTo(each, drainOrder({ context }));
@@ -218,7 +218,7 @@ export const supervisorSetup = base.extend({
 	},
 });
 
-/** @throws {Error} where there is no such generation */
+/** @throws {Error} if the generation does not exist */
 function generationIn({ generations }: SupervisorContext, generation: number | null): GenerationRef {
 	const ref = generations[generation ?? 0];
 	if (!ref) throw new Error(`there is no generation ${generation}`);
@@ -233,7 +233,7 @@ function drainOrder({ context: { plan } }: { context: SupervisorContext }): Gene
 	return { type: 'leave', signal: plan.drain, reason: 'drain' };
 }
 
-/** Whether more than one generation lives. */
+/** Whether more than one generation exists. */
 function hasOthers({ generations }: SupervisorContext): boolean {
 	let count = 0;
 	for (const _ in generations) {

@@ -1,4 +1,4 @@
-/** The seam between the statecharts and the world, which is real in the daemon and inert in a replay. */
+/** The interface between the statecharts and their effects. Effects are real in the daemon, and inert in a replay. */
 import {
 	type ActorRefFrom,
 	type AnyActorRef,
@@ -17,7 +17,7 @@ import { upgradeMachine } from './selfUpgrade.ts';
 import { supervisorMachine } from './supervisor.ts';
 
 export interface World {
-	/** Records a decision, before it is carried out. */
+	/** Records a decision. The statecharts act on the decision afterwards. */
 	decide: (decision: Decision) => void;
 	process: CallbackActorLogic<ProcessCommand, ProcessInput>;
 	timer: CallbackActorLogic<EventObject, TimerInput>;
@@ -28,7 +28,7 @@ export interface World {
 
 export type Supervisor = ActorRefFrom<typeof supervisorMachine>;
 
-/** The supervisor's statechart in a world. */
+/** The supervisor's statechart with the effects of a world. */
 export function supervisorIn({ decide, process, timer, listenerCheck, preflight, handover }: World) {
 	const actions = { decide: (_: unknown, decision: Decision) => decide(decision) };
 	const child = childMachine.provide({ actors: { process, timer, listenerCheck }, actions });
@@ -37,13 +37,17 @@ export function supervisorIn({ decide, process, timer, listenerCheck, preflight,
 	return supervisorMachine.provide({ actors: { generation, upgrade, timer }, actions });
 }
 
-/** A life in a world, from its first fact on, which is delivered to it next: it starts, or goes on where an earlier one was. */
+/**
+ * A supervisor that starts, or that continues from the state of an earlier supervisor.
+ * @param first `supervisor.started` or `supervisor.recovered`; the caller delivers this fact next
+ * @param inspect receives the inspection events of the statecharts
+ */
 export function newLife(world: World, first: Fact, inspect?: (event: InspectionEvent) => void): Supervisor {
 	const snapshot = first.type === 'supervisor.recovered' ? { snapshot: restore(first.state) } : {};
 	return createActor(supervisorIn(world), { ...snapshot, ...(inspect ? { inspect } : {}) });
 }
 
-/** Sends a happening to the one whose business it is. What comes for a child that is gone is nobody's. */
+/** Sends an external event to the statechart that it concerns. Events for a child that has ended are dropped. */
 export function deliver(supervisor: Supervisor, external: ExternalFact): void {
 	if ('child' in external) sendIfThere(supervisor, `child.${external.child}`, external);
 	else if ('index' in external) supervisor.getSnapshot().context.generations[external.generation]?.send(external);
@@ -59,7 +63,7 @@ function sendIfThere({ system }: Supervisor, id: string, external: ExternalFact)
 	(system.get(id) as AnyActorRef | undefined)?.send(external);
 }
 
-/** What the statecharts had done, besides what they decided. */
+/** What the statecharts order their effects to do. */
 export type Command =
 	| { type: 'spawn'; child: number; generation: number }
 	| { type: 'adopt'; child: number; generation: number; pid: number }
@@ -69,7 +73,7 @@ export type Command =
 	| { type: 'preflight' }
 	| { type: 'handover' };
 
-/** A world where nothing happens: what is decided and commanded is told, and nothing comes of it. */
+/** A world without effects. It only reports decisions and commands. */
 export function inertWorld(decide: World['decide'], command: (command: Command) => void): World {
 	return {
 		decide,
@@ -97,20 +101,20 @@ export function leafOf(value: unknown): string {
 	return typeof value === 'string' ? value : leafOf(Object.values(value as object)[0]);
 }
 
-/** The phase of each child that lives, by its number. */
+/** The phase of each living child, by child number. */
 export function phasesOf(supervisor: Supervisor): Record<number, string> {
 	const generations = Object.values(supervisor.getSnapshot().context.generations);
 	const children = generations.flatMap((ref) => Object.entries(ref.getSnapshot().context.children));
 	return Object.fromEntries(children.map(([id, ref]) => [id, leafOf(ref.getSnapshot().value)]));
 }
 
-/** Where the supervisor's own replacement stands: `idle`, `checking`, `handingOver`. */
+/** The state of the upgrade statechart: `idle`, `checking`, `handingOver`. */
 export function upgradeStateOf(supervisor: Supervisor): string {
 	const upgrade = supervisor.getSnapshot().children.upgrade as ActorRefFrom<typeof upgradeMachine> | undefined;
 	return leafOf(upgrade?.getSnapshot().value ?? 'idle');
 }
 
-/** The whole state of a supervisor in one line: `rotating 1:serving 2:booting`, and ` upgrade:checking` where so. */
+/** All states in one line: `rotating 1:serving 2:booting`, followed by ` upgrade:checking` during an upgrade. */
 export function describeState(supervisor: Supervisor): string {
 	const { value } = supervisor.getSnapshot();
 	const phases = Object.entries(phasesOf(supervisor)).map(([child, phase]) => `${child}:${phase}`);

@@ -45,13 +45,15 @@ export function nextEvents(
 			.filter(({ isDue }) => !isDue)
 			.map(({ generation, index, millis }) => ({
 				to: `generation ${generation}`,
-				what: `place ${index} is due`,
+				what: `slot ${index} is due`,
 				external: { type: 'respawn.due', generation, index } as const,
 				after: millis,
 			})),
 		...(supervisorState.restart === null
 			? []
-			: [{ ...supervisor('a new generation is due', { type: 'restart.due' }), after: supervisorState.restart.millis }]),
+			: [
+					{ ...supervisor('the restart wait elapses', { type: 'restart.due' }), after: supervisorState.restart.millis },
+				]),
 		supervisor('SIGHUP', { type: 'signal.HUP' }),
 		supervisor('SIGTERM', { type: 'signal.TERM' }),
 		supervisor('SIGINT', { type: 'signal.INT' }),
@@ -59,8 +61,8 @@ export function nextEvents(
 		...(upgrade === 'idle' ? [supervisor('SIGUSR2: an upgrade', { type: 'signal.USR2' })] : []),
 		...(upgrade === 'checking'
 			? [
-					supervisor('the new program is sound', { type: 'upgrade.verified' }),
-					supervisor('the new program is not sound', { type: 'upgrade.refused', reason: 'imagined' }),
+					supervisor('the new program passes its check', { type: 'upgrade.verified' }),
+					supervisor('the new program fails its check', { type: 'upgrade.refused', reason: 'imagined' }),
 				]
 			: []),
 		...(upgrade === 'handingOver' && isEachSpawned
@@ -71,7 +73,7 @@ export function nextEvents(
 						by: 'upgrade',
 						state: supervisorState,
 					}),
-					supervisor('the new program can’t take over', { type: 'upgrade.failed', reason: 'imagined' }),
+					supervisor('the new program cannot take over', { type: 'upgrade.failed', reason: 'imagined' }),
 				]
 			: []),
 		// If no child is left, the next supervisor starts from an empty state.
@@ -103,23 +105,23 @@ function nextEventsFor(child: ChildState, { plan }: SupervisorState, isNonChild:
 	const one = (what: string, external: ExternalEvent, after = moment): NextEvent => ({ to, what, external, after });
 	const dies = one('it is killed by SIGKILL', endOf(child, { signal: 'killed', number: 9 }));
 	const ends = isNonChild
-		? [one('it ends, nobody learns how', endOf(child, 'unknown'))]
+		? [one('it exits with unknown status', endOf(child, 'unknown'))]
 		: [one('it exits with 0', endOf(child, { code: 0 })), one('it exits with 1', endOf(child, { code: 1 })), dies];
 	const leaves = one(
 		'it ends, and leaves a worker',
 		endOf(child, isNonChild ? 'unknown' : { code: 0 }, [9000 + number]),
 	);
 	const waitIsOver = one(
-		plan.ready === 'notify' ? 'it has not said in time that it is up' : 'its wait is over',
+		plan.ready === 'notify' ? 'its deadline elapses' : 'its -start wait elapses',
 		{ type: 'timer.elapsed', child: number, timer: 'boot' },
 		plan.start,
 	);
-	const isLate = one('it has not left in time', { type: 'timer.elapsed', child: number, timer: 'kill' }, plan.kill);
+	const isLate = one('its kill timeout elapses', { type: 'timer.elapsed', child: number, timer: 'kill' }, plan.kill);
 	const late = plan.kill > 0 || isNoGood(child) ? [isLate] : [];
 	const accepts = [
-		one('it is seen to accept', { type: 'child.verified', child: number, isSeen: true }, 0),
+		one('the listener check passes', { type: 'child.verified', child: number, isSeen: true }, 0),
 		one(
-			'it is not seen to accept in time',
+			'the listener check fails',
 			{ type: 'child.unverified', child: number, missing: ['its sockets'], reason: `${pid} does not accept` },
 			plan.start,
 		),
@@ -127,22 +129,22 @@ function nextEventsFor(child: ChildState, { plan }: SupervisorState, isNonChild:
 	switch (phase) {
 		case 'spawning':
 			return [
-				one('it gets a process', {
+				one('it is spawned', {
 					type: 'child.spawned',
 					child: number,
 					pid: simulatedPid(number),
 					startTime: number,
 					pipe: number,
 				}),
-				one('it can’t be spawned', { type: 'child.spawnFailed', child: number, reason: 'imagined' }),
+				one('the spawn fails', { type: 'child.spawnFailed', child: number, reason: 'imagined' }),
 			];
 		case 'booting':
 			return [
-				one('it says that it is up', { type: 'child.announced', child: number, by: 'notify' }),
+				one('it reports that it is ready', { type: 'child.announced', child: number, by: 'notify' }),
 				...(plan.ready === 'accept' && child.isSeen !== false ? accepts : [waitIsOver]),
-				one('it asks for more time', { type: 'child.delayed', child: number, millis: 2 * plan.start }),
+				one('it requests more time', { type: 'child.delayed', child: number, millis: 2 * plan.start }),
 				...ends,
-				one('it is found stopped', { type: 'child.stopped', child: number, pid: pid ?? 0 }, plan.start),
+				one('it is stopped by job control', { type: 'child.stopped', child: number, pid: pid ?? 0 }, plan.start),
 			];
 		case 'verifying':
 			return [...accepts, ...ends];
@@ -153,7 +155,7 @@ function nextEventsFor(child: ChildState, { plan }: SupervisorState, isNonChild:
 		case 'killing':
 			return isNonChild ? ends : [dies];
 		case 'orphaned':
-			return [one('its worker is gone too', { type: 'group.gone', child: number }), ...late];
+			return [one('its worker exits too', { type: 'group.gone', child: number }), ...late];
 	}
 }
 
