@@ -93,7 +93,7 @@ export function newLives() {
 			case 'signal.HUP':
 			case 'rotate.requested':
 				requestedAt = at;
-				mark(readySourceOf(fact.type), now);
+				mark(requestLabel(fact.type), now);
 				break;
 			case 'signal.TERM':
 			case 'signal.INT':
@@ -102,7 +102,7 @@ export function newLives() {
 			case 'signal.USR2':
 			case 'stop.requested':
 			case 'upgrade.requested':
-				mark(readySourceOf(fact.type), now);
+				mark(requestLabel(fact.type), now);
 				break;
 			case 'rotation.queued':
 				queuedAt ??= requestedAt;
@@ -246,7 +246,7 @@ export function newLives() {
 	return { add, generations, children, marks, states, generationAt, childAt };
 }
 
-function readySourceOf(type: string): string {
+function requestLabel(type: string): string {
 	return type.replace('signal.', '').replace('.requested', '');
 }
 

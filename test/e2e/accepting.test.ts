@@ -713,7 +713,7 @@ describe('what can’t be seen', () => {
 
 	it.runIf(isRoot)('with -ready=accept is up by -start', async () => {
 		const folder = scratch();
-		const flags = ['-ready=accept', '-start=500'];
+		const flags = ['-ready=accept', '-start=3000'];
 		const own = site('hide accept', { wrapper: without('-sys_ptrace'), flags, folder });
 		await own.program.logged(/^Whether \d+ accepts can't be seen: .*; it counts as up after -start$/);
 		await own.up();

@@ -206,6 +206,17 @@ const told: Record<string, () => Simulation> = {
 			.spawned(2)
 			.up(2)
 			.tell({ type: 'respawn.due', generation: 1, index: 0 }),
+	'a generation is replaced while a slot of it is filled again': () =>
+		running({ respawn: 0, size: 2 })
+			.spawned(2)
+			.up(2)
+			.exited(2, 1)
+			.tell({ type: 'respawn.due', generation: 1, index: 1 })
+			.signal('HUP')
+			.spawned(4)
+			.spawned(5)
+			.up(4)
+			.up(5),
 	'a child that serves says what it has said before': () =>
 		running()
 			.announced(1)

@@ -11,6 +11,7 @@ import {
 	safeParse,
 	string,
 } from 'valibot';
+import { readySources } from '../../machines/facts/facts.ts';
 import type { Rotation } from '../../machines/state/rotations.ts';
 import { phases } from '../../machines/state/supervisorState.ts';
 import { rotationSchema } from '../journal/stateSchemas.ts';
@@ -25,7 +26,7 @@ const childSchema = () =>
 		phase: picklist(phases),
 		since: number(),
 		deadline: nullable(number()),
-		readyBy: nullable(picklist(['notify', 'ack', 'accept', 'wait'])),
+		readyBy: nullable(picklist(readySources)),
 		status: nullable(string()),
 		stopping: boolean(),
 		mainPid: nullable(number()),

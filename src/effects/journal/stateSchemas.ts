@@ -19,7 +19,14 @@ import {
 	transform,
 	union,
 } from 'valibot';
-import { type Request, usualVerify } from '../../machines/facts/facts.ts';
+import {
+	failureCodes,
+	type Request,
+	readySources,
+	signalReasons,
+	triggers,
+	usualVerify,
+} from '../../machines/facts/facts.ts';
 import type { Counters } from '../../machines/state/counters.ts';
 import type { Rotation, Rotations } from '../../machines/state/rotations.ts';
 import {
@@ -40,10 +47,10 @@ export function shape<T extends object>(fields: Fields<T>): GenericSchema<unknow
 const signals = ['signal.HUP', 'signal.TERM', 'signal.INT', 'signal.QUIT', 'signal.USR1', 'signal.USR2'] as const;
 const bareRequests = [...signals, 'rotate.requested', 'upgrade.requested'] as const;
 export const requests = [...bareRequests, 'stop.requested'] as const;
-export const word = () => picklist(['notify', 'ack', 'accept', 'wait']);
-export const signalReason = () => picklist(['drain', 'stop', 'forward', 'kill', 'crowd']);
-export const code = () => picklist(['exited', 'deadline', 'not-accepting', 'spawn-failed', 'environment', 'stopped']);
-export const asker = () => picklist(['start', 'SIGHUP', 'rotate']);
+export const word = () => picklist(readySources);
+export const signalReason = () => picklist(signalReasons);
+export const code = () => picklist(failureCodes);
+export const asker = () => picklist(triggers);
 /** A time in milliseconds since 1970, up to the year 9999. */
 export const time = () => pipe(number(), integer(), minValue(0), maxValue(253_402_300_799_999));
 export const count = () => pipe(number(), safeInteger(), minValue(0));

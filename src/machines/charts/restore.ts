@@ -5,7 +5,7 @@
  */
 import type { Snapshot } from 'xstate';
 import type { Plan } from '../facts/facts.ts';
-import { type ChildState, isLeaving, type SupervisorState } from '../state/supervisorState.ts';
+import { type ChildState, isComing, isLeaving, type SupervisorState } from '../state/supervisorState.ts';
 import {
 	bootTimer,
 	type ChildContext,
@@ -171,8 +171,7 @@ function childChart(known: ChildState, { plan, isGated }: { plan: Plan; isGated:
 
 function childContext(known: ChildState, input: Parameters<typeof newChild>[0]): ChildContext {
 	const { pid, phase, clock, deadline, readyBy, isRejected, isDismissed, wasForwarded, rejection, survivors } = known;
-	const isComing = phase === 'booting' || phase === 'verifying';
-	const born = isComing ? (known.spawnedClock ?? clock) : null;
+	const born = isComing(known) && pid !== null ? (known.spawnedClock ?? clock) : null;
 	const context = {
 		...newChild(input),
 		pid,

@@ -61,7 +61,9 @@ export const usualPlan: Plan = {
  * What made a child ready. `notify`: its sd_notify message. `ack`: its einhorn ack. `accept`: the listener check saw it
  * accept. `wait`: it stayed alive for -start.
  */
-export type ReadySource = 'notify' | 'ack' | 'accept' | 'wait';
+export const readySources = ['notify', 'ack', 'accept', 'wait'] as const;
+
+export type ReadySource = (typeof readySources)[number];
 
 /**
  * Why a rotation failed, as a stable code for scripts. `exited`: a child exited. `deadline`: a child was not ready
@@ -69,19 +71,25 @@ export type ReadySource = 'notify' | 'ack' | 'accept' | 'wait';
  * `spawn-failed`: no process could be started. `environment`: the -env file could not be read. `stopped`: a stop came
  * first.
  */
-export type FailureCode = 'exited' | 'deadline' | 'not-accepting' | 'spawn-failed' | 'environment' | 'stopped';
+export const failureCodes = ['exited', 'deadline', 'not-accepting', 'spawn-failed', 'environment', 'stopped'] as const;
+
+export type FailureCode = (typeof failureCodes)[number];
 
 /**
  * What triggered the start of a generation. `start`: the supervisor itself, at its own start or after a restart wait.
  */
-export type Trigger = 'start' | 'SIGHUP' | 'rotate';
+export const triggers = ['start', 'SIGHUP', 'rotate'] as const;
+
+export type Trigger = (typeof triggers)[number];
 
 /**
  * Why the supervisor signalled a child. `drain`: it is replaced, or was rejected, or its generation failed. `stop`: the
  * supervisor stops. `forward`: the supervisor received the signal and passes it on. `kill`: its kill timeout elapsed,
  * or its leader was killed. `crowd`: more generations drain than -max-draining allows.
  */
-export type SignalReason = 'drain' | 'stop' | 'forward' | 'kill' | 'crowd';
+export const signalReasons = ['drain', 'stop', 'forward', 'kill', 'crowd'] as const;
+
+export type SignalReason = (typeof signalReasons)[number];
 
 /**
  * A surviving process that holds, or may hold, listeners. `fds` are its own file descriptors of them; empty if they
@@ -309,35 +317,36 @@ export function stamped(what: ExternalEvent | Decision, { seq, at, clock, cause 
 		at,
 		...what,
 		...(isTimed.has(what.type) ? { clock: clock() } : {}),
-		...(cause !== null && decisions.has(what.type) ? { cause } : {}),
+		...(cause !== null && Object.hasOwn(decisions, what.type) ? { cause } : {}),
 	};
 }
 
-const decisions = new Set<string>([
-	'generation.started',
-	'generation.promoted',
-	'generation.failed',
-	'generation.degraded',
-	'generation.exhausted',
-	'child.spawning',
-	'deadline.moved',
-	'child.verifying',
-	'child.ready',
-	'child.rejected',
-	'child.signalled',
-	'child.lost',
-	'child.abandoned',
-	'respawn.scheduled',
-	'rotation.queued',
-	'request.refused',
-	'signal.forwarded',
-	'stop.begun',
-	'stop.cancelled',
-	'service.lost',
-	'restart.scheduled',
-	'upgrade.begun',
-] satisfies Decision['type'][]);
+/** All decisions: one that is missing here is a compile error. */
+const decisions: Record<Decision['type'], true> = {
+	'generation.started': true,
+	'generation.promoted': true,
+	'generation.failed': true,
+	'generation.degraded': true,
+	'generation.exhausted': true,
+	'child.spawning': true,
+	'deadline.moved': true,
+	'child.verifying': true,
+	'child.ready': true,
+	'child.rejected': true,
+	'child.signalled': true,
+	'child.lost': true,
+	'child.abandoned': true,
+	'respawn.scheduled': true,
+	'rotation.queued': true,
+	'request.refused': true,
+	'signal.forwarded': true,
+	'stop.begun': true,
+	'stop.cancelled': true,
+	'service.lost': true,
+	'restart.scheduled': true,
+	'upgrade.begun': true,
+};
 
 export function isDecision(fact: Fact): fact is Extract<Fact, Decision> {
-	return decisions.has(fact.type);
+	return Object.hasOwn(decisions, fact.type);
 }

@@ -3,6 +3,7 @@ import { type Fact, isDecision } from '../facts/facts.ts';
 import {
 	awaitedOf,
 	type ChildState,
+	isComing,
 	isLeaving,
 	isNoGood,
 	isOfSlot,
@@ -221,7 +222,6 @@ function dismissedByStop(state: SupervisorState): SupervisorState {
  * Marks the generation's children that are not up yet. They have served no client, so they get a limited kill timeout.
  */
 function dismissed(state: SupervisorState, generation: number): SupervisorState {
-	const isComing = ({ phase }: ChildState) => phase === 'spawning' || phase === 'booting' || phase === 'verifying';
 	const isDismissed = (child: ChildState) => child.generation === generation && isComing(child);
 	if (!state.children.some(isDismissed)) return state;
 	const children = state.children.map((each) => (isDismissed(each) ? { ...each, isDismissed: true } : each));

@@ -124,6 +124,11 @@ export function isLeaving({ phase }: ChildState): boolean {
 	return phase === 'draining' || phase === 'killing' || phase === 'orphaned';
 }
 
+/** Whether the child is not up yet. */
+export function isComing(child: ChildState): boolean {
+	return child.phase !== 'serving' && !isLeaving(child);
+}
+
 /** Whether a child of the generation has not been seen to accept, so far. Always false with -verify=none. */
 export function isUnverified(state: SupervisorState | null, generation: number): boolean {
 	const own = (state?.children ?? []).filter((each) => each.generation === generation && !isLeaving(each));
@@ -164,8 +169,8 @@ export function newState(plan: Plan): SupervisorState {
 }
 
 /** Whether the child boots in a candidate beside a serving generation. If such a child exits, the candidate fails. */
-export function isOfCandidate({ candidate, serving }: SupervisorState, { generation, phase }: ChildState): boolean {
-	return candidate === generation && serving !== 0 && (phase === 'booting' || phase === 'verifying');
+export function isOfCandidate({ candidate, serving }: SupervisorState, child: ChildState): boolean {
+	return candidate === child.generation && serving !== 0 && child.pid !== null && isComing(child);
 }
 
 /**
