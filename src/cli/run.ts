@@ -17,9 +17,12 @@ export function supervise(supervision: Supervision): Promise<number> {
 	const { plan, startup, log } = supervision;
 	const { world, dispatcher, children, outputs, notifySockets, orphans, controlSockets, manager, fault, reaped } =
 		wire(supervision);
-	for (const event of ['uncaughtException', 'unhandledRejection']) process.on(event, fault.meet);
 
 	return new Promise((resolve) => {
+		// After the last child has exited there is nothing left that a replaced program could take over.
+		const meet = (error: unknown) => (isOver ? end(error) : fault.meet(error));
+		for (const event of ['uncaughtException', 'unhandledRejection']) process.on(event, meet);
+
 		// Signal handlers do not keep Node's event loop alive, and a child may close its output long before it exits.
 		let isOver = false;
 		const presence = setInterval(() => {}, 2 ** 31 - 1);
@@ -31,17 +34,28 @@ export function supervise(supervision: Supervision): Promise<number> {
 				complete: async () => {
 					isOver = true;
 					await Promise.all([children.abandonedGone(), orphans.gone()]);
-					clearInterval(presence);
-					notifySockets.close();
-					controlSockets.close();
-					manager.close();
-					if (startup.journal.isDurable) outputs.abandon();
-					resolve(supervisor.getSnapshot().output?.status ?? 1);
+					end();
 				},
-				error: fault.meet,
+				error: meet,
 			});
 			supervisor.start();
 			return supervisor;
+		}
+
+		/** What can't be closed is logged: it changes neither the exit status nor the rest. */
+		function end(error?: unknown) {
+			clearInterval(presence);
+			if (error !== undefined) log.say('error', `Internal error: ${(error as Error).stack ?? error}`);
+			const closings = [notifySockets.close, controlSockets.close, manager.close];
+			if (startup.journal.isDurable) closings.push(outputs.abandon);
+			for (const close of closings) {
+				try {
+					close();
+				} catch (failure) {
+					log.say('error', `Internal error: ${(failure as Error).message}`);
+				}
+			}
+			resolve(supervisor?.getSnapshot().output?.status ?? 1);
 		}
 
 		dispatcher.connect((external) => {

@@ -44,6 +44,13 @@ function life(seq: number, at: number, known: SupervisorState | null) {
 		return () => void waits.delete(name);
 	}
 
+	/** A notice may last longer than the child serves, and one that has reported stays: it changes nothing. */
+	function isIdle(name: string) {
+		const notice = name.match(/^notice (\d+)$/);
+		const child = notice && state?.children.find((each) => each.child === Number(notice[1]));
+		return notice !== null && !(child?.phase === 'serving' && child.unseen === null && child.isSeen === null);
+	}
+
 	const until = ({ since, millis }: { since: number | null; millis: number | null }) =>
 		(since ?? clock.at) + (millis ?? 0);
 	const world: World = {
@@ -56,8 +63,9 @@ function life(seq: number, at: number, known: SupervisorState | null) {
 		}),
 		listenerCheck: fromCallback<EventObject, ListenerCheckInput>(({ input }) => {
 			const { child, purpose } = input;
-			// A notice may last longer than the child serves: it changes nothing.
-			if (purpose !== null && purpose !== 'notice') return wait(`${purpose} ${child} until ${until(input)}`);
+			// A notice has no time: it is repeated until it sees something.
+			if (purpose !== null)
+				return wait(purpose === 'notice' ? `notice ${child}` : `${purpose} ${child} until ${until(input)}`);
 		}),
 		preflight: fromCallback<EventObject, void>(() => {}),
 		handover: fromCallback<EventObject, void>(() => {}),
@@ -80,7 +88,7 @@ function life(seq: number, at: number, known: SupervisorState | null) {
 		history,
 		seq: () => seq,
 		state: () => state,
-		waits: () => [...waits].sort(),
+		waits: () => [...waits].filter((name) => !isIdle(name)).sort(),
 		isOver: () => present().getSnapshot().status !== 'active',
 		stands: () => describeState(present()),
 		supervisor: present,
@@ -112,29 +120,72 @@ const dueDuringARotation = {
 
 const isInLife = (type: string) => !/^(supervisor|upgrade)\.|^signal\.USR/.test(type);
 
-/** A restored one beside the one that lives, at each rest of a random life. */
-function compare(changes: Partial<Plan>, choices: number[]) {
+function begun(changes: Partial<Plan>) {
 	const live = life(0, 1_000_000, null);
 	live.tell({ type: 'supervisor.started', pid: 1, plan: { ...plan, ...changes } });
-	for (const choice of choices) {
-		const known = live.state();
-		if (!known || live.isOver()) return;
-		const events = nextEvents(known, 'busy', new Set()).filter(({ external }) => isInLife(external.type));
-		const spawns = events.filter(({ external }) => /^child\.spawn/.test(external.type));
-		const from = spawns.length > 0 && choice % 7 !== 0 ? spawns : events;
-		const chosen = from[choice % from.length];
+	return live;
+}
+
+/** What happens next in the life; null if it is over. */
+function nextIn(live: ReturnType<typeof life>, choice: number) {
+	const known = live.state();
+	if (!known || live.isOver()) return null;
+	const events = nextEvents(known, 'busy', new Set()).filter(({ external }) => isInLife(external.type));
+	const spawns = events.filter(({ external }) => /^child\.spawn/.test(external.type));
+	const from = spawns.length > 0 && choice % 7 !== 0 ? spawns : events;
+	const chosen = from[choice % from.length];
+	return chosen ? { ...chosen, after: chosen.after + (choice % 5 === 0 ? 100_000 : 0) } : null;
+}
+
+/** A supervisor that is restored from the state of the one that lives; null if that has no child. */
+function restoredFrom(live: ReturnType<typeof life>) {
+	const state = live.state();
+	if (live.isOver() || !state || state.children.length + state.respawns.length === 0) return null;
+	const next = life(live.seq(), live.clock.at, state);
+	const kept = { ...state, unanswered: null, ended: null };
+	next.tell({ type: 'supervisor.recovered', pid: 1, by: 'upgrade', state: kept });
+	return next;
+}
+
+/** One that is restored after some steps, and is told from then on what the one that lives is told. */
+function goOn(changes: Partial<Plan>, choices: number[], cut: number) {
+	const live = begun(changes);
+	let next: ReturnType<typeof life> | null = null;
+	for (const [step, choice] of choices.entries()) {
+		const chosen = nextIn(live, choice);
 		if (!chosen) return;
-		live.clock.at += chosen.after + (choice % 5 === 0 ? 100_000 : 0);
+		if (step === cut) {
+			next = restoredFrom(live);
+			if (next === null) return;
+		}
+		const before = [live.history.length, next?.history.length ?? 0] as const;
+		live.clock.at += chosen.after;
 		live.tell(chosen.external);
-		const state = live.state();
-		if (live.isOver() || !state || state.children.length + state.respawns.length === 0) return;
-		const next = life(live.seq(), live.clock.at, state);
-		next.tell({
-			type: 'supervisor.recovered',
-			pid: 1,
-			by: 'upgrade',
-			state: { ...state, unanswered: null, ended: null },
-		});
+		if (next === null) continue;
+		next.clock.at = live.clock.at;
+		next.tell(chosen.external);
+		const where = live.history.map(({ type, ...rest }) => `${type} ${'child' in rest ? rest.child : ''}`).join(', ');
+		expect(next.history.slice(before[1]).map(bare), where).toEqual(live.history.slice(before[0]).map(bare));
+		expect(next.stands(), where).toBe(live.stands());
+	}
+}
+
+/** A fact without its number and times. The wait for a respawn varies with the number. */
+function bare(fact: Fact): Record<string, unknown> {
+	const { seq: _, at: __, ...rest } = fact;
+	return Object.fromEntries(Object.entries(rest).filter(([name]) => !['cause', 'clock', 'millis'].includes(name)));
+}
+
+/** A restored one beside the one that lives, at each rest of a random life. */
+function compare(changes: Partial<Plan>, choices: number[]) {
+	const live = begun(changes);
+	for (const choice of choices) {
+		const chosen = nextIn(live, choice);
+		if (!chosen) return;
+		live.clock.at += chosen.after;
+		live.tell(chosen.external);
+		const next = restoredFrom(live);
+		if (next === null) return;
 		const where = live.history.map(({ type, ...rest }) => `${type} ${'child' in rest ? rest.child : ''}`).join(', ');
 		expect(next.history.slice(1), where).toEqual([]);
 		expect(next.stands(), where).toBe(live.stands());
@@ -148,6 +199,13 @@ describe('a supervisor that is restored at rest', () => {
 		fc.assert(
 			fc.property(plans, choices, (plan, choices) => compare(plan, choices)),
 			{ numRuns: 1000, examples: [[dueDuringARotation, [0, 232, 5252, 0, 0, 78827, 0]]] },
+		);
+	});
+
+	it('goes on as the one before would have gone on', () => {
+		fc.assert(
+			fc.property(plans, choices, fc.nat(25), (plan, choices, cut) => goOn(plan, choices, cut)),
+			{ numRuns: 1000 },
 		);
 	});
 

@@ -45,6 +45,7 @@ export const stateWith = (changes: Partial<SupervisorState> = {}): SupervisorSta
 	plan,
 	serving: 1,
 	isComplete: true,
+	servingUpAt: null,
 	candidate: null,
 	lastGeneration: 1,
 	lastSize: 1,

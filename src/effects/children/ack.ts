@@ -13,6 +13,7 @@ import type { User } from '../os/user.ts';
 import { accept, peerOf } from '../sockets/accept.ts';
 import { addressText, boundAddress } from '../sockets/address.ts';
 import { openPlain } from '../sockets/bindUnix.ts';
+import { removeSocketFile } from './notifyDir.ts';
 
 /** At most this many clients may be connected without a complete line. For a further client the oldest is closed. */
 const mostClients = 16;
@@ -158,7 +159,7 @@ export function openAckSocket({ folder, user, known, said }: AckSocketOptions): 
 		handle = null;
 		if (pauseTimer) clearTimeout(pauseTimer);
 		closeAll([fd]);
-		rmSync(path, { force: true });
+		removeSocketFile(path);
 	}
 
 	return { fd: () => fd, path, takeNow, close };

@@ -84,6 +84,15 @@ function namesIn(folder: string): string[] {
 	}
 }
 
+/** Removes a socket file. One that can't be removed (a read-only file system) stays. */
+export function removeSocketFile(path: string): void {
+	try {
+		unlinkSync(path);
+	} catch {
+		// A directory of notify sockets is removed with all that is in it.
+	}
+}
+
 /** Removes the directory with all sockets in it, if it is the directory of this run. */
 export function removeNotifyDir(path: string, run: string): void {
 	try {

@@ -18,7 +18,7 @@ import { addressText, boundAddress } from '../sockets/address.ts';
 import { openPlain } from '../sockets/bindUnix.ts';
 import { type HandoverState, section } from '../upgrade/handoverState.ts';
 import { type AckSocket, openAckSocket } from './ack.ts';
-import { makeFolder, removeNotifyDir } from './notifyDir.ts';
+import { makeFolder, removeNotifyDir, removeSocketFile } from './notifyDir.ts';
 import { childStatuses, statusesSchema } from './notifyStatus.ts';
 
 /**
@@ -290,7 +290,7 @@ export function openNotifySockets({
 		// Unread messages may hold fds whose close(2) blocks (SO_LINGER): `drain` disposes of these fds first.
 		drain(socket.fd);
 		closeAll([socket.fd]);
-		rmSync(socket.path, { force: true });
+		removeSocketFile(socket.path);
 	}
 
 	/** Call when the supervisor exits. */

@@ -3,6 +3,7 @@
  * search runs only on request.
  */
 import { opendirSync } from 'node:fs';
+import { asOwner } from '../os/asOwner.ts';
 import { hasEnded, linkAt } from '../os/proc.ts';
 import { treesOf } from '../os/processTree.ts';
 import { giveTurn } from '../os/yielding.ts';
@@ -42,11 +43,11 @@ export async function connectionsOf(listeners: Listener[], pids: number[]): Prom
  */
 async function findHeld(pid: number, known: Map<number, Connection>, own: Map<number, Connection>): Promise<boolean> {
 	try {
-		const folder = opendirSync(`/proc/${pid}/fd`, { bufferSize: mostAtOnce });
+		const folder = asOwner(() => opendirSync(`/proc/${pid}/fd`, { bufferSize: mostAtOnce }));
 		try {
 			for (let entry = folder.readSync(); entry; entry = folder.readSync()) {
 				await giveTurn();
-				const [, inode] = /^socket:\[(\d+)\]$/.exec(linkAt(`/proc/${pid}/fd/${entry.name}`)) ?? [];
+				const [, inode] = /^socket:\[(\d+)\]$/.exec(asOwner(() => linkAt(`/proc/${pid}/fd/${entry.name}`))) ?? [];
 				const connection = inode === undefined ? undefined : known.get(Number(inode));
 				if (connection) own.set(connection.inode, connection);
 			}

@@ -111,6 +111,7 @@ export const stateSchema = () =>
 		plan: plan(),
 		serving: number(),
 		isComplete: boolean(),
+		servingUpAt: optional(nullable(number()), null),
 		candidate: nullable(number()),
 		lastGeneration: number(),
 		lastSize: number(),

@@ -20,9 +20,21 @@ export function isOwnerNeeded(): boolean {
 	return owner !== null;
 }
 
-/** Runs `read` as the user of the children, if that is needed. It must be synchronous. */
+/**
+ * Runs `read` as the user of the children, if that is needed, and once more as this process if that user is denied: it may
+ * be a process of root. `read` must be synchronous.
+ */
 export function asOwner<T>(read: () => T): T {
 	if (owner === null) return read();
+	try {
+		return withOwnerIds(owner, read);
+	} catch (error) {
+		if (!['EACCES', 'EPERM'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error;
+		return read();
+	}
+}
+
+function withOwnerIds<T>(owner: Pick<User, 'uid' | 'gid'>, read: () => T): T {
 	const [setfsuid, setfsgid, prctl] = [libc('setfsuid'), libc('setfsgid'), libc('prctl')];
 	// A change of these ids clears the flag, and then /proc of this process is closed to other supervisors of root.
 	const wasDumpable = prctl(PR_GET_DUMPABLE, 0, 0, 0, 0);

@@ -76,10 +76,9 @@ export const generationMachine = generationSetup.createMachine({
 						'xstate.done.actor.*': [
 							loss.exhausted,
 							loss.exhaustedBesideOthers,
-							{ guard: 'isLastRespawned', target: 'degraded', actions: ['vacate', 'reportDegraded', 'reportEmpty'] },
-							{ guard: 'isRespawned', target: 'degraded', actions: ['vacate', 'reportDegraded'] },
+							{ guard: 'isRespawned', target: 'degraded', actions: ['vacate', 'reportDegraded', 'reportIfEmpty'] },
 							{ guard: 'isLast', target: '#generation.over', actions: 'forget' },
-							{ target: 'degraded', actions: ['forget', 'reportDegraded'] },
+							{ target: 'degraded', actions: ['forget', 'reportDegraded', 'reportIfEmpty'] },
 						],
 					},
 					always: { guard: 'isUp', target: 'serving', actions: ['ungate', 'reportUp'] },
@@ -98,12 +97,11 @@ export const generationMachine = generationSetup.createMachine({
 					on: {
 						'xstate.done.actor.*': [
 							{
-								guard: 'isLastRespawned',
-								actions: ['vacate', 'reportDegraded', 'reportEmpty', 'scheduleRespawns', 'askToFill'],
+								guard: 'isRespawned',
+								actions: ['vacate', 'reportDegraded', 'reportIfEmpty', 'scheduleRespawns', 'askToFill'],
 							},
-							{ guard: 'isRespawned', actions: ['vacate', 'reportDegraded', 'scheduleRespawns', 'askToFill'] },
 							{ guard: 'isLast', target: '#generation.over', actions: 'forget' },
-							{ actions: ['forget', 'reportDegraded'] },
+							{ actions: ['forget', 'reportDegraded', 'reportIfEmpty'] },
 						],
 					},
 				},

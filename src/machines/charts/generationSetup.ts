@@ -45,7 +45,6 @@ const base = setup({
 		isLast: ({ context }) =>
 			Object.keys(context.children).length === 1 && context.slots.every(({ vacancy }) => vacancy === null),
 		isRespawned: ({ context, event }) => isRespawned(context, event),
-		isLastRespawned: ({ context, event }) => isRespawned(context, event) && Object.keys(context.children).length === 1,
 		isExhausted: ({ context, event }) => isExhausted(context, event) && Object.keys(context.children).length === 1,
 		isExhaustedBesideOthers: ({ context, event }) => isExhausted(context, event),
 		wasToldToLeave: ({ event }) => 'output' in event && event.output.status === null,
@@ -145,7 +144,11 @@ export const generationSetup = base.extend({
 		reportUp: sendParent(
 			({ context: { generation, upAt } }): GenerationNews => ({ type: 'generationUp', generation, upAt: upAt ?? 0 }),
 		),
-		reportEmpty: sendParent(({ context: { generation } }): GenerationNews => ({ type: 'generationEmpty', generation })),
+		/** The generation has no child left, and a slot is to be filled again. */
+		reportIfEmpty: base.enqueueActions(({ enqueue, context: { children, generation } }) => {
+			if (Object.keys(children).length > 0) return;
+			enqueue(sendParent({ type: 'generationEmpty', generation } satisfies GenerationNews));
+		}),
 		reportDegraded: sendParent(
 			({ context: { generation, status, reason, code, slots } }): GenerationNews => ({
 				type: 'generationDegraded',
@@ -179,7 +182,11 @@ function add(
 
 /** Makes a slot vacant and starts its respawn timer. */
 function awaitRespawn(enqueue: Enqueue, respawn: Pick<Respawn, 'index' | 'attempt' | 'wasUp' | 'millis'>) {
-	enqueue.assign(({ context }) => ({ slots: withSlot(context.slots, vacantSlot({ ...respawn, isDue: false })) }));
+	// The loss is answered: it is no reason for what may follow.
+	enqueue.assign(({ context }) => ({
+		slots: withSlot(context.slots, vacantSlot({ ...respawn, isDue: false })),
+		code: 'exited' as const,
+	}));
 	enqueue.spawnChild('timer', {
 		id: timerOf(respawn.index),
 		input: ({ context: { generation } }: Args) => respawnTimer({ ...respawn, generation, clock: null }),

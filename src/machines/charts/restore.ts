@@ -5,7 +5,7 @@
  */
 import type { Snapshot } from 'xstate';
 import type { Plan } from '../facts/facts.ts';
-import { type ChildState, isComing, isLeaving, type SupervisorState } from '../state/supervisorState.ts';
+import { type ChildState, isComing, isLeaving, type SupervisorState, upAtOf } from '../state/supervisorState.ts';
 import {
 	bootTimer,
 	type ChildContext,
@@ -91,7 +91,6 @@ export function restore({
 		...known,
 		generations,
 		isServed: children.some(({ generation }) => generation === serving),
-		servingUpAt: upAtOf(children.filter(({ generation }) => generation === serving)),
 	};
 	const state = stateOf(known);
 	return chart({ alive: state }, context, {
@@ -119,23 +118,22 @@ function stateOf({
 }
 
 /**
- * A generation is `leaving` if all its children are stopping and no slot is to be filled again. This includes the
- * candidate and the serving generation.
+ * The candidate and the serving generation are `leaving` after a stop, or if they were given up: then all children are
+ * stopping, and no slot is to be filled again. A child that is stopping because it was rejected is replaced.
  */
 function generationStateOf(
 	generation: number,
-	{ candidate, serving, isComplete }: Pick<SupervisorState, 'candidate' | 'serving' | 'isComplete'>,
+	{
+		candidate,
+		serving,
+		isComplete,
+		stopSignal,
+	}: Omit<SupervisorState, 'children' | 'respawns' | 'unanswered' | 'ended'>,
 	{ children, respawns }: Pick<SupervisorState, 'children' | 'respawns'>,
 ) {
-	const isOver = respawns.length === 0 && children.every((child) => isLeaving(child));
-	if (isOver || (generation !== candidate && generation !== serving)) return 'leaving';
+	const isGivenUp = respawns.length === 0 && children.every((child) => isLeaving(child) && !child.isRejected);
+	if (stopSignal !== null || isGivenUp || (generation !== candidate && generation !== serving)) return 'leaving';
 	return generation === serving && isComplete ? 'serving' : 'starting';
-}
-
-/** When the last of these children was up, in milliseconds since boot; null if no child is up. */
-function upAtOf(children: ChildState[]): number | null {
-	const clocks = children.flatMap(({ phase, clock }) => (phase === 'serving' && clock !== null ? clock : []));
-	return clocks.length === 0 ? null : Math.max(...clocks);
 }
 
 function generationChart(
@@ -202,10 +200,10 @@ function waitsOf({ phase, isSeen, unseen }: ChildState, context: ChildContext): 
 			return { boot: callback('timer', bootTimer(context)), look: callback('listenerCheck', readinessCheck(context)) };
 		case 'verifying':
 			return { listenerCheck: callback('listenerCheck', promotionCheck(context)) };
-		case 'serving': {
-			const isUnchecked = isSeen === null && unseen === null && context.plan.verify !== 'none';
-			return isUnchecked ? { lookout: callback('listenerCheck', noticeCheck(context.child)) } : {};
-		}
+		case 'serving':
+			return isSeen === null && unseen === null
+				? { lookout: callback('listenerCheck', noticeCheck(context.child)) }
+				: {};
 		case 'draining':
 		case 'orphaned':
 			return { kill: callback('timer', killTimer(context)) };

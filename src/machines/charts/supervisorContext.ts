@@ -13,8 +13,6 @@ export interface SupervisorContext extends Omit<SupervisorState, 'children' | 'r
 	generations: Record<number, GenerationRef>;
 	/** At least one child of the serving generation lives. */
 	isServed: boolean;
-	/** When the last child of the serving generation was up, in milliseconds since boot; null if that is unknown. */
-	servingUpAt: number | null;
 }
 
 /** The output of the supervisor's statechart. */

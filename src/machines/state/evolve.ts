@@ -11,6 +11,7 @@ import {
 	newState,
 	type Respawn,
 	type SupervisorState,
+	upAtOf,
 	withoutChild,
 	withRespawn,
 } from './supervisorState.ts';
@@ -83,6 +84,7 @@ function changed(
 				...withoutRespawns(state, fact.replaced),
 				serving: fact.generation,
 				isComplete: true,
+				servingUpAt: upAtOf(state.children.filter(({ generation }) => generation === fact.generation)),
 				restarts: fact.restarts ?? state.restarts,
 				candidate: state.candidate === fact.generation ? null : state.candidate,
 			};
@@ -93,6 +95,7 @@ function changed(
 				...withoutRespawns(state, fact.replaced),
 				serving: fact.generation,
 				isComplete: false,
+				servingUpAt: null,
 				candidate: null,
 			};
 		case 'generation.exhausted':
@@ -250,7 +253,8 @@ function serving(
 ): SupervisorState {
 	const known = state.children.find(({ child }) => child === id);
 	const since = clock ?? known?.clock ?? null;
-	return withChild(state, id, { phase: 'serving', since: at, clock: since, wasUp: true, deadline: null });
+	// What a check has said so far is of the time before; the next check says it again.
+	return withChild(state, id, { phase: 'serving', since: at, clock: since, wasUp: true, deadline: null, unseen: null });
 }
 
 /** Keeps the child's message, so that it counts even if the supervisor is killed before it decides on the message. */

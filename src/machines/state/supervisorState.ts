@@ -88,6 +88,8 @@ export interface SupervisorState {
 	serving: number;
 	/** The serving generation was promoted: all its children were up. False if it is kept as degraded. */
 	isComplete: boolean;
+	/** When the last child of a promoted generation was up, in milliseconds since boot; null if that is unknown. */
+	servingUpAt: number | null;
 	/** The generation that boots. */
 	candidate: number | null;
 	lastGeneration: number;
@@ -124,6 +126,12 @@ export function isLeaving({ phase }: ChildState): boolean {
 	return phase === 'draining' || phase === 'killing' || phase === 'orphaned';
 }
 
+/** When the last of these children was up, in milliseconds since boot; null if no child is up. */
+export function upAtOf(children: ChildState[]): number | null {
+	const clocks = children.flatMap(({ phase, clock }) => (phase === 'serving' && clock !== null ? clock : []));
+	return clocks.length === 0 ? null : Math.max(...clocks);
+}
+
 /** Whether the child is not up yet. */
 export function isComing(child: ChildState): boolean {
 	return child.phase !== 'serving' && !isLeaving(child);
@@ -150,6 +158,7 @@ export function newState(plan: Plan): SupervisorState {
 		plan,
 		serving: 0,
 		isComplete: false,
+		servingUpAt: null,
 		candidate: null,
 		lastGeneration: 0,
 		lastSize: 0,
