@@ -711,6 +711,20 @@ describe('what can’t be seen', () => {
 		await own.program.ended;
 	});
 
+	it.runIf(isRoot)(
+		'without CAP_SYS_PTRACE processes of root are looked at as root: who holds an address is named',
+		async () => {
+			const uri = `-listen=tcp://127.0.0.1:${await freePort()}`;
+			const [name = '', ...rest] = [...without('-sys_ptrace'), executable];
+			const holder = run([...rest, uri, '-start=50', '-verify=hold', '-command=/bin/sleep', '--', '1000'], {
+				command: name,
+			});
+			await holder.logged(/^Generation 1 is up/);
+			const { stderr } = await run([...rest, uri, '-user=nobody', '-command=/bin/true'], { command: name }).ended;
+			expect(stderr).toMatch(new RegExp(` is held by .*${holder.pid} \\(`));
+		},
+	);
+
 	it.runIf(isRoot)('with -ready=accept is up by -start', async () => {
 		const folder = scratch();
 		const flags = ['-ready=accept', '-start=3000'];

@@ -153,6 +153,25 @@ describe('-chdir', () => {
 		return { folder, link, control: join(folder, 'control') };
 	}
 
+	it('is named by rotate beside that of the generation that was replaced, not of the one that served as it was asked for', async () => {
+		const { folder, link, control } = releases();
+		const program = run([
+			...flags,
+			'-start=1000',
+			`-control=${control}`,
+			`-chdir=${join(folder, 'current')}`,
+			'-command=./server',
+		]);
+		await program.logged(/^Generation 1 is up/);
+		link('two');
+		program.signal('SIGHUP');
+		await program.logged(/\] two in /);
+		link('three');
+		const { status, stdout } = await command(['rotate', `-control=${control}`]).done;
+		expect(status).toBe(0);
+		expect(stdout).toContain(`It was started from ${folder}/three, generation 2 from ${folder}/two\n`);
+	});
+
 	it.each(isRoot ? [[], ['-user=nobody']] : [[]])(
 		'is looked up anew for each generation, with a relative -command, also when the old release is gone, with %j',
 		async (...user) => {

@@ -336,6 +336,44 @@ describe('an exception inside', () => {
 	});
 });
 
+describe.runIf(isRoot)('a directory of notify sockets whose file system has become read-only', () => {
+	it('ends neither the supervisor nor a stop, and changes no exit status', async () => {
+		// A path of a socket in it must not be too long. It is mounted for this program alone.
+		const folder = '/mnt';
+		const inMount = ['--mount', 'sh', '-c', `mount -t tmpfs none ${folder} && exec "$0" "$@"`, executable];
+		const program = run(
+			[
+				...inMount,
+				...quick,
+				'-workers=3',
+				'-respawn=500',
+				'-verify=hold',
+				`-control=${scratch()}/control`,
+				'-command=/bin/sh',
+				'--',
+				'-c',
+				patient,
+			],
+			{
+				command: 'unshare',
+				env: environment({ RUNTIME_DIRECTORY: folder }),
+			},
+		);
+		await program.logged(/^Generation 1 is up/);
+		const cover = `mount --bind ${folder} ${folder} && mount -o remount,bind,ro ${folder}`;
+		execFileSync('nsenter', ['-t', String(program.pid), '-m', 'sh', '-c', cover]);
+		for (const times of [1, 2]) {
+			kill(childrenOf(program.pid)[0] ?? 0, 'SIGKILL');
+			await program.logged(/^\d+ signal: killed/, times);
+			await program.logged(/ will be started again in /, times);
+		}
+		program.signal('SIGTERM');
+		const { status, stderr } = await program.ended;
+		expect(stderr).not.toMatch(/Internal error|exit status unknown/);
+		expect(status).toBe(0);
+	});
+});
+
 describe('a log whose reader dies', () => {
 	it('gets no line any more, and no other file does', async () => {
 		const folder = scratch();

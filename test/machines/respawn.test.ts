@@ -251,7 +251,7 @@ describe('a generation that never was up', () => {
 	it('is started again where nobody else serves, and says so', () => {
 		const simulation = starting().exited(1, 7);
 		expect(simulation.reports()).toEqual([
-			'Generation 1 is degraded: 101 exit status 7; it keeps serving, as no other generation serves',
+			'Generation 1 is degraded: 101 exit status 7; no generation serves, and its children are started again',
 			expect.stringMatching(/^A child of generation 1 will be started again in 5\d\d ms$/),
 		]);
 		expect(simulation.state()).toBe('running');

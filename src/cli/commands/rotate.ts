@@ -61,7 +61,7 @@ async function rotate({ control, timeout, json, expect }: Given): Promise<number
 		const rotation = rotationIn(path, answer);
 		if (json) process.stdout.write(`${JSON.stringify(answer.body)}\n`);
 		else if (rotation.result === 'promoted')
-			out.print([servingText(rotation, out), ...originLines(rotation, before)].join('\n'));
+			out.print([servingText(rotation, out), ...originLines(rotation, await replacedBy(path, rotation))].join('\n'));
 		const isExpected = expected === null || isStartedFrom(rotation, expected);
 		const isNotAccepting = rotation.result === 'promoted' && rotation.code === 'not-accepting';
 		if (rotation.result === 'promoted' && !isNotAccepting && isExpected) return exits.done;
@@ -69,7 +69,7 @@ async function rotate({ control, timeout, json, expect }: Given): Promise<number
 			? `Generation ${rotation.generation} serves, as nobody else does, and was not seen to accept: ${harmless(rotation.reason ?? '')}\n`
 			: rotation.result === 'promoted'
 				? `Generation ${rotation.generation} serves, and was started as ${harmless(rotation.program ?? 'an unknown program')} in ${harmless(rotation.directory ?? 'an unknown directory')}, not from ${expected} (-expect)\n`
-				: failureText(rotation, before, await servingNow(path));
+				: failureText(rotation, await servingNow(path));
 		process.stderr.write(json ? `${text.split('\n')[0]}\n` : text);
 		return exits.failed;
 	} catch (error) {
@@ -82,7 +82,7 @@ async function rotate({ control, timeout, json, expect }: Given): Promise<number
 		const after = duration(performance.now() - began);
 		if (!isKnown)
 			throw new CommandError(
-				`no supervisor answers at ${path}: no answer after ${after}; no rotation was asked for`,
+				`no supervisor answers at ${path}: no answer after ${after} (-timeout is in milliseconds); no rotation was asked for`,
 				exits.nobody,
 			);
 		const what = generation === null ? 'no answer' : `generation ${generation} has no result`;
@@ -113,10 +113,22 @@ function waitText({ generations }: Status, generation: number): string {
 	return first ? `; it begins when generation ${first.generation} is up or has failed` : '';
 }
 
+type Origin = Pick<Rotation, 'generation' | 'directory' | 'program'>;
+
+/** The newest generation that was told to leave for this one; null if that is not known. */
+async function replacedBy(path: string, { replaced }: Rotation): Promise<Origin | null> {
+	if (replaced.length === 0) return null;
+	try {
+		const rotations = rotationsIn(path, await ask(path, '/rotations', { limit: 1000 }));
+		return rotations.find(({ generation }) => generation === Math.max(...replaced)) ?? null;
+	} catch {
+		return null;
+	}
+}
+
 /** Names the directories, or the programs, of the new and the previous generation if they differ. */
-function originLines({ directory, program, generation }: Rotation, { generations }: Status): string[] {
-	const old = generations.find((each) => each.state === 'serving' && each.generation !== generation);
-	if (!old) return [];
+function originLines({ directory, program, generation }: Rotation, old: Origin | null): string[] {
+	if (!old || old.generation === generation) return [];
 	const [own, other] = directory === old.directory ? [program, old.program] : [directory, old.directory];
 	if (own === null || other === null || own === other) return [];
 	return [`It was started from ${harmless(own)}, generation ${old.generation} from ${harmless(other)}`];
@@ -210,12 +222,12 @@ function generationsText(numbers: number[]): string {
 }
 
 /** The reason, the generation that still serves, and the exits and the last output of the failed generation. */
-function failureText(rotation: Rotation, before: Status, serving: string): string {
+function failureText(rotation: Rotation, serving: Awaited<ReturnType<typeof servingNow>>): string {
 	const { generation, result, reason, exits: ends, lastOutput } = rotation;
 	if (result === 'stopped') return `Generation ${generation} did not come up: the supervisor was told to stop\n`;
 	const lines = [
-		`Generation ${generation} failed: ${harmless(reason ?? '')}; ${serving}`,
-		...originLines(rotation, before),
+		`Generation ${generation} failed: ${harmless(reason ?? '')}; ${serving.text}`,
+		...originLines(rotation, serving.origin),
 	];
 	if (ends.length > 1) for (const end of ends.slice(-20)) lines.push(`  ${endText(end)}`);
 	if (lastOutput.length > 0) lines.push('Its last output:', ...lastOutput.map((line) => `  | ${harmless(line)}`));
@@ -227,16 +239,17 @@ function endText({ pid, code, signal }: Rotation['exits'][number]): string {
 	return `${pid} exit status ${code ?? 'unknown'}`;
 }
 
-/** Describes which generation serves after a failed rotation. */
-async function servingNow(path: string): Promise<string> {
+/** Describes which generation serves after a failed rotation, and what it was started from. */
+async function servingNow(path: string): Promise<{ text: string; origin: Origin | null }> {
 	try {
 		const { generations } = await askStatus(path, { limit: 1000 }, '/status');
 		const serving = generations.find(({ state, children }) => state === 'serving' && isServing(children));
-		if (!serving) return 'no generation serves';
-		return serving.children.every(({ unseen }) => unseen !== null)
+		if (!serving) return { text: 'no generation serves', origin: null };
+		const text = serving.children.every(({ unseen }) => unseen !== null)
 			? `generation ${serving.generation} lives on, and was not seen to accept either`
 			: `generation ${serving.generation} keeps serving`;
+		return { text, origin: serving };
 	} catch {
-		return 'the supervisor does not answer any more';
+		return { text: 'the supervisor does not answer any more', origin: null };
 	}
 }

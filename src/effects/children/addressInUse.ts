@@ -33,9 +33,9 @@ export function addressInUseHint(lines: string[], listeners: Listener[]): string
 	return `if that is the address of ${describe(first)}: it is the supervisor's, accept on that instead, see docs/servers.md`;
 }
 
-/** Removes the line and column numbers of source files, which every stack trace contains. */
+/** Removes the line and column numbers of source files, which every stack trace contains (Ruby: `binder.rb:341:in`). */
 function namesIn(text: string): string {
-	return text.replace(/[\w./-]+:\d+:\d+\)?/g, '').replace(/line \d+/g, '');
+	return text.replace(/[\w./-]+:\d+:(?:\d+\)?|in\b)/g, '').replace(/line \d+/g, '');
 }
 
 /**

@@ -91,8 +91,10 @@ export function listenerCheckActor(options: ListenerCheckOptions) {
 		function deadlineOf(): number {
 			if (isHold) return began + holdPause;
 			if (purpose === 'notice') return noticeAt;
-			const until = (since ?? began) + millis;
-			return purpose === 'promotion' ? Math.max(until, began + grace) : until;
+			// After an upgrade or a recovery the time may be over already: one look says nothing about a busy server, and
+			// the end of the serving generation may not be known yet.
+			const least = purpose === 'promotion' ? grace : Math.min(grace, millis);
+			return Math.max((since ?? began) + millis, began + least);
 		}
 
 		async function watch() {

@@ -58,8 +58,11 @@ export function sentenceOf(fact: Fact, before: SupervisorState | null, command: 
 		}
 		case 'generation.degraded': {
 			const own = before?.children.filter(({ generation }) => generation === fact.generation) ?? [];
-			const goesOn = (before?.plan.respawn ?? -1) >= 0 || own.some((child) => !isLeaving(child) && !child.isRejected);
-			const rest = goesOn ? 'it keeps serving, as no other generation serves' : 'no generation serves';
+			const isAlive = own.some((child) => !isLeaving(child) && !child.isRejected);
+			const isFilled = (before?.plan.respawn ?? -1) >= 0;
+			const rest = isAlive
+				? 'it keeps serving, as no other generation serves'
+				: `no generation serves${isFilled ? ', and its children are started again' : ''}`;
 			return warning(`Generation ${fact.generation} is degraded: ${fact.reason}; ${rest}`);
 		}
 		case 'generation.exhausted':

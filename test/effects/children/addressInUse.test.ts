@@ -65,6 +65,11 @@ describe('the hint', () => {
 		['127.0.0.1:8080', 'bind() to 127.0.0.1:8080 failed (98: Address already in use)', true],
 		['127.0.0.1:8080', 'Error: listen EADDRINUSE: address already in use :::8080', true],
 		['127.0.0.1:8080', "[ERROR] Connection in use: ('127.0.0.1', 8080)", true],
+		[
+			'127.0.0.1:8080',
+			`/usr/lib/ruby/puma/binder.rb:341:in 'initialize': Address already in use - bind(2) for "127.0.0.1" port 8080`,
+			true,
+		],
 		['127.0.0.1:8080', 'Error: listen EADDRINUSE: address already in use ::1:8080', false],
 		['127.0.0.1:8080', 'Error: listen EADDRINUSE: address already in use fe80::1:8080', false],
 		['127.0.0.1:8080', 'bind: address already in use [::ffff:127.0.0.1]:8080', true],
