@@ -1,9 +1,11 @@
 /** A deploy script asks, and is told the truth: through rotations, upgrades, crashes and stops. */
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, readlinkSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { createServer as createHttpServer } from 'node:http';
 import { createConnection, createServer } from 'node:net';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
+import { askUntilAnswered } from '../../src/effects/control/client.ts';
 import { ask, command, type Row } from '../support/asking.ts';
 import { load } from '../support/load.ts';
 import { childrenOf, fdsOf, until } from '../support/proc.ts';
@@ -173,6 +175,16 @@ describe('socketmaster rotate', () => {
 		expect(status).toBe(3);
 		expect(stderr).toMatch(/^no supervisor answers at .*: no answer after .*; no rotation was asked for\n$/);
 		expect((await ask(self.control, '/rotations')).body).toHaveLength(1);
+	});
+
+	it('is not lost where a supervisor that starts again replaces its stale socket at that moment', async () => {
+		const path = join(scratch(), 'control');
+		const answer = askUntilAnswered(path, '/rotate', { isFirst: true, limit: null });
+		// It has found no socket by then, and asks again.
+		await new Promise((resolve) => setImmediate(resolve));
+		const server = createHttpServer((_, response) => response.writeHead(202).end('{}')).listen(path);
+		onTestFinished(() => void server.close());
+		expect((await answer).status).toBe(202);
 	});
 
 	it('ends with 3 where nobody answers, and with 2 where it is wrongly used', async () => {

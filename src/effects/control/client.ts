@@ -14,6 +14,9 @@ const longestAnswer = 64 << 20;
  */
 const firstTimeoutMs = 3000;
 
+/** The same where there is no socket file: a supervisor that starts replaces a stale file. In milliseconds. */
+const missingTimeoutMs = 250;
+
 /** Retry interval, and retry limit for a supervisor that does not respond, in milliseconds. */
 const [pause, answerTimeoutMs] = [100, 30_000];
 
@@ -137,6 +140,7 @@ export async function askUntilAnswered(path: string, url: string, options: AskOp
 }
 
 function firstTimeoutFor(code: string): number {
+	if (code === 'ENOENT') return missingTimeoutMs;
 	return ['ECONNREFUSED', 'ECONNRESET'].includes(code) ? firstTimeoutMs : 0;
 }
 
