@@ -4,7 +4,7 @@ import { removeNotifyDir } from '../effects/children/notifyDir.ts';
 import type { SavedNotifySockets } from '../effects/children/notifySockets.ts';
 import type { OpenPipe } from '../effects/children/output.ts';
 import { findByMarks } from '../effects/journal/byMarks.ts';
-import { isOfAJournal, keptBeside, openJournal, readSound, setAside } from '../effects/journal/journalFile.ts';
+import { isOfAJournal, keptBeside, Locked, openJournal, readSound, setAside } from '../effects/journal/journalFile.ts';
 import type { Header } from '../effects/journal/lineSchemas.ts';
 import { type JournalContent, nothingRead, UnreadableJournal } from '../effects/journal/lines.ts';
 import {
@@ -75,9 +75,9 @@ export interface Previous {
 /** Opens the journal, and takes over the children of the supervisor that wrote it. @throws {StartError} */
 export async function findPrevious(previous: Previous): Promise<Found> {
 	const { path, log } = previous;
-	const { fd, bytes } = await openJournal(path).catch((error) => {
-		throw new StartError(`Unable to open journal ${path}: ${errorText(error)}`, { cause: error });
-	});
+	const opened = await openJournal(path).catch((error: Error) => error);
+	if (opened instanceof Error) return withoutJournal(opened, previous);
+	const { fd, bytes } = opened;
 	try {
 		const { content, unreadable } = readOrNot(fd, path, bytes);
 		const recorded = await recoverRecorded(content, previous, false);
@@ -112,6 +112,21 @@ export async function findPrevious(previous: Previous): Promise<Found> {
 		closeAll([fd]);
 		throw new StartError(`Unable to use journal ${path}: ${errorText(error)}`, { cause: error });
 	}
+}
+
+/**
+ * The journal can't be opened: its directory is gone, say, or its file system is read-only. The children are taken over
+ * if they are found by their marks.
+ * @throws {StartError} if none are found, or if another supervisor writes to the journal
+ */
+async function withoutJournal(error: Error, previous: Previous): Promise<Found> {
+	const { path, log } = previous;
+	const failure = new StartError(`Unable to open journal ${path}: ${errorText(error)}`, { cause: error });
+	if (error instanceof Locked) throw failure;
+	const marked = await recoverMarked(Buffer.alloc(0), previous).catch(() => null);
+	if (marked === null) throw failure;
+	log.say('error', `${failure.message}; nothing is recorded`);
+	return { ...nothingFound, ...marked };
 }
 
 /** Reads the journal. If no line can be read, returns empty content with the error. */

@@ -96,6 +96,36 @@ describe.each(damages)('where the journal is %s', (_, damage) => {
 	});
 });
 
+const closures: [string, (path: string) => void, string][] = [
+	['in a directory that is gone', (path) => rmSync(path, { recursive: true }), 'no such file or directory'],
+	[
+		'a directory',
+		(path) => {
+			rmSync(path);
+			mkdirSync(path);
+		},
+		'illegal operation on a directory',
+	],
+	['open for others to write', (path) => chmodSync(path, 0o666), 'others may write to it'],
+];
+
+it.each(closures)(
+	'where the journal is %s the children serve on and are replaced, and nothing is recorded',
+	async (_, close, why) => {
+		const own = await site();
+		const place = join(own.folder, 'place');
+		mkdirSync(place);
+		const journal = join(place, 'journal');
+		const children = await own.killed([`-journal=${journal}`, ...own.server]);
+		close(why.startsWith('no such') ? place : journal);
+		const next = own.start([`-journal=${journal}`, ...own.server]);
+		await next.logged(new RegExp(`^Unable to open journal ${journal}: ${why}; nothing is recorded$`));
+		await next.logged(new RegExp(`^Generation \\d+ is up \\(.*\\); sending SIGHUP to ${children.join(', ')}$`));
+		next.signal('SIGTERM');
+		expect((await next.ended).status).toBe(0);
+	},
+);
+
 it('what could not be read is kept beside the journal, and the new one can be recovered from', async () => {
 	const own = await site();
 	await own.killed();

@@ -57,7 +57,8 @@ export async function openJournal(path: string): Promise<{ fd: number; bytes: Bu
 	}
 }
 
-class Locked extends Error {}
+/** Another supervisor writes to the journal. */
+export class Locked extends Error {}
 
 /**
  * Reads a journal and truncates the file to its readable part. The unreadable rest is kept in PATH.bad, unless it is
