@@ -173,7 +173,7 @@ async function recoverMarked(bytes: Buffer, { path, uris, plan, user, log }: Pre
 	const taken = takenFrom(header, found, log);
 	if (taken.survivors) {
 		const pids = pidsOf(taken.survivors);
-		log.say('warn', `Recovered without what ${path} should tell: took over ${pids}, found by their environment`);
+		log.say('warn', `Recovered without the records of ${path}: took over ${pids}, found by their environment`);
 	}
 	return { ...taken, seq, isMarked: true };
 }

@@ -502,7 +502,7 @@ describe('a process whose memory does not answer', () => {
 		kill(first.pid, 'SIGKILL');
 		await first.ended;
 		const second = run(words);
-		await second.logged(new RegExp(`^Whose ${pid} are can't be seen, as they do not answer`));
+		await second.logged(new RegExp(`^Process ${pid} did not answer: `));
 		await second.logged(/^Recovered from/);
 		const { status, stderr } = await command(['status', `-control=${join(folder, 'none')}`]).done;
 		expect(status).toBe(3);

@@ -291,7 +291,7 @@ os.execvp("python3", ["python3", "-c", open("${fixture('acceptor.py')}").read().
 		own.deploy(`${nameless} & exit 0`);
 		expect((await command(['rotate', `-control=${own.control}`]).done).status).toBe(1);
 		const [, told, left] = await program.logged(
-			/exit status 0; process (\d+) of it lives on, and |^Process (\d+) holds the sockets, and it can't be told of which child it is/,
+			/exit status 0; process (\d+) of it lives on, and |^Process (\d+) holds the sockets, and which child it belongs to is not known/,
 		);
 		if (told) await until('it is gone', () => !isAlive(Number(told)));
 		else kill(Number(left), 'SIGKILL');

@@ -78,7 +78,7 @@ describe('any bytes', () => {
 		fc.assert(
 			fc.property(states, (states) => {
 				expect(errorText(() => checkSections(states as Record<string, unknown>))).toMatch(
-					/^what the program before leaves as \w+ makes no sense$/,
+					/^the section \w+ in the handover of the previous program can't be read$/,
 				);
 			}),
 			runs,

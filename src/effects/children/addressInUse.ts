@@ -30,7 +30,7 @@ export function addressInUseHint(lines: string[], listeners: Listener[]): string
 	const [first] = listeners;
 	// Another address is in use, possibly by the serving generation.
 	if (!first || isAddress.test(text)) return null;
-	return `if that is the address of ${describe(first)}: it is the supervisor's, accept on that instead, see docs/servers.md`;
+	return `if this is the address of ${describe(first)}, the supervisor has it open: accept on that fd instead, see docs/servers.md`;
 }
 
 /** Removes the line and column numbers of source files, which every stack trace contains (Ruby: `binder.rb:341:in`). */

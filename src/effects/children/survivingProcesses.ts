@@ -27,14 +27,17 @@ export function survivorFinder({ run, listeners, log }: SurvivorFinderOptions) {
 		for (const each of nameless) {
 			if (named.has(each)) continue;
 			named.add(each);
-			const why = `Process ${each} holds the sockets, and it can't be told of which child it is`;
+			const why = `Process ${each} holds the sockets, and which child it belongs to is not known`;
 			log.say('warn', `${why}: it is left alone; a server has to stay in the foreground (docs/servers.md)`);
 		}
 		if (unseen.length > 0 && !wasWarned) {
 			wasWarned = true;
-			const whose = `Whose ${unseen.join(', ')} ${unseen.length === 1 ? 'is' : 'are'} can't be seen`;
-			const why = 'it takes CAP_SYS_PTRACE, or they do not answer';
-			log.say('warn', `${whose} (${why}): what a child has left behind may hold its sockets`);
+			const what = unseen.length === 1 ? 'process' : 'processes';
+			const why = 'CAP_SYS_PTRACE is missing, or there is no answer';
+			log.say(
+				'warn',
+				`The environment of ${what} ${unseen.join(', ')} can't be read (${why}): a process that a child left behind may still hold the sockets`,
+			);
 		}
 		const holders = left.flatMap(({ pid, fds }) => (fds?.length === 0 ? [] : { pid, fds: fds ?? [] }));
 		return { survivors: left.map(({ pid }) => pid), holders };

@@ -185,7 +185,8 @@ function unrecordedIn(
 }
 
 function lateText(pids: number[]): string {
-	return `Whose ${listOf(pids)} are can't be seen, as they do not answer: what they may hold of an earlier supervisor is not taken over`;
+	const [who, they] = pids.length === 1 ? ['Process', 'it'] : ['Processes', 'they'];
+	return `${who} ${listOf(pids)} did not answer: if ${they} came from an earlier supervisor, what ${they} hold${pids.length === 1 ? 's' : ''} is not taken over`;
 }
 
 /** Describes processes that were spawned while the journal could not be written. */

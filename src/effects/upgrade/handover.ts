@@ -86,7 +86,7 @@ export function takeHandover(): Handover | null {
 	});
 	const { success, output } = safeParse(schema, { handed: JSON.parse(handed), signals: JSON.parse(signals) });
 	if (!success || !isHandoverFormat(output.handed.format) || output.handed.pid !== process.pid) {
-		throw new Error('what the program before has left makes no sense');
+		throw new Error('the handover of the previous program is not readable');
 	}
 	return { states: upcastSections(output.handed.states, output.handed.format), signals: output.signals };
 }

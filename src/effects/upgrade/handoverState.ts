@@ -61,6 +61,6 @@ export function checkSections(states: Record<string, unknown>): void {
 
 function decode<T>({ name, schema }: Section<T>, states: Record<string, unknown>): T {
 	const { success, output } = safeParse(schema(), states[name]);
-	if (!success) throw new Error(`what the program before leaves as ${name} makes no sense`);
+	if (!success) throw new Error(`the section ${name} in the handover of the previous program can't be read`);
 	return output as T;
 }

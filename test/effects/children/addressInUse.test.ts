@@ -90,7 +90,7 @@ describe('the hint', () => {
 
 	it('is a guess where no address is named', () => {
 		expect(addressInUseHint(['OSError: [Errno 98] Address already in use'], listeners)).toMatch(
-			/^if that is the address of tcp:\/\/:8080 \(its fd 3\): /,
+			/^if this is the address of tcp:\/\/:8080 \(its fd 3\), /,
 		);
 	});
 
