@@ -17,7 +17,14 @@ const env = { ...process.env, NODE_EXTRA_CA_CERTS: undefined, BROKEN: broken };
 
 /** A server that takes a while to leave, and does not start while a file is there. */
 const server = 'test -e "$BROKEN" && exit 7; trap "sleep 0.6; exit 0" TERM; echo up; while :; do sleep 0.02; done';
-const args = ['-listen=tcp://127.0.0.1:0', `-journal=${journal}`, '-start=400', '-kill=3000', '-signal=TERM'];
+const args = [
+	'-listen=tcp://127.0.0.1:0',
+	`-journal=${journal}`,
+	'-start=400',
+	'-kill=3000',
+	'-signal=TERM',
+	'-verify=hold',
+];
 const supervisor = spawn(program, [...args, '-command=/bin/sh', '--', '-c', server], {
 	stdio: ['ignore', 'ignore', 'pipe'],
 	env,
@@ -64,7 +71,7 @@ try {
 	await shoot('what-if-light', 'light', 1440, 900, async (shown) => {
 		await toFailure(shown);
 		await shown.getByRole('button', { name: 'Imagine what follows this moment' }).click();
-		for (const name of ['SIGHUP', 'it gets a process', 'its wait is over: it is up'])
+		for (const name of ['SIGHUP', 'it is spawned', 'its -start wait elapses', 'the listener check passes'])
 			await shown.locator('.what-if').getByRole('button', { name, exact: true }).click();
 	});
 	await shoot('narrow-light', 'light', 360, 800, async () => {});

@@ -815,7 +815,9 @@ describe('a journal', () => {
 		const journal = join(folder, 'journal');
 		const program = run(['-listen=tcp://127.0.0.1:0', '-start=50', `-journal=${journal}`, ...shell(patient)]);
 		await program.logged(/^Generation 1 is up/);
-		rmSync(folder, { recursive: true });
+		// By one step, or the journal is written anew before its folder is gone.
+		renameSync(folder, `${folder}.old`);
+		rmSync(`${folder}.old`, { recursive: true });
 		for (const generation of [2, 3]) {
 			program.signal('SIGHUP');
 			await program.logged(new RegExp(`^Generation ${generation} is up`));
@@ -836,7 +838,8 @@ describe('a journal', () => {
 		mkdirSync(folder);
 		const program = run(['-listen=tcp://127.0.0.1:0', '-start=50', `-journal=${folder}/journal`, ...shell(patient)]);
 		await program.logged(/^Generation 1 is up/);
-		rmSync(folder, { recursive: true });
+		renameSync(folder, `${folder}.old`);
+		rmSync(`${folder}.old`, { recursive: true });
 		await program.logged(/^Somebody has removed the journal /);
 		writeFileSync(folder, 'a file');
 		for (const generation of [2, 3]) {

@@ -28,6 +28,8 @@ export interface AcceptingRecipe {
 	deploy: (place: Slot, version: string) => void;
 	/** Puts one in place that can't serve. */
 	spoil: (place: Slot) => void;
+	/** Its own way of leaving closes connections between two answers, or ones that it has accepted and not answered. */
+	closes?: 'kept' | 'kept and new';
 }
 
 export interface Recipe extends AcceptingRecipe {
@@ -37,8 +39,6 @@ export interface Recipe extends AcceptingRecipe {
 	signal: string;
 	/** How it ends when it was told so. */
 	leaves?: RegExp;
-	/** Its own way of leaving closes connections between two answers, or ones that it has accepted and not read. */
-	closes?: 'kept' | 'kept and new';
 }
 
 /** The addresses in the lines; a test has its own instead. */

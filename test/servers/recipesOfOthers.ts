@@ -32,6 +32,7 @@ export const recipesOfOthers: AcceptingRecipe[] = [
 	{
 		name: 'waitress',
 		needs: { command: '/usr/bin/python3 -c "import waitress"', packages: 'python3-waitress' },
+		closes: 'kept and new',
 		accepting: onTcp('-signal=TERM -command=/usr/bin/python3 -- waitress_app.py'),
 		...file('app.py', python, { 'waitress_app.py': app('waitress_app.py') }),
 	},
@@ -50,6 +51,7 @@ export const recipesOfOthers: AcceptingRecipe[] = [
 	{
 		name: 'twisted',
 		needs: { command: 'twistd3 --version', packages: 'python3-twisted' },
+		closes: 'kept and new',
 		accepting: onTcp(
 			'-systemd -signal=TERM -kill=5000 -command=env -- PYTHONPATH=. twistd3 --nodaemon --pidfile= web --listen=systemd:domain=INET:index=0 --wsgi app.app',
 		),
@@ -59,7 +61,7 @@ export const recipesOfOthers: AcceptingRecipe[] = [
 		name: 'uWSGI',
 		needs: { command: 'uwsgi_python3 --version', packages: 'uwsgi-plugin-python3' },
 		accepting: onTcp(
-			'-systemd -signal=TERM -kill=5000 -command=uwsgi_python3 -- --master --protocol=http --die-on-term --need-app --processes 2 --wsgi-file app.py --callable app',
+			'-systemd -signal=TERM -kill=5000 -command=uwsgi_python3 -- --master --protocol=http --need-app --processes 2 --hook-master-start "unix_signal:15 gracefully_kill_them_all" --wsgi-file app.py --callable app',
 		),
 		...file('app.py', python),
 	},

@@ -1,21 +1,12 @@
 /**
  * The journal: every fact as one JSON line, appended in one write before any part of the program acts on the fact.
  */
-import {
-	closeSync,
-	type FSWatcher,
-	fstatSync,
-	ftruncateSync,
-	lstatSync,
-	renameSync,
-	unlinkSync,
-	watch,
-	writeSync,
-} from 'node:fs';
+import { type FSWatcher, fstatSync, ftruncateSync, lstatSync, renameSync, unlinkSync, watch, writeSync } from 'node:fs';
 import { nullable, number } from 'valibot';
 import type { Fact } from '../../machines/facts/facts.ts';
 import { evolveProjections, type Projections } from '../../machines/state/projections.ts';
 import { stateOf } from '../../machines/state/supervisorState.ts';
+import { closeAll } from '../os/descriptors.ts';
 import { errorText } from '../os/errorText.ts';
 import { type HandoverState, section } from '../upgrade/handoverState.ts';
 import { createPrivate, lock } from './journalFile.ts';
@@ -221,6 +212,7 @@ export function fileJournal({ path, fd: opened, header, start, report, handoverS
 	function replace({ seq, at }: Fact) {
 		const next = `${path}.new`;
 		const nextFd = createPrivate(next);
+		const old = fd;
 		try {
 			lock(nextFd);
 			const { state, ...rest } = past;
@@ -228,15 +220,15 @@ export function fileJournal({ path, fd: opened, header, start, report, handoverS
 			const bytes = Buffer.from(lines.map((line) => `${JSON.stringify(line)}\n`).join(''));
 			if (writeSync(nextFd, bytes) < bytes.length) throw new Error('no space left on device');
 			renameSync(next, path);
-			closeSync(fd);
 			fd = nextFd;
 			size = bytes.length;
-			watchFile();
 		} catch (error) {
-			closeSync(nextFd);
+			closeAll([nextFd]);
 			unlinkSync(next);
 			throw error;
 		}
+		closeAll([old]);
+		watchFile();
 	}
 
 	return { record, rest, past: () => past, size: () => size, isDurable: true };

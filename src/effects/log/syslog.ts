@@ -42,7 +42,9 @@ export function syslogWriter(): Writer {
 		}
 
 		function goOnAfter({ code }: SyscallError) {
-			if (code === 'EAGAIN' || code === 'ENOBUFS') onceWritable(connection.fd, sendNext);
+			if (code === 'EAGAIN') onceWritable(connection.fd, sendNext);
+			// Memory is short: the socket stays writable.
+			else if (code === 'ENOBUFS') setTimeout(sendNext, waits[0]);
 			else if (code === 'EMSGSIZE') {
 				messages.splice(0, 1, ...halvesOf(messages[0] as Buffer));
 				sendNext();
