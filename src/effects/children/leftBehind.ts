@@ -1,13 +1,19 @@
 /** Finds the surviving processes of a child: they outlive its leader and may still hold its listeners. */
+
+import { setTimeout } from 'node:timers/promises';
+import { bootClock } from '../os/clock.ts';
 import { isGroup } from '../os/kill.ts';
-import { allPids, childrenOf, environmentOf, fdsAmong, hasEnded, lookUp, othersInGroup } from '../os/proc.ts';
+import { allPids, childrenOf, environmentOf, fdsAmong, hasEnded, isEnding, lookUp, othersInGroup } from '../os/proc.ts';
 import { giveTurn } from '../os/yielding.ts';
 
 /**
- * The search ends after the first number of rounds. If all processes that it found have exited meanwhile, it continues,
+ * The search ends after the first number of rounds. If a process that it looked at has exited meanwhile, it continues,
  * up to the second number of rounds.
  */
 const [rounds, mostRounds] = [2, 20];
+
+/** How long the search waits for the end of processes that are exiting, and the pause between two looks, in milliseconds. */
+const [longestExit, exitPause] = [2000, 2];
 
 export interface LeftBehind {
 	pid: number;
@@ -84,6 +90,8 @@ export async function leftBehind(
 	const [run, mark] = [`SOCKETMASTER_RUN=${search.run}`, `SOCKETMASTER_CHILD=${child}`];
 	const looked = new Set([pid, process.pid, ...search.others]);
 	const found = new Set<number>();
+	/** Processes that were exiting: they have no environment any more, and still keep their children from the supervisor. */
+	const exiting = new Set<number>();
 	const unseen: number[] = [];
 	const nameless: number[] = [];
 	const isNew = (other: number) => !looked.has(other);
@@ -93,10 +101,12 @@ export async function leftBehind(
 		looked.add(other);
 		await giveTurn();
 		const stat = lookUp(other);
-		if (!stat?.isAlive || (search.wasKilled && stat.group === pid)) return;
+		if (!stat?.isAlive) return hasEnded(other) ? exiting.add(other) : search.hasOurOrphans && unseen.push(other);
+		if (search.wasKilled && stat.group === pid) return;
 		if (!search.hasOurOrphans && !isIts && stat.startTime < (startTime ?? 0)) return;
 		if (isIts || search.its.get(other) === stat.startTime) return found.add(other);
 		const environment = await environmentOf(other);
+		if (search.hasOurOrphans && !environment?.includes(run) && isEnding(other)) return exiting.add(other);
 		if (environment === null) return search.hasOurOrphans && unseen.push(other);
 		if (environment.includes(run)) return environment.includes(mark) && found.add(other);
 		if (!holds(other)) return;
@@ -106,18 +116,26 @@ export async function leftBehind(
 		else if (search.hasOurOrphans) nameless.push(other);
 	}
 
-	// When a process exits, its children are reparented to the supervisor. If a found process is still alive, a child
-	// that this search misses is found after that process exits.
+	async function exitsOver() {
+		while ([...exiting].some((each) => !hasEnded(each)) && bootClock() < until) await setTimeout(exitPause);
+	}
+
+	// When a process has exited, its children are reparented to the supervisor: the next round finds them. If a found
+	// process is still alive, a child that this search misses is found after that process exits.
+	const until = bootClock() + longestExit;
 	for (let [round, isMore] = [1, true]; isMore && round <= mostRounds; round += 1) {
 		const before = looked.size;
 		const orphans = search.hasOurOrphans ? childrenOf('self') : allPids();
 		const members = !search.wasKilled && isGroup(pid) ? othersInGroup(pid) : [];
 		for (const other of [...search.its.keys(), ...members, ...orphans]) if (isNew(other)) await look(other, false);
 		for (const each of found) for (const other of childrenOf(each)) if (isNew(other)) await look(other, true);
-		const ended = [...found].filter(hasEnded);
-		for (const each of ended) found.delete(each);
-		const hasChanged = looked.size > before || ended.length > 0;
-		isMore = hasChanged && (round < rounds || (found.size === 0 && ended.length > 0));
+		await exitsOver();
+		const ended = [...found, ...exiting].filter(hasEnded);
+		for (const each of ended) {
+			found.delete(each);
+			exiting.delete(each);
+		}
+		isMore = ended.length > 0 || (looked.size > before && round < rounds);
 	}
 	return {
 		left: [...found].map((other) => ({ pid: other, fds: fdsAmong(other, search.listeners) })),

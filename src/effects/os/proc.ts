@@ -162,10 +162,11 @@ export function allPids(): number[] {
 	}
 }
 
-/**
- * Milliseconds to wait for the environment of a process that is blocked, or is in execve(2): it is empty until then.
- */
-const longestExec = 50;
+/** Milliseconds to wait for the environment of a process that is blocked, or seems to have an empty one. */
+const longestBlock = 50;
+
+/** Milliseconds to wait for the end of execve(2): until then the environment is empty. A busy machine delays it. */
+const longestExec = 250;
 
 /** Pause between two reads of an environment, in milliseconds. */
 const execPause = 2;
@@ -183,8 +184,9 @@ export async function environmentOf(pid: number): Promise<string[] | null> {
 async function lookAtEnvironment(pid: number): Promise<string[] | 'denied' | Late> {
 	if (!isOwnProc()) return 'denied';
 	let isEmpty = false;
+	const began = bootClock();
 	try {
-		for (const end = bootClock() + longestExec; bootClock() < end; await setTimeout(execPause)) {
+		for (let longest = longestBlock; bootClock() - began < longest; await setTimeout(execPause)) {
 			// A read of a blocked process can hang, and would occupy a thread of the pool.
 			if (lookUp(pid)?.isBlocked) continue;
 			const text = await inTime(String(pid), look, () => readAs(`/proc/${pid}/environ`));
@@ -192,6 +194,7 @@ async function lookAtEnvironment(pid: number): Promise<string[] | 'denied' | Lat
 			if (text !== '' || isEnding(pid)) return text.split('\0');
 			// Either the environment is empty, or the process is in execve(2).
 			isEmpty = hasNoVariables(pid);
+			longest = isEmpty ? longestBlock : longestExec;
 		}
 		return isEmpty ? [] : 'stuck';
 	} catch (error) {

@@ -1,11 +1,17 @@
 /** Whoever is told, or killed, as what a child has left behind has to be its. */
-import { spawn } from 'node:child_process';
-import { fstatSync } from 'node:fs';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, fstatSync, mkdirSync, readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
+import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
+import { setTimeout as wait } from 'node:timers/promises';
 import { expect, it, onTestFinished } from 'vitest';
 import { descendantsOf, leftBehind, membersOf, type Search } from '../../../src/effects/children/leftBehind.ts';
+import { libc } from '../../../src/effects/os/libc.ts';
+import { until } from '../../support/proc.ts';
+import { fixture, isRoot, scratch } from '../../support/program.ts';
 
 /** A listening socket, as an fd and its inode. */
 async function listener(): Promise<{ fd: number; inode: number }> {
@@ -68,3 +74,54 @@ it('a member of a group of that number that says nothing and holds nothing is a 
 	// Another process has that number by now.
 	expect(await found(new Map([[member, 1]]))).toEqual([]);
 });
+
+const canHang = isRoot && existsSync('/dev/fuse');
+if (!canHang) console.log('The process that hangs as it exits is left out: it takes root and /dev/fuse.');
+
+it.runIf(canHang)(
+	'a process whose parent is exiting meanwhile, and has neither an environment nor a mark any more',
+	async () => {
+		const PR_SET_CHILD_SUBREAPER = 36;
+		libc('prctl')(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
+		onTestFinished(() => void libc('prctl')(PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0));
+		const { fd, inode } = await listener();
+		const folder = join(scratch(), 'dead');
+		mkdirSync(folder);
+		const dead = spawn('python3', [fixture('deadFileSystem.py'), folder], { stdio: ['pipe', 'pipe', 'ignore'] });
+		onTestFinished(async () => {
+			dead.stdin.end();
+			if (dead.exitCode === null) await once(dead, 'exit');
+		});
+		const said = createInterface({ input: dead.stdout })[Symbol.asyncIterator]();
+		await said.next();
+		// Its exit waits for the file system, after the kernel has freed its memory and before it passes its child on.
+		const script = `import os, sys
+pid = os.fork()
+if pid == 0: os.execvp('sleep', ['sleep', '1000'])
+os.open('${folder}/file', os.O_RDONLY)
+print(pid, flush=True)
+sys.stdin.read()
+os._exit(0)`;
+		const parent = spawn('python3', ['-c', script], {
+			env: { ...process.env, ...marks },
+			stdio: ['pipe', 'pipe', 'ignore', fd],
+		});
+		const { value } = await createInterface({ input: parent.stdout as Readable })
+			[Symbol.asyncIterator]()
+			.next();
+		const server = Number(value);
+		onTestFinished(() => void process.kill(server, 'SIGKILL'));
+		dead.stdin.write('freeze\n');
+		await said.next();
+		(parent.stdin as NodeJS.WritableStream).end();
+		await until('it is exiting', () => readFileSync(`/proc/${parent.pid}/statm`, 'latin1').startsWith('0 '));
+		const { pid } = spawnSync('true');
+		const search7 = leftBehind({ child: 7, pid, startTime: null }, search(inode, { othersBegan: [0] }));
+		// While the file system does not answer nothing can be found.
+		await Promise.race([search7, wait(300)]);
+		dead.stdin.end();
+		const { left, unseen, nameless } = await search7;
+		expect(left.map((each) => each.pid)).toEqual([server]);
+		expect([unseen, nameless]).toEqual([[], []]);
+	},
+);
