@@ -2,8 +2,9 @@
 
 import { setTimeout } from 'node:timers/promises';
 import { bootClock } from '../os/clock.ts';
+import { environmentOf } from '../os/environments.ts';
 import { isGroup } from '../os/kill.ts';
-import { allPids, childrenOf, environmentOf, fdsAmong, hasEnded, isEnding, lookUp, othersInGroup } from '../os/proc.ts';
+import { allPids, childrenOf, fdsAmong, hasEnded, isEnding, lookUp, othersInGroup } from '../os/proc.ts';
 import { giveTurn } from '../os/yielding.ts';
 
 /**

@@ -8,8 +8,9 @@ import { type ChildState, newChild, newState, type SupervisorState } from '../..
 import { ownNotifyDirs, runOf } from '../children/notifyDir.ts';
 import { bootClock } from '../os/clock.ts';
 import { firstGivenFd } from '../os/descriptors.ts';
+import { environmentOf, environments } from '../os/environments.ts';
 import { bootId } from '../os/ids.ts';
-import { allPids, environmentOf, environments, fdsAmong, fileOf, lookUp, ownerOf, tick } from '../os/proc.ts';
+import { allPids, fdsAmong, fileOf, lookUp, ownerOf, tick } from '../os/proc.ts';
 import { ancestorsOf } from '../os/processTree.ts';
 import type { User } from '../os/user.ts';
 import { withoutName } from '../sockets/activation.ts';

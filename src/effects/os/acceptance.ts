@@ -3,11 +3,12 @@
  * instances, the system calls in which their threads wait, and the pending operations of their io_uring instances. The
  * check only reads /proc; the processes keep running.
  */
-import { opendirSync, readdirSync, readFileSync } from 'node:fs';
+import { opendirSync, readdirSync } from 'node:fs';
 import { asOwner } from './asOwner.ts';
 import { inTime, isLate, type Late, look } from './boundedReads.ts';
 import { errorText } from './errorText.ts';
 import { hasEnded, isDenial, isEnding, isMissing, isOwnProc, linkAt, lookAt } from './proc.ts';
+import { readProc } from './procFile.ts';
 import { readAs } from './readAs.ts';
 import { waitingOf } from './waiting.ts';
 import { giveTurn } from './yielding.ts';
@@ -119,7 +120,7 @@ async function foldersOf(pid: number, listeners: ReadonlySet<number>): Promise<F
 
 function isThreadOver(folder: string): boolean {
 	try {
-		return /^\d+ \(.*\) [ZX] /s.test(readFileSync(`${folder}/stat`, 'latin1'));
+		return /^\d+ \(.*\) [ZX] /s.test(readProc(`${folder}/stat`));
 	} catch {
 		return true;
 	}
@@ -285,7 +286,7 @@ function ringIn(text: string) {
 function hasRingWorkers(pid: number): boolean {
 	return readdirSync(`/proc/${pid}/task`).some((thread) => {
 		try {
-			return readFileSync(`/proc/${pid}/task/${thread}/comm`, 'latin1').startsWith('iou-wrk-');
+			return readProc(`/proc/${pid}/task/${thread}/comm`).startsWith('iou-wrk-');
 		} catch {
 			return false;
 		}

@@ -6,8 +6,8 @@
 const disableFlag = '--disable-sigusr1';
 
 /**
- * An older Node has a flag only for the debugger's address. No machine has this address (240.0.0.0/4 is reserved,
- * RFC 1112), so Node fails to open the debugger. bin/socketmaster contains the same flag.
+ * Every Node has a flag for the debugger's address. No machine has this address (240.0.0.0/4 is reserved, RFC 1112), so
+ * Node fails to open the debugger. bin/socketmaster starts with this flag: it does not know the version of Node.
  */
 const unreachableFlag = '--inspect-port=240.0.0.1:1024';
 
@@ -22,6 +22,6 @@ export const debuggerFlag = process.allowedNodeEnvironmentFlags.has(disableFlag)
 export function withDebuggerFlag(args: (string | Buffer)[], isSame: boolean): (string | Buffer)[] {
 	const wantsDebugger = process.execArgv.some((arg) => /^--inspect(?!-port|-publish)/.test(arg));
 	const flag = isSame ? debuggerFlag : unreachableFlag;
-	const own = args.slice(0, process.execArgv.length).filter((arg) => arg !== disableFlag && arg !== flag);
+	const own = args.slice(0, process.execArgv.length).filter((arg) => arg !== disableFlag && arg !== unreachableFlag);
 	return [...(wantsDebugger ? [] : [flag]), ...own, ...args.slice(process.execArgv.length)];
 }

@@ -1,11 +1,9 @@
 /** Reads the state of processes from /proc. */
-import { readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
-import { setTimeout } from 'node:timers/promises';
+import { readdirSync, readlinkSync, statSync } from 'node:fs';
 import { asOwner } from './asOwner.ts';
-import { inTime, isLate, type Late, look } from './boundedReads.ts';
 import { bootClock } from './clock.ts';
 import { exists } from './kill.ts';
-import { readAs } from './readAs.ts';
+import { readProc } from './procFile.ts';
 
 export interface ProcessStat {
 	/** In clock ticks since boot. A pid and a start time together identify one process. */
@@ -70,7 +68,7 @@ function statOf(name: string): ProcessStat | null {
 
 /** @throws {Error} */
 function readStat(name: string): ProcessStat {
-	const stat = readFileSync(`/proc/${name}/stat`, 'latin1');
+	const stat = readProc(`/proc/${name}/stat`);
 	const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
 	return {
 		startTime: Number(fields[19]),
@@ -86,7 +84,7 @@ function readStat(name: string): ProcessStat {
 /** Whether a process is gone or has freed its memory. An exiting process's /proc files belong to root for a moment. */
 export function isEnding(pid: number): boolean {
 	try {
-		return readFileSync(`/proc/${pid}/statm`, 'latin1').startsWith('0 ');
+		return readProc(`/proc/${pid}/statm`).startsWith('0 ');
 	} catch {
 		return true;
 	}
@@ -120,7 +118,7 @@ export function childrenOf(pid: number | 'self'): number[] {
 		isComplete = true;
 		for (const thread of threadsOf(pid)) {
 			try {
-				const text = readFileSync(`/proc/${pid}/task/${thread}/children`, 'latin1');
+				const text = readProc(`/proc/${pid}/task/${thread}/children`);
 				for (const child of text.split(' ')) if (child !== '') found.add(Number(child));
 			} catch {
 				// The thread has exited, and another thread has inherited its children.
@@ -162,86 +160,7 @@ export function allPids(): number[] {
 	}
 }
 
-/** Milliseconds to wait for the environment of a process that is blocked, or seems to have an empty one. */
-const longestBlock = 50;
-
-/** Milliseconds to wait for the end of execve(2): until then the environment is empty. A busy machine delays it. */
-const longestExec = 250;
-
-/** Pause between two reads of an environment, in milliseconds. */
-const execPause = 2;
-
-/** The environment as `NAME=value`, one character per byte. Empty if the process is gone; null if unreadable. */
-export async function environmentOf(pid: number): Promise<string[] | null> {
-	const found = await lookAtEnvironment(pid);
-	return found === 'denied' || isLate(found) ? null : found;
-}
-
-/**
- * Reads the environment with a thread of the pool. If a change of the process's memory hangs (a page of a dead file
- * system), the read hangs too.
- */
-async function lookAtEnvironment(pid: number): Promise<string[] | 'denied' | Late> {
-	if (!isOwnProc()) return 'denied';
-	let isEmpty = false;
-	const began = bootClock();
-	try {
-		for (let longest = longestBlock; bootClock() - began < longest; await setTimeout(execPause)) {
-			// A read of a blocked process can hang, and would occupy a thread of the pool.
-			if (lookUp(pid)?.isBlocked) continue;
-			const text = await inTime(String(pid), look, () => readAs(`/proc/${pid}/environ`));
-			if (isLate(text)) return text;
-			if (text !== '' || isEnding(pid)) return text.split('\0');
-			// Either the environment is empty, or the process is in execve(2).
-			isEmpty = hasNoVariables(pid);
-			longest = isEmpty ? longestBlock : longestExec;
-		}
-		return isEmpty ? [] : 'stuck';
-	} catch (error) {
-		return isMissing(error) || isEnding(pid) ? [] : 'denied';
-	}
-}
-
-/** Number of environments that are read at the same time: a blocked process delays only one reader. */
-const readersAtOnce = 16;
-
-export interface Environments {
-	/** Environments by pid, of the processes that allow the read. */
-	variables: ReadonlyMap<number, string[]>;
-	/** Pids of the processes whose environment could not be read in time. */
-	late: number[];
-}
-
-/** The environments of all processes. */
-export async function environments(): Promise<Environments> {
-	const variables = new Map<number, string[]>();
-	const late: number[] = [];
-	const pids = allPids();
-	const readers = Array.from({ length: readersAtOnce }, async () => {
-		for (let pid = pids.pop(); pid !== undefined; pid = pids.pop()) {
-			const found = await lookAtEnvironment(pid);
-			if (isLate(found)) late.push(pid);
-			else if (found !== 'denied') variables.set(pid, found);
-		}
-	});
-	await Promise.all(readers);
-	return { variables, late };
-}
-
-/**
- * Whether the environment is empty: its address is set and its length is 0 (proc(5), stat, fields 50 and 51). At the
- * end of execve(2) this is also true for a moment, before the kernel sets the length.
- */
-function hasNoVariables(pid: number): boolean {
-	const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
-	const [start, end] = stat
-		.slice(stat.lastIndexOf(')') + 2)
-		.split(' ')
-		.slice(47, 49);
-	return start !== '0' && start === end;
-}
-
-type Files = { fd: number; file: string }[];
+export type Files = { fd: number; file: string }[];
 
 /** The target of each fd, as in `socket:[123]`. The process may open and close fds during the read. */
 export function filesOf(pid: number | 'self'): Files {
@@ -309,7 +228,7 @@ function fileNamed(path: string): string | null {
 /** The soft limit of open files of this process; 1024 if unknown. */
 export function openFileLimit(): number {
 	try {
-		const limits = readFileSync('/proc/self/limits', 'ascii');
+		const limits = readProc('/proc/self/limits');
 		return Number(/^Max open files\s+(\d+)/m.exec(limits)?.[1] ?? 1024);
 	} catch {
 		return 1024;
@@ -319,7 +238,7 @@ export function openFileLimit(): number {
 /** Whether this process has an effective capability, by its number (capabilities(7)); null if unknown. */
 export function hasCapability(number: number): boolean | null {
 	try {
-		const [, mask] = /^CapEff:\s*([0-9a-f]+)$/m.exec(readFileSync('/proc/self/status', 'latin1')) ?? [];
+		const [, mask] = /^CapEff:\s*([0-9a-f]+)$/m.exec(readProc('/proc/self/status')) ?? [];
 		return mask === undefined ? null : (BigInt(`0x${mask}`) & (1n << BigInt(number))) !== 0n;
 	} catch {
 		return null;

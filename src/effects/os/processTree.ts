@@ -1,7 +1,9 @@
 /** Finds the processes of a child: its descendants, the members of its process group, and processes with its mark. */
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import { bootClock } from './clock.ts';
-import { allPids, environmentOf, isOwnProc, lookAt, lookUp } from './proc.ts';
+import { environmentOf } from './environments.ts';
+import { allPids, isOwnProc, lookAt, lookUp } from './proc.ts';
+import { readProc } from './procFile.ts';
 import { giveTurn } from './yielding.ts';
 
 /** Maximum number of ancestors to examine. */
@@ -46,7 +48,7 @@ async function childrenOf(pid: number): Promise<number[] | null> {
 	for (const thread of threads) {
 		await giveTurn();
 		try {
-			for (const child of readFileSync(`${folder}/${thread}/children`, 'latin1').split(' ')) {
+			for (const child of readProc(`${folder}/${thread}/children`).split(' ')) {
 				if (child !== '') children.push(Number(child));
 			}
 		} catch {

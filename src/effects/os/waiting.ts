@@ -1,9 +1,9 @@
 /** Finds the fds for which a thread waits in its current system call (/proc/PID/task/TID/syscall, proc(5)). */
-import { readFileSync } from 'node:fs';
 import { asOwner } from './asOwner.ts';
 import { isLate, type Late } from './boundedReads.ts';
 import { isDenial, isEnding } from './proc.ts';
 import { readMemory } from './processMemory.ts';
+import { readProc } from './procFile.ts';
 
 /** System call numbers of the two architectures; -1 if the architecture lacks the call. */
 const numbers =
@@ -85,7 +85,7 @@ function polling(polled: number[] | 'denied' | Late): Waiting | 'closed' | Late 
 /** The number and arguments of the system call in which a thread waits; null if the thread runs or is gone. */
 function syscallOf(pid: number, thread: string): number[] | 'closed' | null {
 	try {
-		const text = asOwner(() => readFileSync(`/proc/${pid}/task/${thread}/syscall`, 'latin1'));
+		const text = asOwner(() => readProc(`/proc/${pid}/task/${thread}/syscall`));
 		return /^\d+ 0x/.test(text) ? text.split(' ').map(Number) : null;
 	} catch (error) {
 		// The file is missing without CONFIG_HAVE_ARCH_TRACEHOOK, and in gVisor: all threads are unreadable there.
@@ -95,7 +95,7 @@ function syscallOf(pid: number, thread: string): number[] | 'closed' | null {
 
 function closedOrGone(pid: number, thread: string): 'closed' | null {
 	try {
-		const stat = readFileSync(`/proc/${pid}/task/${thread}/stat`, 'latin1');
+		const stat = readProc(`/proc/${pid}/task/${thread}/stat`);
 		return /^\d+ \(.*\) [ZX] /s.test(stat) ? null : 'closed';
 	} catch {
 		return null;

@@ -13,12 +13,22 @@ export async function giveTurn(): Promise<void> {
 	stepEnd = performance.now() + longestStep;
 }
 
-/** A queue that runs one piece of work at a time, so that concurrent pieces do not add their steps together. */
+/**
+ * A queue that runs one piece of work at a time, so that concurrent pieces do not add their steps together. If the
+ * queue is empty, the work begins within the call.
+ */
 export function oneAtATime(): <T>(work: () => Promise<T>) => Promise<T> {
-	let last: Promise<unknown> = Promise.resolve();
+	let last: Promise<unknown> | null = null;
 	return (work) => {
-		const next = last.then(work, work);
-		last = next.catch(() => {});
+		const next = last === null ? work() : last.then(work);
+		const ended = next.then(
+			() => {},
+			() => {},
+		);
+		last = ended;
+		void ended.then(() => {
+			if (last === ended) last = null;
+		});
 		return next;
 	};
 }

@@ -1,7 +1,8 @@
 /** Finds the processes that hold an address that is in use. */
 import { readFileSync } from 'node:fs';
+import { environmentOf } from '../os/environments.ts';
 import { listOf } from '../os/errorText.ts';
-import { allPids, environmentOf, fdsAmong } from '../os/proc.ts';
+import { allPids, fdsAmong } from '../os/proc.ts';
 import { harmless } from '../terminal/format.ts';
 import { listeningTcp, listeningUnix } from './diag.ts';
 import { ListenError } from './listener.ts';
