@@ -27,6 +27,12 @@ const longestPauseOfServing = 500;
  */
 const [mostTime, longestWait] = [0.5, 200];
 
+/**
+ * Processes that have left the child's process tree are searched for after this time, in milliseconds: most servers
+ * accept earlier, and the search reads all processes of the machine.
+ */
+const searchAfter = 200;
+
 /** If a ready child is not seen to accept for this long, a log line names the child. In milliseconds. */
 const noticeAfter = 5000;
 
@@ -72,7 +78,6 @@ export function listenerCheckActor(options: ListenerCheckOptions) {
 		if (purpose === null || (verify === 'none' && purpose !== 'readiness')) return;
 		const isHold = verify === 'hold' && purpose !== 'readiness';
 		const mark = [`SOCKETMASTER_RUN=${run}`, `SOCKETMASTER_CHILD=${child}`];
-		const lookAt = treeLooks(listeners, { countsConnections: true, unclearAfterMs: unclearFor });
 		let hiddenLooks = 0;
 		/** The last inspection that saw everything. */
 		let lastClear: Found | null = null;
@@ -80,6 +85,8 @@ export function listenerCheckActor(options: ListenerCheckOptions) {
 		const began = bootClock();
 		const noticeAt = began + noticeAfter;
 		const deadline = deadlineOf();
+		const searchAt = isHold || deadline - began < 2 * searchAfter ? 0 : began + searchAfter;
+		const lookAt = treeLooks(listeners, { countsConnections: true, unclearAfterMs: unclearFor, searchAt });
 		running += 1;
 		watch().finally(() => {
 			running -= 1;

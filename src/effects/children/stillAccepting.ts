@@ -18,7 +18,9 @@ export function stillAccepting(listeners: Listener[]): StillAccepting {
 		const accepting = new Map<number, boolean | null>();
 		// 0 ms: an unclear inspection counts at once as unknown, since a later one may be unclear too.
 		const looks = new Map(
-			pids.map((pid) => [pid, treeLooks(listeners, { countsConnections: false, unclearAfterMs: 0 })] as const),
+			pids.map(
+				(pid) => [pid, treeLooks(listeners, { countsConnections: false, unclearAfterMs: 0, searchAt: 0 })] as const,
+			),
 		);
 		for (let left = mostLooks; looks.size > 0 && left > 0; left -= 1) {
 			if (left < mostLooks) await setTimeout(pause);

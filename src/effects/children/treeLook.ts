@@ -61,10 +61,14 @@ export interface Found {
  */
 export function treeLooks(
 	listeners: Listener[],
-	{ countsConnections, unclearAfterMs }: { countsConnections: boolean; unclearAfterMs: number },
+	{
+		countsConnections,
+		unclearAfterMs,
+		searchAt,
+	}: { countsConnections: boolean; unclearAfterMs: number; searchAt: number },
 ) {
 	const inodes = new Set(listeners.map(({ inode }) => inode));
-	let nextSearch = 0;
+	let nextSearch = searchAt;
 	let nextCount = 0;
 	/** The process that can't be inspected completely, and since when, in milliseconds since boot. */
 	let unclear: { pid: number; since: number } | null = null;
