@@ -6,7 +6,7 @@ import type { OpenPipe } from '../effects/children/output.ts';
 import { findByMarks } from '../effects/journal/byMarks.ts';
 import { isOfAJournal, keptBeside, Locked, openJournal, readSound, setAside } from '../effects/journal/journalFile.ts';
 import type { Header } from '../effects/journal/lineSchemas.ts';
-import { type JournalContent, nothingRead, UnreadableJournal } from '../effects/journal/lines.ts';
+import { nothingRead, UnreadableJournal } from '../effects/journal/lines.ts';
 import {
 	type Denied,
 	foldJournal,
@@ -80,14 +80,15 @@ export async function findPrevious(previous: Previous): Promise<Found> {
 	const { fd, bytes } = opened;
 	try {
 		const { content, unreadable } = readOrNot(fd, path, bytes);
-		const recorded = await recoverRecorded(content, previous, false);
+		const { past, seq } = foldJournal(content);
+		const recorded = await recoverRecorded(content.header, past.state, previous, false);
 		const marked = recorded === null || recorded === 'less' ? await recoverMarked(bytes, previous) : null;
 		// If no children are found by their marks, take over those that the incomplete journal records.
-		const taken = marked ?? (recorded === 'less' ? await recoverRecorded(content, previous, true) : recorded);
+		const taken =
+			marked ?? (recorded === 'less' ? await recoverRecorded(content.header, past.state, previous, true) : recorded);
 		const { header } = content;
 		if (taken === null && header?.notifyDir) removeNotifyDir(header.notifyDir, header.run);
 		for (const problem of content.problems) log.say('warn', `Journal ${path}: ${problem}`);
-		const { past, seq } = foldJournal(content);
 		const found = {
 			...nothingFound,
 			past,
@@ -145,12 +146,11 @@ function readOrNot(fd: number, path: string, bytes: Buffer) {
  * @returns null if there is nothing to take over; `less` if children are alive that the journal does not record
  */
 async function recoverRecorded(
-	content: JournalContent,
+	header: Header | null,
+	state: SupervisorState | null,
 	{ path, user, log }: Previous,
 	isAll: boolean,
 ): Promise<Partial<Found> | 'less' | null> {
-	const { header } = content;
-	const { state } = foldJournal(content).past;
 	if (!header || !state) return null;
 	const found = await recover(header, state, { user, isAll, say: (text) => log.say('warn', text) });
 	if (found === null) return null;

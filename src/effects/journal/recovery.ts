@@ -9,11 +9,12 @@ import type { Survivor } from '../children/children.ts';
 import type { SavedNotifySockets } from '../children/notifySockets.ts';
 import type { OpenPipe } from '../children/output.ts';
 import { bootClock } from '../os/clock.ts';
+import { environments } from '../os/environments.ts';
 import { listOf } from '../os/errorText.ts';
 import { bootId } from '../os/ids.ts';
 import { errno, SyscallError } from '../os/libc.ts';
 import { findProcess, takeFdIfOpen } from '../os/pidfd.ts';
-import { allPids, environments, fdsAmong, fileOf, lookUp, mayLookAt, tick } from '../os/proc.ts';
+import { allPids, fdsAmong, fileOf, lookUp, mayLookAt, tick } from '../os/proc.ts';
 import type { User } from '../os/user.ts';
 import type { Listener } from '../sockets/listener.ts';
 import { type Header, projectionsOf } from './lineSchemas.ts';
@@ -123,10 +124,13 @@ export async function recover(
 	const gone = new Set(
 		state.children.flatMap(({ pid }) => (pid !== null && !held.some((each) => each.pid === pid) ? pid : [])),
 	);
-	const search = { run: header.run, survivors: held, gone, listeners: inodes, environments: variables, user };
+	const survivors = held.map(({ pid, child, pidfd }) => ({ pid, child, pidfd }));
+	const search = { run: header.run, survivors, gone, listeners: inodes, environments: variables, user };
 	const surviving = survivingProcessesOf(search);
 	try {
-		await refuseSupervised(inodes, [...state.children, ...surviving.map(outputOf)]);
+		// The pipe of a live child is in its record.
+		const others = surviving.filter(({ pidfd }) => pidfd === undefined);
+		await refuseSupervised(inodes, [...state.children, ...others.map(outputOf)]);
 	} catch (error) {
 		for (const { pidfd } of held) closeSync(pidfd);
 		throw error;
@@ -143,7 +147,7 @@ export async function recover(
 			.filter(({ pid, child }) => child > state.lastChild && lookUp(pid)?.group === pid)
 			.map(({ pid }) => pid);
 		if (unknown.length > 0) remarks.push(unknownText(unknown));
-		const survivors = held.map(({ child, pid, pidfd, stopSignal }) => ({
+		const taken = held.map(({ child, pid, pidfd, stopSignal }) => ({
 			child,
 			pid,
 			pidfd,
@@ -155,7 +159,7 @@ export async function recover(
 		}));
 		const listeners = header.listeners.flatMap((listener) => takeListening(listener, surviving) ?? []);
 		const notifySockets = { folder: header.notifyDir, ...takeNotifySockets(header.notifyDir, surviving, user) };
-		return { state, survivors, pipes, listeners, notifySockets, remarks };
+		return { state, survivors: taken, pipes, listeners, notifySockets, remarks };
 	} catch (error) {
 		if (!(error instanceof SyscallError)) throw error;
 		for (const { pidfd } of held) closeSync(pidfd);

@@ -1,13 +1,14 @@
 /** The surviving processes of a killed supervisor: the listeners they hold, and the pipes they print to. */
-import { closeSync, readFileSync } from 'node:fs';
+import { closeSync } from 'node:fs';
 import { basename } from 'node:path';
 import type { ChildState } from '../../machines/state/supervisorState.ts';
 import type { SavedNotifySockets } from '../children/notifySockets.ts';
 import type { OpenPipe } from '../children/output.ts';
 import { moveUp, reopenForReading } from '../os/descriptors.ts';
 import { constants } from '../os/libc.ts';
-import { takeFrom } from '../os/pidfd.ts';
-import { allPids, fdsAmong, fileOf, filesOf, lookUp, ownerOf } from '../os/proc.ts';
+import { takeFdIfOpen, takeFrom } from '../os/pidfd.ts';
+import { allPids, type Files, fdsAmong, fileOf, filesOf, lookUp, ownerOf } from '../os/proc.ts';
+import { readProc } from '../os/procFile.ts';
 import type { User } from '../os/user.ts';
 import { addressText, boundAddress } from '../sockets/address.ts';
 import { type Listener, takeListener } from '../sockets/listener.ts';
@@ -23,12 +24,16 @@ export interface SurvivingProcess {
 	pid: number;
 	/** The number of the child that this process is or descends from. */
 	child: number;
+	/** The pidfd of a live child. The caller of the search keeps it. */
+	pidfd?: number;
+	/** Its fds. */
+	files: Files;
 }
 
 export interface SurvivorSearch {
 	run: string;
 	/** The children that are alive. */
-	survivors: SurvivingProcess[];
+	survivors: Omit<SurvivingProcess, 'files'>[];
 	/** The pids of the children that have exited. Each was also the id of a process group. */
 	gone: ReadonlySet<number>;
 	/**
@@ -55,16 +60,17 @@ export function survivingProcessesOf({
 	environments,
 	user,
 }: SurvivorSearch): SurvivingProcess[] {
-	const leaders = new Map(survivors.map(({ pid, child }) => [pid, child]));
-	return allPids().flatMap((pid) => {
+	const leaders = new Map(survivors.map((each) => [each.pid, each]));
+	const found = allPids().flatMap((pid): Omit<SurvivingProcess, 'files'>[] => {
 		const { group = 0 } = lookUp(pid) ?? {};
 		const led = leaders.get(group);
-		if (led !== undefined) return [{ pid, child: led }];
+		if (led !== undefined) return led.pid === pid ? [led] : [{ pid, child: led.child }];
 		const environment = environments.get(pid) ?? [];
 		const mark = markIn(environment);
 		if (mark?.run === run && isTrusted(pid, listeners, user)) return [{ pid, child: mark.child ?? nobody }];
 		return gone.has(group) && (fdsAmong(pid, listeners) ?? []).length > 0 ? [{ pid, child: nobody }] : [];
 	});
+	return found.map((each) => ({ ...each, files: filesOf(each.pid) }));
 }
 
 /**
@@ -80,8 +86,8 @@ export function isTrusted(pid: number, listeners: ReadonlySet<number>, user: Use
  * Duplicates an fd of another process. Returns null if the fd refers to another file by now.
  * @throws {SyscallError}
  */
-function takeFile(pid: number, fd: number, file: string): number | null {
-	const taken = takeFrom(pid, fd);
+function takeFile({ pid, pidfd }: Omit<SurvivingProcess, 'files'>, fd: number, file: string): number | null {
+	const taken = pidfd === undefined ? takeFrom(pid, fd) : takeFdIfOpen(pidfd, fd);
 	if (taken === null || fileOf('self', taken) === file) return taken;
 	closeSync(taken);
 	return null;
@@ -103,12 +109,13 @@ export function takePipes(surviving: SurvivingProcess[], children: ChildState[])
 	}
 	return [...found.values()];
 
-	function takeOf({ pid, child }: SurvivingProcess) {
+	function takeOf(survivor: SurvivingProcess) {
+		const { pid, child } = survivor;
 		const leader = children.find((each) => each.child === child);
-		for (const { fd, file } of filesOf(pid)) {
+		for (const { fd, file } of survivor.files) {
 			const isIts = leader ? file === `pipe:[${leader.pipe}]` : isOutput(pid, fd, file);
 			if (!isIts || found.has(file)) continue;
-			const taken = takeFile(pid, fd, file);
+			const taken = takeFile(survivor, fd, file);
 			if (taken === null) continue;
 			try {
 				const generation = leader?.generation ?? 0;
@@ -126,10 +133,10 @@ export function takePipes(surviving: SurvivingProcess[], children: ChildState[])
  * @throws {SyscallError}
  */
 export function takeListening(wanted: Header['listeners'][number], surviving: SurvivingProcess[]): Listener | null {
-	for (const { pid } of surviving) {
-		for (const { fd: number, file } of filesOf(pid)) {
+	for (const survivor of surviving) {
+		for (const { fd: number, file } of survivor.files) {
 			if (file !== `socket:[${wanted.inode}]`) continue;
-			const taken = takeFile(pid, number, file);
+			const taken = takeFile(survivor, number, file);
 			if (taken === null) continue;
 			const fd = moveUp(taken);
 			const listener = takeListener(wanted.uri, fd, wanted.file);
@@ -154,14 +161,15 @@ export function takeNotifySockets(
 	const sockets = new Map<number, number>();
 	let ack: number | null = null;
 	const names = folder === null ? new Map<string, string>() : socketsIn([folder]);
-	for (const { pid, child } of names.size === 0 ? [] : surviving) {
-		for (const { fd: number, file } of filesOf(pid)) {
+	for (const survivor of names.size === 0 ? [] : surviving) {
+		const { child } = survivor;
+		for (const { fd: number, file } of survivor.files) {
 			const path = names.get(file) ?? '';
 			const name = basename(path);
 			const isOwn = name.startsWith(`${child}-`) && !sockets.has(child);
 			const isAck = name.startsWith('einhorn-') && ack === null && user === null;
 			if (!isOwn && !isAck) continue;
-			const fd = takeFile(pid, number, file);
+			const fd = takeFile(survivor, number, file);
 			if (fd === null) continue;
 			// A line of /proc/net/unix may show a socket whose name contains this path. Only the supervisor can bind
 			// a socket in its directory.
@@ -187,7 +195,7 @@ function isOutput(pid: number, fd: number, file: string): boolean {
 	const O_RDWR = 2;
 	if ((fd !== 1 && fd !== 2) || !file.startsWith('pipe:')) return false;
 	try {
-		const flags = readFileSync(`/proc/${pid}/fdinfo/${fd}`, 'latin1').match(/flags:\s*(\d+)/)?.[1] ?? '0';
+		const flags = readProc(`/proc/${pid}/fdinfo/${fd}`).match(/flags:\s*(\d+)/)?.[1] ?? '0';
 		return (Number.parseInt(flags, 8) & 3) === O_RDWR;
 	} catch {
 		return false;

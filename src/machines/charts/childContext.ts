@@ -48,9 +48,13 @@ export interface ChildContext extends ChildInput {
 }
 
 /** The context of a child that has no process yet. */
-export function newContext(input: ChildInput): ChildContext {
+export function newContext({ child, generation, index, plan, isGated }: ChildInput): ChildContext {
 	return {
-		...input,
+		child,
+		generation,
+		index,
+		plan,
+		isGated,
 		since: null,
 		announced: null,
 		isUnawaited: false,
@@ -64,7 +68,7 @@ export function newContext(input: ChildInput): ChildContext {
 		isDismissed: false,
 		wasForwarded: false,
 		wasStopped: false,
-		stopSignal: { signal: input.plan.drain, reason: 'drain' },
+		stopSignal: { signal: plan.drain, reason: 'drain' },
 		forwards: [],
 		status: null,
 		reason: '',

@@ -31,9 +31,12 @@ export interface GenerationContext extends GenerationInput {
 }
 
 /** The context of a generation that has no child yet. */
-export function newContext(input: GenerationInput): GenerationContext {
+export function newContext({ generation, plan, firstChild, isGated }: GenerationInput): GenerationContext {
 	return {
-		...input,
+		generation,
+		plan,
+		firstChild,
+		isGated,
 		children: {},
 		upAt: null,
 		slots: [],
