@@ -31,7 +31,9 @@ export function lastOutputOf(handoverState: HandoverState, isPending: (generatio
 		/** @param lines complete lines; each character is one byte */
 		add: (child: number, lines: string) => {
 			const own = outputs.get(child);
-			if (own) own.text = `${own.text}${lines}\n`.slice(-mostBytes);
+			if (!own) return;
+			// A chunk that is long enough is not copied here: a child may print megabytes before it is up.
+			own.text = lines.length < mostBytes ? `${own.text}${lines}\n`.slice(-mostBytes) : `${lines}\n`;
 		},
 		/**
 		 * The last output as a field of an event, for example of the exit.

@@ -130,8 +130,8 @@ export function birthsOf({
 		let from: StartedFrom | undefined;
 		const mark = { SOCKETMASTER_CHILD: String(child), SOCKETMASTER_RUN: spec.run };
 		try {
-			const variables = await environmentOf(generation);
 			from = await startedFrom({ ...spec, isByShell: spec.isSystemd });
+			const variables = await environmentOf(generation);
 			if (from.isGone && input.index === 0) log.say('warn', goneText(generation, spec.directory));
 			pipe = childPipe(isDurable, user);
 			relistenAll();

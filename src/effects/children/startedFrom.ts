@@ -2,7 +2,7 @@
  * The program and the working directory of a child as real paths, resolved at the spawn: symlinks may change at any
  * time.
  */
-import { closeSync, constants, open, readlinkSync, statSync } from 'node:fs';
+import { closeSync, constants, open, readlinkSync, type Stats, statSync } from 'node:fs';
 import { access, realpath, stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { promisify } from 'node:util';
@@ -91,6 +91,9 @@ async function openDirectory(
 	}
 }
 
+/** The supervisor's current directory. It never changes: the supervisor does not call chdir(2). */
+let own: Stats | null = null;
+
 /**
  * Whether the path leads to the supervisor's current directory. If access to the path is denied, its text is compared:
  * the supervisor was started there.
@@ -99,8 +102,8 @@ async function isOurs(path: string): Promise<boolean> {
 	try {
 		const there = await stat(path);
 		// Sequential: each call that hangs occupies a thread.
-		const here = await stat('/proc/self/cwd').catch(() => null);
-		return here !== null && there.dev === here.dev && there.ino === here.ino;
+		own ??= await stat('/proc/self/cwd').catch(() => null);
+		return own !== null && there.dev === own.dev && there.ino === own.ino;
 	} catch (error) {
 		if (isDenial(error) && realDirectory(null) === path) return true;
 		throw error;
