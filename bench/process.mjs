@@ -1,6 +1,7 @@
 /** How fast children come up, and what the supervisor costs while it does nothing. */
 import { openFifo } from './fifo.mjs';
 import {
+	accepts,
 	contextSwitches,
 	isQuick,
 	median,
@@ -15,9 +16,9 @@ import {
 } from './support.mjs';
 
 /** SIGHUP to the new child's main(), in milliseconds, so many times. */
-export async function timeRotations(program, rotations, { flags = [], pause = 20 } = {}) {
+export async function timeRotations(program, rotations, { flags = [], pause = 100 } = {}) {
 	const fifo = openFifo();
-	const supervisor = supervise(program, `echo -n u >${fifo.path}; exec sleep 1000`, { flags });
+	const supervisor = supervise(program, `echo -n u >${fifo.path}; ${accepts}`, { flags });
 	await fifo.reached(1);
 	await wait(300);
 	const times = [];
@@ -82,7 +83,7 @@ export async function benchMemory() {
 	const moreThreads = [];
 	for (const program of programs) {
 		const fifo = openFifo();
-		const supervisor = supervise(program, `trap "" HUP; echo -n u >${fifo.path}; exec sleep 1000`);
+		const supervisor = supervise(program, `trap "" HUP; echo -n u >${fifo.path}; ${accepts}`);
 		await fifo.reached(1);
 		await wait(rest);
 		own.push(residentMemory(supervisor.pid));
@@ -114,7 +115,7 @@ export async function benchIdle() {
 	const results = [];
 	for (const program of programs) {
 		const fifo = openFifo();
-		const supervisor = supervise(program, `echo -n u >${fifo.path}; exec sleep 1000`);
+		const supervisor = supervise(program, `echo -n u >${fifo.path}; ${accepts}`);
 		await fifo.reached(1);
 		await wait(isQuick ? 500 : 10_000);
 		const before = contextSwitches(supervisor.pid);
