@@ -54,17 +54,13 @@ export async function runDaemon(options: Options): Promise<never> {
 		if (user && user.uid !== process.geteuid?.() && hasCapability(CAP_KILL) === false)
 			log.say('error', `Without CAP_KILL no signal reaches the processes of ${user.name}: they do not leave`);
 		if (user && process.geteuid?.() === 0 && hasCapability(CAP_SYS_PTRACE) === false) inspectAs(user);
-		const { ready, verify, kill, signal: drain, stop, workers: size, respawn, maxDraining } = options;
-		const plan = { start: options.start, ready, verify, kill, drain, stop, size, respawn, maxDraining };
 		const handoverState = newHandoverState(handover?.states ?? null);
 		const signals = handover?.signals ?? [];
-		const startup = await startupOf({ options, plan, user, handoverState, signals, log }).catch(
-			async (error: Error) => {
-				const holders = await holdersText(error, journalPath(options) !== null);
-				if (holders !== null) log.say('error', holders);
-				throw error;
-			},
-		);
+		const startup = await startupOf({ options, user, handoverState, signals, log }).catch(async (error: Error) => {
+			const holders = await holdersText(error, journalPath(options) !== null);
+			if (holders !== null) log.say('error', holders);
+			throw error;
+		});
 		if (problem && startup.state === null) {
 			withdraw(startup);
 			throw problem;
@@ -72,7 +68,7 @@ export async function runDaemon(options: Options): Promise<never> {
 		if (problem) log.say('error', `${problem.message}; the children of the earlier program are taken over`);
 		const path = commandPath(options);
 		const claim = () => claimPidFile(options.pidfile, startup, log);
-		const parts = { options, plan, startup, handoverState, path, claimPidFile: claim, user, log, sink };
+		const parts = { options, startup, handoverState, path, claimPidFile: claim, user, log, sink };
 		status = await superviseOrWithdraw(parts);
 		startup.listeners.close();
 		if (options.pidfile) removePidFile(options.pidfile);

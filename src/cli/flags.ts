@@ -1,27 +1,15 @@
-/** Parses the daemon's command line, in the style of Go's flag package as the original program does. */
+/** The daemon's command line: its flags, the options that they become, and the usage text. */
 import { signalName } from '../effects/os/kill.ts';
 import { type Plan, usualVerify } from '../machines/facts/facts.ts';
+import { type Flag, readFlags, UsageError, type Values } from './goFlags.ts';
 
 export interface Options {
 	listen: string[];
 	command: string;
-	/** Milliseconds that a new child must stay alive to be ready, or within which it must report that it is ready. */
-	start: number;
+	/** The flags that the statecharts follow. */
+	plan: Plan;
 	syslog: boolean;
 	user: string;
-	ready: Plan['ready'];
-	verify: Plan['verify'];
-	workers: number;
-	/** Milliseconds until a lost child is started again; -1 means never. */
-	respawn: number;
-	/** The signal that stops a replaced child, without the SIG prefix. */
-	signal: string;
-	/** The signal for a stop, without the SIG prefix. Null: SIGINT for a stop by SIGINT, SIGTERM for any other stop. */
-	stop: string | null;
-	/** Milliseconds from a stop signal to SIGKILL; 0 means no limit. */
-	kill: number;
-	/** Generations that may drain at the same time; 0 means no limit. */
-	maxDraining: number;
 	/** Every signal for a child goes to its process group. */
 	group: boolean;
 	json: boolean;
@@ -42,16 +30,6 @@ export interface Options {
 
 /** What the command line requests: a run with these options, or a text to print before the process exits. */
 export type Request = { run: Options } | { print: string; to: 'stdout' | 'stderr'; status: number };
-
-interface Flag {
-	type: 'string' | 'int' | 'bool';
-	default: string;
-	/** Stands for the value in the usage text. */
-	placeholder?: string;
-	text: string;
-	/** Checks a value further. @returns the values that are allowed; null if the value is one of them */
-	check?: (value: string) => string | null;
-}
 
 const mostWorkers = 4096;
 
@@ -108,12 +86,19 @@ const flags: Record<string, Flag> = {
 		placeholder: 'LOGIN',
 		text: 'User to run the children as, by name or number; LOGIN:GROUP for another group than its own',
 	},
-	signal: { type: 'string', default: 'HUP', placeholder: 'NAME', text: 'Signal that tells an old child to leave' },
+	signal: {
+		type: 'string',
+		default: 'HUP',
+		placeholder: 'NAME',
+		text: 'Signal that tells an old child to leave',
+		check: whyNoSignal,
+	},
 	stop: {
 		type: 'string',
 		default: '',
 		placeholder: 'NAME',
 		text: 'Signal that children get when SIGTERM or SIGINT asks to stop; the same if not given',
+		check: (value) => (value === '' ? null : whyNoSignal(value)),
 	},
 	kill: {
 		type: 'int',
@@ -168,6 +153,10 @@ const flags: Record<string, Flag> = {
 	systemd: { type: 'bool', default: 'false', text: 'Give the children LISTEN_PID too' },
 };
 
+function whyNoSignal(value: string): string | null {
+	return signalName(value) === null ? 'no such signal' : null;
+}
+
 function isReady(value: string): value is Plan['ready'] {
 	return ['wait', 'accept', 'notify'].includes(value);
 }
@@ -176,12 +165,10 @@ function isVerify(value: string): value is Plan['verify'] {
 	return ['accept', 'hold', 'none'].includes(value);
 }
 
-class UsageError extends Error {}
-
 /** Parses the arguments after the program's name. A usage error becomes a text to print and exit status 2. */
 export function readCommandLine(argv: string[], version: string): Request {
 	try {
-		const { values, rest } = readFlags(argv);
+		const { values, rest } = readFlags(argv, flags);
 		if ('help' in values) return { print: usage(), to: 'stderr', status: 0 };
 		if ('version' in values) return { print: `socketmaster ${version}\n`, to: 'stdout', status: 0 };
 		return { run: toOptions(values, rest) };
@@ -189,77 +176,6 @@ export function readCommandLine(argv: string[], version: string): Request {
 		if (!(error instanceof UsageError)) throw error;
 		return { print: `${error.message}\n${usage()}`, to: 'stderr', status: 2 };
 	}
-}
-
-type Values = Record<string, string[]>;
-
-/**
- * Parses flags by the rules of Go's flag package: `-name value`, `--name=value`, or a boolean flag alone. Flags end at
- * `--` or at the first word that is no flag.
- */
-function readFlags(argv: string[]): { values: Values; rest: string[] } {
-	const values: Values = {};
-	let index = 0;
-	for (; index < argv.length; index += 1) {
-		const word = argv[index] ?? '';
-		if (!word.startsWith('-') || word === '-') break;
-		if (word === '--') {
-			index += 1;
-			break;
-		}
-		const [, name, given] = /^--?([^-=][^=]*)(?:=(.*))?$/s.exec(word) ?? [];
-		if (name === undefined) throw new UsageError(`bad flag syntax: ${word}`);
-		if (name === 'h' || name === 'help') return { values: { help: [] }, rest: [] };
-		if (name === 'version') return { values: { version: [] }, rest: [] };
-		const flag = Object.hasOwn(flags, name) ? flags[name] : undefined;
-		if (!flag) throw new UsageError(`flag provided but not defined: -${name}`);
-		let value = given;
-		if (value === undefined && flag.type === 'bool') value = 'true';
-		if (value === undefined) {
-			index += 1;
-			value = argv[index];
-		}
-		if (value === undefined) throw new UsageError(`flag needs an argument: -${name}`);
-		const read = checked(name, flag, value);
-		values[name] = name === 'listen' ? [...(values[name] ?? []), read] : [read];
-	}
-	return { values, rest: argv.slice(index) };
-}
-
-function checked(name: string, flag: Flag, value: string): string {
-	const read = readAs(name, flag.type, value);
-	const wanted = flag.check?.(read) ?? null;
-	if (wanted !== null) throw new UsageError(`invalid value "${value}" for flag -${name}: ${wanted}`);
-	return read;
-}
-
-function readAs(name: string, type: Flag['type'], value: string): string {
-	if (type === 'int') {
-		const number = parseGoInt(value);
-		if (number === null) throw new UsageError(`invalid value "${value}" for flag -${name}: parse error`);
-		return String(number);
-	}
-	if (type === 'bool') {
-		if (/^(1|t|T|true|TRUE|True)$/.test(value)) return 'true';
-		if (/^(0|f|F|false|FALSE|False)$/.test(value)) return 'false';
-		throw new UsageError(`invalid boolean value "${value}" for -${name}: parse error`);
-	}
-	if ((name === 'signal' || (name === 'stop' && value !== '')) && signalName(value) === null) {
-		throw new UsageError(`invalid value "${value}" for flag -${name}: no such signal`);
-	}
-	return value;
-}
-
-/**
- * Parses as Go's strconv.ParseInt does with base 0: 10, -5, 0x10, 0b11, 0o17, 017, 1_000. Null if the text is invalid.
- */
-function parseGoInt(text: string): number | null {
-	const [, sign, digits = ''] = /^([+-]?)(.*)$/s.exec(text) ?? [];
-	const isGrouped = /^(0[xXbBoO])?_?[0-9a-fA-F]+(_[0-9a-fA-F]+)*$/.test(digits);
-	const bare = digits.replaceAll('_', '').replace(/^0(?=[0-7]+$)/, '0o');
-	if (!isGrouped || !/^(0[xX][0-9a-fA-F]+|0[bB][01]+|0[oO][0-7]+|0|[1-9][0-9]*)$/.test(bare)) return null;
-	const number = Number(bare) * (sign === '-' ? -1 : 1);
-	return Math.abs(number) > 2 ** 63 ? null : number;
 }
 
 function toOptions(values: Values, args: string[]): Options {
@@ -271,17 +187,19 @@ function toOptions(values: Values, args: string[]): Options {
 	return {
 		listen: values.listen ?? [text('listen')],
 		command: text('command'),
-		start,
-		ready: isReady(ready) ? ready : 'wait',
-		verify: isVerify(verify) ? verify : usualVerify(start),
-		workers: Number(text('workers')),
-		respawn: Math.max(-1, Number(text('respawn'))),
+		plan: {
+			start,
+			ready: isReady(ready) ? ready : 'wait',
+			verify: isVerify(verify) ? verify : usualVerify(start),
+			kill: Number(text('kill')),
+			drain: signalName(text('signal')) ?? 'HUP',
+			stop: text('stop') === '' ? null : signalName(text('stop')),
+			size: Number(text('workers')),
+			respawn: Math.max(-1, Number(text('respawn'))),
+			maxDraining: Number(text('max-draining')),
+		},
 		syslog: text('syslog') === 'true',
 		user: text('user'),
-		signal: signalName(text('signal')) ?? 'HUP',
-		stop: text('stop') === '' ? null : signalName(text('stop')),
-		kill: Number(text('kill')),
-		maxDraining: Number(text('max-draining')),
 		group: text('group') === 'true',
 		json: text('json') === 'true',
 		journal: text('journal'),

@@ -14,7 +14,7 @@ import { type Supervision, wire } from './wire.ts';
  * @throws {StartError} before any child is spawned
  */
 export function supervise(supervision: Supervision): Promise<number> {
-	const { plan, startup, log } = supervision;
+	const { options, startup, log } = supervision;
 	const { world, dispatcher, children, outputs, notifySockets, orphans, controlSockets, manager, fault, reaped } =
 		wire(supervision);
 
@@ -63,7 +63,7 @@ export function supervise(supervision: Supervision): Promise<number> {
 			deliver(supervisor, external);
 		});
 		for (const pipe of startup.pipes) outputs.open(pipe);
-		begin(startup, plan, log, dispatcher);
+		begin(startup, options.plan, log, dispatcher);
 		// Subscribe after `begin`: a signal must not precede the first fact.
 		signals().subscribe((signal) => {
 			if (!isOver) dispatcher.admit(signal);

@@ -15,7 +15,7 @@ import type { Listener } from '../effects/sockets/listener.ts';
 import { type Listeners, openListeners } from '../effects/sockets/listeners.ts';
 import { StartError } from '../effects/startError.ts';
 import { type HandoverState, section } from '../effects/upgrade/handoverState.ts';
-import type { Plan, Request } from '../machines/facts/facts.ts';
+import type { Request } from '../machines/facts/facts.ts';
 import { journalFormat } from '../machines/facts/feed.ts';
 import type { SupervisorState } from '../machines/state/supervisorState.ts';
 import type { Options } from './flags.ts';
@@ -47,7 +47,6 @@ export interface Startup {
 
 export interface StartupOptions {
 	options: Options;
-	plan: Plan;
 	user: User | null;
 	handoverState: HandoverState;
 	signals: Request[];
@@ -66,14 +65,8 @@ export const supervisorSection = section('supervisor', () =>
 );
 
 /** Restores or recovers the previous state, and opens the listeners and the journal. @throws {StartError} */
-export async function startupOf({
-	options,
-	plan,
-	user,
-	handoverState,
-	signals,
-	log,
-}: StartupOptions): Promise<Startup> {
+export async function startupOf({ options, user, handoverState, signals, log }: StartupOptions): Promise<Startup> {
+	const { plan } = options;
 	const path = journalPath(options);
 	const inherited = handoverState.restore(supervisorSection);
 	if (inherited) log.say('info', `Upgraded to version ${version}`);

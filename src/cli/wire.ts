@@ -28,7 +28,7 @@ import type { HandoverState } from '../effects/upgrade/handoverState.ts';
 import { preflightActor } from '../effects/upgrade/preflight.ts';
 import { handoverActor, nextProgram, programAnswers, replaceProgram } from '../effects/upgrade/replacement.ts';
 import type { World } from '../machines/charts/world.ts';
-import type { Fact, Plan, Request } from '../machines/facts/facts.ts';
+import type { Fact, Request } from '../machines/facts/facts.ts';
 import { withoutUnfinished } from '../machines/state/recoveryState.ts';
 import { finishedBetween } from '../machines/state/rotations.ts';
 import { isOfCandidate } from '../machines/state/supervisorState.ts';
@@ -40,7 +40,6 @@ import { version } from './version.ts';
 
 export interface Supervision {
 	options: Options;
-	plan: Plan;
 	startup: Startup;
 	handoverState: HandoverState;
 	/** Returns the path of the program; the unchanged -command while the program is not found. */
@@ -56,7 +55,8 @@ export interface Supervision {
  * Creates the parts of a supervisor, each with the parts that it needs. The statecharts do not run yet.
  * @throws {StartError} before any child is spawned
  */
-export function wire({ options, plan, startup, handoverState, path, claimPidFile, user, log, sink }: Supervision) {
+export function wire({ options, startup, handoverState, path, claimPidFile, user, log, sink }: Supervision) {
+	const { plan } = options;
 	const { journal, listeners, run } = startup;
 	adoptOrphans();
 	const directory = logicalDirectory();

@@ -131,7 +131,7 @@ describe('any bytes', () => {
 				const request = readCommandLine(words, '1.0.0');
 				if ('print' in request) expect([0, 2]).toContain(request.status);
 				else {
-					expect(Number.isFinite(request.run.start) && Number.isFinite(request.run.kill)).toBe(true);
+					expect(Number.isFinite(request.run.plan.start) && Number.isFinite(request.run.plan.kill)).toBe(true);
 					expect(request.run.listen.length).toBeGreaterThan(0);
 				}
 			}),

@@ -106,7 +106,7 @@ export const childSetup = base.extend({
 		ungate: base.assign({ isGated: false }),
 		keepUnverified: base.assign({
 			reason: ({ context, event }) => whyUnverified(context, expectEvent(event, 'child.unverified')),
-			code: 'not-accepting',
+			code: ({ event }) => codeOfRejection(event),
 		}),
 		/** Checks a serving child. The log has a warning if the child does not accept after a while. */
 		lookOn: base.spawnChild('listenerCheck', {
