@@ -2,13 +2,12 @@
  * The program and the working directory of a child as real paths, resolved at the spawn: symlinks may change at any
  * time.
  */
-import { closeSync, constants, open, readlinkSync, type Stats, statSync } from 'node:fs';
+import { closeSync, constants, open, readlinkSync, statSync } from 'node:fs';
 import { access, realpath, stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { inTime, isLate, lateText, start } from '../os/boundedReads.ts';
 import { errorText } from '../os/errorText.ts';
-import { isDenial } from '../os/proc.ts';
 
 /** Node has no such constant (open(2)). The value is the same on both supported architectures. */
 const O_PATH = 0o10000000;
@@ -83,7 +82,9 @@ async function openDirectory(
 	mayBeGone: boolean,
 ): Promise<{ fd: number | null; isGone: boolean }> {
 	try {
-		return { fd: !isAsked && (await isOurs(path)) ? null : await openPath(path), isGone: false };
+		// A path without symlinks that names the current directory leads there: nothing has to be looked up.
+		const isCurrent = !isAsked && (realDirectory(null) === path || (await isOurs(path)));
+		return { fd: isCurrent ? null : await openPath(path), isGone: false };
 	} catch (error) {
 		// getcwd(3) must succeed in the program.
 		if (mayBeGone && realDirectory(null) === null) return { fd: await openPath('/'), isGone: true };
@@ -91,23 +92,12 @@ async function openDirectory(
 	}
 }
 
-/** The supervisor's current directory. It never changes: the supervisor does not call chdir(2). */
-let own: Stats | null = null;
-
-/**
- * Whether the path leads to the supervisor's current directory. If access to the path is denied, its text is compared:
- * the supervisor was started there.
- */
+/** Whether the path leads to the supervisor's current directory. */
 async function isOurs(path: string): Promise<boolean> {
-	try {
-		const there = await stat(path);
-		// Sequential: each call that hangs occupies a thread.
-		own ??= await stat('/proc/self/cwd').catch(() => null);
-		return own !== null && there.dev === own.dev && there.ino === own.ino;
-	} catch (error) {
-		if (isDenial(error) && realDirectory(null) === path) return true;
-		throw error;
-	}
+	const there = await stat(path);
+	// Sequential: each call that hangs occupies a thread.
+	const here = await stat('/proc/self/cwd').catch(() => null);
+	return here !== null && there.dev === here.dev && there.ino === here.ino;
 }
 
 function openPath(path: string): Promise<number> {
