@@ -2,12 +2,13 @@
  * The program and the working directory of a child as real paths, resolved at the spawn: symlinks may change at any
  * time.
  */
-import { closeSync, constants, open, readlinkSync, statSync } from 'node:fs';
+import { closeSync, constants, open, readlinkSync, type Stats, statSync } from 'node:fs';
 import { access, realpath, stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { inTime, isLate, lateText, start } from '../os/boundedReads.ts';
 import { errorText } from '../os/errorText.ts';
+import { isDenial } from '../os/proc.ts';
 
 /** Node has no such constant (open(2)). The value is the same on both supported architectures. */
 const O_PATH = 0o10000000;
@@ -82,9 +83,7 @@ async function openDirectory(
 	mayBeGone: boolean,
 ): Promise<{ fd: number | null; isGone: boolean }> {
 	try {
-		// A path without symlinks that names the current directory leads there: nothing has to be looked up.
-		const isCurrent = !isAsked && (realDirectory(null) === path || (await isOurs(path)));
-		return { fd: isCurrent ? null : await openPath(path), isGone: false };
+		return { fd: !isAsked && (await isOurs(path)) ? null : await openPath(path), isGone: false };
 	} catch (error) {
 		// getcwd(3) must succeed in the program.
 		if (mayBeGone && realDirectory(null) === null) return { fd: await openPath('/'), isGone: true };
@@ -92,12 +91,23 @@ async function openDirectory(
 	}
 }
 
-/** Whether the path leads to the supervisor's current directory. */
+/** The supervisor's current directory. It changes only when the program is replaced (execve(2) follows chdir(2)). */
+let own: Stats | null = null;
+
+/**
+ * Whether the path leads to the supervisor's current directory. If access to the path is denied, its text is compared:
+ * the supervisor was started there.
+ */
 async function isOurs(path: string): Promise<boolean> {
-	const there = await stat(path);
-	// Sequential: each call that hangs occupies a thread.
-	const here = await stat('/proc/self/cwd').catch(() => null);
-	return here !== null && there.dev === here.dev && there.ino === here.ino;
+	try {
+		const there = await stat(path);
+		// Sequential: each call that hangs occupies a thread.
+		own ??= await stat('/proc/self/cwd').catch(() => null);
+		return own !== null && there.dev === own.dev && there.ino === own.ino;
+	} catch (error) {
+		if (isDenial(error) && realDirectory(null) === path) return true;
+		throw error;
+	}
 }
 
 function openPath(path: string): Promise<number> {
