@@ -25,9 +25,8 @@ import { takeHandover } from '../effects/upgrade/handover.ts';
 import { newHandoverState } from '../effects/upgrade/handoverState.ts';
 import type { Options } from './flags.ts';
 import { supervise } from './run.ts';
-import { journalPath, type Startup, startupOf } from './startup.ts';
+import { journalPath, type Startup, type Supervision, startupOf } from './startup.ts';
 import { whatWasMeant } from './suggestion.ts';
-import type { Supervision } from './wire.ts';
 
 /** On exit the supervisor waits at most this long for the log to drain, in milliseconds. */
 const flushTimeoutMs = 5000;

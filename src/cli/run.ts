@@ -5,8 +5,8 @@ import type { Log } from '../effects/log/log.ts';
 import { signals, wasDebuggerClosed } from '../effects/os/signals.ts';
 import { deliver, newLife, type Supervisor } from '../machines/charts/world.ts';
 import type { ExternalFact, Plan, Request } from '../machines/facts/facts.ts';
-import type { Startup } from './startup.ts';
-import { type Supervision, wire } from './wire.ts';
+import type { Startup, Supervision } from './startup.ts';
+import { wire } from './wire.ts';
 
 /**
  * Runs the statecharts until the last child is gone.

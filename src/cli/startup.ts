@@ -8,6 +8,7 @@ import { fileJournal, type Journal, journalSection, memoryJournal } from '../eff
 import type { Header } from '../effects/journal/lineSchemas.ts';
 import { countersSchema, requestSchema, rotationsSchema, stateSchema } from '../effects/journal/stateSchemas.ts';
 import type { Log } from '../effects/log/log.ts';
+import type { Sink } from '../effects/log/sink.ts';
 import { bootId, newRun } from '../effects/os/ids.ts';
 import { lookUpSelf } from '../effects/os/proc.ts';
 import type { User } from '../effects/os/user.ts';
@@ -43,6 +44,20 @@ export interface Startup {
 	orphans: number[];
 	notifySockets: SavedNotifySockets;
 	journal: Journal;
+}
+
+/** All that a supervisor is run with. */
+export interface Supervision {
+	options: Options;
+	startup: Startup;
+	handoverState: HandoverState;
+	/** Returns the path of the program; the unchanged -command while the program is not found. */
+	path: () => string | Buffer;
+	/** Writes the pid file. @throws {StartError} */
+	claimPidFile: () => void;
+	user: User | null;
+	log: Log;
+	sink: Sink;
 }
 
 export interface StartupOptions {
