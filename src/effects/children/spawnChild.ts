@@ -7,18 +7,17 @@ import { failpoint } from '../crashHandler.ts';
 import type { Log } from '../log/log.ts';
 import { spawnAsUser } from '../os/asUser.ts';
 import { closeAll, makePipe } from '../os/descriptors.ts';
-import { errorText } from '../os/errorText.ts';
 import type { ExecOutcome } from '../os/execOutcome.ts';
 import { signalGroup, signalProcess } from '../os/kill.ts';
-import { SyscallError } from '../os/libc.ts';
-import type { SpawnSpec, Variables } from '../os/spawn.ts';
+import type { Variables } from '../os/spawn.ts';
 import { startProcess } from '../os/starter.ts';
 import type { User } from '../os/user.ts';
 import { oneAtATime } from '../os/yielding.ts';
 import type { Listener } from '../sockets/listener.ts';
-import { socketVariables } from './activationEnv.ts';
+import { childSpec, type SharedSpec } from './childSpec.ts';
 import type { NotifySockets } from './notifySockets.ts';
 import type { Output, Outputs } from './output.ts';
+import { EnvironmentError, spawnFailure } from './spawnFailure.ts';
 import { type StartedFrom, startedFrom } from './startedFrom.ts';
 
 /**
@@ -26,9 +25,6 @@ import { type StartedFrom, startedFrom } from './startedFrom.ts';
  * user.
  */
 const longestExec = 5000;
-
-/** The variables of -env can't be read. */
-class EnvironmentError extends Error {}
 
 /** A child whose process has not executed its program yet. */
 interface PendingChild {
@@ -67,16 +63,7 @@ export interface BirthsOptions {
 	admit: (external: ExternalEvent) => void;
 	log: Pick<Log, 'say'>;
 	outputs: Outputs;
-	spec: Omit<SpawnSpec, 'fds' | 'env' | 'directory'> & {
-		/** The working directory by its logical path, and whether -chdir names it. */
-		directory: string;
-		isDirectoryAsked: boolean;
-		run: string;
-		/** The variables of a generation's children. @throws {Error} if the variables can't be read */
-		env: (generation: number) => Promise<Variables>;
-		/** -systemd: children get LISTEN_PID too. */
-		isSystemd: boolean;
-	};
+	spec: SharedSpec;
 	notifySockets: NotifySockets;
 	/** Children get these as fd 3 and up. */
 	listeners: Listener[];
@@ -94,36 +81,44 @@ export interface BirthsOptions {
 }
 
 /** Spawns the children of one supervisor. */
-export function birthsOf({
-	admit,
-	log,
-	outputs,
-	spec,
-	notifySockets,
-	listeners,
-	user,
-	isDurable,
-	relistenAll,
-	born,
-}: BirthsOptions) {
+export function birthsOf(options: BirthsOptions): Births {
+	return new Births(options);
+}
+
+export class Births {
+	readonly #options: BirthsOptions;
 	/**
 	 * By pid: processes that have not executed their program yet, or whose output can't be read. The callback handles
 	 * the outcome, or the exit.
 	 */
-	const pending = new Map<number, (isReaped: boolean) => void>();
-
-	// A process that has a terminal can insert input into it (TIOCSTI, ioctl_tty(2)). A child of another user leads its
-	// own session and does not get the supervisor's terminal.
-	const stdin = user && isatty(0) ? openSync('/dev/null', constants.O_RDONLY) : 0;
-
+	readonly #pending = new Map<number, (isReaped: boolean) => void>();
+	readonly #stdin: number;
 	/** Children are started one after another: a file system that hangs blocks at most one thread of the pool. */
-	const inLine = oneAtATime();
+	readonly #inLine = oneAtATime();
 
-	function spawn(input: ProcessInput) {
-		void inLine(() => begin(input));
+	constructor(options: BirthsOptions) {
+		this.#options = options;
+		// A process that has a terminal can insert input into it (TIOCSTI, ioctl_tty(2)). A child of another user leads
+		// its own session and does not get the supervisor's terminal.
+		this.#stdin = options.user && isatty(0) ? openSync('/dev/null', constants.O_RDONLY) : 0;
 	}
 
-	async function begin(input: ProcessInput) {
+	readonly spawn = (input: ProcessInput): void => {
+		void this.#inLine(() => this.#begin(input));
+	};
+
+	/** Call for each reaped process: it may not have executed its program yet. */
+	readonly ended = (pid: number): void => this.#pending.get(pid)?.(true);
+
+	readonly pids = (): number[] => [...this.#pending.keys()];
+
+	/**
+	 * Whether every child that has a process has executed its program. The next supervisor program spawns the rest.
+	 */
+	readonly isSettled = (): boolean => this.#pending.size === 0;
+
+	async #begin(input: ProcessInput): Promise<void> {
+		const { log, spec, notifySockets, listeners, user, isDurable, relistenAll } = this.#options;
 		const { child, generation } = input;
 		let pipe: ReturnType<typeof childPipe> | undefined;
 		let execOutcome: ExecOutcome | number;
@@ -131,71 +126,65 @@ export function birthsOf({
 		const mark = { SOCKETMASTER_CHILD: String(child), SOCKETMASTER_RUN: spec.run };
 		try {
 			from = await startedFrom({ ...spec, isByShell: spec.isSystemd });
-			const variables = await environmentOf(generation);
+			const variables = await this.#environmentOf(generation);
 			if (from.isGone && input.index === 0) log.say('warn', goneText(generation, spec.directory));
 			pipe = childPipe(isDurable, user);
 			relistenAll();
 			const notify = notifySockets.prepare(child);
-			const fds = [stdin, pipe.output, pipe.output, ...listeners.map(({ fd }) => fd), ...notify.fds];
-			// PWD is the real path. If PWD contained a symlink, a program that uses PWD (gunicorn) would load the next
-			// version after the symlink has moved.
-			const workingDirectory = spec.isDirectoryAsked && from.directory !== null ? { PWD: from.directory } : {};
-			const env = {
-				...variables,
-				...workingDirectory,
-				...socketVariables(listeners, input),
-				...notify.variables,
-				...mark,
-			};
-			const program = spec.isSystemd ? withListenPid(spec.path, spec.args) : {};
-			const fullSpec = { ...spec, ...program, env, fds, directory: from.fd };
+			const { output } = pipe;
+			const fullSpec = childSpec({ spec, variables, input, from, listeners, stdin: this.#stdin, output, notify, mark });
 			execOutcome = user ? spawnAsUser(fullSpec, user, mark) : startProcess(fullSpec);
 		} catch (error) {
 			if (pipe) closeAll([pipe.read, pipe.output]);
-			return failed(child, error);
+			this.#failed(child, error);
+			return;
 		} finally {
 			from?.close();
 		}
 		closeAll([pipe.output]);
 		const { program, directory } = from;
 		const expected = { child, generation, read: pipe.read, inode: pipe.inode, program, directory };
-		if (typeof execOutcome === 'number') spawned(execOutcome, expected, false);
-		else awaitExec(execOutcome, expected);
+		if (typeof execOutcome === 'number') this.#spawned(execOutcome, expected, false);
+		else this.#awaitExec(execOutcome, expected);
 	}
 
-	function failed(child: number, error: unknown) {
+	#failed(child: number, error: unknown): void {
+		const { notifySockets, admit, spec } = this.#options;
 		notifySockets.forget(child);
-		const code = error instanceof EnvironmentError ? ({ code: 'environment' } as const) : {};
-		admit({ type: 'child.spawnFailed', child, reason: whyNot(spec.path, error), ...code });
+		admit({ type: 'child.spawnFailed', child, ...spawnFailure(spec.path, error) });
 	}
 
-	async function environmentOf(generation: number): Promise<Variables> {
+	async #environmentOf(generation: number): Promise<Variables> {
 		try {
-			return await spec.env(generation);
+			return await this.#options.spec.env(generation);
 		} catch (error) {
 			throw new EnvironmentError((error as Error).message, { cause: error });
 		}
 	}
 
 	/** The process has executed the child's program. */
-	function spawned(pid: number, { child, generation, read, ...rest }: PendingChild, isReaped: boolean) {
+	#spawned(pid: number, { child, generation, read, ...rest }: PendingChild, isReaped: boolean): void {
 		let output: Output;
 		try {
 			failpoint('outputs.open');
-			output = outputs.open({ fd: read, child, pid, generation, unfinished: '' });
+			output = this.#options.outputs.open({ fd: read, child, pid, generation, unfinished: '' });
 		} catch (error) {
-			return undo({ pid, child, read, error, isReaped });
+			this.#undo({ pid, child, read, error, isReaped });
+			return;
 		}
-		born({ child, pid, output, ...rest });
+		this.#options.born({ child, pid, output, ...rest });
 	}
 
 	/** Kills a process whose output can't be read. The spawn is reported as failed after the process has exited. */
-	function undo({ pid, child, read, error, isReaped }: UnreadableProcess) {
+	#undo({ pid, child, read, error, isReaped }: UnreadableProcess): void {
 		closeAll([read]);
-		if (isReaped) return failed(child, error);
-		pending.set(pid, () => {
-			pending.delete(pid);
-			failed(child, error);
+		if (isReaped) {
+			this.#failed(child, error);
+			return;
+		}
+		this.#pending.set(pid, () => {
+			this.#pending.delete(pid);
+			this.#failed(child, error);
 		});
 		signalGroup(pid, 'KILL');
 	}
@@ -204,34 +193,24 @@ export function birthsOf({
 	 * A child is spawned only when its process has executed the program. A slow file system may delay that, and a
 	 * process for another user changes its credentials first.
 	 */
-	function awaitExec(execOutcome: ExecOutcome, expected: PendingChild) {
+	#awaitExec(execOutcome: ExecOutcome, expected: PendingChild): void {
+		const { log, spec } = this.#options;
 		const { pid } = execOutcome;
 		// Another process of the same user may stop this process meanwhile (SIGSTOP).
 		const limit = setTimeout(() => {
 			log.say('error', `${pid} has not become ${spec.path} within ${longestExec / 1000} s; killing it`);
 			signalProcess(pid, 'KILL');
 		}, longestExec);
-		pending.set(pid, (isReaped) => {
-			pending.delete(pid);
+		this.#pending.set(pid, (isReaped) => {
+			this.#pending.delete(pid);
 			clearTimeout(limit);
 			const error = execOutcome.outcome();
-			if (error === null) return spawned(pid, expected, isReaped);
+			if (error === null) return this.#spawned(pid, expected, isReaped);
 			closeAll([expected.read]);
-			failed(expected.child, error);
+			this.#failed(expected.child, error);
 		});
-		execOutcome.onKnown(() => pending.get(pid)?.(false));
+		execOutcome.onKnown(() => this.#pending.get(pid)?.(false));
 	}
-
-	return {
-		spawn,
-		/** Call for each reaped process: it may not have executed its program yet. */
-		ended: (pid: number) => pending.get(pid)?.(true),
-		pids: () => [...pending.keys()],
-		/**
-		 * Whether every child that has a process has executed its program. The next supervisor program spawns the rest.
-		 */
-		isSettled: () => pending.size === 0,
-	};
 }
 
 /** Makes the output pipe of a child: the read end, its inode, and the fd for the child. @throws {SyscallError} */
@@ -253,19 +232,7 @@ function childPipe(isDurable: boolean, user: User | null) {
 	}
 }
 
-/** A shell sets LISTEN_PID to its own pid and executes the program: the pid is known only after the fork. */
-function withListenPid(path: string | Buffer, args: (string | Buffer)[]): Pick<SpawnSpec, 'path' | 'args'> {
-	return { path: '/bin/sh', args: ['-c', 'LISTEN_PID=$$ exec "$0" "$@"', path, ...args] };
-}
-
 /** The log line for a start directory that has been removed. */
 function goneText(generation: number, directory: string): string {
 	return `The directory ${directory}, where socketmaster was started, is gone: generation ${generation} starts in / (-chdir=PATH names another)`;
-}
-
-function whyNot(path: string | Buffer, error: unknown): string {
-	if (!(error instanceof SyscallError)) return errorText(error);
-	const what = ['posix_spawn', 'execve'].includes(error.syscall) ? `fork/exec ${path}` : error.syscall;
-	const hint = error.code === 'EPERM' && process.geteuid?.() !== 0 ? ' (-user takes root)' : '';
-	return `${what}: ${error.message}${hint}`;
 }

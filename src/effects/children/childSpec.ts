@@ -1,0 +1,52 @@
+/** The program, variables and fds of one child, from the options that all children share. */
+import type { ProcessInput } from '../../machines/charts/protocol.ts';
+import type { SpawnSpec, Variables } from '../os/spawn.ts';
+import type { Listener } from '../sockets/listener.ts';
+import { socketVariables } from './activationEnv.ts';
+import type { StartedFrom } from './startedFrom.ts';
+
+/** What all children share. */
+export interface SharedSpec extends Omit<SpawnSpec, 'fds' | 'env' | 'directory'> {
+	/** The working directory by its logical path, and whether -chdir names it. */
+	directory: string;
+	isDirectoryAsked: boolean;
+	run: string;
+	/** The variables of a generation's children. @throws {Error} if the variables can't be read */
+	env: (generation: number) => Promise<Variables>;
+	/** -systemd: children get LISTEN_PID too. */
+	isSystemd: boolean;
+}
+
+export interface ChildSpecOptions {
+	spec: SharedSpec;
+	/** The variables of the child's generation. */
+	variables: Variables;
+	input: ProcessInput;
+	from: Pick<StartedFrom, 'fd' | 'directory'>;
+	listeners: Listener[];
+	stdin: number;
+	/** The write end of the output pipe. */
+	output: number;
+	notify: { fds: number[]; variables: Variables };
+	/** Variables that name the child. */
+	mark: Variables;
+}
+
+export function childSpec(options: ChildSpecOptions): SpawnSpec {
+	const { spec, variables, input, from, listeners, stdin, output, notify, mark } = options;
+	// PWD is the real path. If PWD contained a symlink, a program that uses PWD (gunicorn) would load the next
+	// version after the symlink has moved.
+	const workingDirectory = spec.isDirectoryAsked && from.directory !== null ? { PWD: from.directory } : {};
+	return {
+		...spec,
+		...(spec.isSystemd ? withListenPid(spec.path, spec.args) : {}),
+		env: { ...variables, ...workingDirectory, ...socketVariables(listeners, input), ...notify.variables, ...mark },
+		fds: [stdin, output, output, ...listeners.map(({ fd }) => fd), ...notify.fds],
+		directory: from.fd,
+	};
+}
+
+/** A shell sets LISTEN_PID to its own pid and executes the program: the pid is known only after the fork. */
+function withListenPid(path: string | Buffer, args: (string | Buffer)[]): Pick<SpawnSpec, 'path' | 'args'> {
+	return { path: '/bin/sh', args: ['-c', 'LISTEN_PID=$$ exec "$0" "$@"', path, ...args] };
+}
