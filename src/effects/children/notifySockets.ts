@@ -6,32 +6,19 @@ import type { ExternalEvent } from '../../machines/facts/facts.ts';
 import type { Phase } from '../../machines/state/supervisorState.ts';
 import type { Log } from '../log/log.ts';
 import { bootClock } from '../os/clock.ts';
-import { drain, receiveFrom } from '../os/datagram.ts';
-import { dispose, isDisposing } from '../os/deferredClose.ts';
-import { closeAll } from '../os/descriptors.ts';
 import { errorText } from '../os/errorText.ts';
 import { newSecret } from '../os/ids.ts';
-import { constants, errno, poll, SyscallError } from '../os/libc.ts';
+import { constants, errno, SyscallError } from '../os/libc.ts';
 import { ancestorsOf } from '../os/processTree.ts';
 import type { User } from '../os/user.ts';
 import { addressText, boundAddress } from '../sockets/address.ts';
 import { openPlain } from '../sockets/bindUnix.ts';
 import { type HandoverState, section } from '../upgrade/handoverState.ts';
-import { type AckSocket, openAckSocket } from './ack.ts';
-import { makeFolder, removeNotifyDir, removeSocketFile } from './notifyDir.ts';
-import { childStatuses, statusesSchema } from './notifyStatus.ts';
-
-/**
- * At most this many messages are read at a time, and per second from each child. A child that sends more blocks in
- * sendmsg(2); the other children do not.
- */
-const [mostAtOnce, mostInASecond] = [16, 100];
-
-/**
- * A request for more time counts only if it moves the deadline by 1/`moveFraction` of the requested time, or by
- * `mostMove` milliseconds. A request is ignored if that fraction is less than `leastMove` milliseconds.
- */
-const [leastMove, mostMove, moveFraction] = [25, 250, 4];
+import { type AckSocket, openAckSocket } from './ackSocket.ts';
+import { makeFolder, removeNotifyDir } from './notifyDir.ts';
+import { movedDeadline, readNotifyMessage } from './notifyMessage.ts';
+import { NotifySocket } from './notifySocket.ts';
+import { type ChildStatusText, childStatuses, statusesSchema } from './notifyStatus.ts';
 
 export const notifySocketsSection = section('notifySockets', () =>
 	object({
@@ -49,14 +36,6 @@ export interface SavedNotifySockets {
 	ack: number | null;
 	sockets: { child: number; fd: number }[];
 	notes?: ReturnType<ReturnType<typeof childStatuses>['all']>;
-}
-
-interface NotifySocket {
-	fd: number;
-	path: string;
-	/** Receives the messages that have already arrived. */
-	receiveNow: () => void;
-	close: () => void;
 }
 
 export interface NotifySocketsOptions {
@@ -77,60 +56,41 @@ export interface NotifySocketsOptions {
 	childOf: (pid: number) => number | null;
 }
 
-export type NotifySockets = ReturnType<typeof openNotifySockets>;
-
-export function openNotifySockets({
-	admit,
-	log,
-	run,
-	user,
-	isDurable,
-	handoverState,
-	isNeeded,
-	kept,
-	phaseOf,
-	childOf,
-}: NotifySocketsOptions) {
-	const statuses = childStatuses(kept.notes ?? []);
-	const open = new Map<number, NotifySocket>();
-	const extended = new Map<number, number>();
-	const untrusted = new Map<number, string>();
-	const { folder } = kept;
+export class NotifySockets {
+	/** What a child reports besides that it is ready. */
+	readonly statusTextOf: (child: number) => ChildStatusText;
+	readonly #options: NotifySocketsOptions;
+	readonly #statuses: ReturnType<typeof childStatuses>;
+	readonly #open = new Map<number, NotifySocket>();
+	/** The last deadline that a child has set by a request for more time, by child. */
+	readonly #extended = new Map<number, number>();
+	/** The first message of a child that was ignored as untrusted, by child. */
+	readonly #untrusted = new Map<number, string>();
+	readonly #folder: string | null;
 	/** The user that children run as, if the supervisor is root and can give files to that user; else null. */
-	const owner = process.geteuid?.() === 0 ? user : null;
-	let ack = folder === null ? null : openAck(kept.ack);
-	for (const { child, fd } of kept.sockets) {
-		open.set(child, newSocket(fd, addressText(boundAddress(fd))));
-		// A surviving process kept this socket open after its child had exited.
-		if (phaseOf(child) === null) forget(child);
-	}
-	if (folder !== null) sweep(folder);
-	handoverState.save(notifySocketsSection, () => {
-		const sockets = [...open].map(([child, { fd }]) => ({ child, fd }));
-		const fds = [...sockets.map(({ fd }) => fd), ...(ack ? [ack.fd()] : [])];
-		return { state: { folder, ack: ack?.fd() ?? null, sockets, notes: statuses.all() }, fds };
-	});
+	readonly #owner: User | null;
+	#ack: AckSocket | null;
 
-	/** Removes socket files of exited children that a killed supervisor left. */
-	function sweep(folder: string) {
-		const own = new Set([ack?.path, ...[...open.values()].map(({ path }) => path)]);
-		try {
-			for (const name of readdirSync(folder)) {
-				const path = join(folder, name);
-				if (!own.has(path) && lstatSync(path, { throwIfNoEntry: false })?.isSocket()) rmSync(path, { force: true });
-			}
-		} catch {
-			// The files are removed with the directory.
+	constructor(options: NotifySocketsOptions) {
+		const { kept, user, handoverState, phaseOf } = options;
+		this.#options = options;
+		this.#statuses = childStatuses(kept.notes ?? []);
+		this.statusTextOf = this.#statuses.of;
+		this.#folder = kept.folder;
+		this.#owner = process.geteuid?.() === 0 ? user : null;
+		this.#ack = this.#folder === null ? null : this.#openAck(this.#folder, kept.ack);
+		for (const { child, fd } of kept.sockets) {
+			this.#open.set(child, new NotifySocket(fd, addressText(boundAddress(fd))));
+			// A surviving process kept this socket open after its child had exited.
+			if (phaseOf(child) === null) this.forget(child);
 		}
-	}
-
-	function openAck(known: number | null): AckSocket | null {
-		try {
-			return openAckSocket({ folder: folder ?? '', user: owner, known, said: acknowledged });
-		} catch (error) {
-			log.say('warn', `Children can't say that they are up by an ack: ${errorText(error)}`);
-			return null;
-		}
+		if (this.#folder !== null) this.#sweep(this.#folder);
+		handoverState.save(notifySocketsSection, () => {
+			const sockets = [...this.#open].map(([child, { fd }]) => ({ child, fd }));
+			const ack = this.#ack?.fd() ?? null;
+			const fds = [...sockets.map(({ fd }) => fd), ...(ack === null ? [] : [ack])];
+			return { state: { folder: this.#folder, ack, sockets, notes: this.#statuses.all() }, fds };
+		});
 	}
 
 	/**
@@ -138,12 +98,15 @@ export function openNotifySockets({
 	 * @returns the variables of the child, and the fds that the child gets in addition to the listeners
 	 * @throws {SyscallError} if the socket can't be opened and -ready=notify needs it
 	 */
-	function prepare(child: number): { variables: Record<string, string>; fds: number[] } {
+	prepare(child: number): { variables: Record<string, string>; fds: number[] } {
+		const { user, isDurable, isNeeded, log } = this.#options;
+		const folder = this.#folder;
 		if (folder === null) return { variables: {}, fds: [] };
 		const path = `${folder}/${child}-${newSecret()}`;
 		try {
-			const fd = openIn(folder, path);
-			open.set(child, newSocket(fd, path));
+			const fd = this.#openIn(folder, path);
+			this.#open.set(child, new NotifySocket(fd, path));
+			const ack = this.#ack;
 			const variables = { NOTIFY_SOCKET: path, ...(ack ? { EINHORN_SOCK_PATH: ack.path } : {}) };
 			// A child that holds the ack socket can make it blocking, so that accept(2) blocks the supervisor. Only
 			// children of the supervisor's own user get it.
@@ -156,163 +119,131 @@ export function openNotifySockets({
 		}
 	}
 
-	function openIn(folder: string, path: string): number {
+	/** Receives the messages of the child from now on: its pid is known. Earlier messages wait in the socket. */
+	receive(child: number, pid: number): void {
+		this.#open.get(child)?.startReceiving({
+			take: (text, sender) => this.#take(child, pid, text, sender),
+			over: () => this.forget(child),
+		});
+	}
+
+	/** Receives messages that arrived in time, before the child is found to be late. */
+	readonly receiveNow = (child: number): void => {
+		this.#open.get(child)?.receiveNow();
+		this.#ack?.takeNow();
+	};
+
+	/** Call when the child is gone, or could not be spawned. */
+	forget(child: number): void {
+		this.#statuses.forget(child);
+		const socket = this.#open.get(child);
+		if (!socket) return;
+		this.#open.delete(child);
+		this.#extended.delete(child);
+		this.#untrusted.delete(child);
+		socket.close();
+	}
+
+	/** Call when the supervisor exits. */
+	readonly close = (): void => {
+		for (const child of [...this.#open.keys()]) this.forget(child);
+		this.#ack?.close();
+		if (this.#folder !== null) removeNotifyDir(this.#folder, this.#options.run);
+	};
+
+	/**
+	 * A message of the child that was ignored as untrusted, as a sentence's end: this may explain why the child is
+	 * late.
+	 */
+	ignoredOf(child: number): { ignored?: string } {
+		const ignored = this.#untrusted.get(child);
+		return ignored === undefined ? {} : { ignored };
+	}
+
+	/** Removes socket files of exited children that a killed supervisor left. */
+	#sweep(folder: string): void {
+		const own = new Set([this.#ack?.path, ...[...this.#open.values()].map(({ path }) => path)]);
 		try {
-			return openPlain(path, constants.SOCK_DGRAM, owner);
+			for (const name of readdirSync(folder)) {
+				const path = join(folder, name);
+				if (!own.has(path) && lstatSync(path, { throwIfNoEntry: false })?.isSocket()) rmSync(path, { force: true });
+			}
+		} catch {
+			// The files are removed with the directory.
+		}
+	}
+
+	#openAck(folder: string, known: number | null): AckSocket | null {
+		try {
+			return openAckSocket({ folder, user: this.#owner, known, said: this.#acknowledged });
+		} catch (error) {
+			this.#options.log.say('warn', `Children can't say that they are up by an ack: ${errorText(error)}`);
+			return null;
+		}
+	}
+
+	#openIn(folder: string, path: string): number {
+		try {
+			return openPlain(path, constants.SOCK_DGRAM, this.#owner);
 		} catch (error) {
 			if (!(error instanceof SyscallError) || error.errno !== errno('ENOENT')) throw error;
 			// A cleaner of temporary files has removed the directory and everything in it.
 			makeFolder(folder);
-			ack?.close();
-			ack = openAck(null);
-			return openPlain(path, constants.SOCK_DGRAM, owner);
-		}
-	}
-
-	/** Receives the messages of the child from now on: its pid is known. Earlier messages wait in the socket. */
-	function receive(child: number, pid: number) {
-		const socket = open.get(child);
-		if (socket) startReceiving(socket, child, pid);
-	}
-
-	function startReceiving(socket: NotifySocket, child: number, pid: number) {
-		let second = 0;
-		let read = 0;
-		let handle: ReturnType<typeof poll> | null = poll(socket.fd, readable);
-		let pauseTimer: NodeJS.Timeout | null = null;
-		let hasSentFiles = false;
-		socket.receiveNow = readable;
-		socket.close = () => {
-			handle?.close();
-			if (pauseTimer) clearTimeout(pauseTimer);
-		};
-
-		function pause() {
-			handle?.close();
-			handle = null;
-			pauseTimer ??= setTimeout(resumeReceiving, 1000);
-		}
-
-		/**
-		 * After a child has sent fds, its messages are not read while fds are still being closed: the child can't send
-		 * more fds meanwhile.
-		 */
-		function resumeReceiving() {
-			pauseTimer = null;
-			if (open.get(child) !== socket) return;
-			if (hasSentFiles && isDisposing()) return pause();
-			handle ??= poll(socket.fd, readable);
-		}
-
-		function readable() {
-			const now = Math.floor(bootClock() / 1000);
-			if (now !== second) [second, read] = [now, 0];
-			for (let count = 0; count < mostAtOnce; count += 1) {
-				const message = receiveFrom(socket.fd);
-				if (message === 'empty') return;
-				if (message === 'over') return forget(child);
-				read += 1;
-				const isDone = dispose(message.fds);
-				hasSentFiles ||= !isDone;
-				take(child, pid, message.text, message.pid);
-				if (open.get(child) !== socket) return;
-				if (!isDone || read >= mostInASecond) return pause();
-			}
+			this.#ack?.close();
+			this.#ack = this.#openAck(folder, null);
+			return openPlain(path, constants.SOCK_DGRAM, this.#owner);
 		}
 	}
 
 	/** Only a message that changes something becomes an event: repeated messages do not make the journal grow. */
-	function take(child: number, pid: number, text: string, sender: number | null) {
-		// One trailing NUL is allowed: C's sizeof counts it, and sd_notify(3) accepts it. A message with another NUL is
-		// not text.
-		const lines = text.replace(/\0$/, '').split('\n');
-		if (lines.some((line) => line.includes('\0'))) return;
-		const statusChange = statuses.changeBy(child, lines);
+	#take(child: number, pid: number, text: string, sender: number | null) {
+		const { admit, phaseOf } = this.#options;
+		const message = readNotifyMessage(text);
+		if (message === null) return;
+		const statusChange = this.#statuses.changeBy(child, message.lines);
 		const isBooting = phaseOf(child) === 'booting';
-		const extension = lines.find((line) => line.startsWith('EXTEND_TIMEOUT_USEC='))?.split('=')[1] ?? '';
-		const isReady = isBooting && lines.includes('READY=1');
-		const isDelayed = isBooting && /^\d+$/.test(extension);
-		if (!isReady && !isDelayed && statusChange === null) return;
+		const isReady = isBooting && message.isReady;
+		const delayMs = isBooting ? message.delayMs : null;
+		if (!isReady && delayMs === null && statusChange === null) return;
 		if (sender === null || !isFrom(sender, pid)) {
-			if (isReady || isDelayed) warnUntrusted(child, pid, sender, 'READY=1');
+			if (isReady || delayMs !== null) this.#warnUntrusted(child, pid, sender, 'READY=1');
 			return;
 		}
-		if (statusChange) statuses.take(child, statusChange);
+		if (statusChange) this.#statuses.take(child, statusChange);
 		if (isReady) return admit({ type: 'child.announced', child, by: 'notify' });
-		if (!isDelayed) return;
-		const millis = Math.min(Math.floor(Number(extension) / 1000), Number.MAX_SAFE_INTEGER);
-		const until = bootClock() + millis;
-		const step = Math.min(mostMove, Math.floor(millis / moveFraction));
-		if (step < leastMove || until < (extended.get(child) ?? 0) + step) return;
-		extended.set(child, until);
-		admit({ type: 'child.delayed', child, millis });
-	}
-
-	/** If /proc hides the sender, the message is accepted: only the child knows the path of the socket. */
-	function isFrom(sender: number, pid: number): boolean {
-		return ancestorsOf(sender)?.has(pid) ?? true;
-	}
-
-	/** Receives messages that arrived in time, before the child is found to be late. */
-	function receiveNow(child: number) {
-		open.get(child)?.receiveNow();
-		ack?.takeNow();
-	}
-
-	/** Logs at most one line per child: a non-child process may have sent the messages. */
-	function warnUntrusted(child: number, pid: number, sender: number | null, what: string) {
-		if (untrusted.has(child)) return;
-		const from = `came from ${sender ?? 'somebody'}, which is no living process of its own`;
-		untrusted.set(child, `its ${what} ${from}`);
-		log.say('warn', `${what === 'ack' ? 'An ack' : what} for ${pid} ${from}: ignored`);
+		if (delayMs === null) return;
+		const deadline = movedDeadline(this.#extended.get(child) ?? 0, delayMs, bootClock());
+		if (deadline === null) return;
+		this.#extended.set(child, deadline);
+		admit({ type: 'child.delayed', child, millis: delayMs });
 	}
 
 	/**
 	 * All children share the ack socket. If /proc hides the sender, its ack counts only if the sender is the child
 	 * itself.
 	 */
-	function acknowledged(pid: number, sender: number, ancestors: Set<number>) {
+	readonly #acknowledged = (pid: number, sender: number, ancestors: Set<number>) => {
+		const { admit, childOf, phaseOf } = this.#options;
 		const child = childOf(pid);
 		if (child === null || phaseOf(child) !== 'booting') return;
-		if (!ancestors.has(pid)) return warnUntrusted(child, pid, sender, 'ack');
+		if (!ancestors.has(pid)) return this.#warnUntrusted(child, pid, sender, 'ack');
 		admit({ type: 'child.announced', child, by: 'ack' });
-	}
+	};
 
-	/** Call when the child is gone, or could not be spawned. */
-	function forget(child: number) {
-		statuses.forget(child);
-		const socket = open.get(child);
-		if (!socket) return;
-		open.delete(child);
-		extended.delete(child);
-		untrusted.delete(child);
-		socket.close();
-		// Unread messages may hold fds whose close(2) blocks (SO_LINGER): `drain` disposes of these fds first.
-		drain(socket.fd);
-		closeAll([socket.fd]);
-		removeSocketFile(socket.path);
+	/** Logs at most one line per child: a non-child process may have sent the messages. */
+	#warnUntrusted(child: number, pid: number, sender: number | null, what: string): void {
+		if (this.#untrusted.has(child)) return;
+		const from = `came from ${sender ?? 'somebody'}, which is no living process of its own`;
+		this.#untrusted.set(child, `its ${what} ${from}`);
+		this.#options.log.say('warn', `${what === 'ack' ? 'An ack' : what} for ${pid} ${from}: ignored`);
 	}
-
-	/** Call when the supervisor exits. */
-	function close() {
-		for (const child of [...open.keys()]) forget(child);
-		ack?.close();
-		if (folder !== null) removeNotifyDir(folder, run);
-	}
-
-	/**
-	 * A message of the child that was ignored as untrusted, as a sentence's end: this may explain why the child is
-	 * late.
-	 */
-	function ignoredOf(child: number): { ignored?: string } {
-		const ignored = untrusted.get(child);
-		return ignored === undefined ? {} : { ignored };
-	}
-
-	return { prepare, receive, receiveNow, forget, close, ignoredOf, statusTextOf: statuses.of };
 }
 
-/** A socket that does not receive yet: the child has no pid. */
-function newSocket(fd: number, path: string): NotifySocket {
-	return { fd, path, receiveNow: () => {}, close: () => {} };
+export function openNotifySockets(options: NotifySocketsOptions): NotifySockets {
+	return new NotifySockets(options);
+}
+
+/** If /proc hides the sender, the message is accepted: only the child knows the path of the socket. */
+function isFrom(sender: number, pid: number): boolean {
+	return ancestorsOf(sender)?.has(pid) ?? true;
 }

@@ -10,6 +10,7 @@ import { startDiscarder } from '../os/discarder.ts';
 import { call, constants } from '../os/libc.ts';
 import { type HandoverState, section } from '../upgrade/handoverState.ts';
 import type { LastOutput } from './lastOutput.ts';
+import { newLines } from './outputLines.ts';
 
 /** The state of an open output pipe, as it is handed over to another program. */
 export interface OpenPipe {
@@ -36,9 +37,6 @@ const outputsSection = section('outputs', () =>
 	array(object({ fd: number(), child: number(), pid: number(), generation: number(), unfinished: string() })),
 );
 
-/** A longer line is logged in pieces of about this many bytes. */
-const longestLine = 64 * 1024;
-
 /** All pipes share this buffer: each chunk is processed before the next is read. */
 const buffer = Buffer.allocUnsafeSlow(64 * 1024);
 
@@ -56,24 +54,37 @@ export interface OutputsOptions {
 	lastOutput: Pick<LastOutput, 'begin' | 'add'>;
 }
 
-export type Outputs = ReturnType<typeof outputsOf>;
-
 /**
  * The outputs of all children share one log and its sink. While the sink is stalled no pipe is read, and a child that
  * writes blocks in write(2), as with any slow reader.
  */
-export function outputsOf({ sink, log, handoverState, lastOutput }: OutputsOptions) {
-	const readers = new Set<Reader>();
-	const paused = new Set<Socket>();
-	let isHeld = false;
-	// If a stall ends while the pipes are held, the pipes stay held.
-	sink.onReady(() => {
-		if (!isHeld) resume();
-	});
+export class Outputs {
+	readonly #sink: OutputsOptions['sink'];
+	readonly #log: OutputsOptions['log'];
+	readonly #lastOutput: OutputsOptions['lastOutput'];
+	readonly #readers = new Set<Reader>();
+	readonly #paused = new Set<Socket>();
+	#isHeld = false;
+
+	constructor({ sink, log, handoverState, lastOutput }: OutputsOptions) {
+		this.#sink = sink;
+		this.#log = log;
+		this.#lastOutput = lastOutput;
+		// If a stall ends while the pipes are held, the pipes stay held.
+		sink.onReady(() => {
+			if (!this.#isHeld) this.resume();
+		});
+		for (const pipe of handoverState.restore(outputsSection) ?? []) this.open(pipe);
+		handoverState.save(outputsSection, () => {
+			const state = [...this.#readers].map(({ describe }) => describe());
+			return { state, fds: state.map(({ fd }) => fd) };
+		});
+	}
 
 	/** Reads a pipe from now on. */
-	function open({ fd, child, pid, generation, unfinished }: OpenPipe): Output {
-		const logLines = log.child(pid, generation);
+	open({ fd, child, pid, generation, unfinished }: OpenPipe): Output {
+		const [sink, lastOutput] = [this.#sink, this.#lastOutput];
+		const logLines = this.#log.child(pid, generation);
 		lastOutput.begin(child, generation);
 		const lines = newLines((whole) => {
 			lastOutput.add(child, whole);
@@ -87,25 +98,16 @@ export function outputsOf({ sink, log, handoverState, lastOutput }: OutputsOptio
 				buffer,
 				callback: (length: number) => {
 					lines.add(buffer, length);
-					if (!isHeld && !sink.isStalled()) return true;
-					paused.add(socket);
+					if (!this.#isHeld && !sink.isStalled()) return true;
+					this.#paused.add(socket);
 					return false;
 				},
 			},
 		};
 		const socket = newSocket(options);
 		const describe = () => ({ fd, child, pid, generation, unfinished: lines.unfinished() });
-		const reader = { child, socket, output: { finish }, describe };
-		readers.add(reader);
-		socket.on('error', () => socket.destroy());
-		socket.on('close', () => {
-			readers.delete(reader);
-			paused.delete(socket);
-			lines.end();
-		});
-
 		/** A destroyed socket has read to the end of the file. Its fd may belong to another file by now. */
-		function finish(isWritten: boolean) {
+		const finish = (isWritten: boolean) => {
 			for (let left = socket.destroyed ? 0 : unreadIn(fd); left > 0; ) {
 				const length = readNow(fd, Math.min(left, buffer.length));
 				if (length === 0) break;
@@ -113,36 +115,49 @@ export function outputsOf({ sink, log, handoverState, lastOutput }: OutputsOptio
 				left -= length;
 			}
 			if (!isWritten) lines.end();
-		}
-
+		};
+		const reader = { child, socket, output: { finish }, describe };
+		this.#readers.add(reader);
+		socket.on('error', () => socket.destroy());
+		socket.on('close', () => {
+			this.#readers.delete(reader);
+			this.#paused.delete(socket);
+			lines.end();
+		});
 		return reader.output;
 	}
 
 	/** The output of a child that an earlier supervisor program started; null if it could not be taken over. */
-	function of(child: number): Output | null {
-		for (const reader of readers) if (reader.child === child) return reader.output;
+	of(child: number): Output | null {
+		for (const reader of this.#readers) if (reader.child === child) return reader.output;
 		return null;
 	}
 
 	/** The beginning of a line whose newline the child has not written yet. */
-	function unfinishedOf(child: number): string {
-		for (const reader of readers) if (reader.child === child) return reader.describe().unfinished;
+	unfinishedOf(child: number): string {
+		for (const reader of this.#readers) if (reader.child === child) return reader.describe().unfinished;
 		return '';
 	}
 
 	/** Whether a pipe is already closed and its last line is not logged yet. */
-	function isEnding(): boolean {
-		for (const { socket } of readers) if (socket.destroyed) return true;
+	isEnding(): boolean {
+		for (const { socket } of this.#readers) if (socket.destroyed) return true;
 		return false;
 	}
 
 	/** Stops reading until `resume`. */
-	function hold() {
-		isHeld = true;
-		for (const { socket } of readers) {
+	hold(): void {
+		this.#isHeld = true;
+		for (const { socket } of this.#readers) {
 			socket.pause();
-			paused.add(socket);
+			this.#paused.add(socket);
 		}
+	}
+
+	resume(): void {
+		this.#isHeld = false;
+		for (const socket of this.#paused) socket.resume();
+		this.#paused.clear();
 	}
 
 	/**
@@ -150,8 +165,8 @@ export function outputsOf({ sink, log, handoverState, lastOutput }: OutputsOptio
 	 * ends of their pipe: without a reader the pipe would fill, and they would block. The discarder exits after the
 	 * last of these processes has closed the pipe.
 	 */
-	function abandon() {
-		for (const { describe } of readers) {
+	readonly abandon = (): void => {
+		for (const { describe } of this.#readers) {
 			const { fd } = describe();
 			if (!isHeldByOthers(fd)) continue;
 			const fds: number[] = [];
@@ -167,21 +182,11 @@ export function outputsOf({ sink, log, handoverState, lastOutput }: OutputsOptio
 				closeAll(fds);
 			}
 		}
-	}
+	};
+}
 
-	function resume() {
-		isHeld = false;
-		for (const socket of paused) socket.resume();
-		paused.clear();
-	}
-
-	for (const pipe of handoverState.restore(outputsSection) ?? []) open(pipe);
-	handoverState.save(outputsSection, () => {
-		const state = [...readers].map(({ describe }) => describe());
-		return { state, fds: state.map(({ fd }) => fd) };
-	});
-
-	return { open, of, unfinishedOf, isEnding, hold, resume, abandon };
+export function outputsOf(options: OutputsOptions): Outputs {
+	return new Outputs(options);
 }
 
 /** node:net is loaded when the first child already runs: this makes the start faster. */
@@ -213,52 +218,4 @@ function unreadIn(fd: number): number {
 	const count = Buffer.alloc(4);
 	call('ioctl', fd, constants.FIONREAD, count);
 	return count.readInt32LE();
-}
-
-/** Splits chunks into lines. Each call of `log` gets all lines that a chunk completes. */
-function newLines(log: (lines: string) => void, begun: string) {
-	let rest = begun;
-	let wasCut = false;
-
-	function add(chunk: Buffer, length: number) {
-		const end = chunk.lastIndexOf(10, length - 1);
-		if (end < 0) {
-			rest += chunk.toString('latin1', 0, length);
-			wasCut ||= rest.length >= longestLine;
-			if (rest.length >= longestLine) cut();
-			return;
-		}
-		const whole = rest + chunk.toString('latin1', 0, end);
-		// After a line that was logged in pieces, its newline alone is not an empty line.
-		if (!wasCut) log(whole);
-		else if (whole !== '') log(whole.startsWith('\n') ? whole.slice(1) : whole);
-		wasCut = false;
-		rest = chunk.toString('latin1', end + 1, length);
-	}
-
-	/** Does not cut inside a UTF-8 character. */
-	function cut() {
-		const end = rest.length - unfinishedCharacter(rest);
-		log(rest.slice(0, end));
-		rest = rest.slice(end);
-	}
-
-	function flush() {
-		if (rest !== '') log(rest);
-		rest = '';
-	}
-
-	return { add, end: flush, unfinished: () => rest };
-}
-
-/** The number of bytes at the end that begin an incomplete UTF-8 character: 0 to 3. */
-function unfinishedCharacter(bytes: string): number {
-	for (let count = 1; count <= 3 && count <= bytes.length; count += 1) {
-		const byte = bytes.charCodeAt(bytes.length - count);
-		if (byte < 0x80) return 0;
-		if (byte < 0xc0) continue;
-		const length = byte >= 0xf0 ? 4 : byte >= 0xe0 ? 3 : 2;
-		return length > count ? count : 0;
-	}
-	return 0;
 }
