@@ -1,16 +1,17 @@
 /** The request handlers of the control socket. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { minValue, number, optional, pipe, safeInteger, safeParse, strictObject } from 'valibot';
 import type { ExternalEvent, Fact, Request } from '../../machines/facts/facts.ts';
-import type { Rotation } from '../../machines/state/rotations.ts';
 import type { StillAccepting } from '../children/stillAccepting.ts';
 import type { LogCounts } from '../log/sink.ts';
 import { errorText } from '../os/errorText.ts';
+import { ChildrenLook } from './childrenLook.ts';
 import { factStream } from './factStream.ts';
-import { connectionsOf } from './heldConnections.ts';
+import { HeldResponses } from './heldResponses.ts';
+import { rotationOf, shown } from './keptRotations.ts';
 import { metricsText } from './metrics.ts';
 import { refuse, say, send } from './reply.ts';
-import { type Looked, type Subject, statusOf } from './statusReport.ts';
+import { readBody } from './requestBody.ts';
+import { type Subject, statusOf } from './statusReport.ts';
 
 export interface RequestsOptions extends Subject {
 	admit: (external: ExternalEvent) => void;
@@ -23,37 +24,49 @@ export interface RequestsOptions extends Subject {
 	isFaulty: () => boolean;
 }
 
-/** Limit for the children examined for `accepting` in one status. For further children the value is null. */
-const mostLooked = 200;
-
-const stopSchema = () => strictObject({ kill: optional(pipe(number(), safeInteger(), minValue(0))) });
-const nothingSchema = () => strictObject({});
+export interface Requests {
+	/** @param text the complete body */
+	answer: (request: IncomingMessage, response: ServerResponse, text: string) => void;
+	/** Call when the response is sent or its client has disconnected. */
+	forget: (response: ServerResponse) => void;
+	note: (fact: Fact) => void;
+}
 
 /** A handler. It sends the response itself, at once or later. */
 type Act = (request: IncomingMessage, response: ServerResponse, body: Record<string, unknown>, path: string) => void;
 
-export function requestsOf(options: RequestsOptions) {
-	const { admit, past } = options;
-	const waiting = new Map<ServerResponse, number>();
-	const upgrading = new Set<ServerResponse>();
-	const facts = factStream({ run: options.run, seq: options.seq, state: () => past().state, recent: options.recent });
-	let looking: Promise<Looked> | null = null;
+export function requestsOf(options: RequestsOptions): Requests {
+	return new RequestHandlers(options);
+}
 
-	const routes: Record<string, Record<string, Act>> = {
-		'/status': { GET: (request, response) => orRefuse(response, sendStatus(request, response)) },
-		'/metrics': { GET: (_, response) => orRefuse(response, sendMetrics(response)) },
-		'/facts': { GET: facts.serve },
-		'/rotations': { GET: (_, response) => say(response, 200, past().rotations.kept.map(shown)) },
-		'/rotations/': { GET: sendRotation },
-		'/rotate': { POST: rotate },
-		'/stop': { POST: stop },
-		'/upgrade': { POST: upgrade },
-	};
+class RequestHandlers implements Requests {
+	readonly #options: RequestsOptions;
+	readonly #held: HeldResponses;
+	readonly #facts: ReturnType<typeof factStream>;
+	readonly #children: ChildrenLook;
+	readonly #routes: Record<string, Record<string, Act>>;
 
-	/** @param text the complete body */
-	function answer(request: IncomingMessage, response: ServerResponse, text: string) {
+	constructor(options: RequestsOptions) {
+		const { run, seq, past, recent } = options;
+		this.#options = options;
+		this.#held = new HeldResponses(past);
+		this.#facts = factStream({ run, seq, state: () => past().state, recent });
+		this.#children = new ChildrenLook(options);
+		this.#routes = {
+			'/status': { GET: (request, response) => orRefuse(response, this.#sendStatus(request, response)) },
+			'/metrics': { GET: (_, response) => orRefuse(response, this.#sendMetrics(response)) },
+			'/facts': { GET: this.#facts.serve },
+			'/rotations': { GET: (_, response) => say(response, 200, past().rotations.kept.map(shown)) },
+			'/rotations/': { GET: (request, response, _, path) => this.#sendRotation(request, response, path) },
+			'/rotate': { POST: (_, response) => this.#rotate(response) },
+			'/stop': { POST: (_, response, body) => this.#stop(response, body) },
+			'/upgrade': { POST: (_, response) => this.#upgrade(response) },
+		};
+	}
+
+	readonly answer = (request: IncomingMessage, response: ServerResponse, text: string) => {
 		const [path = '/'] = (request.url ?? '/').split('?');
-		const methods = routes[path] ?? (path.startsWith('/rotations/') ? routes['/rotations/'] : undefined);
+		const methods = this.#routes[path] ?? (path.startsWith('/rotations/') ? this.#routes['/rotations/'] : undefined);
 		if (!methods) return refuse(response, 404, `there is no ${path}`);
 		const act = methods[request.method ?? ''];
 		if (!act) {
@@ -61,10 +74,11 @@ export function requestsOf(options: RequestsOptions) {
 			response.setHeader('Allow', wanted);
 			return refuse(response, 405, `${path} takes ${wanted}, and not ${request.method}`);
 		}
-		const body = readBody(text, path === '/stop' ? stopSchema() : nothingSchema());
+		const body = readBody(path, text);
 		if (typeof body === 'string') return refuse(response, 400, body);
 		// Refuse commands here: the program that would carry them out is about to be replaced.
-		if (request.method === 'POST' && options.isFaulty()) return refuse(response, 503, 'the supervisor replaces itself');
+		if (request.method === 'POST' && this.#options.isFaulty())
+			return refuse(response, 503, 'the supervisor replaces itself');
 		try {
 			act(request, response, body, path);
 		} catch (error) {
@@ -73,150 +87,67 @@ export function requestsOf(options: RequestsOptions) {
 			// client.
 			if (request.method === 'POST') throw error;
 		}
-	}
+	};
 
-	/** Call when the response is sent or its client has disconnected. */
-	function forget(response: ServerResponse) {
-		waiting.delete(response);
-		upgrading.delete(response);
-	}
+	readonly forget = (response: ServerResponse): void => this.#held.forget(response);
 
-	async function sendStatus({ url = '' }: IncomingMessage, response: ServerResponse) {
+	readonly note = (fact: Fact): void => {
+		this.#facts.note(fact);
+		this.#held.note(fact);
+	};
+
+	async #sendStatus({ url = '' }: IncomingMessage, response: ServerResponse): Promise<void> {
 		const isBrief = new URLSearchParams(url.split('?')[1]).has('brief');
-		say(response, 200, statusOf(options, isBrief ? null : await look()));
+		say(response, 200, statusOf(this.#options, isBrief ? null : await this.#children.look()));
 	}
 
-	async function sendMetrics(response: ServerResponse) {
-		const status = statusOf(options, await look());
-		const text = metricsText({ status, counters: past().counters, log: options.logCounts() });
+	async #sendMetrics(response: ServerResponse): Promise<void> {
+		const { past, logCounts } = this.#options;
+		const status = statusOf(this.#options, await this.#children.look());
+		const text = metricsText({ status, counters: past().counters, log: logCounts() });
 		send(response, 200, 'text/plain; version=0.0.4; charset=utf-8', text);
 	}
 
-	function orRefuse(response: ServerResponse, work: Promise<void>) {
-		work.catch((error) => refuse(response, 500, errorText(error)));
-	}
-
-	/** Requests that arrive while the children are examined share the result. */
-	function look(): Promise<Looked> {
-		looking ??= lookAtChildren().finally(() => {
-			looking = null;
-		});
-		return looking;
-	}
-
-	async function lookAtChildren(): Promise<Looked> {
-		const children = past().state?.children ?? [];
-		const held = await connectionsOf(
-			options.listeners,
-			children.flatMap(({ pid }) => pid ?? []),
-		);
-		// Draining children should not accept. Serving children count if the last listener check did not see them
-		// accept.
-		const wanted = children.flatMap(({ pid, phase, unseen }) =>
-			pid !== null && (phase === 'draining' || (phase === 'serving' && unseen !== null)) ? pid : [],
-		);
-		return { held, accepting: await options.accepting(wanted.slice(0, mostLooked)) };
+	#sendRotation({ url = '' }: IncomingMessage, response: ServerResponse, path: string) {
+		const name = path.slice('/rotations/'.length);
+		const generation = /^\d{1,15}$/.test(name) ? Number(name) : Number.NaN;
+		const rotation = rotationOf(this.#options.past().rotations, generation);
+		if (!rotation) return refuse(response, 404, `generation ${name} is not known`);
+		const isAwaited = new URLSearchParams(url.split('?')[1]).has('wait');
+		if (isAwaited && rotation.result === 'pending') this.#held.holdForRotation(response, generation);
+		else say(response, 200, shown(rotation));
 	}
 
 	/** `admit` returns after the statecharts have decided, so the generation's number is known. */
-	function rotate(_: IncomingMessage, response: ServerResponse) {
-		if (!isDecided({ type: 'rotate.requested' }, response)) return;
-		const { queued = null, lastGeneration = 0, stopSignal = null } = past().state ?? {};
+	#rotate(response: ServerResponse): void {
+		if (!this.#isDecided({ type: 'rotate.requested' }, response)) return;
+		const { queued = null, lastGeneration = 0, stopSignal = null } = this.#options.past().state ?? {};
 		if (stopSignal !== null) refuse(response, 409, 'already stopping');
 		else say(response, 202, { generation: queued === null ? lastGeneration : lastGeneration + 1 });
+	}
+
+	#stop(response: ServerResponse, { kill }: Record<string, unknown>): void {
+		const request: Request = typeof kill === 'number' ? { type: 'stop.requested', kill } : { type: 'stop.requested' };
+		if (this.#isDecided(request, response)) say(response, 202, {});
+	}
+
+	#upgrade(response: ServerResponse): void {
+		this.#held.holdForUpgrade(response);
+		this.#isDecided({ type: 'upgrade.requested' }, response);
 	}
 
 	/**
 	 * Admits a request. If the statecharts fail on it, there is no decision and the request is not repeated.
 	 * @returns whether there is a decision
 	 */
-	function isDecided(request: Request, response: ServerResponse): boolean {
-		admit(request);
-		if (!options.isFaulty()) return true;
+	#isDecided(request: Request, response: ServerResponse): boolean {
+		this.#options.admit(request);
+		if (!this.#options.isFaulty()) return true;
 		refuse(response, 500, 'the supervisor has failed on it, and replaces itself');
 		return false;
 	}
-
-	function sendRotation({ url = '' }: IncomingMessage, response: ServerResponse, _: unknown, path: string) {
-		const name = path.slice('/rotations/'.length);
-		const generation = /^\d{1,15}$/.test(name) ? Number(name) : Number.NaN;
-		const rotation = rotationOf(generation);
-		if (!rotation) return refuse(response, 404, `generation ${name} is not known`);
-		const isAwaited = new URLSearchParams(url.split('?')[1]).has('wait');
-		if (isAwaited && rotation.result === 'pending') waiting.set(response, generation);
-		else say(response, 200, shown(rotation));
-	}
-
-	function stop(_: IncomingMessage, response: ServerResponse, { kill }: Record<string, unknown>) {
-		const request: Request = typeof kill === 'number' ? { type: 'stop.requested', kill } : { type: 'stop.requested' };
-		if (isDecided(request, response)) say(response, 202, {});
-	}
-
-	/** The response is sent when the new program has checked itself. */
-	function upgrade(_: IncomingMessage, response: ServerResponse) {
-		upgrading.add(response);
-		isDecided({ type: 'upgrade.requested' }, response);
-	}
-
-	function note(fact: Fact) {
-		facts.note(fact);
-		if (upgrading.size > 0) answerUpgrades(fact);
-		for (const [response, generation] of waiting) {
-			const rotation = rotationOf(generation);
-			if (rotation?.result === 'pending') continue;
-			waiting.delete(response);
-			if (rotation) say(response, 200, shown(rotation));
-			else refuse(response, 404, `generation ${generation} is not known any more`);
-		}
-	}
-
-	function answerUpgrades(fact: Fact) {
-		const isRefused = fact.type === 'request.refused' && fact.request === 'upgrade.requested';
-		const why = isRefused
-			? fact.reason === 'stopping'
-				? 'already stopping'
-				: 'an upgrade is under way already'
-			: fact.type === 'upgrade.refused'
-				? fact.reason
-				: null;
-		if (why === null && fact.type !== 'upgrade.verified') return;
-		// Of the waiting requests, the one that arrived last is refused.
-		const answered = isRefused ? [...upgrading].slice(-1) : [...upgrading];
-		for (const response of answered) {
-			upgrading.delete(response);
-			if (why === null) say(response, 202, {});
-			else refuse(response, 409, why);
-		}
-	}
-
-	function rotationOf(generation: number): Rotation | undefined {
-		return past().rotations.kept.findLast((each) => each.generation === generation);
-	}
-
-	return { answer, forget, note };
 }
 
-/** Hides the last output of a rotation that has not failed. */
-function shown(rotation: Rotation): Rotation {
-	return rotation.result === 'failed' ? rotation : { ...rotation, lastOutput: [] };
-}
-
-/** @returns the body, or a sentence about its error */
-function readBody(
-	text: string,
-	schema: ReturnType<typeof stopSchema> | ReturnType<typeof nothingSchema>,
-): Record<string, unknown> | string {
-	if (text.trim() === '') return {};
-	let value: unknown;
-	try {
-		value = JSON.parse(text);
-	} catch {
-		return 'the body is no JSON';
-	}
-	if (Array.isArray(value)) return 'the body is not what is wanted here';
-	const { success, output, issues } = safeParse(schema, value);
-	if (success) return output;
-	const [issue] = issues;
-	const name = issue.path?.[0]?.key;
-	return `the body is not what is wanted here${name === undefined ? '' : `: ${String(name)}`}`;
+function orRefuse(response: ServerResponse, work: Promise<void>): void {
+	work.catch((error) => refuse(response, 500, errorText(error)));
 }

@@ -7,7 +7,8 @@ import { extname, join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import { errorText } from '../os/errorText.ts';
 import { refusalOf } from './guard.ts';
-import type { FactSource } from './source.ts';
+import { eventText, type LastEvent, lastEventOf, PageEvents } from './pageEvents.ts';
+import type { FactSource, Item } from './source.ts';
 
 /** Limit for open pages. */
 const most = 32;
@@ -40,19 +41,14 @@ export interface InspectorOptions {
 /** Starts the server. @returns the address it listens on. @throws {Error} if it cannot listen */
 export async function serveInspector({ source, page, host, port }: InspectorOptions): Promise<AddressInfo> {
 	const files = new Map(readdirSync(page).map((name) => [`/${name}`, readFileSync(join(page, name))]));
-	let pages = 0;
-	/**
-	 * Connections with an event stream. A second request on such a connection could never be answered, and Node stops
-	 * reading a connection with many pipelined requests.
-	 */
-	const streams = new WeakSet<Socket>();
+	const streams = new PageStreams(source);
 
 	const server = createServer((request, response) => {
 		for (const [name, value] of Object.entries(safety)) response.setHeader(name, value);
 		const refusal = refusalOf(request, address.port, host);
 		if (refusal) return sendText(response, refusal.status, refusal.sentence);
 		const path = (request.url ?? '/').split('?')[0] ?? '/';
-		if (path === '/facts' && request.method === 'GET') return void sendFacts(request, response);
+		if (path === '/facts' && request.method === 'GET') return void streams.serve(request, response);
 		const name = path === '/' ? '/index.html' : path;
 		const file = files.get(name);
 		if (!file) return sendText(response, 404, 'There is no such page.\n');
@@ -61,73 +57,65 @@ export async function serveInspector({ source, page, host, port }: InspectorOpti
 		response.end(request.method === 'HEAD' ? undefined : file);
 	});
 
-	async function sendFacts(request: IncomingMessage, response: ServerResponse) {
-		if (streams.has(request.socket)) return void request.socket.destroy();
-		if (pages >= most) return sendText(response, 503, `${most} pages are open already: close one.\n`);
-		pages += 1;
-		streams.add(request.socket);
-		const over = new AbortController();
-		// Node does not emit `close` for a response queued behind another one when its connection closes. Watch the
-		// socket too.
-		for (const each of [response, request.socket]) each.once('close', () => over.abort());
-		if (request.socket.destroyed) over.abort();
-		response.writeHead(200, { 'Content-Type': 'text/event-stream' });
-		const { searchParams } = new URL(request.url ?? '/', 'http://localhost');
-		const last = String(request.headers['last-event-id'] ?? searchParams.get('after') ?? '');
-		const [, known = '', seen] = /^(\S+) (\d{1,15})$/.exec(last) ?? [];
-		let run = '';
-		let isLive = false;
-		const send = (type: string, data: unknown, id = '') =>
-			response.write(`${id}event: ${type}\ndata: ${JSON.stringify(data)}\n\n`);
-		try {
-			// Skip the facts that the page already has, unless they belong to another run.
-			let after = seen !== undefined && (await source.hasFact(decoded(known), Number(seen))) ? Number(seen) : 0;
-			let isResumed = after > 0;
-			for await (const item of source.items(over.signal, ({ type, ...rest }) => send(type, Object.values(rest)[0]))) {
-				if (item.type === 'live' && isLive) continue;
-				if (item.type === 'live') isLive = true;
-				if (item.type === 'begins' && !isResumed) after = 0;
-				if ('source' in item) run = item.source.run ?? '';
-				let isTaken = true;
-				if (item.type === 'lines') {
-					const lines = item.lines.filter(({ seq }) => seq > after);
-					if (lines.length === 0) {
-						// Let other tasks of the event loop run.
-						await setImmediate();
-						continue;
-					}
-					const id = `id: ${encodeURIComponent(run)} ${lines.at(-1)?.seq}\n`;
-					isTaken = send('lines', { lines, progress: item.progress }, id);
-				} else if (item.type === 'begins') {
-					isTaken = send(isResumed ? 'goesOn' : 'begins', item.source);
-					isResumed = false;
-				} else
-					isTaken = send(item.type, item.type === 'goesOn' ? item.source : item.type === 'ended' ? item.why : null);
-				if (!isTaken) await once(response, 'drain', { signal: over.signal });
-			}
-			// Keep the stream open after the last item: a browser reconnects when a stream closes.
-			if (!over.signal.aborted) await once(response, 'close');
-		} catch (error) {
-			// An error from one client's request must not affect other clients.
-			if (!over.signal.aborted) process.stderr.write(`The inspector’s server: ${errorText(error)}\n`);
-		} finally {
-			pages -= 1;
-			response.destroy();
-		}
-	}
-
 	server.listen(port, host);
 	await once(server, 'listening');
 	const address = server.address() as AddressInfo;
 	return address;
 }
 
-/** Returns an empty string if the text is not URI-encoded. */
-function decoded(text: string): string {
-	try {
-		return decodeURIComponent(text);
-	} catch {
-		return '';
+/** The event streams of the open pages. */
+class PageStreams {
+	readonly #source: FactSource;
+	#pages = 0;
+	/**
+	 * Connections with an event stream. A second request on such a connection could never be answered, and Node stops
+	 * reading a connection with many pipelined requests.
+	 */
+	readonly #sockets = new WeakSet<Socket>();
+
+	constructor(source: FactSource) {
+		this.#source = source;
+	}
+
+	async serve(request: IncomingMessage, response: ServerResponse) {
+		if (this.#sockets.has(request.socket)) return void request.socket.destroy();
+		if (this.#pages >= most) return sendText(response, 503, `${most} pages are open already: close one.\n`);
+		this.#pages += 1;
+		this.#sockets.add(request.socket);
+		const over = new AbortController();
+		// Node does not emit `close` for a response queued behind another one when its connection closes. Watch the
+		// socket too.
+		for (const each of [response, request.socket]) each.once('close', () => over.abort());
+		if (request.socket.destroyed) over.abort();
+		response.writeHead(200, { 'Content-Type': 'text/event-stream' });
+		const last = lastEventOf(request);
+		try {
+			await this.#sendItems(response, last, over.signal);
+			// Keep the stream open after the last item: a browser reconnects when a stream closes.
+			if (!over.signal.aborted) await once(response, 'close');
+		} catch (error) {
+			// An error from one client's request must not affect other clients.
+			if (!over.signal.aborted) process.stderr.write(`The inspector’s server: ${errorText(error)}\n`);
+		} finally {
+			this.#pages -= 1;
+			response.destroy();
+		}
+	}
+
+	async #sendItems(response: ServerResponse, last: LastEvent | null, signal: AbortSignal): Promise<void> {
+		// Skip the facts that the page already has, unless they belong to another run.
+		const after = last !== null && (await this.#source.hasFact(last.run, last.seq)) ? last.seq : 0;
+		const events = new PageEvents(after);
+		const tell = ({ type, ...rest }: Item) => void response.write(eventText(type, Object.values(rest)[0]));
+		for await (const item of this.#source.items(signal, tell)) {
+			const text = events.textOf(item);
+			if (text !== null) {
+				if (!response.write(text)) await once(response, 'drain', { signal });
+			} else if (item.type === 'lines') {
+				// Let other tasks of the event loop run.
+				await setImmediate();
+			}
+		}
 	}
 }
 

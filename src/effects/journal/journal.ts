@@ -1,16 +1,16 @@
 /**
  * The journal: every fact as one JSON line, appended in one write before any part of the program acts on the fact.
  */
-import { type FSWatcher, fstatSync, ftruncateSync, lstatSync, renameSync, unlinkSync, watch, writeSync } from 'node:fs';
 import { nullable, number } from 'valibot';
 import type { Fact } from '../../machines/facts/facts.ts';
 import { evolveProjections, type Projections } from '../../machines/state/projections.ts';
 import { stateOf } from '../../machines/state/supervisorState.ts';
-import { closeAll } from '../os/descriptors.ts';
 import { errorText } from '../os/errorText.ts';
 import { type HandoverState, section } from '../upgrade/handoverState.ts';
-import { createPrivate, lock } from './journalFile.ts';
-import type { Header, JournalLine } from './lineSchemas.ts';
+import { checkpointLine, compactedLines } from './checkpointLine.ts';
+import { changeOf, type Place, placeOf, placeText } from './journalPlace.ts';
+import { JournalWriter } from './journalWriter.ts';
+import type { Header } from './lineSchemas.ts';
 
 export interface Journal {
 	/** Appends a fact. Never throws: a write error is reported once, and supervision continues. */
@@ -61,71 +61,94 @@ interface FileJournalOptions {
 }
 
 /** Continues a journal file. Each supervisor process and each program appends a header first. */
-export function fileJournal({ path, fd: opened, header, start, report, handoverState }: FileJournalOptions): Journal {
-	let fd = opened;
-	let past = start;
-	let size = fstatSync(fd).size;
-	let nextCompaction = compactAt;
-	let last: Fact | null = null;
-	let isBroken = false;
-	let hasHeader = false;
-	let place: 'there' | 'removed' | 'changed' | 'taken' | 'hidden' = 'there';
-	let watcher: FSWatcher | null = null;
-	/** While an upgrade is in progress, the journal is not compacted: a checkpoint does not record the upgrade. */
-	let isUpgrading = false;
-	handoverState.save(journalSection, () => ({ state: fd, fds: [fd] }));
-	attempt(() => {
-		append(header);
-		hasHeader = true;
-	});
-	watchFile();
+export function fileJournal(options: FileJournalOptions): Journal {
+	return new FileJournal(options);
+}
 
-	/** Writes the complete line, or removes what was written of it. */
-	function append(line: JournalLine) {
-		const bytes = Buffer.from(`${JSON.stringify(line)}\n`);
-		const written = writeSync(fd, bytes);
-		if (written < bytes.length) {
-			// Another process may have truncated the file since, so the size is read again.
-			ftruncateSync(fd, Math.max(0, fstatSync(fd).size - written));
-			throw new Error('no space left on device');
-		}
-		size += bytes.length;
+class FileJournal implements Journal {
+	readonly isDurable = true;
+	readonly #path: string;
+	readonly #header: Header;
+	readonly #report: (text: string) => void;
+	readonly #writer: JournalWriter;
+	#past: Projections;
+	#nextCompaction = compactAt;
+	#last: Fact | null = null;
+	#isBroken = false;
+	#hasHeader = false;
+	#place: Place = 'there';
+	/** While an upgrade is in progress, the journal is not compacted: a checkpoint does not record the upgrade. */
+	#isUpgrading = false;
+
+	constructor({ path, fd, header, start, report, handoverState }: FileJournalOptions) {
+		this.#path = path;
+		this.#header = header;
+		this.#report = report;
+		this.#past = start;
+		const writer = new JournalWriter(path, fd, () => this.rest());
+		this.#writer = writer;
+		handoverState.save(journalSection, () => ({ state: writer.fd, fds: [writer.fd] }));
+		this.#attempt(() => {
+			writer.append(header);
+			this.#hasHeader = true;
+		});
+		writer.watch();
 	}
 
-	function record(fact: Fact) {
-		const before = past;
-		past = evolveProjections(past, fact);
-		attempt(() => {
-			if (isBroken) mend(before, fact.seq - 1, fact.at);
-			append(fact);
+	readonly past = (): Projections => this.#past;
+
+	readonly size = (): number => this.#writer.size;
+
+	readonly record = (fact: Fact): void => {
+		const before = this.#past;
+		this.#past = evolveProjections(before, fact);
+		this.#attempt(() => {
+			if (this.#isBroken) this.#mend(before, fact.seq - 1, fact.at);
+			this.#writer.append(fact);
 		});
-		last = fact;
-		if (fact.type === 'upgrade.begun') isUpgrading = true;
-		if (fact.type === 'upgrade.refused' || fact.type === 'upgrade.failed') isUpgrading = false;
+		this.#last = fact;
+		if (fact.type === 'upgrade.begun') this.#isUpgrading = true;
+		if (fact.type === 'upgrade.refused' || fact.type === 'upgrade.failed') this.#isUpgrading = false;
+	};
+
+	readonly rest = (): void => {
+		const last = this.#last;
+		if (this.#isUpgrading || !this.#past.state || !last) return;
+		this.#keep(last);
+		const isQuiet = ['running', 'draining'].includes(stateOf(this.#past.state));
+		if (isQuiet && this.#place === 'there' && this.#writer.size > this.#nextCompaction) this.#compact(last);
+	};
+
+	#attempt(work: () => void): void {
+		try {
+			work();
+		} catch (error) {
+			if (!this.#isBroken) {
+				const why = errorText(error);
+				this.#report(`The journal ${this.#path} can't be written: ${why}; supervision continues without it`);
+			}
+			if (!this.#isBroken) this.#tryAgain(shortestWait);
+			this.#isBroken = true;
+		}
 	}
 
 	/** Writes a checkpoint in place of the facts that could not be written. */
-	function mend({ state, ...rest }: Projections, seq: number, at: number) {
-		if (!hasHeader) append(header);
-		hasHeader = true;
-		if (state) append({ checkpoint: state, seq, at, ...rest, gap: true });
-		report(`The journal ${path} is written again; what happened in between is missing in it`);
-		isBroken = false;
+	#mend(past: Projections, seq: number, at: number): void {
+		if (!this.#hasHeader) this.#writer.append(this.#header);
+		this.#hasHeader = true;
+		const checkpoint = checkpointLine(past, seq, at);
+		if (checkpoint) this.#writer.append({ ...checkpoint, gap: true });
+		this.#report(`The journal ${this.#path} is written again; what happened in between is missing in it`);
+		this.#isBroken = false;
 	}
 
 	/** Retries on a timer. The next fact may come late, and a crash before it would find an incomplete journal. */
-	function tryAgain(wait: number) {
+	#tryAgain(wait: number): void {
 		setTimeout(() => {
-			if (isBroken && last) attempt(() => mend(past, last?.seq ?? 0, last?.at ?? 0));
-			if (isBroken) tryAgain(Math.min(wait * 2, longestWait));
+			const last = this.#last;
+			if (this.#isBroken && last) this.#attempt(() => this.#mend(this.#past, last.seq, last.at));
+			if (this.#isBroken) this.#tryAgain(Math.min(wait * 2, longestWait));
 		}, wait).unref();
-	}
-
-	function rest() {
-		if (isUpgrading || !past.state || !last) return;
-		keep(last);
-		const isQuiet = ['running', 'draining'].includes(stateOf(past.state));
-		if (isQuiet && place === 'there' && size > nextCompaction) compact(last);
 	}
 
 	/**
@@ -133,103 +156,44 @@ export function fileJournal({ path, fd: opened, header, start, report, handoverS
 	 * (logrotate's copytruncate), a start after a crash would find nothing, so the journal is written anew. Called
 	 * after each event; reported once.
 	 */
-	function keep(fact: Fact) {
-		const before = place;
-		let [what, why] = ['', ''];
+	#keep(fact: Fact): void {
+		const before = this.#place;
+		let [change, why] = ['', ''];
 		try {
-			const { dev, ino, size: length } = fstatSync(fd);
-			const found = lstatSync(path, { throwIfNoEntry: false });
-			const isOther = found !== undefined && (found.dev !== dev || found.ino !== ino);
-			const isOurs = length === size || isBroken;
-			place = found === undefined ? 'removed' : isOther ? 'taken' : isOurs ? 'there' : 'changed';
+			const { opened, found } = this.#writer.look();
+			const place = placeOf(opened, found, this.#isBroken ? null : this.#writer.size);
+			this.#place = place;
 			if (place === 'removed' || place === 'changed') {
-				what = place === 'removed' ? 'removed' : length < size ? 'truncated' : 'written to';
-				replace(fact);
-				place = 'there';
-				return report(`Somebody has ${what} the journal ${path}; it is written anew`);
+				change = changeOf(place, opened.size, this.#writer.size);
+				this.#replace(fact);
+				this.#place = 'there';
+				this.#report(`Somebody has ${change} the journal ${this.#path}; it is written anew`);
+				return;
 			}
 		} catch (error) {
 			why = errorText(error);
-			if (what === '') place = 'hidden';
+			if (change === '') this.#place = 'hidden';
 		}
-		if (place === before || place === 'there') return;
-		if (place === 'taken') report(`Somebody has put another file at ${path}: a start after a crash goes by that one`);
-		else if (place === 'hidden') report(`The journal ${path} can't be looked at: ${why}`);
-		else report(`Somebody has ${what} the journal ${path}, and it can't be written anew: ${why}`);
-	}
-
-	/** Detects truncation or removal at once by inotify: a crash may come before the next fact. */
-	function watchFile() {
-		watcher?.close();
-		try {
-			watcher = watch(path, { persistent: false }, () => {
-				if (isChanged()) rest();
-			}).on('error', () => watcher?.close());
-		} catch {
-			// Without a watch, the change is detected with the next fact.
-			watcher = null;
-		}
-	}
-
-	function isChanged(): boolean {
-		try {
-			return fstatSync(fd).size !== size || lstatSync(path, { throwIfNoEntry: false }) === undefined;
-		} catch {
-			return false;
-		}
-	}
-
-	function attempt(work: () => void) {
-		try {
-			work();
-		} catch (error) {
-			if (!isBroken)
-				report(`The journal ${path} can't be written: ${errorText(error)}; supervision continues without it`);
-			if (!isBroken) tryAgain(shortestWait);
-			isBroken = true;
-		}
+		if (this.#place === before || this.#place === 'there') return;
+		this.#report(placeText(this.#place, this.#path, change, why));
 	}
 
 	/**
 	 * Compacts the journal. If compaction fails, the journal remains usable and grows. The next attempt follows when
 	 * its size has doubled.
 	 */
-	function compact(fact: Fact) {
+	#compact(fact: Fact): void {
 		try {
-			replace(fact);
+			this.#replace(fact);
 			// The compacted journal may itself exceed the limit.
-			nextCompaction = Math.max(compactAt, size * 2);
+			this.#nextCompaction = Math.max(compactAt, this.#writer.size * 2);
 		} catch (error) {
-			nextCompaction = size * 2;
-			report(`The journal ${path} can't be compacted: ${errorText(error)}; it keeps growing`);
+			this.#nextCompaction = this.#writer.size * 2;
+			this.#report(`The journal ${this.#path} can't be compacted: ${errorText(error)}; it keeps growing`);
 		}
 	}
 
-	/**
-	 * Replaces the file by rename(2). If the supervisor is killed at any point, either the old or the new file is
-	 * complete.
-	 */
-	function replace({ seq, at }: Fact) {
-		const next = `${path}.new`;
-		const nextFd = createPrivate(next);
-		const old = fd;
-		try {
-			lock(nextFd);
-			const { state, ...rest } = past;
-			const lines: JournalLine[] = [header, ...(state ? [{ checkpoint: state, seq, at, ...rest }] : [])];
-			const bytes = Buffer.from(lines.map((line) => `${JSON.stringify(line)}\n`).join(''));
-			if (writeSync(nextFd, bytes) < bytes.length) throw new Error('no space left on device');
-			renameSync(next, path);
-			fd = nextFd;
-			size = bytes.length;
-		} catch (error) {
-			closeAll([nextFd]);
-			unlinkSync(next);
-			throw error;
-		}
-		closeAll([old]);
-		watchFile();
+	#replace(fact: Fact): void {
+		this.#writer.replace(compactedLines(this.#header, this.#past, fact));
 	}
-
-	return { record, rest, past: () => past, size: () => size, isDurable: true };
 }
