@@ -8,6 +8,7 @@ import { oneAtATime } from '../os/yielding.ts';
 import { connectionsBy } from '../sockets/connections.ts';
 import type { Listener } from '../sockets/listener.ts';
 import { listeningAmong } from '../sockets/listening.ts';
+import { countPolledLooks, type PolledLooks, type UnclearSince, unclearSince } from './repeatedLooks.ts';
 
 /** Inspections run one after another: together they block the event loop no longer than one does. */
 export const inTurn = oneAtATime();
@@ -26,12 +27,6 @@ const betweenCountsOfBusy = 150;
 
 /** A process that can't be inspected is reported after this time, in milliseconds: many processes are short-lived. */
 export const unclearFor = 2000;
-
-/**
- * If the threads of a process can't be inspected, after this many inspections the process counts as waiting on what it
- * polls.
- */
-const looksThatPoll = 5;
 
 export interface Found {
 	/** Listeners that no process of the child holds, and listeners on which no process accepts. */
@@ -53,99 +48,105 @@ export interface Found {
 	elsewhere: () => Promise<string[] | null>;
 }
 
+export interface TreeLookOptions {
+	/** Whether an open connection shows that a process accepts. */
+	countsConnections: boolean;
+	/** How long a process must be unclear before it is reported, in milliseconds. */
+	unclearAfterMs: number;
+	/** Processes that have left the tree are not searched for before, in milliseconds since boot. */
+	searchAt: number;
+}
+
+/** @param mark entries in the environment of every process of the child */
+export type TreeLook = (pid: number, mark: string[]) => Promise<Found>;
+
 /**
  * Inspects the processes of one child: its descendants, and from time to time processes that have left the tree.
  * Inspections of several children must run one after another (`inTurn`).
- * @param options `countsConnections`: whether an open connection shows that a process accepts; `unclearAfterMs`: how
- * long a process must be unclear before it is reported, in milliseconds
  */
-export function treeLooks(
-	listeners: Listener[],
-	{
-		countsConnections,
-		unclearAfterMs,
-		searchAt,
-	}: { countsConnections: boolean; unclearAfterMs: number; searchAt: number },
-) {
-	const inodes = new Set(listeners.map(({ inode }) => inode));
-	let nextSearch = searchAt;
-	let nextCount = 0;
-	/** The process that can't be inspected completely, and since when, in milliseconds since boot. */
-	let unclear: { pid: number; since: number } | null = null;
-	/**
-	 * By process and listener: for how many inspections in a row the process polled the listener and its threads could
-	 * not be inspected.
-	 */
-	let polledLooks = new Map<string, number>();
+export function treeLooks(listeners: Listener[], options: TreeLookOptions): TreeLook {
+	const inspector = new TreeInspector(listeners, options);
+	return (pid, mark) => inspector.inspect(pid, mark);
+}
 
-	/** @param mark entries in the environment of every process of the child */
-	return async (pid: number, mark: string[]): Promise<Found> => {
+class TreeInspector {
+	readonly #listeners: Listener[];
+	readonly #inodes: ReadonlySet<number>;
+	readonly #countsConnections: boolean;
+	readonly #unclearAfterMs: number;
+	#nextSearch: number;
+	#nextCount = 0;
+	#unclear: UnclearSince | null = null;
+	#polledLooks: PolledLooks = new Map();
+
+	constructor(listeners: Listener[], { countsConnections, unclearAfterMs, searchAt }: TreeLookOptions) {
+		this.#listeners = listeners;
+		this.#inodes = new Set(listeners.map(({ inode }) => inode));
+		this.#countsConnections = countsConnections;
+		this.#unclearAfterMs = unclearAfterMs;
+		this.#nextSearch = searchAt;
+	}
+
+	async inspect(pid: number, mark: string[]): Promise<Found> {
 		const sight = newSight();
-		const look = async (pids: number[]) => {
-			for (const each of pids) {
-				const before = sight.hidden;
-				await lookAtProcess(each, inodes, sight);
-				// A descendant can't be inspected (a setuid helper), but the leader can.
-				if (each !== pid && before === null && sight.hidden !== null) {
-					sight.unclear ??= { pid: each, why: sight.hidden };
-					sight.hidden = null;
-				}
-			}
-		};
 		const descendants = await descendantsOf(pid);
 		const looked = new Set(descendants ?? [pid]);
-		await look([...looked]);
-		if (!isAllAccepted() && (descendants === null || bootClock() >= nextSearch)) {
-			nextSearch = bootClock() + betweenSearches;
+		await this.#lookAtAll([...looked], pid, sight);
+		if (!this.#isAllAccepted(sight) && (descendants === null || bootClock() >= this.#nextSearch)) {
+			this.#nextSearch = bootClock() + betweenSearches;
 			const tree = (await treesOf([{ pid, mark }], betweenSearches)).get(pid) ?? [];
-			await look(tree.filter((each) => !looked.has(each)));
+			const left = tree.filter((each) => !looked.has(each));
+			await this.#lookAtAll(left, pid, sight);
 		}
-		keepPolledUnseen();
-		if (countsConnections && !isAllAccepted() && sight.others.size > 0 && bootClock() >= nextCount) {
-			nextCount = bootClock() + (sight.polled.size > 0 ? betweenCountsOfBusy : betweenCounts);
-			await addHeldConnections(listeners, sight);
-		}
-		await addPendingAccepts(inodes, sight);
-		return foundIn(sight, whyUnclear());
-
-		function keepPolledUnseen() {
-			const looks = new Map<string, number>();
-			for (const [inode, process] of sight.polledUnseen) {
-				const key = `${process} ${inode}`;
-				looks.set(key, (polledLooks.get(key) ?? 0) + 1);
-				if ((looks.get(key) ?? 0) >= looksThatPoll) sight.accepted.add(inode);
-			}
-			polledLooks = looks;
-		}
-
-		function whyUnclear(): string | null {
-			const now = bootClock();
-			if (sight.unclear === null) unclear = null;
-			else if (unclear?.pid !== sight.unclear.pid) unclear = { pid: sight.unclear.pid, since: now };
-			return sight.unclear !== null && unclear !== null && now - unclear.since >= unclearAfterMs
-				? sight.unclear.why
-				: null;
-		}
-
-		function isAllAccepted() {
-			return sight.accepted.size === inodes.size;
-		}
-	};
-
-	function foundIn(sight: Sight, unclear: string | null): Found {
-		return {
-			notHeld: listeners.filter(({ inode }) => !sight.held.has(inode)),
-			notAccepted: listeners.filter(({ inode }) => !sight.accepted.has(inode)),
-			blocking: listeners.filter(({ inode, fd }) => sight.polled.has(inode) && !isNonBlocking(fd)),
-			polled: listeners.filter(({ inode }) => sight.polled.has(inode) && !sight.accepted.has(inode)),
-			hidden: sight.hidden,
-			unclear,
-			isComplete: sight.unclear === null,
-			failed: sight.failed,
-			isStopped: sight.isStopped,
-			elsewhere: () => listeningAmong(notOurs(sight.others)),
-		};
+		const { looks, accepted } = countPolledLooks(this.#polledLooks, sight.polledUnseen);
+		for (const inode of accepted) sight.accepted.add(inode);
+		this.#polledLooks = looks;
+		await this.#countConnections(sight);
+		await addPendingAccepts(this.#inodes, sight);
+		const now = bootClock();
+		this.#unclear = unclearSince(this.#unclear, sight.unclear, now);
+		const isUnclear = this.#unclear !== null && now - this.#unclear.since >= this.#unclearAfterMs;
+		return foundIn(this.#listeners, sight, isUnclear ? (sight.unclear?.why ?? null) : null);
 	}
+
+	async #lookAtAll(pids: number[], leader: number, sight: Sight): Promise<void> {
+		for (const each of pids) {
+			const before = sight.hidden;
+			await lookAtProcess(each, this.#inodes, sight);
+			// A descendant can't be inspected (a setuid helper), but the leader can.
+			if (each !== leader && before === null && sight.hidden !== null) {
+				sight.unclear ??= { pid: each, why: sight.hidden };
+				sight.hidden = null;
+			}
+		}
+	}
+
+	async #countConnections(sight: Sight): Promise<void> {
+		if (!this.#countsConnections || this.#isAllAccepted(sight) || sight.others.size === 0) return;
+		if (bootClock() < this.#nextCount) return;
+		this.#nextCount = bootClock() + (sight.polled.size > 0 ? betweenCountsOfBusy : betweenCounts);
+		await addHeldConnections(this.#listeners, sight);
+	}
+
+	#isAllAccepted(sight: Sight): boolean {
+		return sight.accepted.size === this.#inodes.size;
+	}
+}
+
+/** @param unclear why the processes can't be inspected completely, if that is to be reported */
+function foundIn(listeners: Listener[], sight: Sight, unclear: string | null): Found {
+	return {
+		notHeld: listeners.filter(({ inode }) => !sight.held.has(inode)),
+		notAccepted: listeners.filter(({ inode }) => !sight.accepted.has(inode)),
+		blocking: listeners.filter(({ inode, fd }) => sight.polled.has(inode) && !isNonBlocking(fd)),
+		polled: listeners.filter(({ inode }) => sight.polled.has(inode) && !sight.accepted.has(inode)),
+		hidden: sight.hidden,
+		unclear,
+		isComplete: sight.unclear === null,
+		failed: sight.failed,
+		isStopped: sight.isStopped,
+		elsewhere: () => listeningAmong(notOurs(sight.others)),
+	};
 }
 
 /** A process that holds a connection has accepted it: a server may be too busy to be seen waiting. */

@@ -3,159 +3,136 @@
  * does, for fd://3), and then no client can connect. If the path contains a symbolic link that a deploy redirects, the
  * path is created at the new target too.
  */
-import { type FSWatcher, lstatSync, realpathSync, unlinkSync, watch } from 'node:fs';
+import { lstatSync, realpathSync, unlinkSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import type { Log } from '../log/log.ts';
 import { bootClock } from '../os/clock.ts';
 import { errorText } from '../os/errorText.ts';
 import type { Listener } from './listener.ts';
-import { stepsOf } from './namedPath.ts';
+import { PathWatch } from './pathWatch.ts';
+import { neverRestored, replenishedAfterRestore, waitToRestoreMs } from './restoreLimit.ts';
 import type { SocketFile } from './socketFile.ts';
 import { isFile, linkOwn, removeFile, secondLink } from './unixListener.ts';
 
-/**
- * So many restorations of a path happen at once: each worker of a server can remove it as it exits. After them one follows
- * each interval, in milliseconds, as a process can remove the path again and again.
- */
-const [burst, interval] = [100, 1000];
-
-/** The most attempts to set up the watches: the path can change during each attempt. */
-const mostMoves = 5;
-
 /** Starts to guard the paths of the listeners. @returns a function that stops it */
 export function keepPaths(listeners: Pick<Listener, 'file'>[], log: Pick<Log, 'say'>): () => void {
-	const kept = listeners.flatMap(({ file }) => (file ? keep(file, log) : []));
+	const guards = listeners.flatMap(({ file }) => (file ? new SocketPathGuard(file, log) : []));
 	return () => {
-		for (const stop of kept) stop();
+		for (const guard of guards) guard.stop();
 	};
 }
 
-function keep(file: SocketFile, log: Pick<Log, 'say'>): () => void {
-	const { path } = file;
+class SocketPathGuard {
+	readonly #file: SocketFile;
+	readonly #log: Pick<Log, 'say'>;
+	readonly #watch: PathWatch;
 	/** The second hard link to the socket file, in the folder that the path led to last. */
-	let second = secondIn(path) ?? secondLink(path);
-	let watchers: FSWatcher[] = [];
-	let watched = '';
+	#second: string;
 	/** When the burst is available in full again, in milliseconds since boot. */
-	let replenishedAt = Number.NEGATIVE_INFINITY;
-	let later: NodeJS.Timeout | null = null;
-	let isForeign = false;
+	#replenishedAt = neverRestored;
+	#later: NodeJS.Timeout | null = null;
+	#isForeign = false;
 	/** The reason why the path cannot be restored; null if it exists or can be restored. */
-	let lostFor: string | null = null;
-	let isReported = false;
-	let isUnwatched = false;
-	look();
+	#lostFor: string | null = null;
+	#isReported = false;
 
-	/**
-	 * Sets up the watches (inotify(7)), and checks the path. The steps are read again after the watches are set, so that
-	 * a change in between is found.
-	 */
-	function look() {
-		for (let tries = 0; tries < mostMoves && !isWatched(); tries += 1) watchAnew();
-		check();
+	constructor(file: SocketFile, log: Pick<Log, 'say'>) {
+		this.#file = file;
+		this.#log = log;
+		this.#second = secondIn(file.path) ?? secondLink(file.path);
+		this.#watch = new PathWatch(file.path, log, () => this.#look());
+		this.#look();
 	}
 
-	function isWatched(): boolean {
-		return watched === JSON.stringify(stepsOf(path));
+	stop(): void {
+		this.#watch.close();
+		if (this.#later) clearTimeout(this.#later);
 	}
 
-	function watchAnew() {
-		stopWatching();
-		const steps = stepsOf(path);
-		watched = JSON.stringify(steps);
-		try {
-			for (const { folder, name } of steps) {
-				const watcher = watch(folder, { persistent: false }, (_, changed) => {
-					// For an event of the folder itself (moved or removed), Node reports the name of the folder.
-					if (changed === name || changed === basename(folder)) look();
-				});
-				watcher.on('error', () => {});
-				watchers.push(watcher);
-			}
-			isUnwatched = false;
-		} catch (error) {
-			if (!isUnwatched)
-				log.say('warn', `${path} is not watched: if somebody removes it, it does not come back: ${errorText(error)}`);
-			isUnwatched = true;
-		}
+	/** Sets up the watches, and checks the path. */
+	#look(): void {
+		this.#watch.update();
+		this.#check();
 	}
 
-	function check() {
-		if (isFile(path, file)) {
-			isForeign = false;
-			lostFor = null;
-			return void keepSecond();
+	#check(): void {
+		const { path } = this.#file;
+		if (isFile(path, this.#file)) {
+			this.#isForeign = false;
+			this.#lostFor = null;
+			this.#keepSecond();
+			return;
 		}
 		if (isThere(path)) {
-			if (!isForeign) log.say('error', `Somebody has put something else at ${path}: nobody can connect there any more`);
-			isForeign = true;
+			if (!this.#isForeign) {
+				this.#log.say('error', `Somebody has put something else at ${path}: nobody can connect there any more`);
+			}
+			this.#isForeign = true;
 			return;
 		}
 		const here = secondIn(path);
-		if (here === null) return lose('its folder is not there');
-		const isMoved = here !== second;
-		const wait = isMoved ? 0 : replenishedAt - (burst - 1) * interval - bootClock();
-		if (wait <= 0) return restore(isMoved);
-		later ??= setTimeout(
-			() => {
-				later = null;
-				look();
-			},
-			Math.min(wait, interval),
-		).unref();
+		if (here === null) return void this.#lose('its folder is not there');
+		const isMoved = here !== this.#second;
+		const waitMs = isMoved ? 0 : waitToRestoreMs(this.#replenishedAt, bootClock());
+		if (waitMs <= 0) return void this.#restore(isMoved);
+		this.#later ??= setTimeout(() => {
+			this.#later = null;
+			this.#look();
+		}, waitMs).unref();
 	}
 
-	function restore(isMoved: boolean) {
-		replenishedAt = Math.max(replenishedAt, bootClock()) + interval;
-		const why = linkTo(second, path);
-		if (why !== null) return lose(why);
-		lostFor = null;
-		const from = second;
-		keepSecond();
-		if (!isMoved) return log.say('warn', `Somebody has removed ${path}, where clients connect; it is back`);
-		log.say('warn', `${path}, where clients connect, leads to ${dirname(second)} now; it is there, too`);
+	#restore(isMoved: boolean): void {
+		const { path } = this.#file;
+		this.#replenishedAt = replenishedAfterRestore(this.#replenishedAt, bootClock());
+		const why = linkTo(this.#second, path, this.#file);
+		if (why !== null) return void this.#lose(why);
+		this.#lostFor = null;
+		const from = this.#second;
+		this.#keepSecond();
+		if (!isMoved) {
+			this.#log.say('warn', `Somebody has removed ${path}, where clients connect; it is back`);
+			return;
+		}
+		const folder = dirname(this.#second);
+		this.#log.say('warn', `${path}, where clients connect, leads to ${folder} now; it is there, too`);
 		// Clients must not find the socket at the old target of the path.
-		if (from !== second) removeFile({ ...file, path: join(dirname(from), basename(path)) });
+		if (from !== this.#second) removeFile({ ...this.#file, path: join(dirname(from), basename(path)) });
 	}
 
-	function lose(why: string) {
-		if (why !== lostFor) log.say('error', `${path}, where clients connect, is gone, and can't come back now: ${why}`);
-		lostFor = why;
+	#lose(why: string): void {
+		const { path } = this.#file;
+		if (why !== this.#lostFor) {
+			this.#log.say('error', `${path}, where clients connect, is gone, and can't come back now: ${why}`);
+		}
+		this.#lostFor = why;
 	}
 
 	/** Creates the second hard link next to the path, in the folder that the path leads to now. */
-	function keepSecond() {
+	#keepSecond(): void {
+		const { path } = this.#file;
 		const here = secondIn(path);
 		if (here === null) return;
-		const why = linkTo(path, here);
-		if (why === null) second = here;
-		else if (!isReported) log.say('warn', `${path} would not come back if somebody removed it: ${why}`);
-		isReported ||= why !== null;
-	}
-
-	/** Creates a hard link to the socket file. @returns the reason if that fails, or null */
-	function linkTo(from: string, to: string): string | null {
-		try {
-			if (isFile(to, file)) return null;
-			if (!isFile(from, file)) return 'its second name is gone, too; a stop and a start bring it back';
-			// A killed supervisor leaves its second link behind.
-			if (to !== path && lstatSync(to, { throwIfNoEntry: false })?.isSocket()) unlinkSync(to);
-			linkOwn(from, to);
-			return null;
-		} catch (error) {
-			return errorText(error);
+		const why = linkTo(path, here, this.#file);
+		if (why === null) this.#second = here;
+		else if (!this.#isReported) {
+			this.#log.say('warn', `${path} would not come back if somebody removed it: ${why}`);
 		}
+		this.#isReported ||= why !== null;
 	}
+}
 
-	function stopWatching() {
-		for (const watcher of watchers) watcher.close();
-		watchers = [];
+/** Creates a hard link to the socket file. @returns the reason if that fails, or null */
+function linkTo(from: string, to: string, file: SocketFile): string | null {
+	try {
+		if (isFile(to, file)) return null;
+		if (!isFile(from, file)) return 'its second name is gone, too; a stop and a start bring it back';
+		// A killed supervisor leaves its second link behind.
+		if (to !== file.path && lstatSync(to, { throwIfNoEntry: false })?.isSocket()) unlinkSync(to);
+		linkOwn(from, to);
+		return null;
+	} catch (error) {
+		return errorText(error);
 	}
-
-	return () => {
-		stopWatching();
-		if (later) clearTimeout(later);
-	};
 }
 
 /** The second hard link in the folder that the path leads to now; null if the folder does not exist. */
