@@ -2,7 +2,8 @@
 import type { Fact } from '../facts/facts.ts';
 import { type Counters, evolveCounters, noCounts } from './counters.ts';
 import { evolve } from './evolve.ts';
-import { evolveRotations, finishedBetween, noRotations, type Rotations } from './rotations.ts';
+import { evolveRotations } from './evolveRotations.ts';
+import { finishedBetween, noRotations, type Rotations } from './rotations.ts';
 import type { SupervisorState } from './supervisorState.ts';
 
 export interface Projections {

@@ -1,0 +1,186 @@
+/** A fold over entries that collects the lifespans of generations and children, for the timeline and the rotations. */
+import type { Fact, Trigger } from '../machines/facts/facts.ts';
+import type { ChildState, SupervisorState } from '../machines/state/supervisorState.ts';
+import type { Entry } from './entry.ts';
+import { howItEnded, isSameChild, markOf, resultIn } from './lifespanRules.ts';
+import type { ChildLife, GenerationLife, Instant, Result, SupervisorMark, SupervisorSegment } from './lifespans.ts';
+
+export function newLives(): Lives {
+	return new Lives();
+}
+
+/**
+ * Collects the lifespans. A newly started supervisor numbers generations and children from 1 again, so a number can
+ * occur several times.
+ */
+export class Lives {
+	readonly generations: GenerationLife[] = [];
+	readonly children: ChildLife[] = [];
+	readonly marks: SupervisorMark[] = [];
+	readonly states: SupervisorSegment[] = [];
+	/** The generations and children of the current supervisor, by number. */
+	#ownGenerations = new Map<number, GenerationLife>();
+	#ownChildren = new Map<number, ChildLife>();
+	readonly #lanes: ChildLife[] = [];
+	#requestedAt: number | null = null;
+	#queuedAt: number | null = null;
+
+	/**
+	 * Adds the next entry.
+	 * @param at its time in milliseconds since 1970, not earlier than that of the entry before
+	 * @param supervisorState the fold of all facts up to and including this one
+	 */
+	add({ fact, moves }: Entry, index: number, at: number, supervisorState: SupervisorState | null): void {
+		const now = { index, at };
+		const label = markOf(fact);
+		if (label !== null) this.marks.push({ ...now, label });
+		this.#apply(fact, now);
+		if ('child' in fact) this.#follow(fact, supervisorState, now);
+		for (const move of moves) this.#move(move, now);
+	}
+
+	/** The latest generation with that number that started up to an entry; null if there is none. */
+	generationAt(number: number, index: number): GenerationLife | null {
+		return (
+			this.generations.findLast(({ generation, started }) => generation === number && started.index <= index) ?? null
+		);
+	}
+
+	/** The latest child with that number that was spawned up to an entry; null if there is none. */
+	childAt(number: number, index: number): ChildLife | null {
+		return (
+			this.children.findLast(({ child, segments }) => child === number && (segments[0]?.index ?? 0) <= index) ?? null
+		);
+	}
+
+	#apply(fact: Entry['fact'], now: Instant): void {
+		switch (fact.type) {
+			case 'checkpoint':
+			case 'supervisor.recovered':
+				this.#goOn(fact.state, now, fact.type === 'checkpoint' ? 'unknown' : 'failed');
+				break;
+			case 'supervisor.started':
+				this.#beginAnew(now);
+				break;
+			case 'signal.HUP':
+			case 'rotate.requested':
+				this.#requestedAt = now.at;
+				break;
+			case 'rotation.queued':
+				this.#queuedAt ??= this.#requestedAt;
+				break;
+			case 'generation.started':
+				this.#addGeneration(fact.generation, fact.trigger, now, this.#queuedAt ?? this.#requestedAt ?? now.at);
+				[this.#queuedAt, this.#requestedAt] = [null, null];
+				break;
+			case 'generation.promoted': {
+				const life = this.#ownGenerations.get(fact.generation);
+				if (life) life.replaced = fact.replaced.flatMap((number) => this.#ownGenerations.get(number) ?? []);
+				break;
+			}
+			case 'generation.failed':
+				decide(this.#ownGenerations.get(fact.generation), 'failed', now);
+				break;
+			case 'stop.begun':
+				for (const life of this.#ownGenerations.values()) decide(life, 'stopped', now);
+				break;
+			case 'child.signalled':
+				this.#ownChildren.get(fact.child)?.signals.push({ ...now, signal: fact.signal, reason: fact.reason });
+				break;
+		}
+	}
+
+	#move({ actor, state }: Entry['moves'][number], now: Instant): void {
+		if (actor === 'supervisor' && this.states.at(-1)?.state !== state) this.states.push({ ...now, state });
+		const [kind, number] = actor.split('.');
+		if (kind !== 'generation') return;
+		// The move of a statechart shows the result at once. The decision is recorded in a later fact.
+		if (state === 'alive.serving') decide(this.#ownGenerations.get(Number(number)), 'promoted', now);
+		if (state === 'over') decide(this.#ownGenerations.get(Number(number)), 'failed', now);
+	}
+
+	/** Ends all lifespans of the previous supervisor. */
+	#beginAnew(now: Instant): void {
+		for (const life of this.#ownChildren.values()) end(life, 'gone meanwhile', now);
+		for (const life of this.#ownGenerations.values()) decide(life, 'failed', now);
+		this.#ownGenerations = new Map();
+		this.#ownChildren = new Map();
+		[this.#requestedAt, this.#queuedAt] = [null, null];
+	}
+
+	/** Takes the phase of a child from the supervisor's state: the fold decides whether a signal changes the phase. */
+	#follow(fact: Fact & { child: number }, supervisorState: SupervisorState | null, now: Instant): void {
+		const own = supervisorState?.children.find(({ child }) => child === fact.child);
+		const life = this.#ownChildren.get(fact.child);
+		if (own && !life) this.#addChild(own, now);
+		else if (own && life) update(life, own, now);
+		else if (life) end(life, howItEnded(fact), now);
+	}
+
+	/**
+	 * Continues from a recorded state. Facts before it may be missing.
+	 * @param gone the result of generations that are gone and have no result yet
+	 */
+	#goOn(supervisorState: SupervisorState, now: Instant, gone: Result): void {
+		const present = new Set(supervisorState.children.map(({ child }) => child));
+		for (const life of this.#ownChildren.values()) if (!present.has(life.child)) end(life, 'gone meanwhile', now);
+		for (const own of supervisorState.children) {
+			const known = this.#ownChildren.get(own.child);
+			if (known && isSameChild(known, own)) {
+				update(known, own, now);
+				continue;
+			}
+			if (known) {
+				end(known, 'gone meanwhile', now);
+				this.#ownGenerations.delete(own.generation);
+			}
+			const before = { ...now, at: Math.min(own.since, now.at) };
+			if (!this.#ownGenerations.has(own.generation)) this.#addGeneration(own.generation, null, before, before.at);
+			this.#addChild(own, before);
+		}
+		for (const life of this.#ownGenerations.values()) {
+			const result = resultIn(supervisorState, life, gone);
+			if (result !== null) decide(life, result, now);
+		}
+	}
+
+	#addGeneration(generation: number, asked: Trigger | null, started: Instant, requestedAt: number): void {
+		const life = { generation, asked, requestedAt, started, result: null, replaced: [], children: [] };
+		this.generations.push(life);
+		this.#ownGenerations.set(generation, life);
+	}
+
+	#addChild({ child, generation, pid, phase }: ChildState, now: Instant): void {
+		let lane = this.#lanes.findIndex(({ end }) => end !== null && end.at <= now.at);
+		if (lane < 0) lane = this.#lanes.length;
+		const life: ChildLife = {
+			child,
+			generation,
+			pid: pid === null ? null : { ...now, pid },
+			segments: [{ ...now, phase }],
+			signals: [],
+			end: null,
+			lane,
+		};
+		this.#lanes[lane] = life;
+		this.children.push(life);
+		this.#ownChildren.set(child, life);
+		this.#ownGenerations.get(generation)?.children.push(life);
+	}
+}
+
+function update(life: ChildLife, { pid, phase }: ChildState, now: Instant): void {
+	if (pid !== null && !life.pid) life.pid = { ...now, pid };
+	if (life.segments.at(-1)?.phase !== phase) life.segments.push({ ...now, phase });
+}
+
+function end(life: ChildLife, how: string, now: Instant): void {
+	if (life.end) return;
+	const wasTold = life.segments.some(({ phase }) => phase === 'draining' || phase === 'killing');
+	life.end = { ...now, how, wasTold };
+}
+
+/** Sets the result of a generation. A result is never changed. */
+function decide(life: GenerationLife | undefined, kind: Result, now: Instant): void {
+	if (life) life.result ??= { ...now, kind };
+}
