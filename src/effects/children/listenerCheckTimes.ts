@@ -74,7 +74,8 @@ export function nextPauseMs(pauseMs: number, purpose: CheckPurpose): number {
 }
 
 /**
- * The wait before the next inspection, in milliseconds. It ends at the deadline, and at the time of the log line.
+ * The wait before the next inspection, in milliseconds. It ends at the deadline, and at the time of the log line. If the
+ * inspection at the deadline has failed, the next one follows after the usual pause.
  * @param costMs the duration of the last inspection
  * @param runningChecks how many children are being inspected
  */
@@ -89,6 +90,6 @@ export function waitMs(
 	}: { pauseMs: number; costMs: number; runningChecks: number; isNoticed: boolean; now: number },
 ): number {
 	const longestMs = Math.max(pauseMs, Math.min((costMs * runningChecks) / mostTime, longestWaitMs));
-	const leftMs = Math.max(0, (isNoticed ? deadline : Math.min(deadline, noticeAt)) - now);
-	return Math.min(longestMs, leftMs);
+	const leftMs = (isNoticed ? deadline : Math.min(deadline, noticeAt)) - now;
+	return leftMs > 0 ? Math.min(longestMs, leftMs) : longestMs;
 }

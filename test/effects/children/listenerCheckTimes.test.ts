@@ -86,8 +86,12 @@ describe('the wait', () => {
 		expect(waitMs(times, { ...after, now: began + 4990, isNoticed: true })).toBe(50);
 	});
 
-	it('ends at the deadline, and is not negative after it', () => {
+	it('ends at the deadline', () => {
 		expect(waitMs(times, { ...after, isNoticed: true, now: began + 29_990 })).toBe(10);
-		expect(waitMs(times, { ...after, isNoticed: true, now: began + 30_010 })).toBe(0);
+	});
+
+	it('is the pause again after the deadline: an inspection that fails there is not repeated without a pause', () => {
+		expect(waitMs(times, { ...after, isNoticed: true, now: began + 30_010 })).toBe(50);
+		expect(waitMs(times, { ...after, isNoticed: true, now: began + 30_000 })).toBe(50);
 	});
 });
