@@ -33,6 +33,8 @@ export function supervise(supervision: Supervision): Promise<number> {
 			supervisor.subscribe({
 				complete: async () => {
 					isOver = true;
+					// From here on a request would get no decision.
+					controlSockets.close();
 					await Promise.all([children.abandonedGone(), orphans.gone()]);
 					end();
 				},
@@ -46,7 +48,7 @@ export function supervise(supervision: Supervision): Promise<number> {
 		function end(error?: unknown) {
 			clearInterval(presence);
 			if (error !== undefined) log.say('error', `Internal error: ${(error as Error).stack ?? error}`);
-			const closings = [notifySockets.close, controlSockets.close, manager.close];
+			const closings = [notifySockets.close, ...(isOver ? [] : [controlSockets.close]), manager.close];
 			if (startup.journal.isDurable) closings.push(outputs.abandon);
 			for (const close of closings) {
 				try {
@@ -67,6 +69,11 @@ export function supervise(supervision: Supervision): Promise<number> {
 		// Subscribe after `begin`: a signal must not precede the first fact.
 		signals().subscribe((signal) => {
 			if (!isOver) dispatcher.admit(signal);
+			else
+				log.say(
+					'warn',
+					`${signal.type.replace('signal.', 'SIG')}: ignored, as no child is left and the supervisor exits`,
+				);
 		});
 		if (wasDebuggerClosed()) log.say('warn', 'A SIGUSR1 came too early and opened the debugger of Node; it was closed');
 		// Also after `begin`: a child must be registered before its exit is reported.

@@ -322,6 +322,22 @@ describe('an exception inside', () => {
 		expect(program.stderr()).not.toContain('Internal error');
 	});
 
+	it('in the report of a failed spawn is not lost', async () => {
+		const directory = join(scratch(), 'release');
+		mkdirSync(directory);
+		const program = run([...quick, '-verify=hold', `-chdir=${directory}`, '-command=/bin/sh', '--', '-c', patient], {
+			command: faulty,
+			env: environment({ SOCKETMASTER_FAULT_AT: 'spawn.failed' }),
+		});
+		await program.logged(/^Generation 1 is up/);
+		rmSync(directory, { recursive: true });
+		program.signal('SIGHUP');
+		await program.logged(/^Internal error: Error: a fault at spawn.failed/);
+		await program.logged(/^Upgraded to version/);
+		program.signal('SIGTERM');
+		expect((await program.ended).status).toBe(0);
+	});
+
 	it('that happens again within a minute ends the supervisor as a crash does, and leaves the children alone', async () => {
 		const program = start('stop.begun', 'again');
 		const [, child = ''] = await program.logged(/^\[(\d+)\] up$/);

@@ -72,6 +72,22 @@ it('a version that failed leaves no process, whatever it ignores, also without -
 	expect((await program.ended).status).toBe(0);
 });
 
+it('while surviving processes of the last child are waited for, no rotation is promised, and SIGHUP is answered', async () => {
+	const own = site();
+	own.deploy('(trap "" TERM; while :; do sleep 0.1; done) & echo "worker $!"\nexec SERVER');
+	const program = own.start();
+	const worker = Number((await program.logged(/\] worker (\d+)$/))[1]);
+	const [, leader] = await program.logged(/^Generation 1 is up \((\d+)\)/);
+	kill(Number(leader), 'SIGKILL');
+	await program.logged(/signal: killed.* lives? on/);
+	const { status, stderr } = await command(['rotate', `-control=${own.control}`]).done;
+	expect({ status, stderr }).toEqual({ status: 3, stderr: expect.stringContaining('no supervisor') });
+	program.signal('SIGHUP');
+	await program.logged(/^SIGHUP: ignored, as no child is left and the supervisor exits$/);
+	kill(worker, 'SIGKILL');
+	expect((await program.ended).status).toBe(137);
+});
+
 it('a version that fails by its own end leaves no process either, whatever it ignores', async () => {
 	const own = site();
 	own.deploy('exec SERVER');

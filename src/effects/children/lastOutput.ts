@@ -19,7 +19,7 @@ export function lastOutputOf(handoverState: HandoverState, isPending: (generatio
 	const outputs = new Map<number, { generation: number; text: string }>();
 	for (const { child, ...own } of handoverState.restore(lastOutputSection) ?? []) outputs.set(child, own);
 	handoverState.save(lastOutputSection, () => ({
-		state: [...outputs].map(([child, own]) => ({ child, ...own })),
+		state: [...outputs].map(([child, { generation, text }]) => ({ child, generation, text: text.slice(-mostBytes) })),
 		fds: [],
 	}));
 

@@ -138,6 +138,8 @@ export async function leftBehind(
 		}
 		isMore = ended.length > 0 || (looked.size > before && round < rounds);
 	}
+	// Their children may still be among theirs.
+	unseen.push(...exiting);
 	return {
 		left: [...found].map((other) => ({ pid: other, fds: fdsAmong(other, search.listeners) })),
 		unseen,

@@ -85,8 +85,8 @@ class ListenerCheck {
 		this.#isHold = verify === 'hold' && purpose !== 'readiness';
 		this.#mark = [`SOCKETMASTER_RUN=${run}`, `SOCKETMASTER_CHILD=${child}`];
 		this.#times = checkTimes(input, this.#isHold, bootClock());
-		const { searchAt } = this.#times;
-		this.#lookAt = treeLooks(listeners, { countsConnections: true, unclearAfterMs: unclearFor, searchAt });
+		const { searchAt, deadline } = this.#times;
+		this.#lookAt = treeLooks(listeners, { countsConnections: true, unclearAfterMs: unclearFor, searchAt, deadline });
 		this.#isNoticed = purpose === 'notice';
 	}
 
@@ -103,9 +103,10 @@ class ListenerCheck {
 		for (let pauseMs = firstPauseMs(this.#isHold); !signal.aborted; pauseMs = nextPauseMs(pauseMs, this.#purpose)) {
 			const pid = this.#options.pidOf(this.#child);
 			if (pid === null || this.#isOver(pid)) return;
+			// The time before the inspection: the last one begins after the deadline, and searches everywhere.
+			const now = bootClock();
 			const { found, costMs } = await this.#lookInTurn(pid);
 			if (signal.aborted || this.#isOver(pid)) return;
-			const now = bootClock();
 			if (await this.#conclude(pid, found, now)) return;
 			this.#isNoticed ||= now >= this.#times.noticeAt;
 			const cost = { pauseMs, costMs, runningChecks: runningChecks() };

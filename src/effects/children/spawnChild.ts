@@ -149,6 +149,7 @@ export class Births {
 	}
 
 	#failed(child: number, error: unknown): void {
+		failpoint('spawn.failed');
 		const { notifySockets, admit, spec } = this.#options;
 		notifySockets.forget(child);
 		admit({ type: 'child.spawnFailed', child, ...spawnFailure(spec.path, error) });

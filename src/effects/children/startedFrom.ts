@@ -91,8 +91,13 @@ async function openDirectory(
 	}
 }
 
-/** The supervisor's current directory. It changes only when the program is replaced (execve(2) follows chdir(2)). */
+/** The supervisor's current directory; null until it is looked up. */
 let own: Stats | null = null;
+
+/** Call after chdir(2). */
+export function forgetDirectory(): void {
+	own = null;
+}
 
 /**
  * Whether the path leads to the supervisor's current directory. If access to the path is denied, its text is compared:

@@ -19,7 +19,16 @@ export function stillAccepting(listeners: Listener[]): StillAccepting {
 		// 0 ms: an unclear inspection counts at once as unknown, since a later one may be unclear too.
 		const looks = new Map(
 			pids.map(
-				(pid) => [pid, treeLooks(listeners, { countsConnections: false, unclearAfterMs: 0, searchAt: 0 })] as const,
+				(pid) =>
+					[
+						pid,
+						treeLooks(listeners, {
+							countsConnections: false,
+							unclearAfterMs: 0,
+							searchAt: 0,
+							deadline: Number.POSITIVE_INFINITY,
+						}),
+					] as const,
 			),
 		);
 		for (let left = mostLooks; looks.size > 0 && left > 0; left -= 1) {

@@ -28,6 +28,9 @@ const betweenCountsOfBusy = 150;
 /** A process that can't be inspected is reported after this time, in milliseconds: many processes are short-lived. */
 export const unclearFor = 2000;
 
+/** The age of the list of processes that the last inspection of a check may use, in milliseconds. */
+const lastSearchAge = 100;
+
 export interface Found {
 	/** Listeners that no process of the child holds, and listeners on which no process accepts. */
 	notHeld: Listener[];
@@ -53,8 +56,12 @@ export interface TreeLookOptions {
 	countsConnections: boolean;
 	/** How long a process must be unclear before it is reported, in milliseconds. */
 	unclearAfterMs: number;
-	/** Processes that have left the tree are not searched for before, in milliseconds since boot. */
+	/**
+	 * Processes that have left the tree are not searched for before `searchAt`, and in every inspection from `deadline`
+	 * on. In milliseconds since boot.
+	 */
 	searchAt: number;
+	deadline: number;
 }
 
 /** @param mark entries in the environment of every process of the child */
@@ -75,16 +82,18 @@ class TreeInspector {
 	readonly #countsConnections: boolean;
 	readonly #unclearAfterMs: number;
 	#nextSearch: number;
+	readonly #deadline: number;
 	#nextCount = 0;
 	#unclear: UnclearSince | null = null;
 	#polledLooks: PolledLooks = new Map();
 
-	constructor(listeners: Listener[], { countsConnections, unclearAfterMs, searchAt }: TreeLookOptions) {
+	constructor(listeners: Listener[], { countsConnections, unclearAfterMs, searchAt, deadline }: TreeLookOptions) {
 		this.#listeners = listeners;
 		this.#inodes = new Set(listeners.map(({ inode }) => inode));
 		this.#countsConnections = countsConnections;
 		this.#unclearAfterMs = unclearAfterMs;
 		this.#nextSearch = searchAt;
+		this.#deadline = deadline;
 	}
 
 	async inspect(pid: number, mark: string[]): Promise<Found> {
@@ -92,9 +101,10 @@ class TreeInspector {
 		const descendants = await descendantsOf(pid);
 		const looked = new Set(descendants ?? [pid]);
 		await this.#lookAtAll([...looked], pid, sight);
-		if (!this.#isAllAccepted(sight) && (descendants === null || bootClock() >= this.#nextSearch)) {
+		const isLast = bootClock() >= this.#deadline;
+		if (!this.#isAllAccepted(sight) && (descendants === null || isLast || bootClock() >= this.#nextSearch)) {
 			this.#nextSearch = bootClock() + betweenSearches;
-			const tree = (await treesOf([{ pid, mark }], betweenSearches)).get(pid) ?? [];
+			const tree = (await treesOf([{ pid, mark }], isLast ? lastSearchAge : betweenSearches)).get(pid) ?? [];
 			const left = tree.filter((each) => !looked.has(each));
 			await this.#lookAtAll(left, pid, sight);
 		}

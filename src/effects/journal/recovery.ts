@@ -137,6 +137,7 @@ export async function recover(
 	}
 	if (held.length === 0) return takeOrphaned(header, surviving, inodes);
 	let pipes: OpenPipe[] = [];
+	const listeners: Listener[] = [];
 	try {
 		for (const each of held) requireRight(each);
 		pipes = takePipes(surviving, state.children);
@@ -157,13 +158,14 @@ export async function recover(
 			told: stopSignal?.signal ?? null,
 			abandonedUntil: null,
 		}));
-		const listeners = header.listeners.flatMap((listener) => takeListening(listener, surviving) ?? []);
+		for (const each of header.listeners)
+			listeners.push(...[takeListening(each, surviving)].filter((found) => found !== null));
 		const notifySockets = { folder: header.notifyDir, ...takeNotifySockets(header.notifyDir, surviving, user) };
 		return { state, survivors: taken, pipes, listeners, notifySockets, remarks };
 	} catch (error) {
 		if (!(error instanceof SyscallError)) throw error;
 		for (const { pidfd } of held) closeSync(pidfd);
-		for (const { fd } of pipes) closeSync(fd);
+		for (const { fd } of [...pipes, ...listeners]) closeSync(fd);
 		const why = `${error.message} (it takes CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH, or the same user and ptrace allowed)`;
 		return { denied: held.map(({ pid }) => pid), why, isCertain: true };
 	}

@@ -86,7 +86,8 @@ export function isEnding(pid: number): boolean {
 	try {
 		return readProc(`/proc/${pid}/statm`).startsWith('0 ');
 	} catch {
-		return true;
+		// The read also fails for lack of fds, and for a process that /proc hides.
+		return !exists(pid);
 	}
 }
 
@@ -145,8 +146,8 @@ export function fdsAmong(pid: number, inodes: ReadonlySet<number>): number[] | n
 				.filter((fd) => inodes.has(Number(linkAt(`/proc/${pid}/fd/${fd}`).slice('socket:['.length, -1))))
 				.map(Number),
 		);
-	} catch (error) {
-		return isMissing(error) || isEnding(pid) ? [] : null;
+	} catch {
+		return isEnding(pid) ? [] : null;
 	}
 }
 

@@ -29,6 +29,7 @@ export function oneAtATime(): <T>(work: () => Promise<T>) => Promise<T> {
 		void ended.then(() => {
 			if (last === ended) last = null;
 		});
-		return next;
+		// Not `next`, whose error counts as handled: an error that the caller does not handle must not be lost.
+		return next.then((result) => result);
 	};
 }

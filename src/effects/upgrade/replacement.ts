@@ -5,6 +5,7 @@ import { setImmediate, setTimeout } from 'node:timers/promises';
 import { type EventObject, fromCallback } from 'xstate';
 import type { ExternalEvent } from '../../machines/facts/facts.ts';
 import type { Outputs } from '../children/output.ts';
+import { forgetDirectory } from '../children/startedFrom.ts';
 import type { Sink } from '../log/sink.ts';
 import { inTime, isLate, lateText, start } from '../os/boundedReads.ts';
 import { withDebuggerFlag } from '../os/debugger.ts';
@@ -112,6 +113,8 @@ export async function programAnswers(directory: string): Promise<string | null> 
 function followDirectory(directory: string) {
 	try {
 		process.chdir(directory);
+		// If the replacement fails after this, the supervisor continues in the new directory.
+		forgetDirectory();
 	} catch {
 		// The logical path leads nowhere, and there is no other.
 	}

@@ -1,7 +1,7 @@
 /** The guards, actions and decisions of the statechart in generation.ts. */
 import { type EventObject, fromCallback, sendParent, setup } from 'xstate';
 import type { Decision, FailureCode } from '../facts/facts.ts';
-import { deathsAllowed, isHealthy, respawnWait } from '../rules/respawn.ts';
+import { deathsAllowed, isHealthy, isRespawned, respawnWait } from '../rules/respawn.ts';
 import { deathsIn, type Slot, vacated, withSlot } from '../rules/slots.ts';
 import type { ChildState, Respawn } from '../state/supervisorState.ts';
 import { childMachine } from './child.ts';
@@ -44,7 +44,7 @@ const base = setup({
 		/** The child that ended was the last, and no slot is to be filled again. */
 		isLast: ({ context }) =>
 			Object.keys(context.children).length === 1 && context.slots.every(({ vacancy }) => vacancy === null),
-		isRespawned: ({ context, event }) => isRespawned(context, event),
+		isRespawned: ({ context, event }) => isSlotRespawned(context, event),
 		isExhausted: ({ context, event }) => isExhausted(context, event) && Object.keys(context.children).length === 1,
 		isExhaustedBesideOthers: ({ context, event }) => isExhausted(context, event),
 		wasToldToLeave: ({ event }) => 'output' in event && event.output.status === null,
@@ -215,15 +215,14 @@ function changed({ slots }: GenerationContext, child: number, change: Partial<Sl
 	return slots.map((slot) => (slot.child === child ? { ...slot, ...change } : slot));
 }
 
-/** Whether the slot of the ended child is filled again: the child was lost, and no signal was passed on to it. */
-function isRespawned({ plan }: GenerationContext, event: GenerationEvent): boolean {
-	if (!('output' in event) || plan.respawn < 0) return false;
+function isSlotRespawned({ plan }: GenerationContext, event: GenerationEvent): boolean {
+	if (!('output' in event)) return false;
 	const { status, wasForwarded } = outputOf<ChildOutput>(event);
-	return status !== null && !wasForwarded;
+	return isRespawned(plan, { wasLost: status !== null, wasForwarded });
 }
 
 function isExhausted(context: GenerationContext, event: GenerationEvent): boolean {
-	if (!isRespawned(context, event)) return false;
+	if (!isSlotRespawned(context, event)) return false;
 	const isEverUp = context.slots.some(({ wasUp }) => wasUp) || outputOf<ChildOutput>(event).upAt !== null;
 	return !isEverUp && deathsIn(context.slots) + 1 >= deathsAllowed;
 }

@@ -1,4 +1,5 @@
-/** When a lost child is started again. All times are in milliseconds. */
+/** Whether and when a lost child is started again. All times are in milliseconds. */
+import type { Plan } from '../facts/facts.ts';
 
 /** A generation of which no child was ever up fails after this many exits. */
 export const deathsAllowed = 10;
@@ -19,6 +20,17 @@ const firstRestart = 1000;
  * The largest fraction by which a wait is lengthened, so that children that exited together do not restart together.
  */
 const jitter = 0.2;
+
+/**
+ * Whether the slot of an ended child is filled again: with -respawn, if the child was lost and no signal was passed on to
+ * it.
+ */
+export function isRespawned(
+	{ respawn }: Pick<Plan, 'respawn'>,
+	{ wasLost, wasForwarded }: { wasLost: boolean; wasForwarded: boolean },
+): boolean {
+	return respawn >= 0 && wasLost && !wasForwarded;
+}
 
 /** @param upAt when the child was up, or null; both times in milliseconds since boot */
 export function isHealthy(upAt: number | null, endedAt: number): boolean {

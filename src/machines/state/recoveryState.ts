@@ -3,7 +3,7 @@
  * step.
  */
 
-import { isHealthy, respawnWait } from '../rules/respawn.ts';
+import { isHealthy, isRespawned, respawnWait } from '../rules/respawn.ts';
 import { vacated } from '../rules/slots.ts';
 import { type ChildState, isLeaving, type SupervisorState, withoutChild, withRespawn } from './supervisorState.ts';
 
@@ -26,7 +26,8 @@ export function withLastEnd({ ended, ...left }: SupervisorState): SupervisorStat
 	const isLast = state.children.every((each) => each.generation !== generation);
 	if (generation === state.serving && isLast && isHealthy(upAt, clock ?? 0)) state.restarts = 0;
 	const isWanted = generation === state.serving || generation === state.candidate;
-	if (!isWanted || ended.wasForwarded || state.plan.respawn < 0 || state.stopSignal !== null) return state;
+	// `ended` is a child that was lost, or rejected. Whether its generation is exhausted is decided at the next exit.
+	if (!isWanted || !isRespawned(state.plan, { ...ended, wasLost: true }) || state.stopSignal !== null) return state;
 	const { attempt, wasUp } = vacated(ended, { upAt, endedAt: clock ?? 0, seq });
 	const millis = respawnWait(state.plan.respawn, attempt, seq);
 	return withRespawn(state, { generation, index, attempt, wasUp, millis, at, clock, isDue: false });
