@@ -2,7 +2,7 @@
 import { setTimeout } from 'node:timers/promises';
 import { inTime, isLate, type Late, look } from './boundedReads.ts';
 import { bootClock } from './clock.ts';
-import { allPids, isEnding, isMissing, isOwnProc, lookUp } from './proc.ts';
+import { allPids, isEnding, isOwnProc, lookUp } from './proc.ts';
 import { readProc } from './procFile.ts';
 import { readAs } from './readAs.ts';
 
@@ -41,8 +41,8 @@ async function lookAtEnvironment(pid: number): Promise<string[] | 'denied' | Lat
 			longest = isEmpty ? longestBlock : longestExec;
 		}
 		return isEmpty ? [] : 'stuck';
-	} catch (error) {
-		return isMissing(error) || isEnding(pid) ? [] : 'denied';
+	} catch {
+		return isEnding(pid) ? [] : 'denied';
 	}
 }
 

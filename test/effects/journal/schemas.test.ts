@@ -25,7 +25,10 @@ const now: Stored = {
 		]),
 		facts: described(Object.entries(facts)),
 	} as Stored['journal'],
-	handover: described(sections.map(({ name, schema }) => [name, schema()])),
+	// By name: the order of the imports is no part of a format.
+	handover: described(
+		sections.toSorted((one, other) => (one.name < other.name ? -1 : 1)).map(({ name, schema }) => [name, schema()]),
+	),
 };
 
 interface Stored {
