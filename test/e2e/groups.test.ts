@@ -203,7 +203,7 @@ os.execvp("python3", ["python3", "${fixture('acceptor.py')}"])'`;
 		own.deploy(`${daemonized}; exit 0`);
 		expect((await command(['rotate', `-control=${own.control}`]).done).status).toBe(1);
 		const [, left = ''] = await program.logged(
-			/exit status 0; process(?:es)? ([\d, ]+) of it lives? on, and (?:it holds|they hold) its sockets: sending SIGTERM, and SIGKILL after 10 s; a server has to stay in the foreground/,
+			/exit status 0; process(?:es)? ([\d, ]+) of it lives? on, and (?:it holds|they hold|[\d, ]+ holds?) its sockets: sending SIGTERM, and SIGKILL after 10 s; a server has to stay in the foreground/,
 		);
 		await until('they are gone', () => !left.split(', ').some((pid) => isAlive(Number(pid))));
 		expect(await answers(address)).toEqual(new Set([first]));
@@ -414,7 +414,7 @@ while True: time.sleep(0.01)' </dev/null &`;
 		own.deploy(`${daemonized}; exit 0`);
 		const program = own.start();
 		const [, left = ''] = await program.logged(
-			/process(?:es)? ([\d, ]+) of it lives? on, and (?:it holds|they hold) its sockets/,
+			/process(?:es)? ([\d, ]+) of it lives? on, and (?:it holds|they hold|[\d, ]+ holds?) its sockets/,
 		);
 		await program.ended;
 		expect(left.split(', ').some((pid) => isAlive(Number(pid)))).toBe(false);
