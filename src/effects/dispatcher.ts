@@ -1,6 +1,6 @@
 /** The dispatcher: numbers and records every fact before any part of the program acts on it. */
 import type { Decision, ExternalEvent, ExternalFact, Fact } from '../machines/facts/facts.ts';
-import { stamped } from '../machines/facts/facts.ts';
+import { stamped } from '../machines/facts/stamp.ts';
 import { noProjections, type Projections } from '../machines/state/projections.ts';
 import { bootClock } from './os/clock.ts';
 

@@ -1,7 +1,8 @@
 /** An entry: one fact, its log line, and the moves of the statecharts. */
 
 import type { Move } from '../diagram/trace.ts';
-import { type Fact, isDecision } from '../machines/facts/facts.ts';
+import type { Fact } from '../machines/facts/facts.ts';
+import { isDecision } from '../machines/facts/stamp.ts';
 import type { Step } from '../machines/simulation/replay.ts';
 import type { SupervisorState } from '../machines/state/supervisorState.ts';
 import { type Sentence, sentenceOf } from '../machines/text/sentences.ts';

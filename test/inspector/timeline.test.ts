@@ -1,7 +1,7 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Standings } from '../../src/inspector/timeline.ts';
-import { isDecision } from '../../src/machines/facts/facts.ts';
+import { isDecision } from '../../src/machines/facts/stamp.ts';
 import { createReplay } from '../../src/machines/simulation/replay.ts';
 import { evolve } from '../../src/machines/state/evolve.ts';
 import type { SupervisorState } from '../../src/machines/state/supervisorState.ts';

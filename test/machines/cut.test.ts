@@ -1,7 +1,8 @@
 /** A supervisor that is killed between two facts: whoever goes on serves, and nothing that was about to follow is missing. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { isDecision, type Plan } from '../../src/machines/facts/facts.ts';
+import type { Plan } from '../../src/machines/facts/facts.ts';
+import { isDecision } from '../../src/machines/facts/stamp.ts';
 import { endOf, nextEvents } from '../../src/machines/simulation/nextEvents.ts';
 import { evolve } from '../../src/machines/state/evolve.ts';
 import { withoutUnborn } from '../../src/machines/state/recoveryState.ts';

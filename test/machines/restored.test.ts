@@ -9,14 +9,8 @@ import type {
 	TimerInput,
 } from '../../src/machines/charts/protocol.ts';
 import { deliver, describeState, newLife, type Supervisor, type World } from '../../src/machines/charts/world.ts';
-import {
-	type Decision,
-	type ExternalEvent,
-	type ExternalFact,
-	type Fact,
-	type Plan,
-	stamped,
-} from '../../src/machines/facts/facts.ts';
+import type { Decision, ExternalEvent, ExternalFact, Fact, Plan } from '../../src/machines/facts/facts.ts';
+import { stamped } from '../../src/machines/facts/stamp.ts';
 import { nextEvents } from '../../src/machines/simulation/nextEvents.ts';
 import { evolve } from '../../src/machines/state/evolve.ts';
 import type { SupervisorState } from '../../src/machines/state/supervisorState.ts';

@@ -8,13 +8,8 @@ import type {
 	TimerInput,
 } from '../../src/machines/charts/protocol.ts';
 import { deliver, supervisorIn } from '../../src/machines/charts/world.ts';
-import {
-	type ExternalEvent,
-	type Fact,
-	isDecision,
-	type Plan,
-	type SignalReason,
-} from '../../src/machines/facts/facts.ts';
+import type { ExternalEvent, Fact, Plan, SignalReason } from '../../src/machines/facts/facts.ts';
+import { isDecision } from '../../src/machines/facts/stamp.ts';
 
 export interface ModelProcess {
 	child: number;

@@ -1,7 +1,8 @@
 /** The statecharts in a simulated world: happenings in, decisions and commands out, no process and no clock. */
 
 import { type Command, leafOf, phasesOf } from '../../src/machines/charts/world.ts';
-import { type ExternalEvent, type Fact, isDecision, type Plan, usualPlan } from '../../src/machines/facts/facts.ts';
+import { type ExternalEvent, type Fact, type Plan, usualPlan } from '../../src/machines/facts/facts.ts';
+import { isDecision } from '../../src/machines/facts/stamp.ts';
 import { endOf, simulatedPid } from '../../src/machines/simulation/nextEvents.ts';
 import { simulator } from '../../src/machines/simulation/simulator.ts';
 import type { ChildState, SupervisorState } from '../../src/machines/state/supervisorState.ts';

@@ -11,7 +11,8 @@ import {
 	picklist,
 	string,
 } from 'valibot';
-import type { Fact, FactOf, FactType, TimedType } from '../../machines/facts/facts.ts';
+import type { Fact, FactOf, FactType } from '../../machines/facts/facts.ts';
+import type { TimedType } from '../../machines/facts/stamp.ts';
 import type { Counters } from '../../machines/state/counters.ts';
 import type { Projections } from '../../machines/state/projections.ts';
 import type { Rotations } from '../../machines/state/rotations.ts';

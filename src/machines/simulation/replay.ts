@@ -4,7 +4,8 @@
  */
 import type { InspectionEvent } from 'xstate';
 import { type Command, deliver, describeState, inertWorld, newLife, type Supervisor } from '../charts/world.ts';
-import { type Decision, type ExternalFact, type Fact, isDecision } from '../facts/facts.ts';
+import type { Decision, ExternalFact, Fact } from '../facts/facts.ts';
+import { isDecision } from '../facts/stamp.ts';
 import type { SupervisorState } from '../state/supervisorState.ts';
 
 /** The effect of one fact. */

@@ -2,7 +2,7 @@
 
 import { type Command, deliver, inertWorld, newLife, type Supervisor } from '../charts/world.ts';
 import type { Decision, ExternalEvent, ExternalFact, Fact } from '../facts/facts.ts';
-import { stamped } from '../facts/facts.ts';
+import { stamped } from '../facts/stamp.ts';
 import { evolve } from '../state/evolve.ts';
 import type { SupervisorState } from '../state/supervisorState.ts';
 

@@ -1,5 +1,6 @@
 /** The supervisor's state as a pure fold over the facts. It decides nothing and repeats no rule of the statecharts. */
-import { type Fact, isDecision } from '../facts/facts.ts';
+import type { Fact } from '../facts/facts.ts';
+import { isDecision } from '../facts/stamp.ts';
 import {
 	awaitedOf,
 	type ChildState,
