@@ -34,7 +34,7 @@ export function supervise(supervision: Supervision): Promise<number> {
 				complete: async () => {
 					isOver = true;
 					// From here on a request would get no decision.
-					controlSockets.close();
+					tryTo(controlSockets.close);
 					await Promise.all([children.abandonedGone(), orphans.gone()]);
 					end();
 				},
@@ -45,18 +45,20 @@ export function supervise(supervision: Supervision): Promise<number> {
 		}
 
 		/** What can't be closed is logged: it changes neither the exit status nor the rest. */
+		function tryTo(close: () => void) {
+			try {
+				close();
+			} catch (failure) {
+				log.say('error', `Internal error: ${(failure as Error).message}`);
+			}
+		}
+
 		function end(error?: unknown) {
 			clearInterval(presence);
 			if (error !== undefined) log.say('error', `Internal error: ${(error as Error).stack ?? error}`);
 			const closings = [notifySockets.close, ...(isOver ? [] : [controlSockets.close]), manager.close];
 			if (startup.journal.isDurable) closings.push(outputs.abandon);
-			for (const close of closings) {
-				try {
-					close();
-				} catch (failure) {
-					log.say('error', `Internal error: ${(failure as Error).message}`);
-				}
-			}
+			closings.forEach(tryTo);
 			resolve(supervisor?.getSnapshot().output?.status ?? 1);
 		}
 
