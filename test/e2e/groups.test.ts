@@ -62,7 +62,10 @@ it('a version that failed leaves no process, whatever it ignores, also without -
 	const program = own.start();
 	await program.logged(/^Generation 1 is up/);
 	// Its first process is ended by the signal; its worker ignores it, and holds no listener of the supervisor's.
-	own.deploy('(trap "" TERM; exec 3>&-; while :; do sleep 0.1; done) & echo "worker $!"\nexec SERVER', 'ready');
+	own.deploy(
+		`(trap "" TERM; exec 3>&-; while [ -d ${own.folder} ]; do sleep 0.1; done) & echo "worker $!"\nexec SERVER`,
+		'ready',
+	);
 	const rotated = command(['rotate', `-control=${own.control}`]).done;
 	const worker = Number((await program.logged(/\] worker (\d+)$/))[1]);
 	expect((await rotated).status).toBe(1);
@@ -74,7 +77,8 @@ it('a version that failed leaves no process, whatever it ignores, also without -
 
 it('while surviving processes of the last child are waited for, no rotation is promised, and SIGHUP is answered', async () => {
 	const own = site();
-	own.deploy('(trap "" TERM; while :; do sleep 0.1; done) & echo "worker $!"\nexec SERVER');
+	// Without the test's folder the worker ends by itself.
+	own.deploy(`(trap "" TERM; while [ -d ${own.folder} ]; do sleep 0.1; done) & echo "worker $!"\nexec SERVER`);
 	const program = own.start();
 	const worker = Number((await program.logged(/\] worker (\d+)$/))[1]);
 	const [, leader] = await program.logged(/^Generation 1 is up \((\d+)\)/);

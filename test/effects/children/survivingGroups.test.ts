@@ -3,10 +3,11 @@ import { setImmediate as giveTurn } from 'node:timers/promises';
 import { expect, it, onTestFinished, vi } from 'vitest';
 import { SurvivingGroups } from '../../../src/effects/children/survivingGroups.ts';
 import type { SurvivingProcesses } from '../../../src/effects/children/survivingProcesses.ts';
-import { initialState, type TrackedChild, TrackedChildren } from '../../../src/effects/children/trackedChildren.ts';
+import { type TrackedChild, TrackedChildren } from '../../../src/effects/children/trackedChildren.ts';
 import { usualPlan } from '../../../src/machines/facts/facts.ts';
 import { longestKillTimeout } from '../../../src/machines/rules/killTimeout.ts';
 import { type ChildState, newChild } from '../../../src/machines/state/supervisorState.ts';
+import { trackedChild } from '../../support/trackedChild.ts';
 
 const none: SurvivingProcesses = { survivors: [], holders: [] };
 /** This process stands for a surviving process: it is alive, and no signal is really sent. */
@@ -29,17 +30,7 @@ function groupsFor(found: SurvivingProcesses[], state: ChildState | null = stopp
 	return { tracked, events, groups };
 }
 
-const exited = (change: Partial<TrackedChild> = {}): TrackedChild => ({
-	...initialState(),
-	child: 1,
-	pid: 100,
-	pidfd: null,
-	isOwn: true,
-	output: null,
-	wasKilled: false,
-	group: new Map(),
-	...change,
-});
+const exited = (change: Partial<TrackedChild> = {}) => trackedChild({ group: new Map(), ...change });
 
 const closeLater = (group: Map<number, number>) =>
 	onTestFinished(() => {

@@ -1,16 +1,6 @@
 import { expect, it } from 'vitest';
-import { initialState, type TrackedChild, TrackedChildren } from '../../../src/effects/children/trackedChildren.ts';
-
-const tracked = (change: Partial<TrackedChild>): TrackedChild => ({
-	...initialState(),
-	child: 1,
-	pid: 100,
-	pidfd: null,
-	isOwn: true,
-	output: null,
-	wasKilled: false,
-	...change,
-});
+import { TrackedChildren } from '../../../src/effects/children/trackedChildren.ts';
+import { trackedChild as tracked } from '../../support/trackedChild.ts';
 
 it('a child is found by its pid while its leader runs', () => {
 	const children = new TrackedChildren();
