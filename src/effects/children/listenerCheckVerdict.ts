@@ -48,7 +48,7 @@ export function judgeInspection(
 	const { isHold, isLate, isNoticeDue, isNoticed } = moment;
 	const isClear = found !== null && found.hidden === null && found.failed === null && found.isComplete;
 	const lastClear = isClear ? found : history.lastClear;
-	// At the deadline the last complete inspection outweighs one that failed. A child that stays hidden is
+	// If the inspection at the deadline fails, the last complete inspection decides. A child that stays hidden is
 	// reported as hidden.
 	const isPassing = !isClear && (found?.unclear ?? null) === null && history.hiddenLooks < looksThatAreHidden;
 	const seen = isLate && isPassing ? (lastClear ?? found) : found;

@@ -56,7 +56,7 @@ export class HeldResponses {
 interface UpgradeOutcome {
 	/** Why the upgrade does not take place; null if it does. */
 	why: string | null;
-	/** Of the waiting requests, only the one that arrived last is answered. */
+	/** The fact answers the newest waiting request only; else it answers all of them. */
 	isOfLast: boolean;
 }
 

@@ -1,4 +1,4 @@
-/** Whether the journal is still at its path with its own contents, and what the operator is told if not. */
+/** Compares the journal with the file at its path, and says what has changed. */
 
 /**
  * - `removed`: no file is at the path.
