@@ -64,20 +64,19 @@ async function sendTimeline({ path, until, json, follow }: ReplayOptions): Promi
 	const out = printer(1);
 	let supervisorState: SupervisorState | null = null;
 	try {
-		for await (const line of storyOf(path, follow)) {
-			if (line === null) {
-				out.flush();
-				continue;
+		for await (const lines of storyOf(path, follow)) {
+			if (lines.length === 0) out.flush();
+			for (const line of lines) {
+				if (isBeyond(line, until)) return null;
+				const step = 'checkpoint' in line ? replay.restore(line.checkpoint, line.seq, line.at) : replay.tell(line);
+				if (step.difference) return `${path}: ${step.difference}`;
+				const says = 'checkpoint' in line ? null : sentenceOf(line, supervisorState, null);
+				supervisorState = 'checkpoint' in line ? line.checkpoint : evolve(supervisorState, line);
+				const { upon: _, ...shown } = step;
+				out.print(
+					`${json ? JSON.stringify({ ...line, ...shown, says: says?.text ?? null }) : asText(line, step, says?.text)}\n`,
+				);
 			}
-			if (isBeyond(line, until)) return null;
-			const step = 'checkpoint' in line ? replay.restore(line.checkpoint, line.seq, line.at) : replay.tell(line);
-			if (step.difference) return `${path}: ${step.difference}`;
-			const says = 'checkpoint' in line ? null : sentenceOf(line, supervisorState, null);
-			supervisorState = 'checkpoint' in line ? line.checkpoint : evolve(supervisorState, line);
-			const { upon: _, ...shown } = step;
-			out.print(
-				`${json ? JSON.stringify({ ...line, ...shown, says: says?.text ?? null }) : asText(line, step, says?.text)}\n`,
-			);
 		}
 		return null;
 	} catch (error) {
@@ -93,15 +92,15 @@ async function sendRotations({ path, until, json, follow }: ReplayOptions): Prom
 	const print = (rotation: Rotation) => out.print(`${json ? JSON.stringify(rotation) : rotationText(rotation)}\n`);
 	let past = noProjections;
 	try {
-		for await (const line of storyOf(path, follow)) {
-			if (line === null) {
-				out.flush();
-				continue;
+		for await (const lines of storyOf(path, follow)) {
+			if (lines.length === 0) out.flush();
+			const end = lines.findIndex((line) => isBeyond(line, until));
+			for (const line of end < 0 ? lines : lines.slice(0, end)) {
+				const before = past.rotations;
+				past = 'checkpoint' in line ? projectionsOf(line) : evolveProjections(past, line);
+				finishedBetween(before, past.rotations).forEach(print);
 			}
-			if (isBeyond(line, until)) break;
-			const before = past.rotations;
-			past = 'checkpoint' in line ? projectionsOf(line) : evolveProjections(past, line);
-			finishedBetween(before, past.rotations).forEach(print);
+			if (end >= 0) break;
 		}
 		past.rotations.kept.filter(({ result }) => result === 'pending').forEach(print);
 		return null;
@@ -141,18 +140,35 @@ function asText(line: Checkpoint | Fact, { before, after, commands }: Step, says
 
 /** The local time as in the log, with the offset from UTC: `2026-11-23T14:01:02.003+01:00`. */
 function localTime(at: number): string {
-	const minutes = -new Date(at).getTimezoneOffset();
-	const two = (number: number) => String(Math.floor(Math.abs(number))).padStart(2, '0');
-	const zone = `${minutes < 0 ? '-' : '+'}${two(minutes / 60)}:${two(minutes % 60)}`;
-	return new Date(at + minutes * 60_000).toISOString().replace('Z', zone);
+	const minute = Math.floor(at / 60_000);
+	if (minute !== timeOfMinute.minute) timeOfMinute = formatMinute(minute);
+	const millis = String(at - minute * 60_000).padStart(5, '0');
+	return `${timeOfMinute.head}${millis.slice(0, -3)}.${millis.slice(-3)}${timeOfMinute.zone}`;
 }
 
-function factText({ type, seq: _seq, at: _at, clock: _clock, cause: _cause, ...fields }: Fact): string {
-	const plain = Object.entries(fields).filter(
-		([, value]) => value !== null && (typeof value !== 'object' || (Array.isArray(value) && value.length > 0)),
-	);
-	return [type, ...plain.map(([key, value]) => `${key}=${harmless(String(value))}`)].join(' ');
+/** The parts of a time that all times of one minute share: an offset changes between two minutes. */
+let timeOfMinute = { minute: Number.NaN, head: '', zone: '' };
+
+function formatMinute(minute: number): typeof timeOfMinute {
+	const offset = -new Date(minute * 60_000).getTimezoneOffset();
+	const two = (number: number) => String(Math.floor(Math.abs(number))).padStart(2, '0');
+	const zone = `${offset < 0 ? '-' : '+'}${two(offset / 60)}:${two(offset % 60)}`;
+	const head = new Date((minute + offset) * 60_000).toISOString().slice(0, -'00.000Z'.length);
+	return { minute, head, zone };
 }
+
+function factText(fact: Fact): string {
+	let text: string = fact.type;
+	for (const [key, value] of Object.entries(fact)) {
+		if (unprinted.has(key) || value === null) continue;
+		if (typeof value === 'object' && !(Array.isArray(value) && value.length > 0)) continue;
+		text += ` ${key}=${typeof value === 'number' ? value : harmless(String(value))}`;
+	}
+	return text;
+}
+
+/** Fields that the line shows elsewhere, or that are not shown. */
+const unprinted = new Set(['type', 'seq', 'at', 'clock', 'cause']);
 
 function commandText(command: Command): string {
 	switch (command.type) {

@@ -5,20 +5,25 @@ import { lineReader } from './lines.ts';
 import { linesOf } from './tail.ts';
 
 /**
- * Reads the checkpoints and facts of a journal in order. Yields null when all lines present have been read.
+ * Reads the checkpoints and facts of a journal in order, in batches. An empty batch means that all lines present have
+ * been read.
  * @param follow continues as the journal grows
- * @throws {Error} with a sentence for the operator, if a line cannot be read
+ * @throws {Error} with a sentence for the operator, if a line cannot be read; the lines before it come first
  */
-export async function* storyOf(path: string, follow: boolean): AsyncGenerator<Checkpoint | Fact | null, void, void> {
+export async function* storyOf(path: string, follow: boolean): AsyncGenerator<(Checkpoint | Fact)[], void, void> {
 	const readLine = lineReader();
 	let number = 0;
 	for await (const { lines } of linesOf(path, { follow })) {
-		if (lines.length === 0) yield null;
+		const batch: (Checkpoint | Fact)[] = [];
 		for (const raw of lines) {
 			number += 1;
 			const line = readLine(raw, number);
-			if (typeof line === 'string') throw new Error(`${line}; the story ends here`);
-			if (!('journal' in line)) yield line;
+			if (typeof line === 'string') {
+				yield batch;
+				throw new Error(`${line}; the story ends here`);
+			}
+			if (!('journal' in line)) batch.push(line);
 		}
+		if (batch.length > 0 || lines.length === 0) yield batch;
 	}
 }

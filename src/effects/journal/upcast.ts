@@ -45,11 +45,14 @@ const factTypes: Record<string, string> = {
 	'stop.undone': 'stop.cancelled',
 };
 
+const factFields = { asked: 'trigger', lastWords: 'lastOutput', left: 'survivors', roster: 'state' };
+
 function factOf(fact: Json): Json {
-	const names = { asked: 'trigger', lastWords: 'lastOutput', left: 'survivors', roster: 'state' };
-	const { type, state, ...rest } = renamed(fact, names);
+	const { type } = fact;
 	const known = typeof type === 'string' && Object.hasOwn(factTypes, type) ? factTypes[type] : type;
-	return { ...rest, type: known, ...(state === undefined ? {} : { state: stateOf(state) }) };
+	const named = renamed(fact, factFields);
+	if (named === fact && known === type) return fact;
+	return { ...named, type: known, ...(named.state === undefined ? {} : { state: stateOf(named.state) }) };
 }
 
 function stateOf(state: unknown): unknown {
@@ -100,6 +103,7 @@ function countersOf(tally: unknown): unknown {
 }
 
 function renamed(from: Json, names: Record<string, string>): Json {
+	if (!Object.keys(names).some((name) => name in from)) return from;
 	return Object.fromEntries(
 		Object.entries(from).map(([name, value]) => [Object.hasOwn(names, name) ? (names[name] ?? name) : name, value]),
 	);

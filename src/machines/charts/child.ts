@@ -345,13 +345,11 @@ export const childMachine = childSetup.createMachine({
 		},
 		exited: { type: 'final', tags: 'gone', description: 'The child has exited, or could not be spawned.' },
 	},
-	output: ({ context: { child, status, reason, code, wasForwarded, upAt, end } }) => ({
+	output: ({ context: { child, loss, forwarding, reached, end } }) => ({
 		child,
-		status,
-		reason,
-		code,
-		wasForwarded,
-		upAt,
+		...loss,
+		wasForwarded: forwarding.wasForwarded,
+		upAt: reached.upAt,
 		endedAt: end.at,
 		seq: end.seq,
 	}),

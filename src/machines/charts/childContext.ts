@@ -13,37 +13,45 @@ export interface StopSignal {
 	reason: SignalReason;
 }
 
+/** Related values share a field: xstate copies the context with Object.assign(), which is slow from 20 fields on. */
 export interface ChildContext extends ChildInput {
 	/** When the wait of its state began, in milliseconds since boot; null if it begins now. */
 	since: number | null;
-	/** After a recovery: how the child reported that it is ready, if no decision followed; else null. */
-	announced: ReadySource | null;
-	/** After a recovery without -kill: the child's surviving processes hold no listener and are not waited for. */
-	isUnawaited: boolean;
-	pid: number | null;
-	/** When its process was spawned, in milliseconds since boot. */
-	born: number | null;
+	recovered: {
+		/** How the child reported that it is ready, if no decision followed; else null. */
+		announced: ReadySource | null;
+		/** Without -kill: the child's surviving processes hold no listener and are not waited for. */
+		isUnawaited: boolean;
+	};
+	process: {
+		pid: number | null;
+		/** When it was spawned, in milliseconds since boot. */
+		born: number | null;
+	};
 	/** The moved deadline for its readiness, in milliseconds since boot; null if the deadline was not moved. */
 	deadline: number | null;
 	/** When the child was ready, and when it was up, in milliseconds since boot; null before. */
-	readyAt: number | null;
-	upAt: number | null;
+	reached: { readyAt: number | null; upAt: number | null };
 	/** The listener check is impossible. With -ready=accept, the -start wait makes the child ready instead. */
 	isHidden: boolean;
 	isRejected: boolean;
 	/** Its generation failed before the child was up. */
 	isDismissed: boolean;
-	wasForwarded: boolean;
 	/** The child was stopped (SIGSTOP) when its -start wait elapsed. */
 	wasStopped: boolean;
 	/** The stop signal that was sent, or that will be sent as soon as the child has a pid. */
 	stopSignal: StopSignal;
-	/** Signals to pass on as soon as the child has a pid. */
-	forwards: string[];
-	/** The exit status of a lost child, as a shell shows it; 1 of a rejected child; else null. */
-	status: number | null;
-	reason: string;
-	code: FailureCode;
+	forwarding: {
+		/** Signals to pass on as soon as the child has a pid. */
+		pending: string[];
+		wasForwarded: boolean;
+	};
+	loss: {
+		/** The exit status of a lost child, as a shell shows it; 1 of a rejected child; else null. */
+		status: number | null;
+		reason: string;
+		code: FailureCode;
+	};
 	end: { seq: number; at: number };
 }
 
@@ -56,36 +64,30 @@ export function newContext({ child, generation, index, plan, isGated }: ChildInp
 		plan,
 		isGated,
 		since: null,
-		announced: null,
-		isUnawaited: false,
-		pid: null,
-		born: null,
+		recovered: { announced: null, isUnawaited: false },
+		process: { pid: null, born: null },
 		deadline: null,
-		readyAt: null,
-		upAt: null,
+		reached: { readyAt: null, upAt: null },
 		isHidden: false,
 		isRejected: false,
 		isDismissed: false,
-		wasForwarded: false,
 		wasStopped: false,
 		stopSignal: { signal: plan.drain, reason: 'drain' },
-		forwards: [],
-		status: null,
-		reason: '',
-		code: 'exited',
+		forwarding: { pending: [], wasForwarded: false },
+		loss: { status: null, reason: '', code: 'exited' },
 		end: { seq: 0, at: 0 },
 	};
 }
 
 /** When the boot wait began, in milliseconds since boot; null if it begins now. */
-function bootSince({ deadline, since, born, isHidden, wasStopped }: ChildContext): number | null {
-	if (deadline !== null || (isHidden && !wasStopped)) return born;
+function bootSince({ deadline, since, process, isHidden, wasStopped }: ChildContext): number | null {
+	if (deadline !== null || (isHidden && !wasStopped)) return process.born;
 	return since;
 }
 
 /** How long the child may take to be ready, in milliseconds, counted from `bootSince`. */
-function bootTime({ plan, deadline, born, wasStopped }: ChildContext): number {
-	if (deadline !== null) return Math.max(0, deadline - (born ?? 0));
+function bootTime({ plan, deadline, process, wasStopped }: ChildContext): number {
+	if (deadline !== null) return Math.max(0, deadline - (process.born ?? 0));
 	return Math.max(wasStopped ? shortestRecheckMs : 0, plan.start);
 }
 
@@ -99,7 +101,7 @@ export function readinessCheck(context: ChildContext): ListenerCheckInput {
 /** The listener check that a ready child must pass before an older generation is stopped. */
 export function promotionCheck(context: ChildContext): ListenerCheckInput {
 	const { child, plan, deadline, isHidden } = context;
-	const born = context.born ?? 0;
+	const born = context.process.born ?? 0;
 	const millis = verificationDeadline({ plan, deadline, born, isHidden }) - born;
 	return { child, purpose: 'promotion', millis, since: born };
 }
@@ -122,6 +124,6 @@ export function killTimer(context: ChildContext): TimerInput {
 }
 
 /** Why a child is rejected that was not ready before its deadline. */
-export function lateness({ pid, plan }: Pick<ChildContext, 'pid' | 'plan'>): string {
-	return `${pid} has not said in time that it is up (-start=${plan.start})`;
+export function lateness({ process, plan }: Pick<ChildContext, 'process' | 'plan'>): string {
+	return `${process.pid} has not said in time that it is up (-start=${plan.start})`;
 }

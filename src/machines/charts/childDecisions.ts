@@ -18,13 +18,13 @@ export const decisions = {
 		generation,
 		index,
 	}),
-	ready: ({ context: { child, upAt } }: { context: ChildContext }): Decision => ({
+	ready: ({ context: { child, reached } }: { context: ChildContext }): Decision => ({
 		type: 'child.ready',
 		child,
-		clock: upAt ?? 0,
+		clock: reached.upAt ?? 0,
 	}),
 	verifying: ({
-		context: { child, announced, readyAt },
+		context: { child, recovered, reached },
 		event,
 	}: {
 		context: ChildContext;
@@ -32,8 +32,8 @@ export const decisions = {
 	}): Decision => ({
 		type: 'child.verifying',
 		child,
-		by: announced ?? readySourceOf(event),
-		...(readyAt === null ? {} : { clock: readyAt }),
+		by: recovered.announced ?? readySourceOf(event),
+		...(reached.readyAt === null ? {} : { clock: reached.readyAt }),
 	}),
 	rejected: ({ context, event }: Args): Decision => ({
 		type: 'child.rejected',
@@ -82,14 +82,14 @@ export function codeOfRejection({ type }: { type: string }): FailureCode {
 export function whyRejected(context: ChildContext, event: ChildEvent | ChildOrder): string {
 	if (event.type === 'timer.elapsed' && event.ignored) return `${lateness(context)}; ${event.ignored}`;
 	if (event.type === 'child.stopped' && isReadyByTime(context.plan, context.isHidden))
-		return `${context.pid} was still stopped (SIGSTOP) after ten times its wait (-start=${context.plan.start})`;
+		return `${context.process.pid} was still stopped (SIGSTOP) after ten times its wait (-start=${context.plan.start})`;
 	if (event.type !== 'child.unverified') return lateness(context);
 	return `${whyUnverified(context, event)} (-start=${context.plan.start})`;
 }
 
 /** An earlier program version recorded only the missing listeners, without a reason. */
-export function whyUnverified({ pid }: ChildContext, { missing, reason }: FactOf<'child.unverified'>): string {
-	return reason ?? `${pid} does not hold ${missing.join(', ')}`;
+export function whyUnverified({ process }: ChildContext, { missing, reason }: FactOf<'child.unverified'>): string {
+	return reason ?? `${process.pid} does not hold ${missing.join(', ')}`;
 }
 
 function readySourceOf(event: ChildEvent | ChildOrder): ReadySource {
@@ -101,6 +101,6 @@ function readySourceOf(event: ChildEvent | ChildOrder): ReadySource {
  * The deadline after the child's request for more time, in milliseconds since boot: at most `mostWaits` times -start
  * after its spawn.
  */
-export function deadlineBy({ born, plan }: ChildContext, { clock = 0, millis }: FactOf<'child.delayed'>): number {
-	return Math.min(clock + millis, (born ?? clock) + mostWaits * plan.start);
+export function deadlineBy({ process, plan }: ChildContext, { clock = 0, millis }: FactOf<'child.delayed'>): number {
+	return Math.min(clock + millis, (process.born ?? clock) + mostWaits * plan.start);
 }

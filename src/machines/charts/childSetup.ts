@@ -52,24 +52,26 @@ const base = setup({
 		},
 	},
 	guards: {
-		hasAnnounced: ({ context }) => context.announced !== null && !context.isRejected,
-		hasAnnouncedAndIsGated: ({ context }) => context.announced !== null && context.isGated && !context.isRejected,
+		hasAnnounced: ({ context }) => context.recovered.announced !== null && !context.isRejected,
+		hasAnnouncedAndIsGated: ({ context }) =>
+			context.recovered.announced !== null && context.isGated && !context.isRejected,
 		isUngated: ({ context }) => !context.isGated && !context.isRejected,
-		isUnawaited: ({ context }) => context.isUnawaited,
+		isUnawaited: ({ context }) => context.recovered.isUnawaited,
 		isGated: ({ context }) => context.isGated,
 		/** The listener check makes the child ready. */
 		isLookedFor: ({ context }) => context.plan.ready === 'accept' && !context.isHidden,
 		isUnseeable: ({ context, event }) =>
 			context.plan.ready === 'accept' && event.type === 'child.verified' && !event.isSeen,
 		isDismissed: ({ context, event }) =>
-			(event.type === 'leave' || (event.type === 'stop' && context.upAt === null)) && event.isDismissal === true,
+			(event.type === 'leave' || (event.type === 'stop' && context.reached.upAt === null)) &&
+			event.isDismissal === true,
 		isRejected: ({ context }) => context.isRejected,
 		leavesOthers: ({ event }) => event.type === 'child.exited' && event.survivors.length > 0,
 		leavesOthersInTime: ({ context, event }) =>
 			event.type === 'child.exited' && awaitedOf(event, context.plan, isNoGood(context)).length > 0,
 		isWaitedFor: ({ context, event }) =>
 			isReadyByTime(context.plan, context.isHidden) &&
-			!isStoppedTooLong(context.plan, context.born, event.type === 'child.stopped' ? (event.clock ?? 0) : 0),
+			!isStoppedTooLong(context.plan, context.process.born, event.type === 'child.stopped' ? (event.clock ?? 0) : 0),
 		isBootTimerBeforeGate: ({ context, event }) =>
 			context.isGated &&
 			isReadyByTime(context.plan, context.isHidden) &&
@@ -78,8 +80,9 @@ const base = setup({
 		isBootTimerThatIsEnough: ({ context, event }) =>
 			isReadyByTime(context.plan, context.isHidden) && event.type === 'timer.elapsed' && event.timer === 'boot',
 		movesDeadline: ({ context, event }) => {
-			const { born, deadline, plan } = context;
-			return event.type === 'child.delayed' && deadlineBy(context, event) > bootDeadline(plan, deadline, born ?? 0);
+			const { process, deadline, plan } = context;
+			if (event.type !== 'child.delayed') return false;
+			return deadlineBy(context, event) > bootDeadline(plan, deadline, process.born ?? 0);
 		},
 		isBootTimer: ({ event }) => event.type === 'timer.elapsed' && event.timer === 'boot',
 		changesKillTimeout: ({ context, event }) => event.type === 'stop' && event.kill !== context.plan.kill,
@@ -94,19 +97,24 @@ export const childSetup = base.extend({
 		keepStopped: base.assign({ since: null, deadline: null, wasStopped: true }),
 		keepProcess: base.assign(({ event }) => {
 			const { pid, clock = 0 } = expectEvent(event, 'child.spawned');
-			return { pid, born: clock };
+			return { process: { pid, born: clock } };
 		}),
 		keepDeadline: base.assign({
 			deadline: ({ context, event }) => deadlineBy(context, expectEvent(event, 'child.delayed')),
 		}),
-		keepReady: base.assign({ readyAt: ({ event }) => externalOf(event).clock ?? 0 }),
-		keepUp: base.assign({ upAt: ({ context }) => context.readyAt ?? 0 }),
+		keepReady: base.assign({ reached: ({ event }) => ({ readyAt: externalOf(event).clock ?? 0, upAt: null }) }),
+		keepUp: base.assign({
+			reached: ({ context: { reached } }) => ({ ...reached, upAt: reached.readyAt ?? 0 }),
+		}),
 		keepHidden: base.assign({ isHidden: true }),
 		noteDismissed: base.assign({ isDismissed: true }),
 		ungate: base.assign({ isGated: false }),
 		keepUnverified: base.assign({
-			reason: ({ context, event }) => whyUnverified(context, expectEvent(event, 'child.unverified')),
-			code: ({ event }) => codeOfRejection(event),
+			loss: ({ context, event }) => ({
+				status: null,
+				reason: whyUnverified(context, expectEvent(event, 'child.unverified')),
+				code: codeOfRejection(event),
+			}),
 		}),
 		/** Checks a serving child. The log has a warning if the child does not accept after a while. */
 		lookOn: base.spawnChild('listenerCheck', {
@@ -116,7 +124,7 @@ export const childSetup = base.extend({
 		reject: base.enqueueActions(({ enqueue, context, event }) => {
 			const reason = whyRejected(context, externalOf(event));
 			const code = codeOfRejection(event);
-			enqueue.assign({ isRejected: true, status: 1, reason, code, since: null });
+			enqueue.assign({ isRejected: true, loss: { status: 1, reason, code }, since: null });
 			signal(enqueue, context, { signal: context.plan.drain, reason: 'drain' });
 		}),
 		sendSignal: base.enqueueActions(({ enqueue, context, event }) => {
@@ -130,7 +138,7 @@ export const childSetup = base.extend({
 		/** Sends the stop signal to the surviving processes. */
 		askOthers: base.enqueueActions(({ enqueue, context }) => signal(enqueue, context, context.stopSignal)),
 		passOn: base.enqueueActions(({ enqueue, context, event }) => {
-			enqueue.assign({ wasForwarded: true });
+			enqueue.assign({ forwarding: { ...context.forwarding, wasForwarded: true } });
 			signal(enqueue, context, { signal: expectEvent(event, 'forward').signal, reason: 'forward' });
 		}),
 		kill: base.enqueueActions(({ enqueue, context }) => {
@@ -146,24 +154,37 @@ export const childSetup = base.extend({
 		})),
 		sendRememberedSignal: base.enqueueActions(({ enqueue, context }) => signal(enqueue, context, context.stopSignal)),
 		rememberForward: base.assign(({ context, event }) => ({
-			forwards: [...context.forwards, expectEvent(event, 'forward').signal],
+			forwarding: {
+				...context.forwarding,
+				pending: [...context.forwarding.pending, expectEvent(event, 'forward').signal],
+			},
 		})),
 		passOnRemembered: base.enqueueActions(({ enqueue, context }) => {
-			if (context.forwards.length > 0) enqueue.assign({ wasForwarded: true });
-			for (const name of context.forwards) signal(enqueue, context, { signal: name, reason: 'forward' });
+			const { pending } = context.forwarding;
+			if (pending.length > 0) enqueue.assign({ forwarding: { pending, wasForwarded: true } });
+			for (const name of pending) signal(enqueue, context, { signal: name, reason: 'forward' });
 		}),
-		reportUp: sendParent(({ context: { child, upAt } }): ChildNews => ({ type: 'childUp', child, upAt: upAt ?? 0 })),
-		reportUnverified: sendParent(
-			({ context: { child, reason, code } }): ChildNews => ({ type: 'childUnverified', child, reason, code }),
+		reportUp: sendParent(
+			({ context: { child, reached } }): ChildNews => ({
+				type: 'childUp',
+				child,
+				upAt: reached.upAt ?? 0,
+			}),
 		),
-		reportRejected: sendParent(
-			({ context: { child, reason, code } }): ChildNews => ({ type: 'childRejected', child, reason, code }),
-		),
-		keepStatus: base.assign(({ event }) => ({
-			status: statusOf(externalOf(event)),
-			reason: reasonOf(externalOf(event)),
-			code: codeOf(externalOf(event)),
-		})),
+		reportUnverified: sendParent(({ context: { child, loss } }): ChildNews => {
+			const { reason, code } = loss;
+			return { type: 'childUnverified', child, reason, code };
+		}),
+		reportRejected: sendParent(({ context: { child, loss } }): ChildNews => {
+			const { reason, code } = loss;
+			return { type: 'childRejected', child, reason, code };
+		}),
+		keepStatus: base.assign({
+			loss: ({ event }) => {
+				const external = externalOf(event);
+				return { status: statusOf(external), reason: reasonOf(external), code: codeOf(external) };
+			},
+		}),
 		keepEnd: base.assign({
 			since: null,
 			end: ({ event }) => {

@@ -162,35 +162,36 @@ function childChart(known: ChildState, { plan, isGated }: { plan: Plan; isGated:
 	const context = childContext(known, { child, generation, index, plan, isGated });
 	const isOrphaned = phase === 'orphaned' || (phase === 'killing' && survivors.length > 0);
 	const running = pid === null ? {} : { adopted: pid, isOrphaned };
-	const process = context.isUnawaited ? {} : { process: callback('process', { child, generation, index, ...running }) };
+	const process = context.recovered.isUnawaited
+		? {}
+		: { process: callback('process', { child, generation, index, ...running }) };
 	const value = isLeaving(known) ? { leaving: phase } : { staying: phase };
 	return chart({ alive: value }, context, { ...process, ...waitsOf(known, context) });
 }
 
 function childContext(known: ChildState, input: Parameters<typeof newChild>[0]): ChildContext {
-	const { pid, phase, clock, deadline, readyBy, isRejected, isDismissed, wasForwarded, rejection, survivors } = known;
+	const { pid, phase, clock, deadline, readyBy, isRejected, isDismissed, rejection, survivors } = known;
 	const born = isComing(known) && pid !== null ? (known.spawnedClock ?? clock) : null;
 	const context = {
 		...newChild(input),
-		pid,
-		born,
+		process: { pid, born },
 		deadline,
-		readyAt: known.readyClock ?? born,
+		reached: { readyAt: known.readyClock ?? born, upAt: phase === 'serving' ? clock : null },
 		wasStopped: phase === 'booting' && known.spawnedClock !== null && clock !== known.spawnedClock,
 		stopSignal: known.stopSignal ?? newChild(input).stopSignal,
-		forwards: known.forwards,
+		forwarding: { pending: known.forwards, wasForwarded: known.wasForwarded },
 		since: phase === 'booting' || phase === 'draining' || phase === 'orphaned' ? clock : null,
-		announced: phase === 'booting' ? readyBy : null,
-		isUnawaited: phase === 'orphaned' && input.plan.kill === 0 && survivors.length === 0,
-		upAt: phase === 'serving' ? clock : null,
+		recovered: {
+			announced: phase === 'booting' ? readyBy : null,
+			isUnawaited: phase === 'orphaned' && input.plan.kill === 0 && survivors.length === 0,
+		},
 		isHidden: known.isSeen === false,
 		isRejected,
 		isDismissed,
-		wasForwarded,
 	};
 	if (!isRejected) return context;
 	const { reason, code } = rejection ?? { reason: lateness(context), code: 'deadline' as const };
-	return { ...context, status: 1, reason, code };
+	return { ...context, loss: { status: 1, reason, code } };
 }
 
 /** The timers and listener checks of the child's phase. */

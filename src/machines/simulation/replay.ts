@@ -99,9 +99,13 @@ function withoutTime({ clock: _, ...own }: Decision & { clock?: number }, record
 function isSame(one: unknown, other: unknown): boolean {
 	if (typeof one !== 'object' || typeof other !== 'object' || one === null || other === null) return one === other;
 	if (Array.isArray(one) !== Array.isArray(other)) return false;
-	const fields = Object.entries(one).filter(([, value]) => value !== undefined);
-	const others = new Map(Object.entries(other).filter(([, value]) => value !== undefined));
-	return (
-		fields.length === others.size && fields.every(([key, value]) => others.has(key) && isSame(value, others.get(key)))
-	);
+	const others = other as Record<string, unknown>;
+	const isKnown = ([key, value]: [string, unknown]) => value === undefined || isSame(value, others[key]);
+	return countOfFields(one) === countOfFields(other) && Object.entries(one).every(isKnown);
+}
+
+function countOfFields(object: object): number {
+	let count = 0;
+	for (const value of Object.values(object)) if (value !== undefined) count += 1;
+	return count;
 }
