@@ -113,6 +113,13 @@ const flags: Record<string, Flag> = {
 		text: 'Generations that may drain at the same time: the oldest beyond that is killed; 0 is any number',
 		check: (value) => (Number(value) >= 0 ? null : '0 or more'),
 	},
+	bake: {
+		type: 'int',
+		default: '0',
+		placeholder: 'MILLIS',
+		text: 'Milliseconds a ready generation serves beside the old one before that is told to leave; a child that exits in that time fails it',
+		check: (value) => (Number(value) >= 0 ? null : '0 or more'),
+	},
 	group: {
 		type: 'bool',
 		default: 'false',
@@ -197,6 +204,7 @@ function toOptions(values: Values, args: string[]): Options {
 			size: Number(text('workers')),
 			respawn: Math.max(-1, Number(text('respawn'))),
 			maxDraining: Number(text('max-draining')),
+			bake: Number(text('bake')),
 		},
 		syslog: text('syslog') === 'true',
 		user: text('user'),

@@ -17,6 +17,7 @@ const stateColours: Record<string, Colour> = {
 	running: 'green',
 	serving: 'green',
 	rotating: 'yellow',
+	baking: 'yellow',
 	starting: 'yellow',
 	draining: 'yellow',
 	unserved: 'red',
@@ -25,7 +26,7 @@ const stateColours: Record<string, Colour> = {
 
 /** @param now in milliseconds since 1970 */
 export function statusTable(status: Status, path: string, now: number, { isTerminal, width, colour }: Paper): string[] {
-	const { state, queued, pid, version, since, generations, listeners, respawns, restart, last, journal } = status;
+	const { state, queued, pid, version, since, generations, listeners, respawns, restart, bake, last, journal } = status;
 	const wide = Math.max(40, width());
 	// Lines for a file or a pipe are not cut.
 	const limit = isTerminal ? wide : Number.POSITIVE_INFINITY;
@@ -36,10 +37,18 @@ export function statusTable(status: Status, path: string, now: number, { isTermi
 	);
 	const lines = [`${paint(harmless(state))}${head}`];
 	const isServed = generations.some(({ children }) => isServing(children));
-	if (!isServed && ['running', 'rotating', 'draining', 'unserved'].includes(state))
+	if (!isServed && ['running', 'rotating', 'baking', 'draining', 'unserved'].includes(state))
 		lines.push(colour('no generation serves', 'red'));
 	if (restart !== null)
 		lines.push(colour(`a new generation is started in ${duration(Math.max(0, restart - now))}`, 'red'));
+	const baking = generations.find(({ state }) => state === 'baking')?.generation;
+	if (bake !== null && baking !== undefined)
+		lines.push(
+			colour(
+				`generation ${baking} bakes for ${duration(Math.max(0, bake - now))} more, then it replaces the old one`,
+				'yellow',
+			),
+		);
 	if (queued) lines.push('one more rotation will follow');
 	lines.push(
 		'',

@@ -29,6 +29,8 @@ const sentences: Record<EventType, string> = {
 	'upgrade.failed': 'The new program could not take over.',
 	'generation.started': 'A new generation is started.',
 	'generation.promoted': 'A generation is up and serves. The generations that it replaces are drained.',
+	'bake.started': 'With -bake: all children of the candidate are up, and it serves beside the serving generation.',
+	'bake.due': 'The candidate has served beside the serving generation for the time of -bake.',
 	'generation.failed': 'A generation has failed: it was never complete.',
 	'generation.degraded': 'A generation is kept as degraded, as no other generation serves.',
 	'generation.exhausted': 'Too many children of a generation have exited, and none was ever up.',

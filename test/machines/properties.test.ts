@@ -17,6 +17,7 @@ const plans = fc.record({
 	size: fc.integer({ min: 1, max: 3 }),
 	respawn: fc.constantFrom(-1, 0, 500),
 	maxDraining: fc.constantFrom(0, 0, 1, 2),
+	bake: fc.constantFrom(0, 0, 500),
 });
 const choices = fc.array(fc.nat(), { maxLength: 60 });
 const spawnLuck = fc.array(

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { draining, plan, rotating, running, type Simulation, simulate } from '../support/simulation.ts';
+import { baking, draining, plan, rotating, running, type Simulation, simulate } from '../support/simulation.ts';
 
 /** Every state of the table, as a supervisor that has come there. */
 const states = {
@@ -10,6 +10,7 @@ const states = {
 	},
 	running,
 	rotating,
+	baking: () => baking(),
 	draining,
 	unserved: () => {
 		const simulation = draining().exited(2, 1);
@@ -38,6 +39,7 @@ const term = (s: Simulation) => s.signal('TERM');
 const int = (s: Simulation) => s.signal('INT');
 const quit = (s: Simulation) => s.signal('QUIT');
 const restartDue = (s: Simulation) => s.tell({ type: 'restart.due' });
+const bakeDue = (s: Simulation) => s.tell({ type: 'bake.due' });
 const upgrade = (s: Simulation) => s.tell({ type: 'signal.USR2' });
 const unspawned = (child: number) => (s: Simulation) =>
 	s.tell({ type: 'child.spawnFailed', child, reason: 'out of memory' });
@@ -76,6 +78,19 @@ const table: Cell[] = [
 	{ in: 'rotating', when: 'the old child exits', act: (s) => s.exited(1), to: 'rotating', decided: [] },
 	{ in: 'rotating', when: 'SIGUSR2', act: upgrade, to: 'rotating', decided: ['preflight'] },
 	{ in: 'rotating', when: 'the candidate cannot be spawned', act: unspawned(2), to: 'running', decided: [] },
+
+	{ in: 'baking', when: 'SIGHUP', act: hup, to: 'baking', decided: [] },
+	{ in: 'baking', when: 'a rotation request', act: rotateRequest, to: 'baking', decided: [] },
+	{ in: 'baking', when: 'SIGTERM', act: term, to: 'stopping', decided: ['TERM to 1', 'TERM to 2'] },
+	{ in: 'baking', when: 'SIGINT', act: int, to: 'stopping', decided: ['INT to 1', 'INT to 2'] },
+	{ in: 'baking', when: 'a stop request', act: stopRequest, to: 'stopping', decided: ['TERM to 1', 'TERM to 2'] },
+	{ in: 'baking', when: 'SIGQUIT', act: quit, to: 'baking', decided: ['QUIT to 1', 'QUIT to 2'] },
+	{ in: 'baking', when: 'the bake ends', act: bakeDue, to: 'draining', decided: ['HUP to 1'] },
+	{ in: 'baking', when: 'a late timer', act: (s) => s.up(2), to: 'baking', decided: [] },
+	{ in: 'baking', when: 'the candidate exits', act: (s) => s.exited(2, 1), to: 'running', decided: [] },
+	{ in: 'baking', when: 'the old child exits', act: (s) => s.exited(1), to: 'running', decided: [] },
+	{ in: 'baking', when: 'SIGUSR2', act: upgrade, to: 'baking', decided: ['preflight'] },
+	{ in: 'baking', when: 'a failed spawn of nobody', act: unspawned(9), to: 'baking', decided: [] },
 
 	{ in: 'draining', when: 'SIGHUP', act: hup, to: 'rotating', decided: ['spawn 3'] },
 	{ in: 'draining', when: 'a rotation request', act: rotateRequest, to: 'rotating', decided: ['spawn 3'] },

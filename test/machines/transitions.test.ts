@@ -14,6 +14,7 @@ import { createReplay } from '../../src/machines/simulation/replay.ts';
 import { simulator } from '../../src/machines/simulation/simulator.ts';
 import type { ChildState, SupervisorState } from '../../src/machines/state/supervisorState.ts';
 import {
+	baking,
 	childState,
 	draining,
 	plan,
@@ -31,6 +32,7 @@ const plans = fc.record({
 	size: fc.integer({ min: 1, max: 3 }),
 	respawn: fc.constantFrom(-1, 0, 500),
 	maxDraining: fc.constantFrom(0, 0, 1),
+	bake: fc.constantFrom(0, 0, 500),
 });
 const likelihoods: Partial<Record<ExternalEvent['type'], number>> = {
 	'child.spawned': 12,
@@ -38,6 +40,7 @@ const likelihoods: Partial<Record<ExternalEvent['type'], number>> = {
 	'child.verified': 12,
 	'timer.elapsed': 6,
 	'restart.due': 6,
+	'bake.due': 4,
 	'signal.HUP': 6,
 	'supervisor.recovered': 1,
 	'supervisor.started': 1,
@@ -107,6 +110,22 @@ const told: Record<string, () => Simulation> = {
 	'a rotation is asked for where one serves alone': () => running().tell(ask('rotate.requested')),
 	'a rotation is asked for while another one drains': () => draining().tell(ask('rotate.requested')),
 	'a rotation is asked for while none serves': () => draining().exited(2, 1).tell(ask('rotate.requested')),
+	'a rotation is asked for during a bake, and the candidate exits': () =>
+		baking().tell(ask('rotate.requested')).exited(2, 1),
+	'a child of two exits during the bake': () =>
+		running({ bake: 5000, size: 2 }).spawned(2).up(2).signal('HUP').spawned(3).spawned(4).up(3).up(4).exited(3, 1),
+	'a child exits during the bake where no child of the serving generation lives': () =>
+		running({ bake: 5000, size: 2, respawn: 60_000 })
+			.spawned(2)
+			.up(2)
+			.signal('HUP')
+			.spawned(3)
+			.spawned(4)
+			.up(3)
+			.up(4)
+			.exited(1, 1)
+			.exited(2, 1)
+			.exited(3, 1),
 	'an upgrade in the middle of a stop': () => simulate().recover(stateWith({ stopSignal: 'INT' })),
 	'a child that takes the place of a lost one is late': () =>
 		simulate()

@@ -32,6 +32,7 @@ export interface Told {
 export function modelWorld(plan: Plan, canSpawn: () => boolean, lacksSockets: () => boolean = () => false) {
 	const respawns = new Map<string, () => void>();
 	const restarts = new Set<TimerInput>();
+	const bakes = new Set<TimerInput>();
 	const processes = new Map<number, ModelProcess>();
 	const history: Fact[] = [];
 	let now = 1_000_000;
@@ -80,9 +81,14 @@ export function modelWorld(plan: Plan, canSpawn: () => boolean, lacksSockets: ()
 					restarts.add(input);
 					return () => restarts.delete(input);
 				}
+				if (input.timer === 'bake') {
+					bakes.add(input);
+					return () => bakes.delete(input);
+				}
+				const { timer } = input;
 				const { waits } = processes.get(input.child) ?? { waits: new Set() };
-				waits.add(input.timer);
-				return () => waits.delete(input.timer as 'boot' | 'kill');
+				waits.add(timer);
+				return () => waits.delete(timer);
 			}),
 			listenerCheck: fromCallback<EventObject, ListenerCheckInput>(({ input: { child, purpose } }) => {
 				const own = processes.get(child);
@@ -142,9 +148,11 @@ export function modelWorld(plan: Plan, canSpawn: () => boolean, lacksSockets: ()
 		);
 		// Waits end more often than processes or the supervisor do.
 		const dueRestarts = [...restarts].map(() => () => admit({ type: 'restart.due' }));
+		const dueBakes = [...bakes].map(() => () => admit({ type: 'bake.due' }));
 		return [
 			...timers,
 			...timers,
+			...dueBakes,
 			...words,
 			...exits,
 			...respawns.values(),

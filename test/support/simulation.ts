@@ -48,6 +48,7 @@ export const stateWith = (changes: Partial<SupervisorState> = {}): SupervisorSta
 	isComplete: true,
 	servingUpAt: null,
 	candidate: null,
+	bake: null,
 	lastGeneration: 1,
 	lastSize: 1,
 	lastChild: 1,
@@ -169,6 +170,13 @@ export function running(changes: Partial<Plan> = {}): Simulation {
 /** Generation 1 serves, generation 2 boots. */
 export function rotating(changes: Partial<Plan> = {}): Simulation {
 	const simulation = running(changes).signal('HUP').spawned(2);
+	simulation.decided();
+	return simulation;
+}
+
+/** Generation 1 serves, generation 2 bakes beside it. */
+export function baking(changes: Partial<Plan> = {}): Simulation {
+	const simulation = rotating({ bake: 5000, ...changes }).up(2);
 	simulation.decided();
 	return simulation;
 }

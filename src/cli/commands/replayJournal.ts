@@ -179,6 +179,7 @@ function commandText(command: Command): string {
 		case 'signal':
 			return `send SIG${command.signal} to child ${command.child}`;
 		case 'wait':
+			if (command.timer === 'bake') return `wait ${command.millis} ms until the bake ends`;
 			if (command.timer === 'restart') return `wait ${command.millis} ms before a new generation is started`;
 			return command.timer === 'respawn'
 				? `wait ${command.millis} ms before place ${command.index} of generation ${command.generation} is filled`

@@ -9,7 +9,7 @@ export interface MetricsOptions {
 	log: LogCounts;
 }
 
-const states = ['starting', 'running', 'rotating', 'draining', 'unserved', 'stopping', 'stopped'];
+const states = ['starting', 'running', 'rotating', 'baking', 'draining', 'unserved', 'stopping', 'stopped'];
 
 type Sample = [labels: Record<string, string | number>, value: number];
 
@@ -34,13 +34,13 @@ export function metricsText({ status, counters, log }: MetricsOptions): string {
 			'generations',
 			'gauge',
 			'Generations that live.',
-			['starting', 'serving', 'draining'].map((state) => [{ state }, living(state).length]),
+			['starting', 'baking', 'serving', 'draining'].map((state) => [{ state }, living(state).length]),
 		),
 		metric(
 			'children',
 			'gauge',
 			'Children that live.',
-			['starting', 'serving', 'draining'].map((state) => [
+			['starting', 'baking', 'serving', 'draining'].map((state) => [
 				{ state },
 				living(state).reduce((sum, { children }) => sum + children.length, 0),
 			]),

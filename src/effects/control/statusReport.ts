@@ -6,6 +6,7 @@ import type { Projections } from '../../machines/state/projections.ts';
 import type { Rotation } from '../../machines/state/rotations.ts';
 import {
 	type ChildState,
+	isBaking,
 	isNoGood,
 	type Phase,
 	type SupervisorState,
@@ -69,7 +70,7 @@ export interface Status {
 	listeners: { uri: string; address: string; fd: number; queue: number | null; backlog: number | null }[];
 	generations: {
 		generation: number;
-		state: 'starting' | 'serving' | 'draining';
+		state: 'starting' | 'baking' | 'serving' | 'draining';
 		/** The real paths of the started program and of its working directory; null if unknown. */
 		program: string | null;
 		directory: string | null;
@@ -79,6 +80,8 @@ export interface Status {
 	 * When another generation starts while none serves, in milliseconds since 1970; null if no start is scheduled.
 	 */
 	restart: number | null;
+	/** When the bake of the candidate ends, in milliseconds since 1970; null if it does not bake. */
+	bake: number | null;
 	respawns: { generation: number; index: number; at: number; attempt: number }[];
 	last: Rotation | null;
 	journal: { path: string; size: number; seq: number } | null;
@@ -135,6 +138,7 @@ export function statusOf(subject: Subject, looked: Looked | null): Status {
 			attempt,
 		})),
 		restart: state?.restart ? state.restart.at + state.restart.millis : null,
+		bake: state?.bake && isBaking(state) ? state.bake.at + state.bake.millis : null,
 		last: rotations.kept.findLast(({ result }) => result !== 'pending') ?? null,
 		journal: journal && size !== null ? { path: journal.path, size, seq: subject.seq() } : null,
 		upgrades: { done: counters.upgrades, failed: counters.upgradesFailed, failure: counters.upgradeFailure },
@@ -198,8 +202,9 @@ function firstIn(children: ChildState[], generation: number): ChildState | undef
 }
 
 /** A generation kept as degraded is `serving` if one of its children serves. */
-function stateIn({ candidate, serving, isComplete, children }: SupervisorState, generation: number) {
-	if (generation === candidate) return 'starting';
+function stateIn(state: SupervisorState, generation: number) {
+	const { candidate, serving, isComplete, children } = state;
+	if (generation === candidate) return isBaking(state) ? 'baking' : 'starting';
 	if (generation !== serving) return 'draining';
 	const isUp = whoServes({ serving, children }) !== null;
 	return isComplete || isUp ? 'serving' : 'starting';

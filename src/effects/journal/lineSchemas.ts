@@ -152,6 +152,8 @@ export function newSchemas() {
 		'respawn.due': fact('respawn.due', { generation: number(), index: count() }),
 		'restart.scheduled': fact('restart.scheduled', { attempt: count(), millis: number(), clock: number() }),
 		'restart.due': fact('restart.due', {}),
+		'bake.started': fact('bake.started', { generation: number(), millis: number(), clock: number() }),
+		'bake.due': fact('bake.due', {}),
 		'child.exited': fact('child.exited', {
 			child: number(),
 			pid: number(),

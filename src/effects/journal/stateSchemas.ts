@@ -66,6 +66,7 @@ export const plan = () =>
 			stop: nullable(string()),
 			respawn: number(),
 			maxDraining: optional(count(), 0),
+			bake: optional(count(), 0),
 			size: pipe(number(), integer(), minValue(1), maxValue(4096)),
 		}),
 		transform((plan) => ({ ...plan, verify: plan.verify ?? usualVerify(plan.start) })),
@@ -123,6 +124,10 @@ export const stateSchema = () =>
 			nullable(
 				shape<Ended>({ ...childFields(), endedBy: number(), endedAt: number(), endedClock: nullable(number()) }),
 			),
+			null,
+		),
+		bake: optional(
+			nullable(object({ millis: number(), at: number(), clock: nullable(number()), upAt: nullable(number()) })),
 			null,
 		),
 		restart: optional(nullable(object({ millis: number(), at: number(), clock: nullable(number()) })), null),

@@ -22,7 +22,8 @@ export interface TimerOptions {
 }
 
 /**
- * Reports the end of a wait of `millis` milliseconds since `since`: `respawn.due`, `restart.due` or `timer.elapsed`.
+ * Reports the end of a wait of `millis` milliseconds since `since`: `respawn.due`, `restart.due`, `bake.due` or
+ * `timer.elapsed`.
  * If a booting child is stopped at that time, the report is `child.stopped`. A wait that is already over is reported
  * immediately; if `millis` is null, the wait never ends. No process can set the clock, so a wait continues correctly
  * after an upgrade or a crash.
@@ -46,6 +47,7 @@ export function timerActor({ admit, endOf, stoppedPid, receiveNow, printedBy }: 
 				return admit({ type: 'respawn.due', generation: input.generation, index: input.index });
 			}
 			if (input.timer === 'restart') return admit({ type: 'restart.due' });
+			if (input.timer === 'bake') return admit({ type: 'bake.due' });
 			const { child, timer } = input;
 			const end = endOf(child);
 			// The exit came before the end of the wait.

@@ -81,7 +81,10 @@ export const generationMachine = generationSetup.createMachine({
 							{ target: 'degraded', actions: ['forget', 'reportDegraded', 'reportIfEmpty'] },
 						],
 					},
-					always: { guard: 'isUp', target: 'serving', actions: ['ungate', 'reportUp'] },
+					always: [
+						{ guard: 'isUpToBake', target: 'baking', actions: 'reportUp' },
+						{ guard: 'isUp', target: 'serving', actions: ['ungate', 'reportUp'] },
+					],
 				},
 				degraded: {
 					tags: 'ill',
@@ -89,6 +92,19 @@ export const generationMachine = generationSetup.createMachine({
 						'A child failed before all children were up. The generation waits for an order of the supervisor.',
 					on: {
 						continue: { target: 'starting', actions: ['ungate', 'scheduleRespawns', 'passOn', 'askToFill'] },
+					},
+				},
+				baking: {
+					tags: 'coming',
+					description:
+						'With -bake: all children are up, and serve beside the serving generation. A child that exits now is not started again.',
+					on: {
+						continue: { target: 'serving', actions: ['ungate', 'passOn'], description: 'the generation is promoted' },
+						'xstate.done.actor.*': [
+							{ guard: 'isRespawned', target: 'degraded', actions: ['vacate', 'reportDegraded', 'reportIfEmpty'] },
+							{ guard: 'isLast', target: '#generation.over', actions: 'forget' },
+							{ target: 'degraded', actions: ['forget', 'reportDegraded', 'reportIfEmpty'] },
+						],
 					},
 				},
 				serving: {

@@ -31,12 +31,13 @@ export interface GenerationContext extends GenerationInput {
 }
 
 /** The context of a generation that has no child yet. */
-export function newContext({ generation, plan, firstChild, isGated }: GenerationInput): GenerationContext {
+export function newContext({ generation, plan, firstChild, isGated, isBaked }: GenerationInput): GenerationContext {
 	return {
 		generation,
 		plan,
 		firstChild,
 		isGated,
+		isBaked,
 		children: {},
 		upAt: null,
 		slots: [],

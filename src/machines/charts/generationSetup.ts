@@ -37,6 +37,8 @@ const base = setup({
 	guards: {
 		isUp: ({ context: { slots } }) =>
 			slots.some(({ isUp }) => isUp) && slots.every(({ isUp, isGoing }) => isUp || isGoing),
+		isUpToBake: ({ context: { slots, isBaked } }) =>
+			isBaked && slots.some(({ isUp }) => isUp) && slots.every(({ isUp, isGoing }) => isUp || isGoing),
 		isDue: ({ context, event }) =>
 			event.type === 'fill' && context.slots.some(({ index, vacancy }) => index === event.index && vacancy === 'due'),
 		/** The generation has no child left. */
@@ -83,7 +85,7 @@ export const generationSetup = base.extend({
 		noteReason: base.assign(({ event }) => ({ ...whyOf(event), status: null })),
 		noteRejection: base.assign(({ event }) => ({ ...whyOf(event), status: 1 })),
 		/** Children that are started from now on are up as soon as they are ready. */
-		ungate: base.assign({ isGated: false }),
+		ungate: base.assign({ isGated: false, isBaked: false }),
 		noteExhausted: base.assign({ isExhausted: true }),
 		noteDue: base.enqueueActions(({ enqueue, context, event }) => {
 			const due = expectEvent(event, 'respawn.due').index;

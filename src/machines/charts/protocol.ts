@@ -35,6 +35,7 @@ export type TimerInput = (
 	| { timer: 'boot' | 'kill'; child: number }
 	| { timer: 'respawn'; generation: number; index: number }
 	| { timer: 'restart' }
+	| { timer: 'bake' }
 ) & { millis: number | null; since: number | null };
 
 export interface ListenerCheckInput {
@@ -59,7 +60,7 @@ export type ChildOrder =
 	| { type: 'forward'; signal: string }
 	/** Too many generations drain: the child is killed. */
 	| { type: 'crowdOut' }
-	/** No other generation serves: the child needs no listener check any more. */
+	/** No other generation serves: the child needs no listener check any more, and its generation no bake. */
 	| { type: 'continue' };
 
 export type StopOrder =
@@ -115,6 +116,8 @@ export interface GenerationInput {
 	firstChild: number;
 	/** Another generation serves: each child must pass the listener check before it is up. */
 	isGated: boolean;
+	/** Another generation serves: the generation bakes beside it before it is promoted. */
+	isBaked: boolean;
 }
 
 /** An order of the supervisor to a generation. */

@@ -5,7 +5,14 @@
  */
 import type { Snapshot } from 'xstate';
 import type { Plan } from '../facts/facts.ts';
-import { type ChildState, isComing, isLeaving, type SupervisorState, upAtOf } from '../state/supervisorState.ts';
+import {
+	type ChildState,
+	isBaking,
+	isComing,
+	isLeaving,
+	type SupervisorState,
+	upAtOf,
+} from '../state/supervisorState.ts';
 import {
 	bootTimer,
 	type ChildContext,
@@ -24,7 +31,7 @@ import {
 	vacantSlot,
 } from './generationContext.ts';
 import type { ListenerCheckInput, ProcessInput, TimerInput } from './protocol.ts';
-import { restartTimer, type SupervisorContext } from './supervisorContext.ts';
+import { bakeTimer, restartTimer, type SupervisorContext } from './supervisorContext.ts';
 
 /** A child actor in an xstate snapshot. */
 interface Kept {
@@ -81,9 +88,10 @@ export function restore({
 		const id = `generation.${generation}`;
 		const isOf = (each: { generation: number }) => each.generation === generation;
 		const own = { children: children.filter(isOf), respawns: respawns.filter(isOf) };
-		const state = generationStateOf(generation, known, own);
+		const isBaked = generation === candidate && isServed && plan.bake > 0;
+		const state = generationStateOf(generation, { ...known, children, respawns }, own);
 		const isGated = generation === candidate && isServed && plan.verify !== 'none';
-		const snapshot = generationChart(state, { generation, plan, firstChild: 0, isGated }, own);
+		const snapshot = generationChart(state, { generation, plan, firstChild: 0, isGated, isBaked }, own);
 		generations[generation] = reference(id);
 		actors[id] = { src: 'generation', snapshot, syncSnapshot: false };
 	}
@@ -92,9 +100,10 @@ export function restore({
 		generations,
 		isServed: children.some(({ generation }) => generation === serving),
 	};
-	const state = stateOf(known);
+	const state = isBaking({ ...known, children, respawns }) ? 'baking' : stateOf(known);
 	return chart({ alive: state }, context, {
 		...actors,
+		...(state === 'baking' ? { bake: callback('timer', bakeTimer(context)) } : {}),
 		...(state === 'unserved' ? { restart: callback('timer', restartTimer(context)) } : {}),
 		upgrade: {
 			src: 'upgrade',
@@ -123,21 +132,18 @@ function stateOf({
  */
 function generationStateOf(
 	generation: number,
-	{
-		candidate,
-		serving,
-		isComplete,
-		stopSignal,
-	}: Omit<SupervisorState, 'children' | 'respawns' | 'unanswered' | 'ended'>,
+	all: Omit<SupervisorState, 'unanswered' | 'ended'>,
 	{ children, respawns }: Pick<SupervisorState, 'children' | 'respawns'>,
 ) {
+	const { candidate, serving, isComplete, stopSignal } = all;
 	const isGivenUp = respawns.length === 0 && children.every((child) => isLeaving(child) && !child.isRejected);
 	if (stopSignal !== null || isGivenUp || (generation !== candidate && generation !== serving)) return 'leaving';
+	if (generation === candidate && isBaking(all)) return 'baking';
 	return generation === serving && isComplete ? 'serving' : 'starting';
 }
 
 function generationChart(
-	state: 'starting' | 'serving' | 'leaving',
+	state: 'starting' | 'baking' | 'serving' | 'leaving',
 	input: Parameters<typeof newGeneration>[0],
 	{ children, respawns }: Pick<SupervisorState, 'children' | 'respawns'>,
 ): Snapshot<unknown> {

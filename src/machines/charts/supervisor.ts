@@ -1,5 +1,5 @@
 /** The supervisor's statechart: which generation serves, which one boots, which drain, and when the supervisor exits. */
-import { newContext, restartTimer } from './supervisorContext.ts';
+import { bakeTimer, newContext, restartTimer } from './supervisorContext.ts';
 import { decisions } from './supervisorDecisions.ts';
 import { supervisorSetup } from './supervisorSetup.ts';
 
@@ -29,6 +29,34 @@ const candidateAlone = {
 		target: 'settling',
 		actions: ['forget', { type: 'decide', params: decisions.failed }, 'fail', 'refill', 'crowdOut'],
 	},
+} as const;
+
+/** A candidate that is degraded beside the serving generation. */
+const candidateFailed = {
+	guard: 'isCandidateFailed',
+	target: 'settling',
+	actions: [
+		'noteStatus',
+		{ type: 'decide', params: decisions.failed },
+		'dismissCandidate',
+		'fail',
+		'refill',
+		'crowdOut',
+	],
+} as const;
+
+const candidateKept = {
+	guard: 'isCandidateBesideServing',
+	target: 'settling',
+	actions: [
+		'noteStatus',
+		{ type: 'decide', params: decisions.keptInstead },
+		'dismissServing',
+		'keepDegraded',
+		'continue',
+		'crowdOut',
+	],
+	description: 'no child of the serving generation lives',
 } as const;
 
 const rotation = {
@@ -173,46 +201,53 @@ export const supervisorMachine = supervisorSetup.createMachine({
 						...queueing,
 						generationUp: [
 							{
+								guard: 'isCandidateToBake',
+								target: 'baking',
+								actions: [{ type: 'decide', params: decisions.baking }, 'keepBake', 'refill'],
+							},
+							{
 								guard: 'isCandidateBesideServing',
 								target: 'settling',
 								actions: [{ type: 'decide', params: decisions.replacing }, 'dismissServing', 'promote', 'crowdOut'],
 							},
 							candidateAlone.up,
 						],
-						generationDegraded: [
-							{
-								guard: 'isCandidateFailed',
-								target: 'settling',
-								actions: [
-									'noteStatus',
-									{ type: 'decide', params: decisions.failed },
-									'dismissCandidate',
-									'fail',
-									'refill',
-									'crowdOut',
-								],
-							},
-							{
-								guard: 'isCandidateBesideServing',
-								target: 'settling',
-								actions: [
-									'noteStatus',
-									{ type: 'decide', params: decisions.keptInstead },
-									'dismissServing',
-									'keepDegraded',
-									'continue',
-									'crowdOut',
-								],
-								description: 'no child of the serving generation lives',
-							},
-							candidateAlone.degraded,
-						],
+						generationDegraded: [candidateFailed, candidateKept, candidateAlone.degraded],
 						'xstate.done.actor.*': [
 							candidateAlone.over,
 							{
 								guard: 'isServingBesideOthers',
 								actions: ['forget', 'ungateCandidate'],
 								description: 'no generation serves: no listener check is needed',
+							},
+						],
+					},
+				},
+				baking: {
+					tags: 'coming',
+					description:
+						'With -bake: the candidate is up, and serves beside the serving generation until its bake ends. If a child of it exits, it fails.',
+					invoke: { id: 'bake', src: 'timer', input: ({ context }) => bakeTimer(context) },
+					on: {
+						...queueing,
+						'bake.due': {
+							target: 'settling',
+							actions: [
+								{ type: 'decide', params: decisions.replacing },
+								'dismissServing',
+								'endBake',
+								'promote',
+								'crowdOut',
+							],
+						},
+						generationDegraded: [candidateFailed, candidateKept],
+						'xstate.done.actor.*': [
+							candidateAlone.over,
+							{
+								guard: 'isServingBesideOthers',
+								target: 'settling',
+								actions: ['forget', { type: 'decide', params: decisions.promoted }, 'endBake', 'promote'],
+								description: 'no other generation serves: the candidate is promoted',
 							},
 						],
 					},

@@ -34,6 +34,7 @@ export const newContext: SupervisorContext = {
 	serving: 0,
 	isComplete: false,
 	candidate: null,
+	bake: null,
 	lastGeneration: 0,
 	lastSize: 0,
 	lastChild: 0,
@@ -48,6 +49,11 @@ export const newContext: SupervisorContext = {
 	servingUpAt: null,
 	generations: {},
 };
+
+/** The timer of a bake. */
+export function bakeTimer({ bake }: Pick<SupervisorContext, 'bake'>): TimerInput {
+	return { timer: 'bake', millis: bake?.millis ?? 0, since: bake?.clock ?? null };
+}
 
 /** The timer of the wait before a new generation starts while no generation serves. */
 export function restartTimer({ restart }: Pick<SupervisorContext, 'restart'>): TimerInput {

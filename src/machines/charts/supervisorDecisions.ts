@@ -30,6 +30,11 @@ export const decisions = {
 		trigger: askerOf(event) ?? 'start',
 		behind: context.candidate ?? 1,
 	}),
+	baking: ({ context: { candidate, plan } }: Args): Decision => ({
+		type: 'bake.started',
+		generation: candidate ?? 0,
+		millis: plan.bake,
+	}),
 	promoted: (args: Args): Decision => ({
 		type: 'generation.promoted',
 		generation: args.context.candidate ?? 0,
@@ -48,12 +53,15 @@ export const decisions = {
 		generation: context.serving,
 		replaced: [],
 	}),
-	failed: ({ context: { candidate, serving, isServed, generations }, event }: Args): Decision => ({
-		type: 'generation.failed',
-		generation: candidate ?? 0,
-		serving: serving in generations && isServed ? serving : null,
-		...whyOf('output' in event ? outputOf<GenerationOutput>(event) : expectEvent(event, 'generationDegraded')),
-	}),
+	failed: ({ context: { candidate, serving, isServed, generations, bake }, event }: Args): Decision => {
+		const why = whyOf('output' in event ? outputOf<GenerationOutput>(event) : expectEvent(event, 'generationDegraded'));
+		return {
+			type: 'generation.failed',
+			generation: candidate ?? 0,
+			serving: serving in generations && isServed ? serving : null,
+			...(bake === null ? why : { reason: `${why.reason} during its bake (-bake=${bake.millis})`, code: 'bake' }),
+		};
+	},
 	/** The last generation has ended, and was never complete. */
 	neverServed: ({ context, event }: Args): Decision => {
 		const { generation, reason, code } = outputOf<GenerationOutput>(event);
@@ -92,9 +100,14 @@ export const decisions = {
 } as const;
 
 /** The count of restarts begins again if the previous generation was healthy until this generation was up. */
-export function resetOf({ context: { restarts, servingUpAt }, event }: Args): { restarts?: 0 } {
-	const { upAt } = expectEvent(event, 'generationUp');
-	return restarts > 0 && isHealthy(servingUpAt, upAt) ? { restarts: 0 } : {};
+export function resetOf({ context, event }: Args): { restarts?: 0 } {
+	const { restarts, servingUpAt } = context;
+	return restarts > 0 && isHealthy(servingUpAt, upAtOf({ context, event })) ? { restarts: 0 } : {};
+}
+
+/** When the last child of the candidate was up, in milliseconds since boot. */
+export function upAtOf({ context: { bake }, event }: Args): number {
+	return bake === null ? expectEvent(event, 'generationUp').upAt : (bake.upAt ?? 0);
 }
 
 /** The number of restarts since a serving generation was last healthy, including the next restart. */

@@ -8,7 +8,7 @@ import { generationMachine } from './generation.ts';
 import type { GenerationOrder, GenerationOutput, TimerInput } from './protocol.ts';
 import { upgradeMachine } from './selfUpgrade.ts';
 import type { GenerationRef, SupervisorContext, SupervisorEvent, SupervisorOutput } from './supervisorContext.ts';
-import { askerOf, isOf, killTimeoutOf, nextAttempt, resetOf, stopSignalOf } from './supervisorDecisions.ts';
+import { askerOf, isOf, killTimeoutOf, nextAttempt, resetOf, stopSignalOf, upAtOf } from './supervisorDecisions.ts';
 
 const base = setup({
 	types: {
@@ -32,11 +32,14 @@ const base = setup({
 		isCandidate: ({ context, event }) => isOf(context.candidate, event),
 		isServing: ({ context, event }) => isOf(context.serving, event),
 		/** While a candidate boots, the serving generation gets a new child only if it has no child left. */
-		isFillable: ({ context: { serving, candidate }, event }) =>
+		isFillable: ({ context: { serving, candidate, bake }, event }) =>
 			event.type === 'slotDue' &&
-			(event.generation === candidate || (event.generation === serving && (candidate === null || event.isAlone))),
+			(event.generation === candidate ||
+				(event.generation === serving && (candidate === null || bake !== null || event.isAlone))),
 		isCandidateBesideServing: ({ context, event }) =>
 			isOf(context.candidate, event) && context.serving in context.generations,
+		isCandidateToBake: ({ context, event }) =>
+			context.plan.bake > 0 && isOf(context.candidate, event) && context.serving in context.generations,
 		/** A degraded candidate fails, unless the serving generation has no living child and the candidate has one. */
 		isCandidateFailed: ({ context, event }) =>
 			isOf(context.candidate, event) &&
@@ -84,14 +87,34 @@ export const supervisorSetup = base.extend({
 			stopSignal: stopSignalOf(context, event),
 			plan: { ...context.plan, kill: killTimeoutOf(context, event) },
 			queued: null,
+			bake: null,
 		})),
-		beginAgain: base.assign(({ context: { queued, trigger } }) => ({ candidate: null, queued: queued ?? trigger })),
+		beginAgain: base.assign(({ context: { queued, trigger } }) => ({
+			candidate: null,
+			bake: null,
+			queued: queued ?? trigger,
+		})),
 		keepQuit: base.assign({ isQuitting: true, restart: null }),
 		keepRestart: base.assign({
 			restarts: nextAttempt,
 			restart: (args) => ({ millis: restartWait(nextAttempt(args)), at: 0, clock: null }),
 		}),
-		undoStop: base.assign({ stopSignal: null, serving: 0, isComplete: false, candidate: null, queued: null }),
+		undoStop: base.assign({
+			stopSignal: null,
+			serving: 0,
+			isComplete: false,
+			candidate: null,
+			bake: null,
+			queued: null,
+		}),
+		keepBake: base.assign({
+			bake: ({ context: { plan }, event }) => ({
+				millis: plan.bake,
+				at: 0,
+				clock: null,
+				upAt: expectEvent(event, 'generationUp').upAt,
+			}),
+		}),
 		keepPlan: base.assign({ plan: ({ event }) => expectEvent(event, 'supervisor.started').plan }),
 		noteStatus: base.assign({
 			status: ({ context, event }) => expectEvent(event, 'generationDegraded').status ?? context.status,
@@ -100,7 +123,8 @@ export const supervisorSetup = base.extend({
 			const { plan, lastChild } = context;
 			const generation = context.lastGeneration + 1;
 			const isGated = plan.verify !== 'none' && context.serving in context.generations;
-			const input = { generation, plan, firstChild: lastChild + 1, isGated };
+			const isBaked = plan.bake > 0 && context.serving in context.generations;
+			const input = { generation, plan, firstChild: lastChild + 1, isGated, isBaked };
 			const ref = spawn('generation', { id: `generation.${generation}`, input });
 			return {
 				candidate: generation,
@@ -110,6 +134,7 @@ export const supervisorSetup = base.extend({
 				trigger: askerOf(event) ?? context.queued ?? 'start',
 				queued: null,
 				restart: null,
+				bake: null,
 				isQuitting: false,
 				generations: { ...context.generations, [generation]: ref },
 			};
@@ -119,7 +144,8 @@ export const supervisorSetup = base.extend({
 			isComplete: true,
 			isServed: true,
 			candidate: null,
-			servingUpAt: expectEvent(event, 'generationUp').upAt,
+			bake: null,
+			servingUpAt: upAtOf({ context, event }),
 			...resetOf({ context, event }),
 		})),
 		keepDegraded: base.assign(({ context: { candidate } }) => ({
@@ -127,6 +153,7 @@ export const supervisorSetup = base.extend({
 			isComplete: false,
 			isServed: true,
 			candidate: null,
+			bake: null,
 			servingUpAt: null,
 		})),
 		makeComplete: base.assign(({ event }) => ({
@@ -147,7 +174,7 @@ export const supervisorSetup = base.extend({
 			const ref = generations[serving];
 			if (ref) enqueue.sendTo(ref, { type: 'refill' });
 		}),
-		fail: base.assign({ candidate: null }),
+		fail: base.assign({ candidate: null, bake: null }),
 		/** An actor that is done stays among xstate's children of the statechart until it is stopped. */
 		forget: base.enqueueActions(({ enqueue, context, event }) => {
 			const { generation, status, wasHealthy } = outputOf<GenerationOutput>(event);
@@ -178,6 +205,8 @@ export const supervisorSetup = base.extend({
 		ungateCandidate: sendTo(({ context }) => generationIn(context, context.candidate), {
 			type: 'continue',
 		}),
+		/** The candidate is promoted after its bake. */
+		endBake: sendTo(({ context }) => generationIn(context, context.candidate), { type: 'continue' }),
 		continue: sendTo(
 			({ context, event }) => generationIn(context, expectEvent(event, 'generationDegraded').generation),
 			{

@@ -33,6 +33,8 @@ export interface Plan {
 	respawn: number;
 	/** Generations that may drain at the same time; 0 means no limit. */
 	maxDraining: number;
+	/** Milliseconds that a ready candidate serves beside the serving generation before it is promoted; 0 means none. */
+	bake: number;
 }
 
 /**
@@ -55,6 +57,7 @@ export const usualPlan: Plan = {
 	size: 1,
 	respawn: -1,
 	maxDraining: 0,
+	bake: 0,
 };
 
 /**
@@ -68,10 +71,18 @@ export type ReadySource = (typeof readySources)[number];
 /**
  * Why a rotation failed, as a stable code for scripts. `exited`: a child exited. `deadline`: a child was not ready
  * before its deadline. `not-accepting`: the listener check did not see a child accept on (or hold) every listener.
- * `spawn-failed`: no process could be started. `environment`: the -env file could not be read. `stopped`: a stop came
- * first.
+ * `spawn-failed`: no process could be started. `environment`: the -env file could not be read. `bake`: a child exited
+ * during the bake. `stopped`: a stop came first.
  */
-export const failureCodes = ['exited', 'deadline', 'not-accepting', 'spawn-failed', 'environment', 'stopped'] as const;
+export const failureCodes = [
+	'exited',
+	'deadline',
+	'not-accepting',
+	'spawn-failed',
+	'environment',
+	'bake',
+	'stopped',
+] as const;
 
 export type FailureCode = (typeof failureCodes)[number];
 
@@ -169,6 +180,8 @@ export type ExternalEvent =
 	| { type: 'respawn.due'; generation: number; index: number }
 	/** No generation serves, and the wait before the next generation elapsed. */
 	| { type: 'restart.due' }
+	/** The candidate has served beside the serving generation for the time of -bake. */
+	| { type: 'bake.due' }
 	| { type: 'upgrade.verified' }
 	| { type: 'upgrade.refused'; reason: string }
 	/** The new program passed its check, but could not take over. */
@@ -190,6 +203,11 @@ export type Request =
 /** Output of the statecharts. A decision is recorded before the supervisor acts on it. */
 export type Decision =
 	| { type: 'generation.started'; generation: number; trigger: Trigger; size: number }
+	/**
+	 * All children of the candidate are up. It serves beside the serving generation for `millis` milliseconds before it
+	 * is promoted.
+	 */
+	| { type: 'bake.started'; generation: number; millis: number }
 	/**
 	 * All children of the generation are up, and it serves. `replaced` are the generations that are stopped for it. `restarts`
 	 * is 0 if the generation before served long enough for the restarts to be counted anew; absent otherwise.

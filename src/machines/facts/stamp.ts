@@ -15,6 +15,7 @@ const timed = [
 	'child.spawnFailed',
 	'respawn.scheduled',
 	'restart.scheduled',
+	'bake.started',
 	'stop.begun',
 ] as const satisfies FactType[];
 
@@ -44,6 +45,7 @@ export function stamped(what: ExternalEvent | Decision, { seq, at, clock, cause 
 /** All decisions: one that is missing here is a compile error. */
 const decisions: Record<Decision['type'], true> = {
 	'generation.started': true,
+	'bake.started': true,
 	'generation.promoted': true,
 	'generation.failed': true,
 	'generation.degraded': true,

@@ -49,6 +49,9 @@ export function nextEvents(
 				external: { type: 'respawn.due', generation, index } as const,
 				after: millis,
 			})),
+		...(supervisorState.bake === null
+			? []
+			: [{ ...supervisor('the bake ends', { type: 'bake.due' }), after: supervisorState.bake.millis }]),
 		...(supervisorState.restart === null
 			? []
 			: [

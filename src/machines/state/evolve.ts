@@ -50,6 +50,7 @@ function changed(
 				...replacedCandidate(state),
 				unanswered: null,
 				candidate: fact.generation,
+				bake: null,
 				lastGeneration: fact.generation,
 				lastSize: fact.size,
 				queued: null,
@@ -75,11 +76,17 @@ function changed(
 				...dismissedByStop(withKillTimeout(state, fact)),
 				unanswered: null,
 				queued: null,
+				bake: null,
 				stopSignal: fact.signal,
 				ended: null,
 				respawns: [],
 				restart: null,
 			};
+		case 'bake.started': {
+			const { generation, millis, at, clock = null } = fact;
+			const upAt = upAtOf(state.children.filter((each) => each.generation === generation));
+			return { ...state, bake: { millis, at, clock, upAt } };
+		}
 		case 'generation.promoted':
 			return {
 				...withoutRespawns(state, fact.replaced),
@@ -87,10 +94,10 @@ function changed(
 				isComplete: true,
 				servingUpAt: upAtOf(state.children.filter(({ generation }) => generation === fact.generation)),
 				restarts: fact.restarts ?? state.restarts,
-				candidate: state.candidate === fact.generation ? null : state.candidate,
+				...(state.candidate === fact.generation ? { candidate: null, bake: null } : {}),
 			};
 		case 'generation.failed':
-			return { ...dismissed(withoutRespawns(state, [fact.generation]), fact.generation), candidate: null };
+			return { ...dismissed(withoutRespawns(state, [fact.generation]), fact.generation), candidate: null, bake: null };
 		case 'generation.degraded':
 			return {
 				...withoutRespawns(state, fact.replaced),
@@ -98,6 +105,7 @@ function changed(
 				isComplete: false,
 				servingUpAt: null,
 				candidate: null,
+				bake: null,
 			};
 		case 'generation.exhausted':
 			return { ...dismissed(withoutRespawns(state, [fact.generation]), fact.generation), status: fact.status };
@@ -160,7 +168,7 @@ function changed(
 		case 'child.abandoned':
 			return withoutChild(state, fact.child);
 		case 'stop.cancelled':
-			return { ...state, stopSignal: null, serving: 0, isComplete: false, candidate: null, queued: null };
+			return { ...state, stopSignal: null, serving: 0, isComplete: false, candidate: null, bake: null, queued: null };
 		case 'restart.scheduled': {
 			const { attempt, millis, at, clock = null } = fact;
 			return { ...state, restarts: attempt, restart: { millis, at, clock } };
@@ -178,6 +186,7 @@ function changed(
 		case 'child.unverified':
 		case 'timer.elapsed':
 		case 'restart.due':
+		case 'bake.due':
 		case 'service.lost':
 			return state;
 		default:

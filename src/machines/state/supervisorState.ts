@@ -92,6 +92,11 @@ export interface SupervisorState {
 	servingUpAt: number | null;
 	/** The generation that boots. */
 	candidate: number | null;
+	/**
+	 * The candidate serves beside the serving generation for `millis`, since `at` (since 1970) and `clock` (since boot). Its
+	 * last child was up at `upAt` (since boot). All in milliseconds.
+	 */
+	bake: { millis: number; at: number; clock: number | null; upAt: number | null } | null;
 	lastGeneration: number;
 	/** Children of that generation. */
 	lastSize: number;
@@ -147,9 +152,25 @@ export function isUnverified(state: SupervisorState | null, generation: number):
 export function stateOf(state: SupervisorState): string {
 	if (state.lastGeneration > 0 && state.children.length === 0 && state.respawns.length === 0) return 'stopped';
 	if (state.stopSignal !== null) return 'stopping';
+	if (isBaking(state)) return 'baking';
 	if (state.candidate !== null) return state.serving === 0 ? 'starting' : 'rotating';
 	if (state.restart !== null) return 'unserved';
 	return state.children.some(({ generation }) => generation !== state.serving) ? 'draining' : 'running';
+}
+
+/**
+ * Whether the candidate bakes. After a recovery it may be incomplete, or the serving generation may have ended: then it
+ * boots, or is about to be promoted.
+ */
+export function isBaking({
+	bake,
+	candidate,
+	serving,
+	children,
+	respawns,
+}: Pick<SupervisorState, 'bake' | 'candidate' | 'serving' | 'children' | 'respawns'>): boolean {
+	if (bake === null || candidate === null || respawns.some(({ generation }) => generation === candidate)) return false;
+	return [...children, ...respawns].some(({ generation }) => generation === serving);
 }
 
 /** The state of a supervisor that has just started. */
@@ -160,6 +181,7 @@ export function newState(plan: Plan): SupervisorState {
 		isComplete: false,
 		servingUpAt: null,
 		candidate: null,
+		bake: null,
 		lastGeneration: 0,
 		lastSize: 0,
 		lastChild: 0,
@@ -177,9 +199,11 @@ export function newState(plan: Plan): SupervisorState {
 	};
 }
 
-/** Whether the child boots in a candidate beside a serving generation. If such a child exits, the candidate fails. */
-export function isOfCandidate({ candidate, serving }: SupervisorState, child: ChildState): boolean {
-	return candidate === child.generation && serving !== 0 && child.pid !== null && isComing(child);
+/** Whether the child boots or bakes in a candidate beside a serving generation. If such a child exits, the candidate fails. */
+export function isOfCandidate(state: SupervisorState, child: ChildState): boolean {
+	const { candidate, serving } = state;
+	if (candidate !== child.generation || serving === 0 || child.pid === null) return false;
+	return isComing(child) || (child.phase === 'serving' && isBaking(state));
 }
 
 /**

@@ -1,6 +1,6 @@
 /** A supervisor's status in one sentence: for the service manager and for operators. */
 import type { Projections } from '../state/projections.ts';
-import { isLeaving, type SupervisorState, stateOf } from '../state/supervisorState.ts';
+import { isBaking, isLeaving, type SupervisorState, stateOf } from '../state/supervisorState.ts';
 import { whoServes } from '../state/whoServes.ts';
 
 /** For example `generation 7 serves (2 workers); 1 older drains`. */
@@ -27,8 +27,9 @@ function servingText({ serving, children, candidate, restart, isComplete }: Supe
 	return [`generation ${serving} serves${workers}${isComplete ? '' : ', and is degraded'}`];
 }
 
-function candidateText({ candidate, queued }: SupervisorState): string[] {
-	const starting = candidate === null ? [] : [`generation ${candidate} starts`];
+function candidateText(state: SupervisorState): string[] {
+	const { candidate, queued } = state;
+	const starting = candidate === null ? [] : [`generation ${candidate} ${isBaking(state) ? 'bakes' : 'starts'}`];
 	return queued === null ? starting : [...starting, 'one more rotation will follow'];
 }
 

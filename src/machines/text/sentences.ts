@@ -4,6 +4,7 @@ import { killTimeoutFor, longestKillTimeout } from '../rules/killTimeout.ts';
 import { isStoppedTooLong } from '../rules/verification.ts';
 import {
 	type ChildState,
+	isBaking,
 	isLeaving,
 	isNoGood,
 	isOfCandidate,
@@ -11,6 +12,7 @@ import {
 	type SupervisorState,
 } from '../state/supervisorState.ts';
 import { whoServes } from '../state/whoServes.ts';
+import { duration } from './duration.ts';
 
 export interface Sentence {
 	level: 'info' | 'warn' | 'error';
@@ -36,7 +38,15 @@ export function sentenceOf(fact: Fact, before: SupervisorState | null, command: 
 			);
 		case 'rotation.queued': {
 			const follows = before?.queued ? 'one more rotation will follow already' : 'one more rotation will follow';
-			return info(`${triggers[fact.trigger]}: generation ${fact.behind} is still starting; ${follows}`);
+			const doing = before && isBaking(before) ? 'still bakes' : 'is still starting';
+			return info(`${triggers[fact.trigger]}: generation ${fact.behind} ${doing}; ${follows}`);
+		}
+		case 'bake.started': {
+			const own = before?.children.filter(({ generation }) => generation === fact.generation) ?? [];
+			const old = `generation ${before?.serving}`;
+			return info(
+				`Generation ${fact.generation} is ready (${pids(own)}): it bakes beside ${old} for ${duration(fact.millis)} (-bake) before ${old} is told to leave`,
+			);
 		}
 		case 'generation.promoted': {
 			const { generation, replaced } = fact;
