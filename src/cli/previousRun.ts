@@ -194,5 +194,8 @@ function takenFrom(header: Header, found: Recovered | Denied | Orphaned, log: Lo
 }
 
 function pidsOf(survivors: Survivor[]): string {
-	return survivors.map(({ pid }) => pid).join(', ');
+	return survivors
+		.filter(({ group }) => group === null)
+		.map(({ pid }) => pid)
+		.join(', ');
 }

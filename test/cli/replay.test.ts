@@ -136,7 +136,31 @@ describe('replay', () => {
 		expect(replay(path)).toMatchObject({ status: 0, stderr: '' });
 	});
 
-	it('follows a journal as it grows, and the file that takes its place', async () => {
+	it('prints the processes that hold listeners, with their fds', () => {
+		const path = join(scratch(), 'journal');
+		writeHistory(path, 30);
+		const lines = readFileSync(path, 'utf8').trim().split('\n');
+		const place = lines.findIndex((line) => line.includes('"child.exited"'));
+		lines[place] = JSON.stringify({ ...JSON.parse(lines[place] ?? ''), holders: [{ pid: 7, fds: [3, 4] }] });
+		writeFileSync(path, `${lines.join('\n')}\n`);
+		expect(replay(path).stdout).toContain(' holders=[{"pid":7,"fds":[3,4]}]');
+	});
+
+	it('takes a date for its beginning in local time', () => {
+		const path = join(scratch(), 'journal');
+		writeHistory(path, 30);
+		// The first fact is of 2023-11-14 22:13 UTC, which is 2023-11-15 in Tokyo.
+		const factsUntil = (zone: string, until: string) =>
+			spawnSync(executable, ['replay', path, `-until=${until}`], {
+				encoding: 'utf8',
+				env: environment({ TZ: zone }),
+			}).stdout.split('\n').length;
+		expect(factsUntil('Asia/Tokyo', '2023-11-15')).toBe(1);
+		expect(factsUntil('UTC', '2023-11-15')).toBeGreaterThan(30);
+		expect(factsUntil('Asia/Tokyo', '2023-11-15T00:00')).toBe(factsUntil('Asia/Tokyo', '2023-11-15'));
+	});
+
+	it('follows a journal as it grows, and the files that take its place: of another run, and compacted', async () => {
 		const path = join(scratch(), 'journal');
 		const history = join(scratch(), 'history');
 		writeHistory(history, 12);
@@ -152,9 +176,12 @@ describe('replay', () => {
 		appendFileSync(path, `${facts[1]}\n`);
 		expect(JSON.parse((await lines.next()).value)).toMatchObject({ type: 'generation.started' });
 		const next = join(scratch(), 'next');
-		writeFileSync(next, `${header}\n${facts[2]}\n`);
+		writeFileSync(next, `${header}\n${facts[0]}\n`);
 		execFileSync('mv', [next, path]);
-		expect(JSON.parse((await lines.next()).value)).toMatchObject({ type: 'child.spawning' });
+		expect(JSON.parse((await lines.next()).value)).toMatchObject({ type: 'supervisor.started', seq: 1 });
+		execFileSync('cp', [join(import.meta.dirname, '../formats/journal-5-checkpoint.jsonl'), next]);
+		execFileSync('mv', [next, path]);
+		expect(JSON.parse((await lines.next()).value)).toHaveProperty('checkpoint');
 		child.kill('SIGINT');
 		expect((await once(child, 'exit'))[1]).toBe('SIGINT');
 	});

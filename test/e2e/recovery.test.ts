@@ -13,7 +13,9 @@ import {
 	renameSync,
 	rmSync,
 	statSync,
+	symlinkSync,
 	truncateSync,
+	unlinkSync,
 	writeFileSync,
 } from 'node:fs';
 import { connect, createServer } from 'node:net';
@@ -289,6 +291,85 @@ describe('kill -9', () => {
 		expect(self.text()).not.toContain('prints elsewhere');
 	});
 
+	it('while what a failed version left behind is being stopped: the next supervisor ends it, and the service goes on', async () => {
+		const folder = scratch();
+		const [cur, bad] = [join(folder, 'cur'), join(folder, 'bad')];
+		writeFileSync(
+			bad,
+			`#!/usr/bin/python3
+import os, signal, socket, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+if os.fork():
+    time.sleep(0.2)
+    os._exit(1)
+listener = socket.socket(fileno=3)
+os.write(1, b"left %d\\n" % os.getpid())
+time.sleep(600)
+`,
+			{ mode: 0o755 },
+		);
+		writeFileSync(join(folder, 'instructions'), 'accept');
+		symlinkSync(fixture('acceptor.py'), cur);
+		const env = environment({ INSTRUCTIONS: join(folder, 'instructions') });
+		const self = await lives(['-ready=accept', '-start=5000', '-signal=TERM'], [`-command=${cur}`], env);
+		self.start();
+		await self.logged(/Generation 1 is up/);
+		unlinkSync(cur);
+		symlinkSync(bad, cur);
+		self.signal('SIGHUP');
+		await self.logged(/Generation 2 failed/);
+		const left = Number((await self.logged(/\] left (\d+)$/))[1]);
+		onTestFinished(() => void kill(left, 'SIGKILL'));
+		expect(kill(left, 0)).toBe(true);
+		await self.kill();
+		self.start();
+		await self.logged(/Recovered from/);
+		await self.logged(
+			new RegExp(`Sending SIGTERM to ${left}, which an earlier supervisor has left, and SIGKILL after 10 s$`),
+		);
+		await until('it is gone', () => !kill(left, 0));
+		expect((await fetch(`http://127.0.0.1:${self.port}/`)).status).toBe(200);
+	});
+
+	it.each([
+		['without -kill', []],
+		['with -kill', ['-kill=60000']],
+	])(
+		'during a drain by processes whose leader has exited, %s: it goes on, and a stop waits for them',
+		async (_, flags) => {
+			// The worker holds the listener when its leader exits, and closes it later, as a server does that serves its last clients.
+			const go = join(scratch(), 'go');
+			const worker = `trap "" TERM; sh -c 'echo worker $PPID'; while ! [ -e ${go} ]; do sleep 0.02; done; exec 3<&-; echo closed; exec sleep 600`;
+			const script = `trap "exit 0" TERM; (${worker}) & echo up; while :; do sleep 0.02; done`;
+			const self = await lives(['-start=50', '-signal=TERM', ...flags], shell(script));
+			self.start();
+			await self.logged(/Generation 1 is up/);
+			self.signal('SIGHUP');
+			await self.logged(/of it lives? on, and .* its sockets/);
+			const [, left = ''] = await self.logged(/\] worker (\d+)$/);
+			onTestFinished(() => {
+				for (const [, pid] of self.text().matchAll(/\] worker (\d+)$/gm)) kill(Number(pid), 'SIGKILL');
+			});
+			await self.logged(/Generation 2 is up/);
+			writeFileSync(go, '');
+			await self.logged(/\] closed$/);
+			await self.kill();
+			self.start();
+			await self.logged(/Recovered from/);
+			const facts = () =>
+				readFileSync(self.journal, 'utf8')
+					.split('\n')
+					.slice(0, -1)
+					.map((line) => JSON.parse(line));
+			await until('it stands in the journal', () => facts().some(({ type }) => type === 'supervisor.recovered'));
+			self.signal('SIGHUP');
+			await self.logged(/Generation 3 is up/);
+			expect(facts().filter(({ type }) => type === 'group.gone')).toEqual([]);
+			kill(Number(left), 'SIGKILL');
+			await until('the drain is over', () => facts().some(({ type, child }) => type === 'group.gone' && child === 1));
+		},
+	);
+
 	it('and the death of a master leave its workers reading nothing: what they print is taken over', async () => {
 		const go = join(scratch(), 'go');
 		const fill = `i=0; while [ $i -lt 20000 ]; do i=$((i+1)); echo "a worker, filling the pipe"; done`;
@@ -461,10 +542,17 @@ describe('kill -9', () => {
 		// As if it had been killed a moment earlier: the record of the second child is gone.
 		const lines = readFileSync(self.journal, 'utf8').split('\n');
 		const spawned = lines.findIndex((line) => line.includes('"type":"child.spawned","child":2'));
-		const pid = JSON.parse(lines[spawned] ?? '').pid;
+		const { pid, clock } = JSON.parse(lines[spawned] ?? '');
 		writeFileSync(self.journal, `${lines.slice(0, spawned).join('\n')}\n`);
 		self.start();
 		await self.logged(new RegExp(`Recovered from .*: took over \\d+, ${pid}$`));
+		const recovered = readFileSync(self.journal, 'utf8')
+			.split('\n')
+			.find((line) => line.includes('supervisor.recovered'));
+		const { children } = JSON.parse(recovered ?? '').state;
+		// Its waits count from its spawn, not from the boot of the machine.
+		const { spawnedClock } = children.find((child: { pid: number }) => child.pid === pid);
+		expect(Math.abs(spawnedClock - clock)).toBeLessThan(1000);
 		await self.logged(new RegExp(`Generation 2 is up \\(${pid}\\)`));
 		expect(self.text().match(/Starting/g)).toHaveLength(2);
 	});

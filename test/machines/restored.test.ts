@@ -226,11 +226,12 @@ describe('a supervisor that is restored at rest', () => {
 		expect([live.signal('QUIT').status(), next.signal('QUIT').status()]).toEqual([1, 1]);
 	});
 
-	it('signals a rejected child that was not signalled yet', () => {
-		const late = childState({ child: 2, generation: 2, pid: 102, phase: 'booting', isRejected: true });
+	it('signals a rejected child that was not signalled yet, whose kill timeout begins then', () => {
+		const late = childState({ child: 2, generation: 2, pid: 102, phase: 'booting', isRejected: true, clock: 900_000 });
 		const next = simulate().recover(
 			stateWith({ candidate: 2, lastGeneration: 2, lastChild: 2, children: [childState(), late] }),
 		);
+		expect(next.commands).toContainEqual({ type: 'wait', child: 2, timer: 'kill', millis: 10_000, since: null });
 		expect(next.decided()).toContain('HUP to 2');
 	});
 });

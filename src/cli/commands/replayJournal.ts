@@ -55,7 +55,7 @@ function usageError(sentence: string) {
 }
 
 function isLimit(until: string | undefined): boolean {
-	return until === undefined || /^\d+$/.test(until) || !Number.isNaN(Date.parse(until));
+	return until === undefined || /^\d+$/.test(until) || !Number.isNaN(timeIn(until));
 }
 
 /** Prints each fact with its effects. @returns an error message, or null */
@@ -120,9 +120,14 @@ function rotationText({ generation, trigger, requestedAt, spawnedAt, finishedAt,
 	return `${when}  ${trigger.padEnd(6)}  generation ${generation} ${results[result]}${took}${why}`;
 }
 
+/** Milliseconds since 1970; NaN if it is no time. A date is its beginning in local time, like a time without an offset. */
+function timeIn(text: string): number {
+	return Date.parse(/^\d{4}-\d{2}-\d{2}$/.test(text) ? `${text}T00:00` : text);
+}
+
 function isBeyond({ seq, at }: Checkpoint | Fact, until: string | undefined): boolean {
 	if (until === undefined) return false;
-	return /^\d+$/.test(until) ? seq > Number(until) : at > Date.parse(until);
+	return /^\d+$/.test(until) ? seq > Number(until) : at > timeIn(until);
 }
 
 function asText(line: Checkpoint | Fact, { before, after, commands }: Step, says: string | undefined): string {
@@ -162,9 +167,14 @@ function factText(fact: Fact): string {
 	for (const [key, value] of Object.entries(fact)) {
 		if (unprinted.has(key) || value === null) continue;
 		if (typeof value === 'object' && !(Array.isArray(value) && value.length > 0)) continue;
-		text += ` ${key}=${typeof value === 'number' ? value : harmless(String(value))}`;
+		text += ` ${key}=${typeof value === 'number' ? value : harmless(valueText(value))}`;
 	}
 	return text;
+}
+
+function valueText(value: unknown): string {
+	const isPlain = !Array.isArray(value) || value.every((each) => typeof each !== 'object');
+	return isPlain ? String(value) : JSON.stringify(value);
 }
 
 /** Fields that the line shows elsewhere, or that are not shown. */

@@ -1,10 +1,12 @@
 /**
- * Surviving processes of an earlier supervisor that was killed together with its children. These processes serve until
- * a generation is ready.
+ * Processes that children of an earlier supervisor have left behind. If no child lived, these processes serve until a
+ * generation is ready. If a generation serves, they are what a lost child or a failed generation left: they are
+ * stopped at once, as the earlier supervisor would have stopped them.
  */
 import { array, boolean, number, object, optional, tuple } from 'valibot';
 import type { Fact, Plan } from '../../machines/facts/facts.ts';
 import { longestKillTimeout } from '../../machines/rules/killTimeout.ts';
+import { whoServes } from '../../machines/state/whoServes.ts';
 import type { Log } from '../log/log.ts';
 import { onEnd, openPidfd, signalPidfd } from '../os/pidfd.ts';
 import { lookUp } from '../os/proc.ts';
@@ -29,7 +31,7 @@ export interface OrphansOptions {
 }
 
 /**
- * Sends the stop signal to these processes when the first generation is promoted or a stop begins. Processes that are
+ * Sends the stop signal to these processes when a generation serves or a stop begins. Processes that are
  * still alive after the longest kill timeout are killed.
  */
 export function orphanKeeper({ pids, handoverState, log, drain }: OrphansOptions) {
@@ -81,8 +83,8 @@ export function orphanKeeper({ pids, handoverState, log, drain }: OrphansOptions
 		setTimeout(() => signalAll('KILL'), longestKillTimeout).unref();
 	}
 
-	function note({ type }: Fact) {
-		if (wereSignalled || living.size === 0 || (type !== 'generation.promoted' && type !== 'stop.begun')) return;
+	function note(fact: Fact) {
+		if (wereSignalled || living.size === 0 || !isTheirEnd(fact)) return;
 		const those = [...living.keys()].join(', ');
 		const then = `SIGKILL after ${longestKillTimeout / 1000} s`;
 		log.say('warn', `Sending SIG${drain} to ${those}, which an earlier supervisor has left, and ${then}`);
@@ -104,4 +106,10 @@ export function orphanKeeper({ pids, handoverState, log, drain }: OrphansOptions
 	}
 
 	return { note, gone };
+}
+
+/** Whether a generation serves from now on, or a stop begins. */
+function isTheirEnd(fact: Fact): boolean {
+	if (fact.type === 'supervisor.recovered') return whoServes(fact.state) !== null;
+	return fact.type === 'generation.promoted' || fact.type === 'stop.begun';
 }

@@ -2,7 +2,7 @@
 import { lookAtProcess, newSight, type Sight } from '../os/acceptance.ts';
 import { bootClock } from '../os/clock.ts';
 import { isNonBlocking } from '../os/descriptors.ts';
-import { filesOf } from '../os/proc.ts';
+import { filesOf, socketInode } from '../os/proc.ts';
 import { descendantsOf, treesOf } from '../os/processTree.ts';
 import { oneAtATime } from '../os/yielding.ts';
 import { connectionsBy } from '../sockets/connections.ts';
@@ -184,6 +184,6 @@ async function addPendingAccepts(inodes: ReadonlySet<number>, sight: Sight) {
 /** Children hold some sockets of the supervisor, to send their messages: these do not count. */
 function notOurs(inodes: ReadonlySet<number>): Set<number> {
 	const others = new Set(inodes);
-	for (const { file } of filesOf('self')) others.delete(Number(file.slice('socket:['.length, -1)));
+	for (const { file } of filesOf('self')) others.delete(socketInode(file) ?? Number.NaN);
 	return others;
 }

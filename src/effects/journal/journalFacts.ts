@@ -11,9 +11,13 @@ import { linesOf } from './tail.ts';
  * @throws {Error} with a sentence for the operator, if a line cannot be read; the lines before it come first
  */
 export async function* storyOf(path: string, follow: boolean): AsyncGenerator<(Checkpoint | Fact)[], void, void> {
-	const readLine = lineReader();
+	let readLine = lineReader();
 	let number = 0;
-	for await (const { lines } of linesOf(path, { follow })) {
+	for await (const { lines, start } of linesOf(path, { follow })) {
+		if (start === 'replaced' || start === 'rewritten') {
+			readLine = lineReader();
+			number = 0;
+		}
 		const batch: (Checkpoint | Fact)[] = [];
 		for (const raw of lines) {
 			number += 1;

@@ -13,7 +13,7 @@ import { environments } from '../os/environments.ts';
 import { listOf } from '../os/errorText.ts';
 import { bootId } from '../os/ids.ts';
 import { errno, SyscallError } from '../os/libc.ts';
-import { findProcess, takeFdIfOpen } from '../os/pidfd.ts';
+import { findProcess, openPidfd, takeFdIfOpen } from '../os/pidfd.ts';
 import { allPids, fdsAmong, fileOf, lookUp, mayLookAt, tick } from '../os/proc.ts';
 import type { User } from '../os/user.ts';
 import type { Listener } from '../sockets/listener.ts';
@@ -50,6 +50,8 @@ export interface Recovered {
 	pipes: OpenPipe[];
 	/** The listeners that a surviving process still holds. */
 	listeners: Listener[];
+	/** Processes that children left behind which are no longer in the state. They hold a listener. */
+	orphans: number[];
 	/** The notify sockets that the surviving processes hold. */
 	notifySockets: SavedNotifySockets;
 	remarks: string[];
@@ -138,6 +140,7 @@ export async function recover(
 	if (held.length === 0) return takeOrphaned(header, surviving, inodes);
 	let pipes: OpenPipe[] = [];
 	const listeners: Listener[] = [];
+	const groups: (Survivor & { group: [number, number][] })[] = [];
 	try {
 		for (const each of held) requireRight(each);
 		pipes = takePipes(surviving, state.children);
@@ -146,6 +149,10 @@ export async function recover(
 			.map(({ pid }) => `The output of ${pid} can't be taken over: it prints elsewhere`);
 		const unknown = surviving
 			.filter(({ pid, child }) => child > state.lastChild && lookUp(pid)?.group === pid)
+			.map(({ pid }) => pid);
+		const isOfKnown = (child: number) => child > state.lastChild || state.children.some((each) => each.child === child);
+		const orphans = surviving
+			.filter(({ pid, child }) => !isOfKnown(child) && (fdsAmong(pid, inodes) ?? []).length > 0)
 			.map(({ pid }) => pid);
 		if (unknown.length > 0) remarks.push(unknownText(unknown));
 		const taken = held.map(({ child, pid, pidfd, stopSignal }) => ({
@@ -158,13 +165,15 @@ export async function recover(
 			told: stopSignal?.signal ?? null,
 			abandonedUntil: null,
 		}));
+		for (const child of state.children) groups.push(...awaitedGroup(child, surviving));
 		for (const each of header.listeners)
 			listeners.push(...[takeListening(each, surviving)].filter((found) => found !== null));
 		const notifySockets = { folder: header.notifyDir, ...takeNotifySockets(header.notifyDir, surviving, user) };
-		return { state, survivors: taken, pipes, listeners, notifySockets, remarks };
+		return { state, survivors: [...taken, ...groups], pipes, listeners, orphans, notifySockets, remarks };
 	} catch (error) {
 		if (!(error instanceof SyscallError)) throw error;
 		for (const { pidfd } of held) closeSync(pidfd);
+		for (const [, pidfd] of groups.flatMap(({ group }) => group)) closeSync(pidfd);
 		for (const { fd } of [...pipes, ...listeners]) closeSync(fd);
 		const why = `${error.message} (it takes CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH, or the same user and ptrace allowed)`;
 		return { denied: held.map(({ pid }) => pid), why, isCertain: true };
@@ -217,7 +226,8 @@ function withUnrecorded(
 		if (child.pid !== null) continue;
 		const found = findSpawned(run, child, pipes, variables, isTrusted);
 		rest = withoutChildThatNeverWas(rest, child);
-		if (found) spawned.push({ ...child, ...found, phase: 'booting' });
+		const spawnedClock = (found?.startTime ?? 0) * tick;
+		if (found) spawned.push({ ...child, ...found, phase: 'booting', clock: spawnedClock, spawnedClock });
 	}
 	const isFilled = ({ generation, index }: Respawn) =>
 		spawned.some((child) => child.generation === generation && child.index === index);
@@ -268,6 +278,22 @@ function requireRight({ pid, pidfd }: { pid: number; pidfd: number }) {
 	const stdin = takeFdIfOpen(pidfd, 0);
 	if (stdin !== null) closeSync(stdin);
 	if (!mayLookAt(pid)) throw new SyscallError('open', errno('EACCES'));
+}
+
+/** The recorded surviving processes of a stopping child whose leader has exited. The child drains until they have exited. */
+function awaitedGroup(
+	{ child, pid, phase, survivors, stopSignal }: ChildState,
+	surviving: SurvivingProcess[],
+): (Survivor & { group: [number, number][] })[] {
+	if (pid === null || survivors.length === 0 || (phase !== 'orphaned' && phase !== 'killing')) return [];
+	const group = surviving.flatMap((each): [number, number][] => {
+		if (each.child !== child || !survivors.includes(each.pid)) return [];
+		const pidfd = openPidfd(each.pid, lookUp(each.pid)?.startTime ?? 0);
+		return pidfd === null ? [] : [[each.pid, pidfd]];
+	});
+	const wasKilled = phase === 'killing';
+	const told = stopSignal?.signal ?? null;
+	return [{ child, pid, pidfd: null, isOwn: false, wasKilled, group, told, abandonedUntil: null }];
 }
 
 /** If no child is alive, takes the output pipes and the listeners that surviving processes still hold. */

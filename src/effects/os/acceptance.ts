@@ -8,7 +8,7 @@ import { asOwner } from './asOwner.ts';
 import { inTime, isLate, type Late, look } from './boundedReads.ts';
 import { errorText } from './errorText.ts';
 import { type Epoll, epollsIn, polledBy, ringIn, withInner } from './fdinfo.ts';
-import { hasEnded, isDenial, isEnding, isMissing, isOwnProc, linkAt, lookAt } from './proc.ts';
+import { hasEnded, isDenial, isEnding, isMissing, isOwnProc, linkAt, lookAt, socketInode } from './proc.ts';
 import { readProc } from './procFile.ts';
 import { readAs } from './readAs.ts';
 import { waitingOf } from './waiting.ts';
@@ -144,8 +144,9 @@ async function filesIn(folder: string, listeners: ReadonlySet<number>): Promise<
 			const file = asOwner(() => linkAt(`${folder}/fd/${fd}`));
 			if (file === 'anon_inode:[eventpoll]') files.epolls.push(fd);
 			else if (file === 'anon_inode:[io_uring]') files.rings.push(fd);
-			else if (file.startsWith('socket:[')) {
-				const inode = Number(file.slice('socket:['.length, -1));
+			else {
+				const inode = socketInode(file);
+				if (inode === null) continue;
 				if (listeners.has(inode)) files.sockets.set(Number(fd), inode);
 				else files.others.push(inode);
 			}

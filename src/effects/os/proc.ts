@@ -138,12 +138,18 @@ function threadsOf(pid: number | 'self'): string[] {
 	}
 }
 
+/** The inode of a socket, from the link of its fd in /proc (`socket:[4711]`); null of any other file. */
+export function socketInode(link: string): number | null {
+	const inode = link.match(/^socket:\[(\d+)\]$/)?.[1];
+	return inode === undefined ? null : Number(inode);
+}
+
 /** The fds of a process that refer to sockets with these inodes; null if unreadable, empty if the process is gone. */
 export function fdsAmong(pid: number, inodes: ReadonlySet<number>): number[] | null {
 	try {
 		return asOwner(() =>
 			readdirSync(`/proc/${pid}/fd`)
-				.filter((fd) => inodes.has(Number(linkAt(`/proc/${pid}/fd/${fd}`).slice('socket:['.length, -1))))
+				.filter((fd) => inodes.has(socketInode(linkAt(`/proc/${pid}/fd/${fd}`)) ?? Number.NaN))
 				.map(Number),
 		);
 	} catch {

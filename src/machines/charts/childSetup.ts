@@ -133,6 +133,7 @@ export const childSetup = base.extend({
 			signal(enqueue, context, stopSignal);
 		}),
 		sendDrainSignal: base.enqueueActions(({ enqueue, context }) => {
+			enqueue.assign({ since: null });
 			signal(enqueue, context, { signal: context.plan.drain, reason: 'drain' });
 		}),
 		/** Sends the stop signal to the surviving processes. */
