@@ -546,10 +546,13 @@ time.sleep(600)
 		writeFileSync(self.journal, `${lines.slice(0, spawned).join('\n')}\n`);
 		self.start();
 		await self.logged(new RegExp(`Recovered from .*: took over \\d+, ${pid}$`));
-		const recovered = readFileSync(self.journal, 'utf8')
-			.split('\n')
-			.find((line) => line.includes('supervisor.recovered'));
-		const { children } = JSON.parse(recovered ?? '').state;
+		const recoveredLine = () =>
+			readFileSync(self.journal, 'utf8')
+				.split('\n')
+				.slice(0, -1)
+				.find((line) => line.includes('supervisor.recovered'));
+		await until('the recovery is recorded', () => recoveredLine() !== undefined);
+		const { children } = JSON.parse(recoveredLine() ?? '').state;
 		// Its waits count from its spawn, not from the boot of the machine.
 		const { spawnedClock } = children.find((child: { pid: number }) => child.pid === pid);
 		expect(Math.abs(spawnedClock - clock)).toBeLessThan(1000);
