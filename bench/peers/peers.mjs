@@ -238,6 +238,7 @@ while read -r line; do systemctl $line; echo "status $?"; done`,
 const contenders = [
 	ours('socketmaster -ready=notify -respawn=100', ['-ready=notify', '-start=4000', '-respawn=100']),
 	ours('socketmaster -ready=accept', ['-ready=accept']),
+	ours('socketmaster -ready=accept -bake=3000', ['-ready=accept', '-bake=3000']),
 	ours('socketmaster -start=800', ['-start=800']),
 	ours('socketmaster, no flag', []),
 	original,

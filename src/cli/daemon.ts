@@ -28,6 +28,11 @@ import { supervise } from './run.ts';
 import { journalPath, type Startup, type Supervision, startupOf } from './startup.ts';
 import { whatWasMeant } from './suggestion.ts';
 
+/** Flags end at the first word that is none, as in Go's programs. */
+function misplacedText(word: string): string {
+	return `${word} comes after the first argument of the program, so it is an argument too, and no flag of socketmaster: flags come before the arguments (a -- before the arguments says that this is meant)`;
+}
+
 /** On exit the supervisor waits at most this long for the log to drain, in milliseconds. */
 const flushTimeoutMs = 5000;
 
@@ -45,6 +50,7 @@ export async function runDaemon(options: Options): Promise<never> {
 			log.say('error', whatWasMeant(options.args, process.env.PATH ?? ''));
 		const user = checkOptions(options);
 		const handover = takeHandover();
+		if (options.command && options.misplaced && !handover) log.say('warn', misplacedText(options.misplaced));
 		const problem = await problemWithFiles(options);
 		// If children of an earlier supervisor may be alive, take them over first. The problem then fails the next
 		// rotation.

@@ -26,6 +26,8 @@ export interface Options {
 	systemd: boolean;
 	/** The arguments of the children's program. */
 	args: string[];
+	/** The first of them that looks like a flag of socketmaster, if no `--` says that they are the program's; else null. */
+	misplaced: string | null;
 }
 
 /** What the command line requests: a run with these options, or a text to print before the process exits. */
@@ -175,17 +177,21 @@ function isVerify(value: string): value is Plan['verify'] {
 /** Parses the arguments after the program's name. A usage error becomes a text to print and exit status 2. */
 export function readCommandLine(argv: string[], version: string): Request {
 	try {
-		const { values, rest } = readFlags(argv, flags);
+		const { values, rest, isMarked } = readFlags(argv, flags);
 		if ('help' in values) return { print: usage(), to: 'stderr', status: 0 };
 		if ('version' in values) return { print: `socketmaster ${version}\n`, to: 'stdout', status: 0 };
-		return { run: toOptions(values, rest) };
+		return { run: { ...toOptions(values, rest), misplaced: isMarked ? null : (rest.find(isLikeFlag) ?? null) } };
 	} catch (error) {
 		if (!(error instanceof UsageError)) throw error;
 		return { print: `${error.message}\n${usage()}`, to: 'stderr', status: 2 };
 	}
 }
 
-function toOptions(values: Values, args: string[]): Options {
+function isLikeFlag(word: string): boolean {
+	return Object.hasOwn(flags, word.match(/^--?([^-=][^=]*)/)?.[1] ?? '');
+}
+
+function toOptions(values: Values, args: string[]): Omit<Options, 'misplaced'> {
 	const text = (name: string) => values[name]?.[0] ?? flags[name]?.default ?? '';
 	const [ready, verify, start] = [text('ready'), text('verify'), Number(text('start'))];
 	if (ready !== 'wait' && start <= 0) {

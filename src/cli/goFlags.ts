@@ -18,22 +18,28 @@ export type Values = Record<string, string[]>;
 /**
  * Parses flags by the rules of Go's flag package: `-name value`, `--name=value`, or a boolean flag alone. Flags end at
  * `--` or at the first word that is no flag.
+ * @returns `isMarked`: `--` begins the rest
  * @throws {UsageError}
  */
-export function readFlags(argv: string[], flags: Readonly<Record<string, Flag>>): { values: Values; rest: string[] } {
+export function readFlags(
+	argv: string[],
+	flags: Readonly<Record<string, Flag>>,
+): { values: Values; rest: string[]; isMarked: boolean } {
 	const values: Values = {};
+	let isMarked = false;
 	let index = 0;
 	for (; index < argv.length; index += 1) {
 		const word = argv[index] ?? '';
 		if (!word.startsWith('-') || word === '-') break;
 		if (word === '--') {
+			isMarked = true;
 			index += 1;
 			break;
 		}
 		const [, name, given] = /^--?([^-=][^=]*)(?:=(.*))?$/s.exec(word) ?? [];
 		if (name === undefined) throw new UsageError(`bad flag syntax: ${word}`);
-		if (name === 'h' || name === 'help') return { values: { help: [] }, rest: [] };
-		if (name === 'version') return { values: { version: [] }, rest: [] };
+		if (name === 'h' || name === 'help') return { values: { help: [] }, rest: [], isMarked };
+		if (name === 'version') return { values: { version: [] }, rest: [], isMarked };
 		const flag = Object.hasOwn(flags, name) ? flags[name] : undefined;
 		if (!flag) throw new UsageError(`flag provided but not defined: -${name}`);
 		let value = given;
@@ -46,7 +52,7 @@ export function readFlags(argv: string[], flags: Readonly<Record<string, Flag>>)
 		const read = checked(name, flag, value);
 		values[name] = name === 'listen' ? [...(values[name] ?? []), read] : [read];
 	}
-	return { values, rest: argv.slice(index) };
+	return { values, rest: argv.slice(index), isMarked };
 }
 
 function checked(name: string, flag: Flag, value: string): string {

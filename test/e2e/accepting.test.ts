@@ -204,7 +204,7 @@ describe('a candidate that is ready', () => {
 		own.instruct('elsewhere');
 		own.program.signal('SIGHUP');
 		await own.program.logged(
-			/^\d+ listens on 127\.0\.0\.1:\d+ and does not accept on .* \(its fd 3\): see docs\/servers\.md; generation 1 keeps serving until it does$/,
+			/^\d+ listens on 127\.0\.0\.1:\d+ and does not accept on .* \(its fd 3\): see docs\/servers\.md; generation 1 keeps serving until this check passes$/,
 		);
 		const pid = await candidatePid(own, 2);
 		kill(pid, 'SIGTERM');

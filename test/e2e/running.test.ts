@@ -75,6 +75,30 @@ describe('a child', () => {
 	});
 });
 
+describe('an argument of the program that looks like a flag', () => {
+	const start = (...rest: string[]) => run([...quick, '-verify=hold', '-command=/bin/echo', ...rest]);
+	const named = (program: Program) => program.lines().filter((line) => /comes after the first argument/.test(line));
+
+	it.each(['-listen=tcp://:81', '--workers', '-user'])('is named once: %s', async (word) => {
+		const program = start('hello', word, '-json');
+		await program.logged(new RegExp(`^\\[\\d+\\] hello ${word} -json$`));
+		await program.ended;
+		expect(named(program)).toEqual([
+			`${word} comes after the first argument of the program, so it is an argument too, and no flag of socketmaster: flags come before the arguments (a -- before the arguments says that this is meant)`,
+		]);
+	});
+
+	it.each([
+		['behind --', ['--', 'hello', '-listen=tcp://:81']],
+		['that is no flag of socketmaster', ['hello', '--port=81', '-', '-=', 'listen=1']],
+	])('is not named %s', async (_, args) => {
+		const program = start(...args);
+		await program.logged(/^\[\d+\] hello/);
+		await program.ended;
+		expect(named(program)).toEqual([]);
+	});
+});
+
 describe('a start', () => {
 	it('that fails at the second listener leaves nothing of the first behind', async () => {
 		const path = join(scratch(), 'a.sock');

@@ -11,7 +11,7 @@ import type {
 import { deliver, describeState, newLife, type Supervisor, type World } from '../../src/machines/charts/world.ts';
 import type { Decision, ExternalEvent, ExternalFact, Fact, Plan } from '../../src/machines/facts/facts.ts';
 import { stamped } from '../../src/machines/facts/stamp.ts';
-import { nextEvents } from '../../src/machines/simulation/nextEvents.ts';
+import { endOf, nextEvents } from '../../src/machines/simulation/nextEvents.ts';
 import { evolve } from '../../src/machines/state/evolve.ts';
 import type { SupervisorState } from '../../src/machines/state/supervisorState.ts';
 import { childState, draining, plan, running, simulate, stateWith } from '../support/simulation.ts';
@@ -224,6 +224,19 @@ describe('a supervisor that is restored at rest', () => {
 		live.waited(1).exited(2, 0).exited(1, 0);
 		const next = simulate().recover({ ...(live.supervisorState() as SupervisorState), ended: null });
 		expect([live.signal('QUIT').status(), next.signal('QUIT').status()]).toEqual([1, 1]);
+	});
+
+	it('has the kill timeout of a stop also for a child that is being killed', () => {
+		const crowded = running({ maxDraining: 1 }).signal('HUP').spawned(2).up(2).signal('HUP').spawned(3).up(3);
+		expect(crowded.phases()[1]).toBe('killing');
+		const stopped = crowded.tell({ type: 'stop.requested', kill: 5000 });
+		const state = stopped.supervisorState();
+		if (!state) throw new Error('nothing has happened');
+		const killed = endOf({ child: 1, pid: 101 }, { signal: 'killed', number: 9 }, [901]);
+		for (const life of [simulate().recover(state), stopped]) {
+			life.tell(killed);
+			expect(life.history.at(-1)).toMatchObject({ type: 'child.signalled', child: 1, signal: 'KILL' });
+		}
 	});
 
 	it('signals a rejected child that was not signalled yet, whose kill timeout begins then', () => {

@@ -101,6 +101,8 @@ class Children {
 			const gone = this.#tracked.add({ ...initialState(), ...survivor, output: null, group });
 			this.#groups.watch(gone, group);
 			this.abandon(survivor.child);
+			// The last of them exited while the state was saved, and what it left was not searched for yet.
+			if (group.size === 0) void this.#groups.follow(gone, group);
 		}
 	}
 

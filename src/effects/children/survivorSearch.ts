@@ -20,7 +20,7 @@ export function survivorSearch(
 ): { leader: Leader; search: Omit<Search, 'run' | 'listeners'> } {
 	const { child, pid, isOwn, its, wasKilled, group } = gone;
 	const leader = { child, pid, startTime: known(child)?.startTime ?? null };
-	for (const member of group?.keys() ?? []) its.set(member, lookUp(member)?.startTime ?? 0);
+	for (const member of group?.keys() ?? []) if (!its.has(member)) its.set(member, lookUp(member)?.startTime ?? 0);
 	const pids = new Set([
 		...pending,
 		...others.flatMap((each) => (each.group ? [...each.group.keys()] : each.pid)),

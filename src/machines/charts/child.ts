@@ -259,7 +259,7 @@ export const childMachine = childSetup.createMachine({
 					on: {
 						crowdOut: { target: '.killing', actions: 'killCrowded', description: 'too many generations drain' },
 						leave: { description: 'ignored: the child is stopping already' },
-						stop: { actions: 'sendSignal', description: 'the signal is sent again' },
+						stop: { actions: ['keepKillTimeout', 'sendSignal'], description: 'the signal is sent again' },
 						'group.gone': '#child.exited',
 						'child.exited': [
 							{

@@ -184,14 +184,14 @@ function isOtherVerified(child: ChildState | undefined, before: SupervisorState 
  * @param slots the listeners, as `tcp://:80 (its fd 3)`
  */
 function blockingText(slots: string[]): string {
-	return `polls ${slots.join(', ')}, and the socket blocks: it may wait in accept(2) and serve nobody; set ?nonblocking in -listen (docs/servers.md)`;
+	return `polls ${slots.join(', ')}, and the socket blocks: the server may wait in accept(2) and answer no client; set ?nonblocking in -listen (docs/servers.md)`;
 }
 
 function keepsServing({ child: id }: FactOf<'child.unseen'>, before: SupervisorState | null): string {
 	const child = before?.children.find((each) => each.child === id);
 	const isServed = before?.children.some(({ generation }) => generation === before.serving) ?? false;
 	return child?.generation === before?.candidate && isServed
-		? `; generation ${before?.serving} keeps serving until it does`
+		? `; generation ${before?.serving} keeps serving until this check passes`
 		: '';
 }
 
