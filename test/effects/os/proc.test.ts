@@ -1,30 +1,32 @@
-import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, fstatSync, openSync } from 'node:fs';
+import { fstatSync, readlinkSync } from 'node:fs';
 import { createServer } from 'node:net';
-import { join } from 'node:path';
 import { expect, it, onTestFinished } from 'vitest';
+import { closeAll, makePipe } from '../../../src/effects/os/descriptors.ts';
 import { fdsAmong, socketInode } from '../../../src/effects/os/proc.ts';
-import { scratch } from '../../support/program.ts';
 
-it('a pipe and a file whose links have the digits of an inode are no sockets', async () => {
-	const child = spawn('/bin/sleep', ['60'], { stdio: ['pipe', 'ignore', 'ignore'] });
-	onTestFinished(() => void child.kill('SIGKILL'));
-	await once(child, 'spawn');
-	// The link of a pipe is "pipe:[NNN]", two letters shorter than "socket:[NNN]".
+it('a pipe whose link ends with the digits of an inode is no socket', () => {
+	const pipe = makePipe();
+	onTestFinished(() => closeAll(pipe));
+	// The text of the link, read as if it were one of a socket.
+	const digits = readlinkSync(`/proc/self/fd/${pipe[0]}`).slice('socket:['.length, -1);
+	expect(digits).toMatch(/^\d+$/);
+	expect(fdsAmong(process.pid, new Set([Number(digits)]))).toEqual([]);
+});
+
+it('a socket is found by its inode', async () => {
 	const server = createServer().listen(0, '127.0.0.1');
 	await once(server, 'listening');
 	onTestFinished(() => void server.close());
-	const file = openSync(join(scratch(), 'abcdefg48213x'), 'w');
-	onTestFinished(() => closeSync(file));
-	const digits = new Set(Array.from({ length: 1000 }, (_, low) => low));
-	const inode = fstatSync((server as unknown as { _handle: { fd: number } })._handle.fd).ino;
-	expect(fdsAmong(process.pid, new Set([inode]))).toHaveLength(1);
-	expect(fdsAmong(child.pid ?? 0, digits)).toEqual([]);
-	expect(['pipe:[1234567]', '/a/socket:[12]', '/tmp/abcde48213x', 'socket:[12]'].map(socketInode)).toEqual([
-		null,
-		null,
-		null,
-		12,
-	]);
+	const { fd } = (server as unknown as { _handle: { fd: number } })._handle;
+	expect(fdsAmong(process.pid, new Set([fstatSync(fd).ino]))).toEqual([fd]);
+});
+
+it.each([
+	['socket:[12]', 12],
+	['pipe:[1234567]', null],
+	['/a/socket:[12]', null],
+	['/tmp/ab48213x', null],
+])('the inode in %s is %s', (link, inode) => {
+	expect(socketInode(link)).toBe(inode);
 });
