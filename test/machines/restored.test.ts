@@ -239,11 +239,18 @@ describe('a supervisor that is restored at rest', () => {
 		}
 	});
 
-	it('signals a rejected child that was not signalled yet, whose kill timeout begins then', () => {
-		const late = childState({ child: 2, generation: 2, pid: 102, phase: 'booting', isRejected: true, clock: 900_000 });
+	it('signals a rejected child that was not signalled yet', () => {
+		const late = childState({ child: 2, generation: 2, pid: 102, phase: 'booting', isRejected: true });
 		const next = simulate().recover(
 			stateWith({ candidate: 2, lastGeneration: 2, lastChild: 2, children: [childState(), late] }),
 		);
+		expect(next.decided()).toContain('HUP to 2');
+	});
+
+	it('signals a rejected child of the serving generation, whose kill timeout begins then', () => {
+		const booting = { phase: 'booting' as const, isRejected: true, clock: 900_000, spawnedClock: 900_000 };
+		const late = childState({ child: 2, index: 1, pid: 102, ...booting });
+		const next = simulate().recover(stateWith({ lastChild: 2, children: [childState(), late] }));
 		expect(next.commands).toContainEqual({ type: 'wait', child: 2, timer: 'kill', millis: 10_000, since: null });
 		expect(next.decided()).toContain('HUP to 2');
 	});
