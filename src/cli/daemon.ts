@@ -26,12 +26,7 @@ import { newHandoverState } from '../effects/upgrade/handoverState.ts';
 import type { Options } from './flags.ts';
 import { supervise } from './run.ts';
 import { journalPath, type Startup, type Supervision, startupOf } from './startup.ts';
-import { whatWasMeant } from './suggestion.ts';
-
-/** Flags end at the first word that is none, as in Go's programs. */
-function misplacedText(word: string): string {
-	return `${word} comes after the first argument of the program, so it is an argument too, and no flag of socketmaster: flags come before the arguments (a -- before the arguments says that this is meant)`;
-}
+import { misplacedText, whatWasMeant } from './suggestion.ts';
 
 /** On exit the supervisor waits at most this long for the log to drain, in milliseconds. */
 const flushTimeoutMs = 5000;

@@ -119,7 +119,7 @@ const flags: Record<string, Flag> = {
 		type: 'int',
 		default: '0',
 		placeholder: 'MILLIS',
-		text: 'Milliseconds a ready generation serves beside the old one before that is told to leave; a child that exits in that time fails it',
+		text: 'Milliseconds a ready generation serves beside the old generation, which leaves only then; if a child of the ready one exits, the rotation fails',
 		check: (value) => (Number(value) >= 0 ? null : '0 or more'),
 	},
 	group: {

@@ -83,3 +83,8 @@ function distanceOf(one: string, two: string): number {
 	}
 	return rows[one.length]?.[two.length] ?? 0;
 }
+
+/** Flags end at the first word that is no flag, as in Go's programs. @param word an argument that looks like a flag */
+export function misplacedText(word: string): string {
+	return `${word} comes after the first argument of the program, so it is an argument too, and no flag of socketmaster: flags come before the arguments (a -- before the arguments says that this is meant)`;
+}

@@ -19,7 +19,7 @@ import {
 	writeFileSync,
 } from 'node:fs';
 import { connect, createServer } from 'node:net';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { lookUp } from '../../src/effects/os/proc.ts';
 import { load } from '../support/load.ts';
@@ -339,7 +339,8 @@ time.sleep(600)
 		async (_, flags) => {
 			// The worker holds the listener when its leader exits, and closes it later, as a server does that serves its last clients.
 			const go = join(scratch(), 'go');
-			const worker = `trap "" TERM; sh -c 'echo worker $PPID'; while ! [ -e ${go} ]; do sleep 0.02; done; exec 3<&-; echo closed; exec sleep 600`;
+			const there = `[ -d ${dirname(go)} ]`;
+			const worker = `trap "" TERM; sh -c 'echo worker $PPID'; while ${there} && ! [ -e ${go} ]; do sleep 0.02; done; exec 3<&-; echo closed; while ${there}; do sleep 0.02; done`;
 			const script = `trap "exit 0" TERM; (${worker}) & echo up; while :; do sleep 0.02; done`;
 			const self = await lives(['-start=50', '-signal=TERM', ...flags], shell(script));
 			self.start();
@@ -369,6 +370,31 @@ time.sleep(600)
 			await until('the drain is over', () => facts().some(({ type, child }) => type === 'group.gone' && child === 1));
 		},
 	);
+
+	it('and the death of a draining leader, whose workers say nothing of whose they are: they are not taken for what a lost child left', async () => {
+		const folder = scratch();
+		writeFileSync(join(folder, 'instructions'), 'accept linger');
+		const server = `env -i PATH="$PATH" INSTRUCTIONS=${folder}/instructions EINHORN_FDS=3 python3 ${fixture('acceptor.py')}`;
+		const self = await lives(
+			['-start=50', '-signal=HUP'],
+			shell(`trap "" HUP; ${server} & echo "worker $!"; wait; sleep 60`),
+		);
+		onTestFinished(() => {
+			for (const [, pid] of self.text().matchAll(/\] worker (\d+)$/gm)) kill(Number(pid), 'SIGKILL');
+		});
+		self.start();
+		const [, worker = ''] = await self.logged(/\] worker (\d+)$/);
+		await self.logged(/\] read$/);
+		await self.logged(/Generation 1 is up/);
+		self.signal('SIGHUP');
+		await self.logged(/Generation 2 is up/);
+		await self.kill();
+		const [leader = 0] = pidsIn(readFileSync(self.journal, 'utf8'));
+		kill(leader, 'SIGKILL');
+		self.start();
+		await self.logged(new RegExp(`^.*${leader} exit status unknown; .*${worker}.* its sockets`));
+		expect(self.text()).not.toContain('which an earlier supervisor has left');
+	});
 
 	it('and the death of a master leave its workers reading nothing: what they print is taken over', async () => {
 		const go = join(scratch(), 'go');

@@ -150,10 +150,15 @@ export async function recover(
 		const unknown = surviving
 			.filter(({ pid, child }) => child > state.lastChild && lookUp(pid)?.group === pid)
 			.map(({ pid }) => pid);
-		const isOfKnown = (child: number) => child > state.lastChild || state.children.some((each) => each.child === child);
-		const orphans = surviving
-			.filter(({ pid, child }) => !isOfKnown(child) && (fdsAmong(pid, inodes) ?? []).length > 0)
-			.map(({ pid }) => pid);
+		// Processes without a child's number are members of the group of a child in the state, whose exit is still reported.
+		const isOfKnown = (child: number) =>
+			child === nobody || child > state.lastChild || state.children.some((each) => each.child === child);
+		const left = surviving
+			.filter(({ child }) => !isOfKnown(child))
+			.map(({ pid }) => ({ pid, fds: fdsAmong(pid, inodes) }));
+		const orphans = left.flatMap(({ pid, fds }) => (fds !== null && fds.length > 0 ? pid : []));
+		const unclear = left.flatMap(({ pid, fds }) => (fds === null ? pid : []));
+		if (unclear.length > 0) remarks.push(unclearText(unclear));
 		if (unknown.length > 0) remarks.push(unknownText(unknown));
 		const taken = held.map(({ child, pid, pidfd, stopSignal }) => ({
 			child,
@@ -204,6 +209,12 @@ function lateText(pids: number[]): string {
 	return `${who} ${listOf(pids)} did not answer: if ${they} came from an earlier supervisor, what ${they} hold${pids.length === 1 ? 's' : ''} is not taken over`;
 }
 
+/** Describes processes that lost children have left behind, and whose fds can't be read. */
+function unclearText(pids: number[]): string {
+	const which = pids.length === 1 ? 'Process' : 'Processes';
+	return `${which} ${listOf(pids)}, which an earlier supervisor has left, may hold the sockets and can't be looked at: left alone`;
+}
+
 /** Describes processes that were spawned while the journal could not be written. */
 export function unknownText(pids: number[]): string {
 	return `Processes ${pids.join(', ')} of an earlier supervisor live on, and are no child that it knew`;
@@ -226,8 +237,9 @@ function withUnrecorded(
 		if (child.pid !== null) continue;
 		const found = findSpawned(run, child, pipes, variables, isTrusted);
 		rest = withoutChildThatNeverWas(rest, child);
-		const spawnedClock = (found?.startTime ?? 0) * tick;
-		if (found) spawned.push({ ...child, ...found, phase: 'booting', clock: spawnedClock, spawnedClock });
+		if (!found) continue;
+		const spawnedClock = found.startTime * tick;
+		spawned.push({ ...child, ...found, phase: 'booting', clock: spawnedClock, spawnedClock });
 	}
 	const isFilled = ({ generation, index }: Respawn) =>
 		spawned.some((child) => child.generation === generation && child.index === index);

@@ -35,10 +35,8 @@ const base = setup({
 		},
 	},
 	guards: {
-		isUp: ({ context: { slots } }) =>
-			slots.some(({ isUp }) => isUp) && slots.every(({ isUp, isGoing }) => isUp || isGoing),
-		isUpToBake: ({ context: { slots, isBaked } }) =>
-			isBaked && slots.some(({ isUp }) => isUp) && slots.every(({ isUp, isGoing }) => isUp || isGoing),
+		isUp: ({ context }) => isUp(context),
+		isUpToBake: ({ context }) => context.isBaked && isUp(context),
 		isDue: ({ context, event }) =>
 			event.type === 'fill' && context.slots.some(({ index, vacancy }) => index === event.index && vacancy === 'due'),
 		/** The generation has no child left. */
@@ -206,6 +204,11 @@ function removeChild(
 	// The exit of a stopping child is no reason for a degraded generation, so the earlier reason stays.
 	const why = status === null ? { code: 'exited' as const } : { reason, code };
 	enqueue.assign({ children, status, wasForwarded, wasHealthy: isHealthy(upAt, endedAt), ...why });
+}
+
+/** Whether all children are up. A rejected child, which is stopping, does not count. */
+function isUp({ slots }: GenerationContext): boolean {
+	return slots.some(({ isUp }) => isUp) && slots.every(({ isUp, isGoing }) => isUp || isGoing);
 }
 
 function whyOf(event: GenerationEvent): { reason: string; code: FailureCode } {
