@@ -1,4 +1,6 @@
 /** The daemon's command line: its flags, the options that they become, and the usage text. */
+
+import { whyNoCheck } from '../effects/check/checkTarget.ts';
 import { signalName } from '../effects/os/kill.ts';
 import { type Plan, usualVerify } from '../machines/facts/facts.ts';
 import { type Flag, readFlags, UsageError, type Values } from './goFlags.ts';
@@ -115,6 +117,13 @@ const flags: Record<string, Flag> = {
 		text: 'Generations that may drain at the same time: the oldest beyond that is killed; 0 is any number',
 		check: (value) => (Number(value) >= 0 ? null : '0 or more'),
 	},
+	check: {
+		type: 'string',
+		default: '',
+		placeholder: 'PATH',
+		text: 'Path, or http:// or https:// URL, that a child of a ready generation must answer with 2xx before the generation replaces the old one',
+		check: whyNoCheck,
+	},
 	bake: {
 		type: 'int',
 		default: '0',
@@ -211,6 +220,7 @@ function toOptions(values: Values, args: string[]): Omit<Options, 'misplaced'> {
 			respawn: Math.max(-1, Number(text('respawn'))),
 			maxDraining: Number(text('max-draining')),
 			bake: Number(text('bake')),
+			check: text('check'),
 		},
 		syslog: text('syslog') === 'true',
 		user: text('user'),

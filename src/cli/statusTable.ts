@@ -18,6 +18,7 @@ const stateColours: Record<string, Colour> = {
 	serving: 'green',
 	rotating: 'yellow',
 	baking: 'yellow',
+	checking: 'yellow',
 	starting: 'yellow',
 	draining: 'yellow',
 	unserved: 'red',
@@ -26,7 +27,8 @@ const stateColours: Record<string, Colour> = {
 
 /** @param now in milliseconds since 1970 */
 export function statusTable(status: Status, path: string, now: number, { isTerminal, width, colour }: Paper): string[] {
-	const { state, queued, pid, version, since, generations, listeners, respawns, restart, bake, last, journal } = status;
+	const { state, queued, pid, version, since, generations, listeners, respawns, restart, bake, check, last, journal } =
+		status;
 	const wide = Math.max(40, width());
 	// Lines for a file or a pipe are not cut.
 	const limit = isTerminal ? wide : Number.POSITIVE_INFINITY;
@@ -37,7 +39,7 @@ export function statusTable(status: Status, path: string, now: number, { isTermi
 	);
 	const lines = [`${paint(harmless(state))}${head}`];
 	const isServed = generations.some(({ children }) => isServing(children));
-	if (!isServed && ['running', 'rotating', 'baking', 'draining', 'unserved'].includes(state))
+	if (!isServed && ['running', 'rotating', 'checking', 'baking', 'draining', 'unserved'].includes(state))
 		lines.push(colour('no generation serves', 'red'));
 	if (restart !== null)
 		lines.push(colour(`a new generation is started in ${duration(Math.max(0, restart - now))}`, 'red'));
@@ -49,6 +51,16 @@ export function statusTable(status: Status, path: string, now: number, { isTermi
 				'yellow',
 			),
 		);
+	if (check !== null) {
+		const problem = check.problem === null ? '' : `: ${harmless(check.problem)} so far`;
+		const left = check.deadline === null ? '' : `, ${duration(Math.max(0, check.deadline - now))} left`;
+		lines.push(
+			colour(
+				`generation ${check.generation} is checked: ${harmless(check.target)} must answer 2xx${problem}${left}`,
+				'yellow',
+			),
+		);
+	}
 	if (queued) lines.push('one more rotation will follow');
 	lines.push(
 		'',

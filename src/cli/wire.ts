@@ -1,5 +1,6 @@
 /** Connects the statecharts of a supervisor to the effects that act for them. */
 import { type Observable, share } from 'rxjs';
+import { healthCheckActor } from '../effects/check/healthCheck.ts';
 import { listenerCheckActor } from '../effects/children/listenerCheck.ts';
 import { orphanKeeper } from '../effects/children/orphans.ts';
 import { stillAccepting } from '../effects/children/stillAccepting.ts';
@@ -164,6 +165,15 @@ function worldOf({ supervision, dispatcher, wired, reaped, replacement, director
 			pidOf: children.pidOf,
 			phaseOf,
 			receiveNow: notifySockets.receiveNow,
+			printedBy,
+		}),
+		healthCheck: healthCheckActor({
+			admit: dispatcher.admit,
+			check: plan.check,
+			listeners: startup.listeners.all,
+			version,
+			run: startup.run,
+			state: () => startup.journal.past().state,
 			printedBy,
 		}),
 		preflight: preflightActor({

@@ -41,6 +41,7 @@ export function reportOf(fact: Fact, supervisorState: SupervisorState, reported:
 			return { lines: ['READY=1'], reported: { isReady, isReloading: false } };
 		case 'stop.begun':
 			return { lines: ['STOPPING=1'], reported };
+		case 'check.started':
 		case 'child.spawned':
 		case 'respawn.scheduled':
 		case 'child.stopped':
@@ -77,13 +78,14 @@ function reloading(): string[] {
 	return ['RELOADING=1', `MONOTONIC_USEC=${monotonicMicros()}`];
 }
 
-/** Extends the start timeout to the latest deadline among the booting children and the scheduled respawns. */
-function extension({ children, respawns, plan }: SupervisorState): string[] {
+/** Extends the start timeout to the latest deadline among the booting children, the scheduled respawns and the health check. */
+function extension({ children, respawns, plan, checks: { candidate: check } }: SupervisorState): string[] {
 	const booting = children.flatMap(({ phase, deadline, clock }) =>
 		phase === 'booting' && clock !== null ? bootDeadline(plan, deadline, clock) : [],
 	);
 	const due = respawns.map(({ clock, millis }) => (clock ?? bootClock()) + millis + plan.start);
-	const deadlines = [...booting, ...due];
+	const checked = check === null ? [] : [(check.clock ?? bootClock()) + check.millis];
+	const deadlines = [...booting, ...due, ...checked];
 	if (deadlines.length === 0) return [];
 	const left = Math.max(0, Math.max(...deadlines) - bootClock()) + slack;
 	return [`EXTEND_TIMEOUT_USEC=${Math.ceil(left) * 1000}`];

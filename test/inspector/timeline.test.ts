@@ -102,10 +102,10 @@ describe('a story', () => {
 				actor: 'supervisor',
 				state: 'alive.draining',
 				isFinal: false,
-				ways: ['alive.rotating|generationUp|1', 'alive.settling||3'],
+				ways: ['alive.rotating|generationUp|2', 'alive.settling||3'],
 			},
 			{ actor: 'generation.1', state: 'alive.leaving', isFinal: false, ways: ['alive|leave|1'] },
-			{ actor: 'child.1', state: 'alive.leaving.draining', isFinal: false, ways: ['alive.staying|leave|0'] },
+			{ actor: 'child.1', state: 'alive.leaving.draining', isFinal: false, ways: ['alive.staying|leave|1'] },
 		]);
 	});
 

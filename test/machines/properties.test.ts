@@ -18,6 +18,7 @@ const plans = fc.record({
 	respawn: fc.constantFrom(-1, 0, 500),
 	maxDraining: fc.constantFrom(0, 0, 1, 2),
 	bake: fc.constantFrom(0, 0, 500),
+	check: fc.constantFrom('', '', '/up'),
 });
 const choices = fc.array(fc.nat(), { maxLength: 60 });
 const spawnLuck = fc.array(
@@ -65,6 +66,7 @@ const rules: Record<string, () => (moment: Moment) => void> = {
 				const isReady = successors.length > 0 && successors.every((own) => own.isUp);
 				const isOf = (id: number) => world.processes.get(id)?.generation === generation;
 				const lost =
+					world.history.some((fact) => fact.type === 'generation.failed' && fact.generation === generation) ||
 					[...world.processes.values()].some((own) => own.generation === generation && !own.isAlive) ||
 					world.history.some((fact) => fact.type === 'child.rejected' && isOf(fact.child));
 				const wasAlone = world.history.some(

@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { type EventObject, fromCallback } from 'xstate';
 import type {
+	HealthCheckInput,
 	ListenerCheckInput,
 	ProcessCommand,
 	ProcessInput,
@@ -60,6 +61,12 @@ function life(seq: number, at: number, known: SupervisorState | null) {
 			// A notice has no time: it is repeated until it sees something.
 			if (purpose !== null)
 				return wait(purpose === 'notice' ? `notice ${child}` : `${purpose} ${child} until ${until(input)}`);
+		}),
+		healthCheck: fromCallback<EventObject, HealthCheckInput>(({ input }) => {
+			const { generation, purpose } = input;
+			// The check of a bake has no time, and that of a degraded generation begins again.
+			if (purpose !== null)
+				return wait(`${purpose} check ${generation} until ${purpose === 'promotion' ? until(input) : ''}`);
 		}),
 		preflight: fromCallback<EventObject, void>(() => {}),
 		handover: fromCallback<EventObject, void>(() => {}),

@@ -42,6 +42,7 @@ describe('a rotation', () => {
 			survivors: [],
 			reason: null,
 			code: null,
+			check: null,
 			program: null,
 			directory: null,
 			exits: [],

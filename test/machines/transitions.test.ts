@@ -15,8 +15,11 @@ import { simulator } from '../../src/machines/simulation/simulator.ts';
 import type { ChildState, SupervisorState } from '../../src/machines/state/supervisorState.ts';
 import {
 	baking,
+	checking,
 	childState,
 	draining,
+	failed,
+	passed,
 	plan,
 	rotating,
 	running,
@@ -33,6 +36,7 @@ const plans = fc.record({
 	respawn: fc.constantFrom(-1, 0, 500),
 	maxDraining: fc.constantFrom(0, 0, 1),
 	bake: fc.constantFrom(0, 0, 500),
+	check: fc.constantFrom('', '', '/up'),
 });
 const likelihoods: Partial<Record<ExternalEvent['type'], number>> = {
 	'child.spawned': 12,
@@ -41,6 +45,8 @@ const likelihoods: Partial<Record<ExternalEvent['type'], number>> = {
 	'timer.elapsed': 6,
 	'restart.due': 6,
 	'bake.due': 4,
+	'check.passed': 8,
+	'check.failed': 2,
 	'signal.HUP': 6,
 	'supervisor.recovered': 1,
 	'supervisor.started': 1,
@@ -126,6 +132,49 @@ const told: Record<string, () => Simulation> = {
 			.exited(1, 1)
 			.exited(2, 1)
 			.exited(3, 1),
+	'a health check passes, beside a serving generation and alone': () =>
+		running({ check: '/up' })
+			.tell(passed(1), failed(1), { type: 'check.tried', generation: 1, problem: '503' })
+			.signal('HUP')
+			.spawned(2)
+			.up(2)
+			.tell(ask('rotate.requested'), passed(2))
+			.exited(1),
+	'a health check fails beside a serving generation': () => checking().tell(failed(2)),
+	'a health check fails where no child of the serving generation lives': () =>
+		checking({ respawn: 60_000 }).exited(1, 1).tell(failed(2)),
+	'a child exits during its health check where no child of the serving generation lives': () =>
+		running({ check: '/up', size: 2, respawn: 60_000 })
+			.spawned(2)
+			.up(2)
+			.tell(passed(1))
+			.signal('HUP')
+			.spawned(3)
+			.spawned(4)
+			.up(3)
+			.up(4)
+			.exited(1, 1)
+			.exited(2, 1)
+			.exited(3, 1),
+	'a health check passes while a child of the degraded generation is started again': () =>
+		simulate()
+			.start({ check: '/up', size: 2, respawn: 0 })
+			.spawned(1)
+			.spawned(2)
+			.up(1)
+			.up(2)
+			.tell(failed(1))
+			.exited(2, 1)
+			.tell(passed(1), { type: 'respawn.due', generation: 1, index: 1 })
+			.spawned(3)
+			.up(3),
+	'the candidate exits during its health check': () => checking().exited(2, 1),
+	'the serving generation exits during a health check': () => checking().exited(1, 1).tell(passed(2)),
+	'a health check after the bake': () => baking({ check: '/up' }).tell(passed(2), { type: 'bake.due' }, passed(2)),
+	'a health check during the bake': () => baking({ check: '/up' }).tell(passed(2), failed(2)),
+	'the same where no child of the serving generation lives': () =>
+		baking({ check: '/up', respawn: 60_000 }).tell(passed(2)).exited(1, 1).tell(failed(2)),
+	'SIGHUP while a restart waits': () => draining().exited(2, 1).signal('HUP'),
 	'an upgrade in the middle of a stop': () => simulate().recover(stateWith({ stopSignal: 'INT' })),
 	'a child that takes the place of a lost one is late': () =>
 		simulate()

@@ -2,6 +2,7 @@
 import { createActor, type EventObject, fromCallback } from 'xstate';
 import { newDispatcher } from '../../src/effects/dispatcher.ts';
 import type {
+	HealthCheckInput,
 	ListenerCheckInput,
 	ProcessCommand,
 	ProcessInput,
@@ -33,6 +34,7 @@ export function modelWorld(plan: Plan, canSpawn: () => boolean, lacksSockets: ()
 	const respawns = new Map<string, () => void>();
 	const restarts = new Set<TimerInput>();
 	const bakes = new Set<TimerInput>();
+	const checks = new Set<Pick<HealthCheckInput, 'generation' | 'purpose'>>();
 	const processes = new Map<number, ModelProcess>();
 	const history: Fact[] = [];
 	let now = 1_000_000;
@@ -97,6 +99,12 @@ export function modelWorld(plan: Plan, canSpawn: () => boolean, lacksSockets: ()
 				if (own?.holdsSockets) dispatcher.admit({ type: 'child.verified', child, isSeen: true });
 				else dispatcher.admit({ type: 'child.unverified', child, missing: ['tcp://:80 (its fd 3)'] });
 			}),
+			healthCheck: fromCallback<EventObject, HealthCheckInput>(({ input: { generation, purpose } }) => {
+				if (purpose === null) return;
+				const reports = { generation, purpose };
+				checks.add(reports);
+				return () => checks.delete(reports);
+			}),
 			preflight: fromCallback(() => {}),
 			handover: fromCallback(() => {}),
 		}),
@@ -149,9 +157,16 @@ export function modelWorld(plan: Plan, canSpawn: () => boolean, lacksSockets: ()
 		// Waits end more often than processes or the supervisor do.
 		const dueRestarts = [...restarts].map(() => () => admit({ type: 'restart.due' }));
 		const dueBakes = [...bakes].map(() => () => admit({ type: 'bake.due' }));
+		const checkReports = [...checks].flatMap(({ generation, purpose }) => [
+			...(purpose === 'bake' ? [] : [() => admit({ type: 'check.passed', generation, status: 200, millis: 1 })]),
+			...(purpose === 'degraded'
+				? []
+				: [() => admit({ type: 'check.failed', generation, problem: '503', reason: 'it answers 503', millis: 1 })]),
+		]);
 		return [
 			...timers,
 			...timers,
+			...checkReports,
 			...dueBakes,
 			...words,
 			...exits,

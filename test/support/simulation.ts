@@ -5,7 +5,7 @@ import { type ExternalEvent, type Fact, type Plan, usualPlan } from '../../src/m
 import { isDecision } from '../../src/machines/facts/stamp.ts';
 import { endOf, simulatedPid } from '../../src/machines/simulation/nextEvents.ts';
 import { simulator } from '../../src/machines/simulation/simulator.ts';
-import type { ChildState, SupervisorState } from '../../src/machines/state/supervisorState.ts';
+import { type ChildState, noChecks, type SupervisorState } from '../../src/machines/state/supervisorState.ts';
 import { sentenceOf } from '../../src/machines/text/sentences.ts';
 
 export const plan: Plan = usualPlan;
@@ -49,6 +49,7 @@ export const stateWith = (changes: Partial<SupervisorState> = {}): SupervisorSta
 	servingUpAt: null,
 	candidate: null,
 	bake: null,
+	checks: noChecks,
 	lastGeneration: 1,
 	lastSize: 1,
 	lastChild: 1,
@@ -163,6 +164,7 @@ function sentence(command: Command): string {
 /** Generation 1 serves, with child 1. */
 export function running(changes: Partial<Plan> = {}): Simulation {
 	const simulation = simulate().start(changes).spawned(1).up(1);
+	if (changes.check) simulation.tell(passed(1));
 	simulation.decided();
 	return simulation;
 }
@@ -180,6 +182,30 @@ export function baking(changes: Partial<Plan> = {}): Simulation {
 	simulation.decided();
 	return simulation;
 }
+
+/** Generation 1 serves, the health check of generation 2 runs. */
+export function checking(changes: Partial<Plan> = {}): Simulation {
+	const simulation = rotating({ check: '/up', ...changes }).up(2);
+	simulation.decided();
+	return simulation;
+}
+
+/** The health check of a generation passes. */
+export const passed = (generation: number): ExternalEvent => ({
+	type: 'check.passed',
+	generation,
+	status: 200,
+	millis: 20,
+});
+
+/** The health check of a generation fails. */
+export const failed = (generation: number): ExternalEvent => ({
+	type: 'check.failed',
+	generation,
+	problem: '503',
+	reason: 'it did not answer -check=/up with 2xx within 3.0 s: 503',
+	millis: 3000,
+});
 
 /** Generation 2 serves, generation 1 was told to leave. */
 export function draining(changes: Partial<Plan> = {}): Simulation {

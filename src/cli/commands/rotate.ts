@@ -110,7 +110,7 @@ function isStartedFrom({ directory, program }: Rotation, expected: string): bool
 /** Names the generation that must have a result first; empty if the rotation has begun. */
 function waitText({ generations }: Status, generation: number): string {
 	const first = generations.find(
-		(each) => (each.state === 'starting' || each.state === 'baking') && each.generation < generation,
+		(each) => ['starting', 'checking', 'baking'].includes(each.state) && each.generation < generation,
 	);
 	return first ? `; it begins when generation ${first.generation} is up or has failed` : '';
 }
@@ -186,13 +186,15 @@ function showProgress(path: string, generation: number, out: ReturnType<typeof s
 	};
 }
 
-function stateText({ generations, queued, bake }: Status, generation: number): string {
+function stateText({ generations, queued, bake, check }: Status, generation: number): string {
 	const own = generations.find((each) => each.generation === generation);
 	if (!own) return queued ? 'waits for the generation before it' : 'is being started';
 	const statusText = own.children.findLast(({ status }) => status !== null)?.status;
 	const up = own.children.filter(({ phase }) => phase === 'serving').length;
 	if (own.children.some(({ phase }) => phase === 'verifying')) return 'is ready, and not seen to accept yet';
 	const serving = generations.find(({ state }) => state === 'serving')?.generation;
+	if (own.state === 'checking' && check !== null)
+		return `checking ${harmless(check.target)}${check.problem === null ? '' : `: ${harmless(check.problem)}`}`;
 	if (own.state === 'baking' && bake !== null)
 		return `bakes beside generation ${serving} for ${duration(Math.max(0, bake - Date.now()))} more`;
 	const count = own.children.length > 1 ? ` (${up} of ${own.children.length} are up)` : '';

@@ -60,7 +60,7 @@ const statusSchema = (): GenericSchema<unknown, Status> =>
 		generations: array(
 			object({
 				generation: number(),
-				state: picklist(['starting', 'baking', 'serving', 'draining']),
+				state: picklist(['starting', 'checking', 'baking', 'serving', 'draining']),
 				program: optional(nullable(string()), null),
 				directory: optional(nullable(string()), null),
 				children: array(childSchema()),
@@ -69,6 +69,17 @@ const statusSchema = (): GenericSchema<unknown, Status> =>
 		respawns: array(object({ generation: number(), index: number(), at: number(), attempt: number() })),
 		restart: optional(nullable(number()), null),
 		bake: optional(nullable(number()), null),
+		check: optional(
+			nullable(
+				object({
+					generation: number(),
+					target: string(),
+					problem: nullable(string()),
+					deadline: nullable(number()),
+				}),
+			),
+			null,
+		),
 		last: nullable(rotationSchema()),
 		journal: nullable(object({ path: string(), size: number(), seq: number() })),
 		upgrades: object({ done: number(), failed: number(), failure: nullable(string()) }),

@@ -9,7 +9,9 @@ export interface MetricsOptions {
 	log: LogCounts;
 }
 
-const states = ['starting', 'running', 'rotating', 'baking', 'draining', 'unserved', 'stopping', 'stopped'];
+const states = ['starting', 'running', 'rotating', 'checking', 'baking', 'draining', 'unserved', 'stopping', 'stopped'];
+
+const generationStates = ['starting', 'checking', 'baking', 'serving', 'draining'];
 
 type Sample = [labels: Record<string, string | number>, value: number];
 
@@ -34,13 +36,13 @@ export function metricsText({ status, counters, log }: MetricsOptions): string {
 			'generations',
 			'gauge',
 			'Generations that live.',
-			['starting', 'baking', 'serving', 'draining'].map((state) => [{ state }, living(state).length]),
+			generationStates.map((state) => [{ state }, living(state).length]),
 		),
 		metric(
 			'children',
 			'gauge',
 			'Children that live.',
-			['starting', 'baking', 'serving', 'draining'].map((state) => [
+			generationStates.map((state) => [
 				{ state },
 				living(state).reduce((sum, { children }) => sum + children.length, 0),
 			]),
@@ -78,6 +80,13 @@ export function metricsText({ status, counters, log }: MetricsOptions): string {
 			[{}, counters.unverified],
 		]),
 		readyHistogram(counters),
+		metric('checks_total', 'counter', 'Health checks of generations (-check), by their result.', [
+			[{ result: 'passed' }, counters.checks.passed],
+			[{ result: 'failed' }, counters.checks.failed],
+		]),
+		metric('check_seconds_total', 'counter', 'Seconds that the health checks of generations took.', [
+			[{}, counters.checks.seconds],
+		]),
 		metric('respawns_total', 'counter', 'Children that took the place of one that was lost.', [
 			[{}, counters.respawns],
 		]),

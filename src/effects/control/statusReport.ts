@@ -7,6 +7,7 @@ import type { Rotation } from '../../machines/state/rotations.ts';
 import {
 	type ChildState,
 	isBaking,
+	isChecked,
 	isNoGood,
 	type Phase,
 	type SupervisorState,
@@ -70,7 +71,7 @@ export interface Status {
 	listeners: { uri: string; address: string; fd: number; queue: number | null; backlog: number | null }[];
 	generations: {
 		generation: number;
-		state: 'starting' | 'baking' | 'serving' | 'draining';
+		state: 'starting' | 'checking' | 'baking' | 'serving' | 'draining';
 		/** The real paths of the started program and of its working directory; null if unknown. */
 		program: string | null;
 		directory: string | null;
@@ -82,6 +83,12 @@ export interface Status {
 	restart: number | null;
 	/** When the bake of the candidate ends, in milliseconds since 1970; null if it does not bake. */
 	bake: number | null;
+	/**
+	 * The health check that runs: of the candidate or, if there is none, of the serving generation, which is degraded.
+	 * `target` is the value of -check, `problem` the status of the last answer or the last error. `deadline` is in
+	 * milliseconds since 1970; null if there is no deadline. Null if no check runs.
+	 */
+	check: { generation: number; target: string; problem: string | null; deadline: number | null } | null;
 	respawns: { generation: number; index: number; at: number; attempt: number }[];
 	last: Rotation | null;
 	journal: { path: string; size: number; seq: number } | null;
@@ -139,6 +146,7 @@ export function statusOf(subject: Subject, looked: Looked | null): Status {
 		})),
 		restart: state?.restart ? state.restart.at + state.restart.millis : null,
 		bake: state?.bake && isBaking(state) ? state.bake.at + state.bake.millis : null,
+		check: checkIn(state),
 		last: rotations.kept.findLast(({ result }) => result !== 'pending') ?? null,
 		journal: journal && size !== null ? { path: journal.path, size, seq: subject.seq() } : null,
 		upgrades: { done: counters.upgrades, failed: counters.upgradesFailed, failure: counters.upgradeFailure },
@@ -204,7 +212,7 @@ function firstIn(children: ChildState[], generation: number): ChildState | undef
 /** A generation kept as degraded is `serving` if one of its children serves. */
 function stateIn(state: SupervisorState, generation: number) {
 	const { candidate, serving, isComplete, children } = state;
-	if (generation === candidate) return isBaking(state) ? 'baking' : 'starting';
+	if (generation === candidate) return isBaking(state) ? 'baking' : isChecked(state) ? 'checking' : 'starting';
 	if (generation !== serving) return 'draining';
 	const isUp = whoServes({ serving, children }) !== null;
 	return isComplete || isUp ? 'serving' : 'starting';
@@ -219,4 +227,15 @@ function deadlineOf(child: ChildState, { plan }: SupervisorState): number | null
 	if (phase !== 'draining' && phase !== 'orphaned') return null;
 	const killTimeoutMs = killTimeoutFor(plan, isNoGood(child));
 	return killTimeoutMs === null ? null : clock + killTimeoutMs;
+}
+
+function checkIn(state: SupervisorState | null): Status['check'] {
+	if (!state || state.stopSignal !== null) return null;
+	const { candidate, serving, isComplete, plan, checks } = state;
+	const [generation, check] = isChecked(state)
+		? [candidate ?? 0, checks.candidate]
+		: [serving, isComplete || candidate !== null ? null : checks.serving];
+	if (check === null) return null;
+	const deadline = check.millis === 0 ? null : check.at + check.millis;
+	return { generation, target: plan.check, problem: check.problem, deadline };
 }

@@ -154,6 +154,16 @@ export function newSchemas() {
 		'restart.due': fact('restart.due', {}),
 		'bake.started': fact('bake.started', { generation: number(), millis: number(), clock: number() }),
 		'bake.due': fact('bake.due', {}),
+		'check.started': fact('check.started', { generation: number(), millis: number(), clock: number() }),
+		'check.tried': fact('check.tried', { generation: number(), problem: string() }),
+		'check.passed': fact('check.passed', { generation: number(), status: number(), millis: number() }),
+		'check.failed': fact('check.failed', {
+			generation: number(),
+			problem: string(),
+			reason: string(),
+			millis: number(),
+			lastOutput: optional(array(string())),
+		}),
 		'child.exited': fact('child.exited', {
 			child: number(),
 			pid: number(),

@@ -32,6 +32,7 @@ import type { Rotation, Rotations } from '../../machines/state/rotations.ts';
 import {
 	type ChildState,
 	type Ended,
+	noChecks,
 	phases,
 	type Respawn,
 	type SupervisorState,
@@ -67,6 +68,7 @@ export const plan = () =>
 			respawn: number(),
 			maxDraining: optional(count(), 0),
 			bake: optional(count(), 0),
+			check: optional(string(), ''),
 			size: pipe(number(), integer(), minValue(1), maxValue(4096)),
 		}),
 		transform((plan) => ({ ...plan, verify: plan.verify ?? usualVerify(plan.start) })),
@@ -107,6 +109,15 @@ const childFields = (): Fields<ChildState> => ({
 	survivors: optional(array(count()), []),
 });
 
+const healthCheck = () =>
+	object({
+		millis: number(),
+		at: number(),
+		clock: nullable(number()),
+		upAt: nullable(number()),
+		problem: nullable(string()),
+	});
+
 export const stateSchema = () =>
 	shape<SupervisorState>({
 		plan: plan(),
@@ -130,6 +141,7 @@ export const stateSchema = () =>
 			nullable(object({ millis: number(), at: number(), clock: nullable(number()), upAt: nullable(number()) })),
 			null,
 		),
+		checks: optional(object({ candidate: nullable(healthCheck()), serving: nullable(healthCheck()) }), noChecks),
 		restart: optional(nullable(object({ millis: number(), at: number(), clock: nullable(number()) })), null),
 		restarts: optional(count(), 0),
 		isQuitting: optional(boolean(), false),
@@ -171,6 +183,7 @@ export const rotationSchema = () =>
 		survivors: optional(array(object({ ...holderSchema().entries, generation: count() })), []),
 		reason: nullable(string()),
 		code: optional(nullable(code()), null),
+		check: optional(nullable(string()), null),
 		program: optional(nullable(string()), null),
 		directory: optional(nullable(string()), null),
 		exits: array(object({ pid: count(), code: nullable(number()), signal: nullable(string()) })),
@@ -185,6 +198,11 @@ export const countersSchema = () =>
 		rotations: object({ promoted: count(), failed: count(), stopped: count() }),
 		unverified: optional(count(), 0),
 		ready: object({ counts: array(count()), count: count(), seconds: number() }),
+		checks: optional(object({ passed: count(), failed: count(), seconds: number() }), {
+			passed: 0,
+			failed: 0,
+			seconds: 0,
+		}),
 		respawns: count(),
 		isUpgrading: boolean(),
 		upgrades: count(),

@@ -164,3 +164,17 @@ export function v6Text(bytes: Buffer): string {
 	const groups = Array.from({ length: 8 }, (_, index) => bytes.readUInt16BE(index * 2).toString(16));
 	return new URL(`http://[${groups.join(':')}]`).hostname.slice(1, -1);
 }
+
+/** The 4 or 16 bytes of a numeric address. A zone (`%eth0`) is ignored. */
+export function addressBytes(host: string): Buffer {
+	if (!host.includes(':')) return Buffer.from(host.split('.').map(Number));
+	const text = new URL(`http://[${host.replace(/%.*$/, '')}]`).hostname.slice(1, -1);
+	const [head = '', tail] = text.split('::');
+	const groups = (part: string) => (part === '' ? [] : part.split(':').map((group) => Number.parseInt(group, 16)));
+	const [first, last] = [groups(head), groups(tail ?? '')];
+	const zeros = tail === undefined ? 0 : 8 - first.length - last.length;
+	const bytes = Buffer.alloc(16);
+	for (const [index, group] of [...first, ...Array<number>(zeros).fill(0), ...last].entries())
+		bytes.writeUInt16BE(group, index * 2);
+	return bytes;
+}

@@ -2,14 +2,14 @@
 import { closeSync } from 'node:fs';
 import { setImmediate } from 'node:timers/promises';
 import { call, constants, SyscallError } from '../os/libc.ts';
-import { v6Text } from './address.ts';
+import { addressBytes, v6Text } from './address.ts';
 
 const [AF_NETLINK, SOCK_RAW, NETLINK_SOCK_DIAG] = [16, 3, 4];
 const [SOCK_DIAG_BY_FAMILY, NLM_F_REQUEST, NLM_F_DUMP, NLMSG_ERROR, NLMSG_DONE] = [20, 1, 0x300, 2, 3];
 const [TCP_ESTABLISHED, TCP_CLOSE_WAIT, TCP_LISTEN] = [1, 8, 10];
 const IPPROTO_TCP = 6;
-const [INET_DIAG_INFO, UNIX_DIAG_NAME, UNIX_DIAG_VFS, UNIX_DIAG_RQLEN] = [2, 0, 1, 4];
-const [UDIAG_SHOW_NAME, UDIAG_SHOW_VFS, UDIAG_SHOW_RQLEN] = [1, 2, 0x10];
+const [INET_DIAG_INFO, UNIX_DIAG_NAME, UNIX_DIAG_VFS, UNIX_DIAG_PEER, UNIX_DIAG_RQLEN] = [2, 0, 1, 2, 4];
+const [UDIAG_SHOW_NAME, UDIAG_SHOW_VFS, UDIAG_SHOW_PEER, UDIAG_SHOW_RQLEN] = [1, 2, 4, 0x10];
 
 /** A connection to a listening socket. A connection that no process has accepted yet has inode 0. */
 export interface Connection {
@@ -87,20 +87,65 @@ export async function* unixConnections(path: string): AsyncGenerator<Connection[
 }
 
 /**
+ * The inode of the socket with these addresses; 0 before a process has accepted it, null if there is no such
+ * connection. The kernel finds it without a search.
+ * @param local, peer as the process that accepts sees them; numeric, IPv6 without brackets
+ * @throws {SyscallError} if sock_diag fails
+ */
+export function tcpConnection(local: Endpoint, peer: Endpoint): number | null {
+	const family = local.host.includes(':') ? constants.AF_INET6 : constants.AF_INET;
+	const request = tcpRequest(family, 0xffffffff, local.port);
+	request.writeUInt16BE(peer.port, 10);
+	addressBytes(local.host).copy(request, 12);
+	addressBytes(peer.host).copy(request, 28);
+	// Field 44 is the interface, and a cookie of ones means no cookie.
+	request.fill(0xff, 48, 56);
+	const message = exact(request);
+	if (message === null || ![TCP_ESTABLISHED, TCP_CLOSE_WAIT].includes(message.readUInt8(1))) return null;
+	return message.readUInt32LE(68);
+}
+
+export interface Endpoint {
+	host: string;
+	port: number;
+}
+
+/**
+ * The inode of the socket at the other end of a UNIX connection; 0 before a process has accepted it, null if it is
+ * closed.
+ * @param inode of this end
+ * @throws {SyscallError} if sock_diag fails
+ */
+export function unixPeer(inode: number): number | null {
+	const message = exact(unixRequest(inode, UDIAG_SHOW_PEER, 0xffffffff));
+	return (message && attribute(message, 16, UNIX_DIAG_PEER))?.readUInt32LE(0) ?? null;
+}
+
+/** The reply to a request for one socket; null if the socket does not exist. @throws {SyscallError} */
+function exact(request: Buffer): Buffer | null {
+	const socket = openNetlink();
+	try {
+		sendRequest(socket, request, NLM_F_REQUEST);
+		return receive(socket).messages[0] ?? null;
+	} catch (error) {
+		if (error instanceof SyscallError && error.code === 'ENOENT') return null;
+		throw error;
+	} finally {
+		closeSync(socket);
+	}
+}
+
+/**
  * The number of connections that wait in the backlog of a listening UNIX socket, and its limit; null if the kernel does
  * not report them.
  */
 export function unixQueue(inode: number): { queue: number; backlog: number } | null {
-	const socket = openNetlink();
 	try {
-		sendRequest(socket, unixRequest(inode, UDIAG_SHOW_RQLEN, 0xffffffff), NLM_F_REQUEST);
-		const [message] = receive(socket).messages;
+		const message = exact(unixRequest(inode, UDIAG_SHOW_RQLEN, 0xffffffff));
 		const lengths = message && attribute(message, 16, UNIX_DIAG_RQLEN);
 		return lengths ? { queue: lengths.readUInt32LE(0), backlog: lengths.readUInt32LE(4) } : null;
 	} catch {
 		return null;
-	} finally {
-		closeSync(socket);
 	}
 }
 

@@ -81,12 +81,13 @@ function configured(listener: Listener, { backlog: wanted, isNonBlocking }: List
 
 /** Applies the options of the URI to a listener that was taken over from another process. @throws {Error} */
 export function withOptions(listener: Listener, uri: string): Listener {
-	const options = optionsOf(uri);
+	const options = listenOptionsOf(uri);
 	if (listener.file && isFile(listener.file.path, listener.file)) setOwner(listener.file.path, options, options.mode);
 	return configured({ ...listener, uri }, { ...options, backlog: backlogOf(uri) });
 }
 
-function optionsOf(uri: string): ListenOptions {
+/** The options of a listener's URI. @throws {Error} */
+export function listenOptionsOf(uri: string): ListenOptions {
 	const { scheme, query } = splitUri(uri);
 	return listenOptions(query, scheme === 'unix');
 }
@@ -97,7 +98,7 @@ function optionsOf(uri: string): ListenOptions {
  * @throws {Error}
  */
 export function backlogOf(uri: string): number | null {
-	return optionsOf(uri).backlog ?? (splitUri(uri).scheme === 'fd' ? null : backlog());
+	return listenOptionsOf(uri).backlog ?? (splitUri(uri).scheme === 'fd' ? null : backlog());
 }
 
 function openTcp(uri: string, scheme: 'tcp' | 'tcp4' | 'tcp6', authority: string): Listener {

@@ -18,31 +18,43 @@ export interface ListenOptions extends FileOptions {
 	backlog: number | null;
 	/** Whether to set O_NONBLOCK, for all processes that share the socket. False leaves the flag unchanged. */
 	isNonBlocking: boolean;
+	/** Whether -check requests this listener. If no listener has the option, -check requests them all. */
+	isChecked: boolean;
 }
 
 const mostBacklog = 2 ** 31 - 1;
 
 /**
- * Parses `backlog=N`, `nonblocking` and, for a path, `mode=0660&user=LOGIN&group=NAME`. Any other word without `=` is
+ * Parses `backlog=N`, `nonblocking`, `check` and, for a path, `mode=0660&user=LOGIN&group=NAME`. Any other word without `=` is
  * ignored, because the original program ignores the whole query.
  * @throws {Error} with a message for the operator
  */
 export function listenOptions(query: string, isPath: boolean): ListenOptions {
-	const options: ListenOptions = { backlog: null, isNonBlocking: false, mode: null, uid: -1, gid: -1 };
+	const options: ListenOptions = {
+		backlog: null,
+		isNonBlocking: false,
+		isChecked: false,
+		mode: null,
+		uid: -1,
+		gid: -1,
+	};
 	for (const [name, value] of new URLSearchParams(query)) {
 		const isBare = value === '' && !query.includes(`${name}=`);
 		const refuse = (why: string) => new Error(`option ${name}=${value}: ${why}`);
 		if (name === 'nonblocking') options.isNonBlocking = isBare || trueOrFalse(value, refuse);
+		else if (name === 'check') options.isChecked = isBare || trueOrFalse(value, refuse);
 		else if (isBare) continue;
 		else if (name === 'backlog') options.backlog = numberIn(value, 10, mostBacklog, refuse);
 		else if (!isPath)
 			throw refuse(
-				isFileOption(name) ? 'that is for unix:// alone' : `there is no such option; backlog and nonblocking are`,
+				isFileOption(name)
+					? 'that is for unix:// alone'
+					: `there is no such option; backlog, nonblocking and check are`,
 			);
 		else if (name === 'mode') options.mode = numberIn(value, 8, 0o777, refuse);
 		else if (name === 'user') options.uid = findUser(value).uid;
 		else if (name === 'group') options.gid = findGroup(value);
-		else throw refuse('there is no such option; backlog, nonblocking, mode, user and group are');
+		else throw refuse('there is no such option; backlog, nonblocking, check, mode, user and group are');
 	}
 	return options;
 }
@@ -50,7 +62,9 @@ export function listenOptions(query: string, isPath: boolean): ListenOptions {
 /** The words after the `?` that `listenOptions` ignores. They can be mistyped options, so the supervisor logs them. */
 export function unknownOptions(query: string): string[] {
 	return [...new URLSearchParams(query)]
-		.filter(([name, value]) => value === '' && !query.includes(`${name}=`) && name !== 'nonblocking')
+		.filter(
+			([name, value]) => value === '' && !query.includes(`${name}=`) && name !== 'nonblocking' && name !== 'check',
+		)
 		.map(([name]) => name);
 }
 

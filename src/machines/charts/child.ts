@@ -39,8 +39,8 @@ const stopAgain = <T extends 'draining' | 'orphaned'>(target: T) =>
 		{ actions: 'sendSignal', description: 'the kill timeout does not change' },
 	] as const;
 
-/** A child that is not up when its generation fails has served no client. Its kill timeout is at most 10 s. */
-const leaveBeforeUp = [
+/** A child of a generation that fails has at most 10 s: the generation was never promoted. */
+const dismissal = [
 	{
 		guard: 'isDismissed',
 		target: '#child.alive.leaving.draining',
@@ -89,7 +89,7 @@ export const childMachine = childSetup.createMachine({
 				staying: {
 					description: 'The child boots or serves.',
 					on: {
-						leave: { target: 'leaving.draining', actions: 'sendSignal' },
+						leave: dismissal,
 						stop: [
 							{
 								guard: 'isDismissed',
@@ -165,7 +165,6 @@ export const childMachine = childSetup.createMachine({
 								{ id: 'look', src: 'listenerCheck', input: ({ context }) => readinessCheck(context) },
 							],
 							on: {
-								leave: leaveBeforeUp,
 								'child.announced': [{ guard: 'isGated', ...verification }, atOnce],
 								resume: [
 									{
@@ -226,7 +225,6 @@ export const childMachine = childSetup.createMachine({
 									actions: ['keepUp', { type: 'decide', params: decisions.ready }, 'reportUp'],
 								},
 								'child.unverified': { target: 'unverified', actions: ['keepUnverified', 'reportUnverified'] },
-								leave: leaveBeforeUp,
 								continue: {
 									target: 'serving',
 									actions: ['ungate', 'keepUp', { type: 'decide', params: decisions.ready }, 'reportUp', 'lookOn'],

@@ -35,7 +35,7 @@ export interface ChildContext extends ChildInput {
 	/** The listener check is impossible. With -ready=accept, the -start wait makes the child ready instead. */
 	isHidden: boolean;
 	isRejected: boolean;
-	/** Its generation failed before the child was up. */
+	/** Its generation failed. */
 	isDismissed: boolean;
 	/** The child was stopped (SIGSTOP) when its -start wait elapsed. */
 	wasStopped: boolean;

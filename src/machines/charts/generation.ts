@@ -82,7 +82,7 @@ export const generationMachine = generationSetup.createMachine({
 						],
 					},
 					always: [
-						{ guard: 'isUpToBake', target: 'baking', actions: 'reportUp' },
+						{ guard: 'isUpToWait', target: 'awaitingPromotion', actions: 'reportUp' },
 						{ guard: 'isUp', target: 'serving', actions: ['ungate', 'reportUp'] },
 					],
 				},
@@ -94,10 +94,10 @@ export const generationMachine = generationSetup.createMachine({
 						continue: { target: 'starting', actions: ['ungate', 'scheduleRespawns', 'passOn', 'askToFill'] },
 					},
 				},
-				baking: {
+				awaitingPromotion: {
 					tags: 'coming',
 					description:
-						'With -bake: all children are up, and serve beside the serving generation. A child that exits now is not started again.',
+						'With -bake or -check: all children are up, and the supervisor has not promoted the generation yet. A child that exits now is not started again at once.',
 					on: {
 						continue: { target: 'serving', actions: ['ungate', 'passOn'], description: 'the generation is promoted' },
 						'xstate.done.actor.*': [

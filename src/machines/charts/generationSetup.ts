@@ -36,7 +36,7 @@ const base = setup({
 	},
 	guards: {
 		isUp: ({ context }) => isUp(context),
-		isUpToBake: ({ context }) => context.isBaked && isUp(context),
+		isUpToWait: ({ context }) => (context.isBaked || context.plan.check !== '') && isUp(context),
 		isDue: ({ context, event }) =>
 			event.type === 'fill' && context.slots.some(({ index, vacancy }) => index === event.index && vacancy === 'due'),
 		/** The generation has no child left. */

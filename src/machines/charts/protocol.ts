@@ -51,6 +51,18 @@ export interface ListenerCheckInput {
 	since: number | null;
 }
 
+/**
+ * `promotion`: the candidate must pass before it bakes or is promoted. `bake`: the candidate is checked every second
+ * while it bakes. `degraded`: the serving generation is checked until it passes. Null: no check runs.
+ */
+export interface HealthCheckInput {
+	generation: number;
+	purpose: 'promotion' | 'bake' | 'degraded' | null;
+	/** The time limit in milliseconds, counted from `since` (milliseconds since boot; null means now); 0 means none. */
+	millis: number;
+	since: number | null;
+}
+
 /** An order of a generation to a child. */
 export type ChildOrder =
 	| { type: 'spawn' }

@@ -8,6 +8,7 @@ import type { Plan } from '../facts/facts.ts';
 import {
 	type ChildState,
 	isBaking,
+	isChecked,
 	isComing,
 	isLeaving,
 	type SupervisorState,
@@ -30,8 +31,15 @@ import {
 	timerOf,
 	vacantSlot,
 } from './generationContext.ts';
-import type { ListenerCheckInput, ProcessInput, TimerInput } from './protocol.ts';
-import { bakeTimer, restartTimer, type SupervisorContext } from './supervisorContext.ts';
+import type { HealthCheckInput, ListenerCheckInput, ProcessInput, TimerInput } from './protocol.ts';
+import {
+	bakeCheck,
+	bakeTimer,
+	degradedCheck,
+	promotionCheck as healthCheck,
+	restartTimer,
+	type SupervisorContext,
+} from './supervisorContext.ts';
 
 /** A child actor in an xstate snapshot. */
 interface Kept {
@@ -60,6 +68,7 @@ function chart(value: object, context: object, children: Children): Snapshot<unk
 function callback(src: 'process', input: ProcessInput): Kept;
 function callback(src: 'timer', input: TimerInput): Kept;
 function callback(src: 'listenerCheck', input: ListenerCheckInput): Kept;
+function callback(src: 'healthCheck', input: HealthCheckInput): Kept;
 function callback(src: string, input: object): Kept {
 	return {
 		src,
@@ -100,10 +109,19 @@ export function restore({
 		generations,
 		isServed: children.some(({ generation }) => generation === serving),
 	};
-	const state = isBaking({ ...known, children, respawns }) ? 'baking' : stateOf(known);
+	const state = isBaking({ ...known, children, respawns })
+		? 'baking'
+		: isChecked({ ...known, respawns })
+			? 'checking'
+			: stateOf(known);
+	const isRechecked = known.checks.serving !== null && isServed && !known.isComplete;
 	return chart({ alive: state }, context, {
 		...actors,
-		...(state === 'baking' ? { bake: callback('timer', bakeTimer(context)) } : {}),
+		...(state === 'baking'
+			? { bake: callback('timer', bakeTimer(context)), bakeCheck: callback('healthCheck', bakeCheck(context)) }
+			: {}),
+		...(state === 'checking' ? { check: callback('healthCheck', healthCheck(context)) } : {}),
+		...(isRechecked ? { recheck: callback('healthCheck', degradedCheck(serving)) } : {}),
 		...(state === 'unserved' ? { restart: callback('timer', restartTimer(context)) } : {}),
 		upgrade: {
 			src: 'upgrade',
@@ -138,12 +156,12 @@ function generationStateOf(
 	const { candidate, serving, isComplete, stopSignal } = all;
 	const isGivenUp = respawns.length === 0 && children.every((child) => isLeaving(child) && !child.isRejected);
 	if (stopSignal !== null || isGivenUp || (generation !== candidate && generation !== serving)) return 'leaving';
-	if (generation === candidate && isBaking(all)) return 'baking';
+	if (generation === candidate && (isBaking(all) || isChecked(all))) return 'awaitingPromotion';
 	return generation === serving && isComplete ? 'serving' : 'starting';
 }
 
 function generationChart(
-	state: 'starting' | 'baking' | 'serving' | 'leaving',
+	state: 'starting' | 'awaitingPromotion' | 'serving' | 'leaving',
 	input: Parameters<typeof newGeneration>[0],
 	{ children, respawns }: Pick<SupervisorState, 'children' | 'respawns'>,
 ): Snapshot<unknown> {

@@ -1,5 +1,5 @@
 /** The supervisor's statechart: which generation serves, which one boots, which drain, and when the supervisor exits. */
-import { bakeTimer, newContext, restartTimer } from './supervisorContext.ts';
+import { bakeCheck, bakeTimer, newContext, promotionCheck, restartTimer } from './supervisorContext.ts';
 import { decisions } from './supervisorDecisions.ts';
 import { supervisorSetup } from './supervisorSetup.ts';
 
@@ -31,18 +31,19 @@ const candidateAlone = {
 	},
 } as const;
 
+const failure = [
+	{ type: 'decide', params: decisions.failed },
+	'dismissCandidate',
+	'fail',
+	'refill',
+	'crowdOut',
+] as const;
+
 /** A candidate that is degraded beside the serving generation. */
 const candidateFailed = {
 	guard: 'isCandidateFailed',
 	target: 'settling',
-	actions: [
-		'noteStatus',
-		{ type: 'decide', params: decisions.failed },
-		'dismissCandidate',
-		'fail',
-		'refill',
-		'crowdOut',
-	],
+	actions: ['noteStatus', ...failure],
 } as const;
 
 const candidateKept = {
@@ -52,12 +53,57 @@ const candidateKept = {
 		'noteStatus',
 		{ type: 'decide', params: decisions.keptInstead },
 		'dismissServing',
+		'stopRecheck',
 		'keepDegraded',
 		'continue',
 		'crowdOut',
 	],
 	description: 'no child of the serving generation lives',
 } as const;
+
+/** The health check of the serving generation, which was kept as degraded. */
+const rechecked = [{ type: 'decide', params: decisions.rechecking }, 'recheck'] as const;
+
+/** The candidate is up beside the serving generation, and has not passed its health check. */
+const checkFailed = [
+	{ guard: 'isCandidateFailed', target: 'settling', actions: failure },
+	{
+		guard: 'isCandidateBesideServing',
+		target: 'settling',
+		actions: [
+			{ type: 'decide', params: decisions.keptInstead },
+			'dismissServing',
+			...rechecked,
+			'keepDegraded',
+			'crowdOut',
+		],
+		description: 'no child of the serving generation lives',
+	},
+] as const;
+
+/** The candidate is up, and is checked before it bakes or is promoted. */
+const check = {
+	guard: 'isCandidateToCheck',
+	target: 'checking',
+	actions: [{ type: 'decide', params: decisions.checking }, 'keepCheck', 'refill'],
+} as const;
+
+/** The candidate is up, and bakes beside the serving generation. */
+const bake = {
+	guard: 'isCandidateToBake',
+	target: 'baking',
+	actions: [{ type: 'decide', params: decisions.baking }, 'keepBake', 'refill'],
+} as const;
+
+/** The candidate, which has waited for its promotion, replaces the serving generation. */
+const replacement = [
+	{ type: 'decide', params: decisions.replacing },
+	'dismissServing',
+	'stopRecheck',
+	'endWait',
+	'promote',
+	'crowdOut',
+] as const;
 
 const rotation = {
 	'signal.HUP': { target: 'rotating', actions: [{ type: 'decide', params: decisions.started }, 'startGeneration'] },
@@ -124,24 +170,37 @@ export const supervisorMachine = supervisorSetup.createMachine({
 				],
 				'signal.TERM': {
 					target: '.stopping',
-					actions: [{ type: 'decide', params: decisions.stop }, 'keepStop', 'stopAll'],
+					actions: [{ type: 'decide', params: decisions.stop }, 'keepStop', 'stopRecheck', 'stopAll'],
 				},
 				'signal.INT': {
 					target: '.stopping',
-					actions: [{ type: 'decide', params: decisions.stop }, 'keepStop', 'stopAll'],
+					actions: [{ type: 'decide', params: decisions.stop }, 'keepStop', 'stopRecheck', 'stopAll'],
 				},
 				'stop.requested': {
 					target: '.stopping',
-					actions: [{ type: 'decide', params: decisions.stop }, 'keepStop', 'stopAll'],
+					actions: [{ type: 'decide', params: decisions.stop }, 'keepStop', 'stopRecheck', 'stopAll'],
 				},
 				'signal.QUIT': { actions: [{ type: 'decide', params: decisions.forwarded }, 'keepQuit', 'forwardToAll'] },
 				'signal.USR1': { actions: 'passOnToUpgrade' },
 				'signal.USR2': { actions: 'passOnToUpgrade' },
 				'upgrade.requested': { actions: 'passOnToUpgrade' },
-				generationUp: {
-					guard: 'isServing',
-					actions: [{ type: 'decide', params: decisions.madeWhole }, 'makeComplete'],
-				},
+				generationUp: [
+					{ guard: 'isServingToCheck', actions: rechecked, description: 'complete after its health check' },
+					{
+						guard: 'isServingDegraded',
+						actions: [{ type: 'decide', params: decisions.madeWhole }, 'makeComplete'],
+					},
+					{ guard: 'isServing', actions: 'continue', description: 'it is complete already: it waits for no promotion' },
+				],
+				'check.passed': [
+					{
+						guard: 'isServingDegraded',
+						actions: [{ type: 'decide', params: decisions.madeWhole }, 'stopRecheck', 'makeComplete', 'continue'],
+					},
+					{ description: 'ignored: the generation is not checked any more' },
+				],
+				'check.failed': { description: 'ignored: the generation is not checked any more' },
+				'check.tried': { description: 'ignored: it is only reported' },
 				generationDegraded: { actions: ['noteStatus', 'continue'] },
 				generationEmpty: [
 					{ guard: 'isServing', actions: 'noteEmptied' },
@@ -165,7 +224,7 @@ export const supervisorMachine = supervisorSetup.createMachine({
 					description: 'The first generation boots. No generation serves yet.',
 					on: {
 						...queueing,
-						generationUp: candidateAlone.up,
+						generationUp: [check, candidateAlone.up],
 						generationDegraded: candidateAlone.degraded,
 						'xstate.done.actor.*': candidateAlone.over,
 					},
@@ -200,15 +259,18 @@ export const supervisorMachine = supervisorSetup.createMachine({
 					on: {
 						...queueing,
 						generationUp: [
-							{
-								guard: 'isCandidateToBake',
-								target: 'baking',
-								actions: [{ type: 'decide', params: decisions.baking }, 'keepBake', 'refill'],
-							},
+							check,
+							bake,
 							{
 								guard: 'isCandidateBesideServing',
 								target: 'settling',
-								actions: [{ type: 'decide', params: decisions.replacing }, 'dismissServing', 'promote', 'crowdOut'],
+								actions: [
+									{ type: 'decide', params: decisions.replacing },
+									'dismissServing',
+									'stopRecheck',
+									'promote',
+									'crowdOut',
+								],
 							},
 							candidateAlone.up,
 						],
@@ -223,30 +285,68 @@ export const supervisorMachine = supervisorSetup.createMachine({
 						],
 					},
 				},
+				checking: {
+					tags: 'coming',
+					description:
+						'With -check: the candidate is up, and must pass its health check before it bakes or is promoted, and again after its bake. If a child of it exits, it fails.',
+					invoke: { id: 'check', src: 'healthCheck', input: ({ context }) => promotionCheck(context) },
+					on: {
+						...queueing,
+						'check.passed': [
+							bake,
+							{ guard: 'isCandidateBesideServing', target: 'settling', actions: replacement },
+							{
+								guard: 'isCandidate',
+								target: 'settling',
+								actions: [{ type: 'decide', params: decisions.promoted }, 'stopRecheck', 'endWait', 'promote'],
+							},
+						],
+						'check.failed': [
+							...checkFailed,
+							{
+								guard: 'isCandidate',
+								target: 'settling',
+								actions: [{ type: 'decide', params: decisions.kept }, ...rechecked, 'keepDegraded'],
+								description: 'no other generation serves',
+							},
+						],
+						generationDegraded: [candidateFailed, candidateKept, candidateAlone.degraded],
+						'xstate.done.actor.*': [
+							candidateAlone.over,
+							{
+								guard: 'isServingBesideOthers',
+								actions: 'forget',
+								description: 'no other generation serves: the health check decides whether it is complete',
+							},
+						],
+					},
+				},
 				baking: {
 					tags: 'coming',
 					description:
-						'With -bake: the candidate is up, and serves beside the serving generation until its bake ends. If a child of it exits, it fails.',
-					invoke: { id: 'bake', src: 'timer', input: ({ context }) => bakeTimer(context) },
+						'With -bake: the candidate is up, and serves beside the serving generation until its bake ends. If a child of it exits, or its health check fails, it fails.',
+					invoke: [
+						{ id: 'bake', src: 'timer', input: ({ context }) => bakeTimer(context) },
+						{ id: 'bakeCheck', src: 'healthCheck', input: ({ context }) => bakeCheck(context) },
+					],
 					on: {
 						...queueing,
-						'bake.due': {
-							target: 'settling',
-							actions: [
-								{ type: 'decide', params: decisions.replacing },
-								'dismissServing',
-								'endBake',
-								'promote',
-								'crowdOut',
-							],
-						},
+						'bake.due': [
+							{
+								guard: 'isChecked',
+								target: 'checking',
+								actions: [{ type: 'decide', params: decisions.checking }, 'keepCheck'],
+							},
+							{ target: 'settling', actions: replacement },
+						],
+						'check.failed': checkFailed,
 						generationDegraded: [candidateFailed, candidateKept],
 						'xstate.done.actor.*': [
 							candidateAlone.over,
 							{
 								guard: 'isServingBesideOthers',
 								target: 'settling',
-								actions: ['forget', { type: 'decide', params: decisions.promoted }, 'endBake', 'promote'],
+								actions: ['forget', { type: 'decide', params: decisions.promoted }, 'endWait', 'promote'],
 								description: 'no other generation serves: the candidate is promoted',
 							},
 						],

@@ -1,9 +1,9 @@
 /** The context of the supervisor's statechart, and the timer that follows from it. */
 import type { ActorRefFrom, DoneActorEvent } from 'xstate';
 import { type ExternalFact, usualPlan } from '../facts/facts.ts';
-import type { SupervisorState } from '../state/supervisorState.ts';
+import { noChecks, type SupervisorState } from '../state/supervisorState.ts';
 import type { generationMachine } from './generation.ts';
-import type { GenerationNews, GenerationOutput, TimerInput } from './protocol.ts';
+import type { GenerationNews, GenerationOutput, HealthCheckInput, TimerInput } from './protocol.ts';
 
 export type GenerationRef = ActorRefFrom<typeof generationMachine>;
 
@@ -35,6 +35,7 @@ export const newContext: SupervisorContext = {
 	isComplete: false,
 	candidate: null,
 	bake: null,
+	checks: noChecks,
 	lastGeneration: 0,
 	lastSize: 0,
 	lastChild: 0,
@@ -53,6 +54,25 @@ export const newContext: SupervisorContext = {
 /** The timer of a bake. */
 export function bakeTimer({ bake }: Pick<SupervisorContext, 'bake'>): TimerInput {
 	return { timer: 'bake', millis: bake?.millis ?? 0, since: bake?.clock ?? null };
+}
+
+/** The health check that the candidate must pass. */
+export function promotionCheck({
+	candidate,
+	checks,
+}: Pick<SupervisorContext, 'candidate' | 'checks'>): HealthCheckInput {
+	const { millis = 0, clock = null } = checks.candidate ?? {};
+	return { generation: candidate ?? 0, purpose: 'promotion', millis, since: clock };
+}
+
+/** The health check of a candidate that bakes; with -check only. */
+export function bakeCheck({ candidate, plan }: Pick<SupervisorContext, 'candidate' | 'plan'>): HealthCheckInput {
+	return { generation: candidate ?? 0, purpose: plan.check === '' ? null : 'bake', millis: 0, since: null };
+}
+
+/** The health check of a serving generation that is degraded. */
+export function degradedCheck(generation: number): HealthCheckInput {
+	return { generation, purpose: 'degraded', millis: 0, since: null };
 }
 
 /** The timer of the wait before a new generation starts while no generation serves. */

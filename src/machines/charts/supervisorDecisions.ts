@@ -1,6 +1,7 @@
 /** The decisions of the supervisor's statechart. */
 import type { Decision, FactOf, FailureCode, Request, Trigger } from '../facts/facts.ts';
 import { isHealthy, restartWait } from '../rules/respawn.ts';
+import { checkTime } from '../rules/verification.ts';
 import { expectEvent, outputOf } from './expectEvent.ts';
 import type { GenerationOutput } from './protocol.ts';
 import type { Degraded, SupervisorContext, SupervisorEvent } from './supervisorContext.ts';
@@ -15,8 +16,7 @@ export const decisions = {
 		type: 'generation.degraded',
 		generation: context.candidate ?? 0,
 		replaced: [context.serving],
-		reason: expectEvent(event, 'generationDegraded').reason,
-		code: expectEvent(event, 'generationDegraded').code,
+		...whyFailed(event),
 	}),
 	started: ({ context, event }: Args): Decision => ({
 		type: 'generation.started',
@@ -34,6 +34,16 @@ export const decisions = {
 		type: 'bake.started',
 		generation: candidate ?? 0,
 		millis: plan.bake,
+	}),
+	checking: ({ context: { candidate, plan } }: Args): Decision => ({
+		type: 'check.started',
+		generation: candidate ?? 0,
+		millis: checkTime(plan),
+	}),
+	rechecking: ({ event }: Args): Decision => ({
+		type: 'check.started',
+		generation: expectEvent(event, 'generationUp', 'check.failed').generation,
+		millis: 0,
 	}),
 	promoted: (args: Args): Decision => ({
 		type: 'generation.promoted',
@@ -54,12 +64,13 @@ export const decisions = {
 		replaced: [],
 	}),
 	failed: ({ context: { candidate, serving, isServed, generations, bake }, event }: Args): Decision => {
-		const why = whyOf('output' in event ? outputOf<GenerationOutput>(event) : expectEvent(event, 'generationDegraded'));
+		const why = whyFailed(event);
+		const code = event.type === 'check.failed' ? why.code : 'bake';
 		return {
 			type: 'generation.failed',
 			generation: candidate ?? 0,
 			serving: serving in generations && isServed ? serving : null,
-			...(bake === null ? why : { reason: `${why.reason} during its bake (-bake=${bake.millis})`, code: 'bake' }),
+			...(bake === null ? why : { reason: `${why.reason} during its bake (-bake=${bake.millis})`, code }),
 		};
 	},
 	/** The last generation has ended, and was never complete. */
@@ -76,8 +87,7 @@ export const decisions = {
 		type: 'generation.degraded',
 		generation: context.candidate ?? 0,
 		replaced: [],
-		reason: expectEvent(event, 'generationDegraded').reason,
-		code: expectEvent(event, 'generationDegraded').code,
+		...whyFailed(event),
 	}),
 	serviceLost: (): Decision => ({ type: 'service.lost' }),
 	restart: (args: Args): Decision => ({
@@ -106,8 +116,8 @@ export function resetOf({ context, event }: Args): { restarts?: 0 } {
 }
 
 /** When the last child of the candidate was up, in milliseconds since boot. */
-export function upAtOf({ context: { bake }, event }: Args): number {
-	return bake === null ? expectEvent(event, 'generationUp').upAt : (bake.upAt ?? 0);
+export function upAtOf({ context: { bake, checks }, event }: Args): number {
+	return event.type === 'generationUp' ? event.upAt : ((checks.candidate ?? bake)?.upAt ?? 0);
 }
 
 /** The number of restarts since a serving generation was last healthy, including the next restart. */
@@ -123,7 +133,11 @@ function isRemembered(code: FailureCode): boolean {
 	return code !== 'spawn-failed' && code !== 'environment';
 }
 
-function whyOf({ reason, code }: Pick<Degraded, 'reason' | 'code'>): Pick<Degraded, 'reason' | 'code'> {
+/** Why a candidate fails, or is kept as degraded: its health check, or the end of a child. */
+function whyFailed(event: SupervisorEvent): Pick<Degraded, 'reason' | 'code'> {
+	if (event.type === 'check.failed') return { reason: event.reason, code: 'check-failed' };
+	const { reason, code } =
+		'output' in event ? outputOf<GenerationOutput>(event) : expectEvent(event, 'generationDegraded');
 	return { reason, code };
 }
 

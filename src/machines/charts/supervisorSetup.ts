@@ -2,12 +2,20 @@
 import { type EventObject, fromCallback, sendTo, setup } from 'xstate';
 import type { Decision } from '../facts/facts.ts';
 import { restartWait } from '../rules/respawn.ts';
+import { checkTime } from '../rules/verification.ts';
 import { isCandidateBorn, isServiceLost } from '../state/recoveryState.ts';
+import { noChecks } from '../state/supervisorState.ts';
 import { expectEvent, outputOf } from './expectEvent.ts';
 import { generationMachine } from './generation.ts';
-import type { GenerationOrder, GenerationOutput, TimerInput } from './protocol.ts';
+import type { GenerationOrder, GenerationOutput, HealthCheckInput, TimerInput } from './protocol.ts';
 import { upgradeMachine } from './selfUpgrade.ts';
-import type { GenerationRef, SupervisorContext, SupervisorEvent, SupervisorOutput } from './supervisorContext.ts';
+import {
+	degradedCheck,
+	type GenerationRef,
+	type SupervisorContext,
+	type SupervisorEvent,
+	type SupervisorOutput,
+} from './supervisorContext.ts';
 import { askerOf, isOf, killTimeoutOf, nextAttempt, resetOf, stopSignalOf, upAtOf } from './supervisorDecisions.ts';
 
 const base = setup({
@@ -22,6 +30,9 @@ const base = setup({
 		timer: fromCallback<EventObject, TimerInput>(() => {
 			throw new Error('the timer actor was not provided');
 		}),
+		healthCheck: fromCallback<EventObject, HealthCheckInput>(() => {
+			throw new Error('the health check was not provided');
+		}),
 	},
 	actions: {
 		decide: (_, _decision: Decision) => {
@@ -30,21 +41,31 @@ const base = setup({
 	},
 	guards: {
 		isCandidate: ({ context, event }) => isOf(context.candidate, event),
-		isServing: ({ context, event }) => isOf(context.serving, event),
+		isServing: ({ context, event }) => isOf(context.serving, event) && context.serving in context.generations,
 		/** While a candidate boots, the serving generation gets a new child only if it has no child left. */
-		isFillable: ({ context: { serving, candidate, bake }, event }) =>
+		isFillable: ({ context: { serving, candidate, bake, checks }, event }) =>
 			event.type === 'slotDue' &&
 			(event.generation === candidate ||
-				(event.generation === serving && (candidate === null || bake !== null || event.isAlone))),
+				(event.generation === serving &&
+					(candidate === null || bake !== null || checks.candidate !== null || event.isAlone))),
 		isCandidateBesideServing: ({ context, event }) =>
 			isOf(context.candidate, event) && context.serving in context.generations,
 		isCandidateToBake: ({ context, event }) =>
-			context.plan.bake > 0 && isOf(context.candidate, event) && context.serving in context.generations,
+			context.plan.bake > 0 &&
+			context.bake === null &&
+			isOf(context.candidate, event) &&
+			context.serving in context.generations,
+		isCandidateToCheck: ({ context, event }) => context.plan.check !== '' && isOf(context.candidate, event),
+		isChecked: ({ context: { plan } }) => plan.check !== '',
+		/** The serving generation was kept as degraded. Its children are up, and it has not passed the health check yet. */
+		isServingToCheck: ({ context, event }) =>
+			context.plan.check !== '' && !context.isComplete && isOf(context.serving, event),
+		isServingDegraded: ({ context, event }) => !context.isComplete && isOf(context.serving, event),
 		/** A degraded candidate fails, unless the serving generation has no living child and the candidate has one. */
 		isCandidateFailed: ({ context, event }) =>
 			isOf(context.candidate, event) &&
 			context.serving in context.generations &&
-			(context.isServed || !expectEvent(event, 'generationDegraded').isAlive),
+			(context.isServed || (event.type === 'generationDegraded' && !event.isAlive)),
 		isCandidateBesideOthers: ({ context, event }) => isOf(context.candidate, event) && hasOthers(context),
 		/** The last generation has ended and was never complete, without a stop and without `generation.exhausted`. */
 		isOverUnserved: ({ context, event }) =>
@@ -75,6 +96,9 @@ const base = setup({
 	},
 });
 
+/** The id of the actor that checks a serving generation which is degraded. */
+const recheckId = 'recheck';
+
 type Enqueue = Parameters<Parameters<typeof base.enqueueActions>[0]>[0]['enqueue'];
 
 export const supervisorSetup = base.extend({
@@ -88,10 +112,12 @@ export const supervisorSetup = base.extend({
 			plan: { ...context.plan, kill: killTimeoutOf(context, event) },
 			queued: null,
 			bake: null,
+			checks: noChecks,
 		})),
-		beginAgain: base.assign(({ context: { queued, trigger } }) => ({
+		beginAgain: base.assign(({ context: { queued, trigger, checks } }) => ({
 			candidate: null,
 			bake: null,
+			checks: { ...checks, candidate: null },
 			queued: queued ?? trigger,
 		})),
 		keepQuit: base.assign({ isQuitting: true, restart: null }),
@@ -105,16 +131,24 @@ export const supervisorSetup = base.extend({
 			isComplete: false,
 			candidate: null,
 			bake: null,
+			checks: noChecks,
 			queued: null,
 		}),
-		keepBake: base.assign({
-			bake: ({ context: { plan }, event }) => ({
-				millis: plan.bake,
-				at: 0,
-				clock: null,
-				upAt: expectEvent(event, 'generationUp').upAt,
-			}),
+		keepBake: base.assign(({ context, event }) => ({
+			bake: { millis: context.plan.bake, at: 0, clock: null, upAt: upAtOf({ context, event }) },
+			checks: { ...context.checks, candidate: null },
+		})),
+		keepCheck: base.assign(({ context, event }) => ({
+			checks: { ...context.checks, candidate: newCheck(checkTime(context.plan), { context, event }) },
+		})),
+		/** Checks the serving generation, which is degraded, until it passes. */
+		recheck: base.enqueueActions(({ enqueue, context, event }) => {
+			const { generation } = expectEvent(event, 'generationUp', 'check.failed');
+			enqueue.assign({ checks: { ...context.checks, serving: newCheck(0, { context, event }) } });
+			enqueue.stopChild(recheckId);
+			enqueue.spawnChild('healthCheck', { id: recheckId, input: degradedCheck(generation) });
 		}),
+		stopRecheck: base.stopChild(recheckId),
 		keepPlan: base.assign({ plan: ({ event }) => expectEvent(event, 'supervisor.started').plan }),
 		noteStatus: base.assign({
 			status: ({ context, event }) => expectEvent(event, 'generationDegraded').status ?? context.status,
@@ -135,6 +169,7 @@ export const supervisorSetup = base.extend({
 				queued: null,
 				restart: null,
 				bake: null,
+				checks: { ...context.checks, candidate: null },
 				isQuitting: false,
 				generations: { ...context.generations, [generation]: ref },
 			};
@@ -145,20 +180,24 @@ export const supervisorSetup = base.extend({
 			isServed: true,
 			candidate: null,
 			bake: null,
+			checks: noChecks,
 			servingUpAt: upAtOf({ context, event }),
 			...resetOf({ context, event }),
 		})),
-		keepDegraded: base.assign(({ context: { candidate } }) => ({
+		/** The check of the serving generation, if it has begun in this step, stays. */
+		keepDegraded: base.assign(({ context: { candidate, checks }, event }) => ({
 			serving: candidate ?? 0,
 			isComplete: false,
 			isServed: true,
 			candidate: null,
 			bake: null,
+			checks: { candidate: null, serving: event.type === 'check.failed' ? checks.serving : null },
 			servingUpAt: null,
 		})),
-		makeComplete: base.assign(({ event }) => ({
+		makeComplete: base.assign(({ context: { checks }, event }) => ({
 			isComplete: true,
-			servingUpAt: expectEvent(event, 'generationUp').upAt,
+			servingUpAt: event.type === 'generationUp' ? event.upAt : (checks.serving?.upAt ?? 0),
+			checks: { ...checks, serving: null },
 		})),
 		noteEmptied: base.assign({ isServed: false }),
 		/** Only the supervisor numbers children, so each number is unique. */
@@ -174,12 +213,17 @@ export const supervisorSetup = base.extend({
 			const ref = generations[serving];
 			if (ref) enqueue.sendTo(ref, { type: 'refill' });
 		}),
-		fail: base.assign({ candidate: null, bake: null }),
+		fail: base.assign(({ context: { checks } }) => ({
+			candidate: null,
+			bake: null,
+			checks: { ...checks, candidate: null },
+		})),
 		/** An actor that is done stays among xstate's children of the statechart until it is stopped. */
 		forget: base.enqueueActions(({ enqueue, context, event }) => {
 			const { generation, status, wasHealthy } = outputOf<GenerationOutput>(event);
 			const { [generation]: gone, ...generations } = context.generations;
 			if (gone) enqueue.stopChild(gone);
+			if (generation === context.serving) enqueue.stopChild(recheckId);
 			const restarts = wasHealthy && generation === context.serving ? 0 : context.restarts;
 			enqueue.assign({ generations, restarts, status: status ?? context.status });
 		}),
@@ -205,10 +249,11 @@ export const supervisorSetup = base.extend({
 		ungateCandidate: sendTo(({ context }) => generationIn(context, context.candidate), {
 			type: 'continue',
 		}),
-		/** The candidate is promoted after its bake. */
-		endBake: sendTo(({ context }) => generationIn(context, context.candidate), { type: 'continue' }),
+		/** The candidate, which has waited for it, is promoted. */
+		endWait: sendTo(({ context }) => generationIn(context, context.candidate), { type: 'continue' }),
 		continue: sendTo(
-			({ context, event }) => generationIn(context, expectEvent(event, 'generationDegraded').generation),
+			({ context, event }) =>
+				generationIn(context, expectEvent(event, 'generationDegraded', 'generationUp', 'check.passed').generation),
 			{
 				type: 'continue',
 			},
@@ -246,6 +291,10 @@ export const supervisorSetup = base.extend({
 		}),
 	},
 });
+
+function newCheck(millis: number, args: { context: SupervisorContext; event: SupervisorEvent }) {
+	return { millis, at: 0, clock: null, upAt: upAtOf(args), problem: null };
+}
 
 /** @throws {Error} if the generation does not exist */
 function generationIn({ generations }: SupervisorContext, generation: number | null): GenerationRef {

@@ -11,7 +11,7 @@ import {
 import type { Decision, ExternalFact, Fact } from '../facts/facts.ts';
 import { childMachine } from './child.ts';
 import { generationMachine } from './generation.ts';
-import type { ListenerCheckInput, ProcessCommand, ProcessInput, TimerInput } from './protocol.ts';
+import type { HealthCheckInput, ListenerCheckInput, ProcessCommand, ProcessInput, TimerInput } from './protocol.ts';
 import { restore } from './restore.ts';
 import { upgradeMachine } from './selfUpgrade.ts';
 import { supervisorMachine } from './supervisor.ts';
@@ -22,6 +22,7 @@ export interface World {
 	process: CallbackActorLogic<ProcessCommand, ProcessInput>;
 	timer: CallbackActorLogic<EventObject, TimerInput>;
 	listenerCheck: CallbackActorLogic<EventObject, ListenerCheckInput>;
+	healthCheck: CallbackActorLogic<EventObject, HealthCheckInput>;
 	preflight: CallbackActorLogic<EventObject, void>;
 	handover: CallbackActorLogic<EventObject, void>;
 }
@@ -29,12 +30,12 @@ export interface World {
 export type Supervisor = ActorRefFrom<typeof supervisorMachine>;
 
 /** The supervisor's statechart with the effects of a world. */
-export function supervisorIn({ decide, process, timer, listenerCheck, preflight, handover }: World) {
+export function supervisorIn({ decide, process, timer, listenerCheck, healthCheck, preflight, handover }: World) {
 	const actions = { decide: (_: unknown, decision: Decision) => decide(decision) };
 	const child = childMachine.provide({ actors: { process, timer, listenerCheck }, actions });
 	const generation = generationMachine.provide({ actors: { child, timer }, actions });
 	const upgrade = upgradeMachine.provide({ actors: { preflight, handover }, actions });
-	return supervisorMachine.provide({ actors: { generation, upgrade, timer }, actions });
+	return supervisorMachine.provide({ actors: { generation, upgrade, timer, healthCheck }, actions });
 }
 
 /**
@@ -70,6 +71,7 @@ export type Command =
 	| { type: 'signal'; child: number; signal: string }
 	| ({ type: 'wait' } & TimerInput)
 	| { type: 'check'; child: number; purpose: NonNullable<ListenerCheckInput['purpose']> }
+	| { type: 'request'; generation: number; purpose: NonNullable<HealthCheckInput['purpose']> }
 	| { type: 'preflight' }
 	| { type: 'handover' };
 
@@ -86,6 +88,9 @@ export function inertWorld(decide: World['decide'], command: (command: Command) 
 		}),
 		listenerCheck: fromCallback<EventObject, ListenerCheckInput>(({ input: { child, purpose } }) => {
 			if (purpose !== null) command({ type: 'check', child, purpose });
+		}),
+		healthCheck: fromCallback<EventObject, HealthCheckInput>(({ input: { generation, purpose } }) => {
+			if (purpose !== null) command({ type: 'request', generation, purpose });
 		}),
 		preflight: fromCallback<EventObject, void>(() => {
 			command({ type: 'preflight' });

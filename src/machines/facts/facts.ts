@@ -35,6 +35,8 @@ export interface Plan {
 	maxDraining: number;
 	/** Milliseconds that a ready candidate serves beside the serving generation before it is promoted; 0 means none. */
 	bake: number;
+	/** What the health check requests, as in -check: `/up`, `https:///up`, `http://HOST/up`. Empty means no check. */
+	check: string;
 }
 
 /**
@@ -58,6 +60,7 @@ export const usualPlan: Plan = {
 	respawn: -1,
 	maxDraining: 0,
 	bake: 0,
+	check: '',
 };
 
 /**
@@ -72,7 +75,8 @@ export type ReadySource = (typeof readySources)[number];
  * Why a rotation failed, as a stable code for scripts. `exited`: a child exited. `deadline`: a child was not ready
  * before its deadline. `not-accepting`: the listener check did not see a child accept on (or hold) every listener.
  * `spawn-failed`: no process could be started. `environment`: the -env file could not be read. `bake`: a child exited
- * during the bake. `stopped`: a stop came first.
+ * during the bake. `check-failed`: the health check did not pass in time, or failed during the bake. `stopped`: a stop
+ * came first.
  */
 export const failureCodes = [
 	'exited',
@@ -81,6 +85,7 @@ export const failureCodes = [
 	'spawn-failed',
 	'environment',
 	'bake',
+	'check-failed',
 	'stopped',
 ] as const;
 
@@ -182,6 +187,18 @@ export type ExternalEvent =
 	| { type: 'restart.due' }
 	/** The candidate has served beside the serving generation for the time of -bake. */
 	| { type: 'bake.due' }
+	/**
+	 * The health check of a generation has not passed yet, and is tried again. `problem` is the status of the answer or
+	 * the error, as the end of a sentence: `503`, `connection refused`. A problem that repeats is not reported again.
+	 */
+	| { type: 'check.tried'; generation: number; problem: string }
+	/** The health check passed: the last answer had this status. It took `millis` milliseconds. */
+	| { type: 'check.passed'; generation: number; status: number; millis: number }
+	/**
+	 * The health check did not pass before its deadline or, during a bake, an attempt failed. `reason` is a sentence,
+	 * `problem` as in `check.tried`.
+	 */
+	| { type: 'check.failed'; generation: number; problem: string; reason: string; millis: number; lastOutput?: string[] }
 	| { type: 'upgrade.verified' }
 	| { type: 'upgrade.refused'; reason: string }
 	/** The new program passed its check, but could not take over. */
@@ -208,6 +225,12 @@ export type Decision =
 	 * is promoted.
 	 */
 	| { type: 'bake.started'; generation: number; millis: number }
+	/**
+	 * All children of the generation are up, and its health check begins: of the candidate, before it bakes or is
+	 * promoted, with `millis` milliseconds until its deadline; or of a serving generation that is degraded, until it
+	 * passes (`millis` is 0).
+	 */
+	| { type: 'check.started'; generation: number; millis: number }
 	/**
 	 * All children of the generation are up, and it serves. `replaced` are the generations that are stopped for it. `restarts`
 	 * is 0 if the generation before served long enough for the restarts to be counted anew; absent otherwise.

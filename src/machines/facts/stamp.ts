@@ -16,6 +16,7 @@ const timed = [
 	'respawn.scheduled',
 	'restart.scheduled',
 	'bake.started',
+	'check.started',
 	'stop.begun',
 ] as const satisfies FactType[];
 
@@ -46,6 +47,7 @@ export function stamped(what: ExternalEvent | Decision, { seq, at, clock, cause 
 const decisions: Record<Decision['type'], true> = {
 	'generation.started': true,
 	'bake.started': true,
+	'check.started': true,
 	'generation.promoted': true,
 	'generation.failed': true,
 	'generation.degraded': true,

@@ -8,7 +8,7 @@ import type { Plan } from '../facts/facts.ts';
 export const longestKillTimeout = 10_000;
 
 /**
- * @param isNoGood the child was rejected, or its generation failed before the child was up
+ * @param isNoGood the child was rejected, or its generation failed
  * @returns the kill timeout in milliseconds; null means no limit
  */
 export function killTimeoutFor({ kill }: Pick<Plan, 'kill'>, isNoGood: boolean): number | null {

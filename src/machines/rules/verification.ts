@@ -47,6 +47,14 @@ export function verificationDeadline({
 	return bootDeadline(plan, deadline, born);
 }
 
+/** The shortest time limit of a health check, in milliseconds: one attempt may take this long. */
+const shortestCheck = 2000;
+
+/** How long the health check of a candidate may take, from the time when all its children are up, in milliseconds. */
+export function checkTime({ start }: Pick<Plan, 'start'>): number {
+	return Math.max(start, shortestCheck);
+}
+
 /**
  * The shortest time, from its spawn, for which a stopped (SIGSTOP) child is waited for, in milliseconds. The child is
  * looked at again after at least 1 s, so this is `mostWaits` looks.

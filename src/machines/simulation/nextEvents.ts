@@ -1,7 +1,7 @@
 /** The external events that are possible next, given a supervisor's state. */
 import type { ExternalEvent, Fact } from '../facts/facts.ts';
 import { withoutUnborn } from '../state/recoveryState.ts';
-import { type ChildState, isNoGood, type SupervisorState } from '../state/supervisorState.ts';
+import { type ChildState, isBaking, isChecked, isNoGood, type SupervisorState } from '../state/supervisorState.ts';
 
 export interface NextEvent {
 	/** The process that the event concerns: `the supervisor`, `child 2 (102)`. */
@@ -49,9 +49,10 @@ export function nextEvents(
 				external: { type: 'respawn.due', generation, index } as const,
 				after: millis,
 			})),
-		...(supervisorState.bake === null
+		...checkEvents(supervisorState).map(({ what, external }) => supervisor(what, external)),
+		...(!isBaking(supervisorState)
 			? []
-			: [{ ...supervisor('the bake ends', { type: 'bake.due' }), after: supervisorState.bake.millis }]),
+			: [{ ...supervisor('the bake ends', { type: 'bake.due' }), after: supervisorState.bake?.millis ?? 0 }]),
 		...(supervisorState.restart === null
 			? []
 			: [
@@ -86,6 +87,32 @@ export function nextEvents(
 				? { type: 'supervisor.recovered', pid: 1, by: 'start', state: survivors }
 				: { type: 'supervisor.started', pid: 1, plan: supervisorState.plan },
 		),
+	];
+}
+
+/** The events of the health checks that run: of the candidate, during its bake, and of a degraded serving generation. */
+function checkEvents(state: SupervisorState): { what: string; external: ExternalEvent }[] {
+	const { plan, candidate, serving, checks, isComplete } = state;
+	if (plan.check === '') return [];
+	const passes = (generation: number) => ({
+		what: `generation ${generation} passes its health check`,
+		external: { type: 'check.passed', generation, status: 200, millis: moment } as const,
+	});
+	const fails = (generation: number) => ({
+		what: `generation ${generation} fails its health check`,
+		external: {
+			type: 'check.failed',
+			generation,
+			problem: '503',
+			reason: `its health check -check=${plan.check} failed: 503`,
+			millis: moment,
+		} as const,
+	});
+	const isTold = state.stopSignal !== null || state.children.every(({ generation }) => generation !== serving);
+	return [
+		...(candidate !== null && isChecked(state) ? [passes(candidate), fails(candidate)] : []),
+		...(candidate !== null && isBaking(state) ? [fails(candidate)] : []),
+		...(checks.serving !== null && !isComplete && !isTold ? [passes(serving)] : []),
 	];
 }
 

@@ -13,6 +13,8 @@ export interface Counters {
 	 * generations within `readyBounds[i]`, `seconds` the sum.
 	 */
 	ready: { counts: number[]; count: number; seconds: number };
+	/** Health checks that passed and failed, and the seconds that they took together. */
+	checks: { passed: number; failed: number; seconds: number };
 	/** Children that were spawned into the slot of a lost child. */
 	respawns: number;
 	/** An upgrade is under way. */
@@ -31,6 +33,7 @@ export const noCounts: Counters = {
 	rotations: { promoted: 0, failed: 0, stopped: 0 },
 	unverified: 0,
 	ready: { counts: readyBounds.map(() => 0), count: 0, seconds: 0 },
+	checks: { passed: 0, failed: 0, seconds: 0 },
 	respawns: 0,
 	isUpgrading: false,
 	upgrades: 0,
@@ -73,6 +76,13 @@ function withFact(counters: Counters, fact: Fact, before: SupervisorState | null
 				upgradesFailed: counters.upgradesFailed + 1,
 				upgradeFailure: fact.reason,
 			};
+		case 'check.passed':
+		case 'check.failed': {
+			const { checks } = counters;
+			const name = fact.type === 'check.passed' ? 'passed' : 'failed';
+			const seconds = checks.seconds + fact.millis / 1000;
+			return { ...counters, checks: { ...checks, [name]: checks[name] + 1, seconds } };
+		}
 		case 'child.spawning': {
 			const isRespawn = before?.respawns.some(
 				({ generation, index, attempt }) => generation === fact.generation && index === fact.index && attempt > 0,

@@ -10,6 +10,7 @@ import {
 	isOfSlot,
 	newChild,
 	newState,
+	noChecks,
 	type Respawn,
 	type SupervisorState,
 	upAtOf,
@@ -51,6 +52,7 @@ function changed(
 				unanswered: null,
 				candidate: fact.generation,
 				bake: null,
+				checks: { ...state.checks, candidate: null },
 				lastGeneration: fact.generation,
 				lastSize: fact.size,
 				queued: null,
@@ -77,6 +79,7 @@ function changed(
 				unanswered: null,
 				queued: null,
 				bake: null,
+				checks: noChecks,
 				stopSignal: fact.signal,
 				ended: null,
 				respawns: [],
@@ -85,7 +88,22 @@ function changed(
 		case 'bake.started': {
 			const { generation, millis, at, clock = null } = fact;
 			const upAt = upAtOf(state.children.filter((each) => each.generation === generation));
-			return { ...state, bake: { millis, at, clock, upAt } };
+			return { ...state, bake: { millis, at, clock, upAt }, checks: { ...state.checks, candidate: null } };
+		}
+		case 'check.started': {
+			const { generation, millis, at, clock = null } = fact;
+			const upAt = upAtOf(state.children.filter((each) => each.generation === generation));
+			const check = { millis, at, clock, upAt, problem: null };
+			return {
+				...state,
+				checks: { ...state.checks, [generation === state.candidate ? 'candidate' : 'serving']: check },
+			};
+		}
+		case 'check.tried': {
+			const { generation, problem } = fact;
+			const name = generation === state.candidate ? 'candidate' : 'serving';
+			const check = state.checks[name];
+			return { ...state, checks: { ...state.checks, [name]: check && { ...check, problem } } };
 		}
 		case 'generation.promoted':
 			return {
@@ -94,10 +112,17 @@ function changed(
 				isComplete: true,
 				servingUpAt: upAtOf(state.children.filter(({ generation }) => generation === fact.generation)),
 				restarts: fact.restarts ?? state.restarts,
-				...(state.candidate === fact.generation ? { candidate: null, bake: null } : {}),
+				...(state.candidate === fact.generation
+					? { candidate: null, bake: null, checks: noChecks }
+					: { checks: { ...state.checks, serving: null } }),
 			};
 		case 'generation.failed':
-			return { ...dismissed(withoutRespawns(state, [fact.generation]), fact.generation), candidate: null, bake: null };
+			return {
+				...dismissed(withoutRespawns(state, [fact.generation]), fact.generation),
+				candidate: null,
+				bake: null,
+				checks: { ...state.checks, candidate: null },
+			};
 		case 'generation.degraded':
 			return {
 				...withoutRespawns(state, fact.replaced),
@@ -106,6 +131,7 @@ function changed(
 				servingUpAt: null,
 				candidate: null,
 				bake: null,
+				checks: noChecks,
 			};
 		case 'generation.exhausted':
 			return { ...dismissed(withoutRespawns(state, [fact.generation]), fact.generation), status: fact.status };
@@ -168,7 +194,16 @@ function changed(
 		case 'child.abandoned':
 			return withoutChild(state, fact.child);
 		case 'stop.cancelled':
-			return { ...state, stopSignal: null, serving: 0, isComplete: false, candidate: null, bake: null, queued: null };
+			return {
+				...state,
+				stopSignal: null,
+				serving: 0,
+				isComplete: false,
+				candidate: null,
+				bake: null,
+				checks: noChecks,
+				queued: null,
+			};
 		case 'restart.scheduled': {
 			const { attempt, millis, at, clock = null } = fact;
 			return { ...state, restarts: attempt, restart: { millis, at, clock } };
@@ -187,6 +222,8 @@ function changed(
 		case 'timer.elapsed':
 		case 'restart.due':
 		case 'bake.due':
+		case 'check.passed':
+		case 'check.failed':
 		case 'service.lost':
 			return state;
 		default:
@@ -224,18 +261,20 @@ function forwarded(state: SupervisorState, signal: string): SupervisorState {
 	return { ...state, children };
 }
 
-/** A candidate beside a serving generation has served no client alone: a stop waits for it no longer than a failure does. */
+/** Children of a candidate that are not up have served no client: a stop waits for them no longer than a failure does. */
 function dismissedByStop(state: SupervisorState): SupervisorState {
 	const { candidate, serving, children, respawns } = state;
 	const isServed = [...children, ...respawns].some(({ generation }) => generation === serving);
-	return candidate === null || !isServed ? state : dismissed(state, candidate);
+	return candidate === null || !isServed ? state : dismissed(state, candidate, isComing);
 }
 
-/**
- * Marks the generation's children that are not up yet. They have served no client, so they get a limited kill timeout.
- */
-function dismissed(state: SupervisorState, generation: number): SupervisorState {
-	const isDismissed = (child: ChildState) => child.generation === generation && isComing(child);
+/** Marks children of a generation that was never promoted: they get a limited kill timeout. */
+function dismissed(
+	state: SupervisorState,
+	generation: number,
+	isMarked = (child: ChildState) => !isLeaving(child),
+): SupervisorState {
+	const isDismissed = (child: ChildState) => child.generation === generation && isMarked(child);
 	if (!state.children.some(isDismissed)) return state;
 	const children = state.children.map((each) => (isDismissed(each) ? { ...each, isDismissed: true } : each));
 	return { ...state, children };

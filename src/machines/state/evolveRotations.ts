@@ -5,6 +5,7 @@ import {
 	withExit,
 	withFound,
 	withLastOutput,
+	withLines,
 	withoutSurvivors,
 	withSpawned,
 	withSurvivors,
@@ -53,6 +54,14 @@ export function evolveRotations(rotations: Rotations, fact: Fact, before: Superv
 			return withoutPendingCheck(rotations, fact, before);
 		case 'group.gone':
 			return withoutSurvivors(rotations, fact, before);
+		case 'check.tried':
+			return change(rotations, fact.generation, () => ({ check: fact.problem }));
+		case 'check.passed':
+			return change(rotations, fact.generation, () => ({ check: String(fact.status) }));
+		case 'check.failed': {
+			const { generation, problem, lastOutput = [] } = fact;
+			return change(rotations, generation, (rotation) => ({ check: problem, ...withLines(rotation, lastOutput) }));
+		}
 		case 'child.stopped':
 		case 'child.unverified':
 		case 'timer.elapsed':

@@ -86,9 +86,12 @@ export function withLastOutput(
 ) {
 	const { lastOutput = [] } = fact;
 	if (lastOutput.length === 0) return rotations;
-	return ofChild(rotations, fact, before, (rotation) => ({
-		lastOutput: lastOf([...rotation.lastOutput, ...lastOutput]),
-	}));
+	return ofChild(rotations, fact, before, (rotation) => withLines(rotation, lastOutput));
+}
+
+/** Adds lines to the output tail. */
+export function withLines({ lastOutput }: Rotation, lines: string[]): Pick<Rotation, 'lastOutput'> {
+	return { lastOutput: lastOf([...lastOutput, ...lines]) };
 }
 
 /**

@@ -29,6 +29,8 @@ export interface Rotation {
 	 * earlier program version did not record the code.
 	 */
 	code: FailureCode | null;
+	/** The status of the last answer to the health check, or the last error: `503`; null without a health check. */
+	check: string | null;
 	/** The real paths of the program and of its working directory; null if they are unknown. */
 	program: string | null;
 	directory: string | null;
@@ -115,6 +117,7 @@ export function newRotation(generation: number, trigger: Trigger, requestedAt: n
 		survivors: [],
 		reason: null,
 		code: null,
+		check: null,
 		program: null,
 		directory: null,
 		exits: [],

@@ -40,7 +40,7 @@ export interface ChildState {
 	unseen: string | null;
 	/** It was not ready before its deadline. */
 	isRejected: boolean;
-	/** Its generation failed before the child was up. */
+	/** Its generation failed. */
 	isDismissed: boolean;
 	/** Why it was rejected; null if it was not, or if an earlier program version did not record the reason. */
 	rejection: { reason: string; code: FailureCode } | null;
@@ -82,6 +82,21 @@ export interface Ended extends ChildState {
 	endedClock: number | null;
 }
 
+/**
+ * A health check that began at `at` (since 1970) and `clock` (since boot), and must pass within `millis` (0: no limit).
+ * The last child of the generation was up at `upAt` (since boot). All in milliseconds.
+ */
+export interface HealthCheck {
+	millis: number;
+	at: number;
+	clock: number | null;
+	upAt: number | null;
+	/** The status of the last answer, or the last error; null before the first attempt has failed. */
+	problem: string | null;
+}
+
+export const noChecks: SupervisorState['checks'] = { candidate: null, serving: null };
+
 export interface SupervisorState {
 	plan: Plan;
 	/** The generation that was last promoted or kept as degraded; 0 before the first. */
@@ -97,6 +112,11 @@ export interface SupervisorState {
 	 * last child was up at `upAt` (since boot). All in milliseconds.
 	 */
 	bake: { millis: number; at: number; clock: number | null; upAt: number | null } | null;
+	/**
+	 * The health check of the candidate, and of a serving generation that is degraded, which becomes complete when the
+	 * check passes; null of a generation that is not checked.
+	 */
+	checks: { candidate: HealthCheck | null; serving: HealthCheck | null };
 	lastGeneration: number;
 	/** Children of that generation. */
 	lastSize: number;
@@ -153,6 +173,7 @@ export function stateOf(state: SupervisorState): string {
 	if (state.lastGeneration > 0 && state.children.length === 0 && state.respawns.length === 0) return 'stopped';
 	if (state.stopSignal !== null) return 'stopping';
 	if (isBaking(state)) return 'baking';
+	if (isChecked(state)) return 'checking';
 	if (state.candidate !== null) return state.serving === 0 ? 'starting' : 'rotating';
 	if (state.restart !== null) return 'unserved';
 	return state.children.some(({ generation }) => generation !== state.serving) ? 'draining' : 'running';
@@ -164,13 +185,31 @@ export function stateOf(state: SupervisorState): string {
  */
 export function isBaking({
 	bake,
+	checks,
 	candidate,
 	serving,
 	children,
 	respawns,
-}: Pick<SupervisorState, 'bake' | 'candidate' | 'serving' | 'children' | 'respawns'>): boolean {
-	if (bake === null || candidate === null || respawns.some(({ generation }) => generation === candidate)) return false;
+}: Pick<SupervisorState, 'bake' | 'checks' | 'candidate' | 'serving' | 'children' | 'respawns'>): boolean {
+	if (
+		bake === null ||
+		checks.candidate !== null ||
+		candidate === null ||
+		respawns.some(({ generation }) => generation === candidate)
+	)
+		return false;
 	return [...children, ...respawns].some(({ generation }) => generation === serving);
+}
+
+/** Whether the candidate is complete, and its health check runs. After a recovery it may be incomplete: then it boots. */
+export function isChecked({
+	checks,
+	candidate,
+	respawns,
+}: Pick<SupervisorState, 'checks' | 'candidate' | 'respawns'>): boolean {
+	return (
+		checks.candidate !== null && candidate !== null && respawns.every(({ generation }) => generation !== candidate)
+	);
 }
 
 /** The state of a supervisor that has just started. */
@@ -182,6 +221,7 @@ export function newState(plan: Plan): SupervisorState {
 		servingUpAt: null,
 		candidate: null,
 		bake: null,
+		checks: noChecks,
 		lastGeneration: 0,
 		lastSize: 0,
 		lastChild: 0,
@@ -199,15 +239,15 @@ export function newState(plan: Plan): SupervisorState {
 	};
 }
 
-/** Whether the child boots or bakes in a candidate beside a serving generation. If such a child exits, the candidate fails. */
+/** Whether the child boots, is checked or bakes in a candidate beside a serving generation. If such a child exits, the candidate fails. */
 export function isOfCandidate(state: SupervisorState, child: ChildState): boolean {
 	const { candidate, serving } = state;
 	if (candidate !== child.generation || serving === 0 || child.pid === null) return false;
-	return isComing(child) || (child.phase === 'serving' && isBaking(state));
+	return isComing(child) || (child.phase === 'serving' && (isBaking(state) || isChecked(state)));
 }
 
 /**
- * Whether the child was rejected, or its generation failed before the child was up. Such a child is killed after at
+ * Whether the child was rejected, or its generation failed. Such a child is killed after at
  * most `longestKillTimeout`.
  */
 export function isNoGood({ isRejected, isDismissed }: Pick<ChildState, 'isRejected' | 'isDismissed'>): boolean {

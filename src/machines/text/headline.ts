@@ -1,6 +1,6 @@
 /** A supervisor's status in one sentence: for the service manager and for operators. */
 import type { Projections } from '../state/projections.ts';
-import { isBaking, isLeaving, type SupervisorState, stateOf } from '../state/supervisorState.ts';
+import { isBaking, isChecked, isLeaving, type SupervisorState, stateOf } from '../state/supervisorState.ts';
 import { whoServes } from '../state/whoServes.ts';
 
 /** For example `generation 7 serves (2 workers); 1 older drains`. */
@@ -29,7 +29,8 @@ function servingText({ serving, children, candidate, restart, isComplete }: Supe
 
 function candidateText(state: SupervisorState): string[] {
 	const { candidate, queued } = state;
-	const starting = candidate === null ? [] : [`generation ${candidate} ${isBaking(state) ? 'bakes' : 'starts'}`];
+	const doing = isBaking(state) ? 'bakes' : isChecked(state) ? 'is checked' : 'starts';
+	const starting = candidate === null ? [] : [`generation ${candidate} ${doing}`];
 	return queued === null ? starting : [...starting, 'one more rotation will follow'];
 }
 

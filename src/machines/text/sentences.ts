@@ -5,6 +5,7 @@ import { isStoppedTooLong } from '../rules/verification.ts';
 import {
 	type ChildState,
 	isBaking,
+	isChecked,
 	isLeaving,
 	isNoGood,
 	isOfCandidate,
@@ -38,8 +39,25 @@ export function sentenceOf(fact: Fact, before: SupervisorState | null, command: 
 			);
 		case 'rotation.queued': {
 			const follows = before?.queued ? 'one more rotation will follow already' : 'one more rotation will follow';
-			const doing = before && isBaking(before) ? 'still bakes' : 'is still starting';
+			const doing =
+				before && isBaking(before)
+					? 'still bakes'
+					: before && isChecked(before)
+						? 'is still checked'
+						: 'is still starting';
 			return info(`${triggers[fact.trigger]}: generation ${fact.behind} ${doing}; ${follows}`);
+		}
+		case 'check.started': {
+			if (!before) return null;
+			const { generation } = fact;
+			const check = `-check=${before.plan.check}`;
+			if (generation !== before.candidate)
+				return info(`Generation ${generation} is complete as soon as it passes ${check}`);
+			const own = before.children.filter((child) => child.generation === generation);
+			const isServed = before.children.some((child) => child.generation === before.serving);
+			const state = before.bake === null ? `is ready (${pids(own)})` : 'has baked';
+			const then = isServed ? ` before generation ${before.serving} is told to leave` : '';
+			return info(`Generation ${generation} ${state}: it must pass ${check}${then}`);
 		}
 		case 'bake.started': {
 			const own = before?.children.filter(({ generation }) => generation === fact.generation) ?? [];

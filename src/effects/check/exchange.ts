@@ -1,0 +1,68 @@
+/** One HTTP request on an open connection, bounded in time and memory. */
+import { request } from 'node:http';
+import { isIP, type Socket } from 'node:net';
+import { errorText } from '../os/errorText.ts';
+import type { CheckTarget } from './checkTarget.ts';
+
+/** Limits for the header and for the whole answer, in bytes. */
+const [longestHeader, longestAnswer] = [16 << 10, 1 << 20];
+
+/** The status of a complete answer, or why there is none, as the end of a sentence. */
+export type Outcome = { status: number } | { problem: string };
+
+/**
+ * Sends the request, and reads the answer to its end. A redirect is not followed.
+ * @param signal ends the exchange
+ */
+export function exchange(
+	connection: Socket,
+	target: CheckTarget,
+	{ version, signal }: { version: string; signal: AbortSignal },
+): Promise<Outcome> {
+	const stream = target.isTls ? encrypted(connection, target.host) : connection;
+	return new Promise((resolve) => {
+		const asked = request({
+			createConnection: () => stream,
+			path: target.path,
+			headers: { Host: target.host, Connection: 'close', 'User-Agent': `socketmaster/${version}` },
+			maxHeaderSize: longestHeader,
+			signal,
+		});
+		const end = (outcome: Outcome) => {
+			resolve(outcome);
+			asked.destroy();
+		};
+		asked.on('error', (error) => end({ problem: problemOf(error) }));
+		asked.on('upgrade', () => end({ problem: '101' }));
+		asked.on('close', () => end({ problem: 'it closed the connection before its answer was complete' }));
+		asked.on('response', (answer) => {
+			let length = 0;
+			answer.on('data', (part: Buffer) => {
+				length += part.length;
+				if (length > longestAnswer) end({ problem: 'its answer is longer than 1 MiB' });
+			});
+			answer.on('error', (error) => end({ problem: problemOf(error) }));
+			answer.on('end', () => {
+				if (answer.complete) end({ status: answer.statusCode ?? 0 });
+			});
+		});
+		asked.end();
+	});
+}
+
+/** The certificate is not verified: the connection does not leave the machine. */
+function encrypted(connection: Socket, host: string): Socket {
+	// Loaded only where it is used: it takes some milliseconds and some memory.
+	const { connect } = process.getBuiltinModule('node:tls');
+	const name = host.replace(/:\d*$/, '');
+	const servername = isIP(name) === 0 && !name.startsWith('[') ? { servername: name } : {};
+	return connect({ socket: connection, rejectUnauthorized: false, ALPNProtocols: ['http/1.1'], ...servername });
+}
+
+function problemOf(error: NodeJS.ErrnoException): string {
+	if (error.code === 'HPE_HEADER_OVERFLOW') return 'the header of its answer is longer than 16 KiB';
+	if (error.code?.startsWith('HPE_')) return 'its answer is not HTTP/1';
+	if (error.code === 'ECONNRESET' || error.code === 'EPIPE')
+		return 'it closed the connection before its answer was complete';
+	return errorText(error);
+}
