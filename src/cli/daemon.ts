@@ -212,7 +212,8 @@ function openLog(options: Options): { sink: Sink; log: Log } {
 	try {
 		const sink = openSink(syslog ? syslogWriter() : fdWriter(2), stallAt);
 		const isJournal = !syslog && isJournalStream(2, process.env);
-		const log = json ? jsonLog(sink) : textLog(sink, syslog ? 'none' : isJournal ? 'level' : 'stamp');
+		const form = options.output === 'raw' ? 'raw' : 'prefix';
+		const log = json ? jsonLog(sink, form) : textLog(sink, syslog ? 'none' : isJournal ? 'level' : 'stamp', form);
 		sink.onDropped((lines) => log.say('warn', `${lines} log lines were dropped: nobody took them`));
 		return { sink, log };
 	} catch (error) {

@@ -15,6 +15,8 @@ export interface Options {
 	/** Every signal for a child goes to its process group. */
 	group: boolean;
 	json: boolean;
+	/** What becomes of the lines that children print. `inherit`: they go to the supervisor's own stdout and stderr. */
+	output: 'prefix' | 'raw' | 'inherit';
 	journal: string;
 	env: string;
 	/** The children's working directory; empty means the directory in which the supervisor was started. */
@@ -137,6 +139,13 @@ const flags: Record<string, Flag> = {
 		text: 'Every signal for a child goes to its whole process group',
 	},
 	json: { type: 'bool', default: 'false', text: 'Log lines as JSON' },
+	output: {
+		type: 'string',
+		default: 'prefix',
+		placeholder: 'HOW',
+		text: 'Lines of the children: prefix, logged with their pid; raw, as they are (with -json nested); inherit, not read but on our stdout and stderr',
+		check: (value) => (isOutput(value) ? null : 'prefix, raw or inherit'),
+	},
 	journal: {
 		type: 'string',
 		default: '',
@@ -183,6 +192,10 @@ function isVerify(value: string): value is Plan['verify'] {
 	return ['accept', 'hold', 'none'].includes(value);
 }
 
+function isOutput(value: string): value is Options['output'] {
+	return ['prefix', 'raw', 'inherit'].includes(value);
+}
+
 /** Parses the arguments after the program's name. A usage error becomes a text to print and exit status 2. */
 export function readCommandLine(argv: string[], version: string): Request {
 	try {
@@ -202,7 +215,7 @@ function isLikeFlag(word: string): boolean {
 
 function toOptions(values: Values, args: string[]): Omit<Options, 'misplaced'> {
 	const text = (name: string) => values[name]?.[0] ?? flags[name]?.default ?? '';
-	const [ready, verify, start] = [text('ready'), text('verify'), Number(text('start'))];
+	const [ready, verify, output, start] = [text('ready'), text('verify'), text('output'), Number(text('start'))];
 	if (ready !== 'wait' && start <= 0) {
 		throw new UsageError(`-ready=${ready} takes a -start above 0: it is the time a child has for being ready`);
 	}
@@ -226,6 +239,7 @@ function toOptions(values: Values, args: string[]): Omit<Options, 'misplaced'> {
 		user: text('user'),
 		group: text('group') === 'true',
 		json: text('json') === 'true',
+		output: isOutput(output) ? output : 'prefix',
 		journal: text('journal'),
 		control: text('control'),
 		share: text('share'),

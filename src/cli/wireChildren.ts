@@ -5,6 +5,7 @@ import { inheritedVariables } from '../effects/children/inheritedEnv.ts';
 import { lastOutputOf } from '../effects/children/lastOutput.ts';
 import { openNotifySockets } from '../effects/children/notifySockets.ts';
 import { outputsOf } from '../effects/children/output.ts';
+import { longestLine, longestRawLine } from '../effects/children/outputLines.ts';
 import { directoryFor } from '../effects/children/startedFrom.ts';
 import type { Dispatcher } from '../effects/dispatcher.ts';
 import { commandLine } from '../effects/os/rawArgv.ts';
@@ -24,7 +25,13 @@ export function wireChildren(supervision: Supervision, dispatcher: Dispatcher, d
 		const { state } = journal.past();
 		return state?.candidate === generation || (state?.serving === generation && !state.isComplete);
 	});
-	const outputs = outputsOf({ sink, log, handoverState, lastOutput });
+	const outputs = outputsOf({
+		sink,
+		log,
+		handoverState,
+		lastOutput,
+		longestLine: options.output === 'raw' ? longestRawLine : longestLine,
+	});
 	const printedBy = (child: number) => lastOutput.of(child, outputs.unfinishedOf(child));
 	const notifySockets = openNotifySockets({
 		admit: dispatcher.admit,
@@ -57,6 +64,7 @@ export function wireChildren(supervision: Supervision, dispatcher: Dispatcher, d
 			return state !== null && child !== null && isOfCandidate(state, child);
 		},
 		isGroup: options.group,
+		isInherited: options.output === 'inherit',
 	});
 	return { children, outputs, lastOutput, printedBy, notifySockets, phaseOf };
 }

@@ -24,16 +24,15 @@ export interface ChildSpecOptions {
 	input: ProcessInput;
 	from: Pick<StartedFrom, 'fd' | 'directory'>;
 	listeners: Listener[];
-	stdin: number;
-	/** The write end of the output pipe. */
-	output: number;
+	/** The source fds of stdin, stdout and stderr. */
+	streams: number[];
 	notify: { fds: number[]; variables: Variables };
 	/** Variables that name the child. */
 	mark: Variables;
 }
 
 export function childSpec(options: ChildSpecOptions): SpawnSpec {
-	const { spec, variables, input, from, listeners, stdin, output, notify, mark } = options;
+	const { spec, variables, input, from, listeners, streams, notify, mark } = options;
 	// PWD is the real path. If PWD contained a symlink, a program that uses PWD (gunicorn) would load the next
 	// version after the symlink has moved.
 	const workingDirectory = spec.isDirectoryAsked && from.directory !== null ? { PWD: from.directory } : {};
@@ -41,7 +40,7 @@ export function childSpec(options: ChildSpecOptions): SpawnSpec {
 		...spec,
 		...(spec.isSystemd ? withListenPid(spec.path, spec.args) : {}),
 		env: { ...variables, ...workingDirectory, ...socketVariables(listeners, input), ...notify.variables, ...mark },
-		fds: [stdin, output, output, ...listeners.map(({ fd }) => fd), ...notify.fds],
+		fds: [...streams, ...listeners.map(({ fd }) => fd), ...notify.fds],
 		directory: from.fd,
 	};
 }

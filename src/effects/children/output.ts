@@ -52,6 +52,8 @@ export interface OutputsOptions {
 	log: Pick<Log, 'child'>;
 	handoverState: HandoverState;
 	lastOutput: Pick<LastOutput, 'begin' | 'add'>;
+	/** A longer line is logged in pieces of about this many bytes. */
+	longestLine: number;
 }
 
 /**
@@ -62,11 +64,13 @@ export class Outputs {
 	readonly #sink: OutputsOptions['sink'];
 	readonly #log: OutputsOptions['log'];
 	readonly #lastOutput: OutputsOptions['lastOutput'];
+	readonly #longestLine: number;
 	readonly #readers = new Set<Reader>();
 	readonly #paused = new Set<Socket>();
 	#isHeld = false;
 
-	constructor({ sink, log, handoverState, lastOutput }: OutputsOptions) {
+	constructor({ sink, log, handoverState, lastOutput, longestLine }: OutputsOptions) {
+		this.#longestLine = longestLine;
 		this.#sink = sink;
 		this.#log = log;
 		this.#lastOutput = lastOutput;
@@ -86,10 +90,14 @@ export class Outputs {
 		const [sink, lastOutput] = [this.#sink, this.#lastOutput];
 		const logLines = this.#log.child(pid, generation);
 		lastOutput.begin(child, generation);
-		const lines = newLines((whole) => {
-			lastOutput.add(child, whole);
-			logLines(whole);
-		}, unfinished);
+		const lines = newLines(
+			(whole) => {
+				lastOutput.add(child, whole);
+				logLines(whole);
+			},
+			unfinished,
+			this.#longestLine,
+		);
 		const options: SocketConstructorOpts & { onread: OnReadOpts } = {
 			fd,
 			readable: true,

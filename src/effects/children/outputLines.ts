@@ -1,7 +1,10 @@
 /** Splits the output of a child into lines, as it arrives in chunks. */
 
 /** A longer line is logged in pieces of about this many bytes. */
-const longestLine = 64 * 1024;
+export const longestLine = 64 * 1024;
+
+/** The same with -output=raw, in bytes: a piece of a JSON object is no JSON object. */
+export const longestRawLine = 1024 * 1024;
 
 export interface OutputLines {
 	/** Adds the first `length` bytes of the chunk. */
@@ -13,7 +16,7 @@ export interface OutputLines {
 }
 
 /** Each call of `log` gets all lines that a chunk completes. */
-export function newLines(log: (lines: string) => void, begun: string): OutputLines {
+export function newLines(log: (lines: string) => void, begun: string, longest = longestLine): OutputLines {
 	let rest = begun;
 	let wasCut = false;
 
@@ -21,8 +24,8 @@ export function newLines(log: (lines: string) => void, begun: string): OutputLin
 		const end = chunk.lastIndexOf(10, length - 1);
 		if (end < 0) {
 			rest += chunk.toString('latin1', 0, length);
-			wasCut ||= rest.length >= longestLine;
-			if (rest.length >= longestLine) cut();
+			wasCut ||= rest.length >= longest;
+			if (rest.length >= longest) cut();
 			return;
 		}
 		const whole = rest + chunk.toString('latin1', 0, end);

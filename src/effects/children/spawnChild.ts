@@ -30,19 +30,24 @@ const longestExec = 5000;
 interface PendingChild {
 	child: number;
 	generation: number;
-	/** The read end of its output pipe, and the inode of the pipe. */
-	read: number;
-	inode: number;
+	/** Its output pipe; null if it has none. */
+	pipe: OutputPipe | null;
 	/** The real paths of the program and of its working directory. */
 	program: string | null;
 	directory: string | null;
+}
+
+/** The read end of an output pipe, and the inode of the pipe. */
+interface OutputPipe {
+	read: number;
+	inode: number;
 }
 
 /** A process whose output pipe can't be read. */
 interface UnreadableProcess {
 	pid: number;
 	child: number;
-	read: number;
+	pipe: OutputPipe | null;
 	error: unknown;
 	/** The process is already reaped: its exit is not reported again. */
 	isReaped: boolean;
@@ -52,9 +57,9 @@ interface UnreadableProcess {
 export interface Born {
 	child: number;
 	pid: number;
-	output: Output;
-	/** The inode of its output pipe. */
-	inode: number;
+	/** The output and the inode of its pipe; null with -output=inherit. */
+	output: Output | null;
+	inode: number | null;
 	program: string | null;
 	directory: string | null;
 }
@@ -74,6 +79,8 @@ export interface BirthsOptions {
 	 * killed by SIGPIPE.
 	 */
 	isDurable: boolean;
+	/** -output=inherit: children write to the supervisor's own stdout and stderr. */
+	isInherited: boolean;
 	/** Calls listen(2) on listeners that a child has shut down. @throws {SyscallError} */
 	relistenAll: () => void;
 	/** Called for each process that has executed its program. */
@@ -118,9 +125,9 @@ export class Births {
 	readonly isSettled = (): boolean => this.#pending.size === 0;
 
 	async #begin(input: ProcessInput): Promise<void> {
-		const { log, spec, notifySockets, listeners, user, isDurable, relistenAll } = this.#options;
+		const { log, spec, notifySockets, listeners, user, isDurable, isInherited, relistenAll } = this.#options;
 		const { child, generation } = input;
-		let pipe: ReturnType<typeof childPipe> | undefined;
+		let pipe: (OutputPipe & { output: number }) | null = null;
 		let execOutcome: ExecOutcome | number;
 		let from: StartedFrom | undefined;
 		const mark = { SOCKETMASTER_CHILD: String(child), SOCKETMASTER_RUN: spec.run };
@@ -128,11 +135,11 @@ export class Births {
 			from = await startedFrom({ ...spec, isByShell: spec.isSystemd });
 			const variables = await this.#environmentOf(generation);
 			if (from.isGone && input.index === 0) log.say('warn', goneText(generation, spec.directory));
-			pipe = childPipe(isDurable, user);
+			pipe = isInherited ? null : childPipe(isDurable, user);
 			relistenAll();
 			const notify = notifySockets.prepare(child);
-			const { output } = pipe;
-			const fullSpec = childSpec({ spec, variables, input, from, listeners, stdin: this.#stdin, output, notify, mark });
+			const streams = [this.#stdin, ...(pipe ? [pipe.output, pipe.output] : [1, 2])];
+			const fullSpec = childSpec({ spec, variables, input, from, listeners, streams, notify, mark });
 			execOutcome = user ? spawnAsUser(fullSpec, user, mark) : startProcess(fullSpec);
 		} catch (error) {
 			if (pipe) closeAll([pipe.read, pipe.output]);
@@ -141,9 +148,9 @@ export class Births {
 		} finally {
 			from?.close();
 		}
-		closeAll([pipe.output]);
+		if (pipe) closeAll([pipe.output]);
 		const { program, directory } = from;
-		const expected = { child, generation, read: pipe.read, inode: pipe.inode, program, directory };
+		const expected = { child, generation, pipe, program, directory };
 		if (typeof execOutcome === 'number') this.#spawned(execOutcome, expected, false);
 		else this.#awaitExec(execOutcome, expected);
 	}
@@ -164,21 +171,21 @@ export class Births {
 	}
 
 	/** The process has executed the child's program. */
-	#spawned(pid: number, { child, generation, read, ...rest }: PendingChild, isReaped: boolean): void {
-		let output: Output;
+	#spawned(pid: number, { child, generation, pipe, ...rest }: PendingChild, isReaped: boolean): void {
+		let output: Output | null;
 		try {
 			failpoint('outputs.open');
-			output = this.#options.outputs.open({ fd: read, child, pid, generation, unfinished: '' });
+			output = pipe && this.#options.outputs.open({ fd: pipe.read, child, pid, generation, unfinished: '' });
 		} catch (error) {
-			this.#undo({ pid, child, read, error, isReaped });
+			this.#undo({ pid, child, pipe, error, isReaped });
 			return;
 		}
-		this.#options.born({ child, pid, output, ...rest });
+		this.#options.born({ child, pid, output, inode: pipe?.inode ?? null, ...rest });
 	}
 
 	/** Kills a process whose output can't be read. The spawn is reported as failed after the process has exited. */
-	#undo({ pid, child, read, error, isReaped }: UnreadableProcess): void {
-		closeAll([read]);
+	#undo({ pid, child, pipe, error, isReaped }: UnreadableProcess): void {
+		if (pipe) closeAll([pipe.read]);
 		if (isReaped) {
 			this.#failed(child, error);
 			return;
@@ -207,7 +214,7 @@ export class Births {
 			clearTimeout(limit);
 			const error = execOutcome.outcome();
 			if (error === null) return this.#spawned(pid, expected, isReaped);
-			closeAll([expected.read]);
+			if (expected.pipe) closeAll([expected.pipe.read]);
 			this.#failed(expected.child, error);
 		});
 		execOutcome.onKnown(() => this.#pending.get(pid)?.(false));

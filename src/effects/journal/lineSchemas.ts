@@ -106,7 +106,7 @@ export function newSchemas() {
 			child: number(),
 			pid: number(),
 			startTime: number(),
-			pipe: number(),
+			pipe: nullable(number()),
 			program: optional(nullable(string())),
 			directory: optional(nullable(string())),
 			clock: number(),

@@ -14,7 +14,7 @@ import { listOf } from '../os/errorText.ts';
 import { bootId } from '../os/ids.ts';
 import { errno, SyscallError } from '../os/libc.ts';
 import { findProcess, openPidfd, takeFdIfOpen } from '../os/pidfd.ts';
-import { allPids, fdsAmong, fileOf, lookUp, mayLookAt, tick } from '../os/proc.ts';
+import { allPids, fdsAmong, lookUp, mayLookAt, tick } from '../os/proc.ts';
 import type { User } from '../os/user.ts';
 import type { Listener } from '../sockets/listener.ts';
 import { type Header, projectionsOf } from './lineSchemas.ts';
@@ -145,7 +145,7 @@ export async function recover(
 		for (const each of held) requireRight(each);
 		pipes = takePipes(surviving, state.children);
 		const remarks = held
-			.filter(({ child }) => !pipes.some((pipe) => pipe.child === child))
+			.filter(({ child, pipe }) => pipe !== null && !pipes.some((each) => each.child === child))
 			.map(({ pid }) => `The output of ${pid} can't be taken over: it prints elsewhere`);
 		const unknown = surviving
 			.filter(({ pid, child }) => child > state.lastChild && lookUp(pid)?.group === pid)
@@ -273,10 +273,10 @@ function findSpawned(
 		if (!wanted.every((entry) => environment.includes(entry)) || !isTrusted(pid)) continue;
 		// A descendant of the child may lead a process group too.
 		if (variables.get(stat.parent)?.includes(`SOCKETMASTER_RUN=${run}`)) continue;
-		const pipe = Number(fileOf(pid, 1)?.match(/^pipe:\[(\d+)\]$/)?.[1] ?? 0);
+		const { pipe } = outputOf({ pid });
 		// A process left by another child may carry the same number. It started earlier, or it prints to the pipe of
 		// that other child.
-		if (known.has(pipe) || stat.startTime * tick < earliest) continue;
+		if ((pipe !== null && known.has(pipe)) || stat.startTime * tick < earliest) continue;
 		return { pid, startTime: stat.startTime, pipe };
 	}
 	return null;

@@ -21,14 +21,21 @@ export type Prefix = 'stamp' | 'none' | 'level';
 const syslogLevels = { info: '<6>', warn: '<4>', error: '<3>' };
 
 /**
+ * What becomes of a child's lines. `prefix`: each gets the prefix and the child's pid. `raw`: text lines stay as they
+ * are; with JSON, a line that is a JSON object is nested as one.
+ */
+export type OutputForm = 'prefix' | 'raw';
+
+/**
  * Text lines: the prefix (`socketmaster[PID] YYYY/MM/DD HH:MM:SS `), for the output of a child `[PID] `, and the text.
  */
-export function textLog(sink: Sink, prefix: Prefix): Log {
+export function textLog(sink: Sink, prefix: Prefix, form: OutputForm = 'prefix'): Log {
 	const stamp = prefix === 'stamp' ? newStamp() : () => (prefix === 'level' ? syslogLevels.info : '');
 	const head = (level: Sentence['level']) => (prefix === 'level' ? syslogLevels[level] : stamp());
 	return {
 		say: (level, text) => sink.write(`${head(level)}${toBytes(onOneLine(text))}\n`),
 		child: (pid) => {
+			if (form === 'raw') return (lines) => sink.write(`${lines}\n`);
 			const mark = `[${pid}] `;
 			return (lines) => {
 				const prefix = stamp() + mark;
@@ -40,8 +47,11 @@ export function textLog(sink: Sink, prefix: Prefix): Log {
 	};
 }
 
-/** One pino object per line: `msg` and, for the output of a child, its pid as `child` and its `generation`. */
-export function jsonLog(sink: Pick<Sink, 'write'>): Log {
+/**
+ * One pino object per line: `msg` and, for the output of a child, its pid as `child` and its `generation`. A nested line
+ * is the field `output` instead of `msg`, byte for byte.
+ */
+export function jsonLog(sink: Pick<Sink, 'write'>, form: OutputForm = 'prefix'): Log {
 	// pino is loaded only with -json: a supervisor with a text log starts faster.
 	const { pino } = createRequire(import.meta.url)('pino') as typeof import('pino');
 	const logger = pino({ base: { pid: process.pid } }, { write: (line: string) => sink.write(toBytes(line), 1) });
@@ -50,10 +60,32 @@ export function jsonLog(sink: Pick<Sink, 'write'>): Log {
 		child: (pid, generation) => {
 			const own = logger.child({ child: pid, generation });
 			return (lines) => {
-				for (const line of lines.split('\n')) own.info(fromBytes(line));
+				for (const line of lines.split('\n')) {
+					if (form === 'raw' && isObject(line)) sink.write(nested(line, { pid, generation }), 1);
+					else own.info(fromBytes(line));
+				}
 			};
 		},
 	};
+}
+
+/** pino's level `info`. */
+const infoLevel = 30;
+
+/** A log line with the bytes of the child's line in it: parsed numbers could lose digits. */
+function nested(line: string, { pid, generation }: { pid: number; generation: number }): string {
+	const head = { level: infoLevel, time: Date.now(), pid: process.pid, child: pid, generation };
+	return `${JSON.stringify(head).slice(0, -1)},"output":${line.trim()}}\n`;
+}
+
+function isObject(line: string): boolean {
+	if (!/^[ \t\r]*\{/.test(line)) return false;
+	try {
+		JSON.parse(fromBytes(line));
+		return true;
+	} catch {
+		return false;
+	}
 }
 
 /**

@@ -124,7 +124,7 @@ export type ExternalEvent =
 	| Request
 	/**
 	 * `startTime` is field 22 of /proc/PID/stat, in clock ticks since boot: pid and start time together are unique.
-	 * `pipe` is the inode of the pipe that receives the child's output. `program` and `directory` are the real paths of
+	 * `pipe` is the inode of the pipe that receives the child's output; null with -output=inherit. `program` and `directory` are the real paths of
 	 * the program and of its working directory; null if they could not be read.
 	 */
 	| {
@@ -132,7 +132,7 @@ export type ExternalEvent =
 			child: number;
 			pid: number;
 			startTime: number;
-			pipe: number;
+			pipe: number | null;
 			program?: string | null;
 			directory?: string | null;
 	  }

@@ -13,7 +13,7 @@ export interface ChildState {
 	index: number;
 	pid: number | null;
 	startTime: number | null;
-	/** The inode of the pipe that receives its output. */
+	/** The inode of the pipe that receives its output; null before its spawn, and with -output=inherit. */
 	pipe: number | null;
 	phase: Phase;
 	/** When the child entered its phase, in milliseconds since 1970. */

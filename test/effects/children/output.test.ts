@@ -1,6 +1,7 @@
 import { closeSync, writeSync } from 'node:fs';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { outputsOf } from '../../../src/effects/children/output.ts';
+import { longestLine } from '../../../src/effects/children/outputLines.ts';
 import type { Sink } from '../../../src/effects/log/sink.ts';
 import { makePipe } from '../../../src/effects/os/descriptors.ts';
 import { newHandoverState } from '../../../src/effects/upgrade/handoverState.ts';
@@ -17,7 +18,8 @@ describe('an output', () => {
 				updated();
 			},
 		};
-		const outputs = outputsOf({ sink, log, handoverState, lastOutput: { begin: () => {}, add: () => {} } });
+		const lastOutput = { begin: () => {}, add: () => {} };
+		const outputs = outputsOf({ sink, log, handoverState, lastOutput, longestLine });
 		const output = outputs.open({ fd: read, child: 1, pid: 1, generation: 1, unfinished });
 		onTestFinished(() => {
 			try {
