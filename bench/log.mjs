@@ -24,6 +24,7 @@ export async function benchLog() {
 		report(`log, ${name}: million lines a second`, rates, `lost: ${lost.join(', ')}`);
 		report(`log, ${name}: microseconds of CPU a line, child included`, cpu);
 	}
+	await inherited(all);
 	const toNull = [];
 	for (let turn = 0; turn < turns; turn += 1) {
 		const began = performance.now();
@@ -31,6 +32,28 @@ export async function benchLog() {
 		toNull.push(lines / ((performance.now() - began) / 1000) / 1e6);
 	}
 	report('log, for comparison: cat | cat, million lines a second', [median(toNull)]);
+}
+
+/** With -output=inherit the supervisor reads no line: more lines may cost no more than `cat` itself spends on them. */
+async function inherited(all) {
+	const none = writeLines('none', 1);
+	const cpuOf = async (command, args) => {
+		const before = reapedCpu();
+		await start(command, args).ended;
+		return reapedCpu() - before;
+	};
+	const ofLines = async (command, args) => {
+		const costs = [];
+		for (let turn = 0; turn < turns; turn += 1)
+			costs.push((await cpuOf(command, [...args, all])) - (await cpuOf(command, [...args, none])));
+		return (median(costs) / lines) * 1e6;
+	};
+	const [ours] = programs;
+	const flags = ['-listen=tcp://127.0.0.1:0', '-start=0', '-output=inherit', '-command=/bin/cat', '--'];
+	report('log, -output=inherit: microseconds of CPU a line, and of cat alone', [
+		await ofLines(ours.path, flags),
+		await ofLines('/bin/cat', []),
+	]);
 }
 
 function writeLines(name, count) {
