@@ -23,7 +23,7 @@ import {
 	replaceProgram,
 } from '../effects/upgrade/replacement.ts';
 import type { World } from '../machines/charts/world.ts';
-import type { Fact, Request } from '../machines/facts/facts.ts';
+import type { Fact, KeptRequest } from '../machines/facts/facts.ts';
 import { withoutUnfinished } from '../machines/state/recoveryState.ts';
 import { finishedBetween } from '../machines/state/rotations.ts';
 import { sentenceOf } from '../machines/text/sentences.ts';
@@ -104,7 +104,7 @@ function follow(
 	const { journal, run } = startup;
 	const command = [path(), ...options.args].join(' ');
 	/** Requests recorded after an internal error. They did not cause it, so the next program receives them. */
-	const late: Request[] = [];
+	const late: KeptRequest[] = [];
 	dispatcher.follow((_, { rotations }) => {
 		for (const each of finishedBetween(rotations, journal.past().rotations)) lastOutput.settle(each.generation);
 	});
@@ -188,11 +188,11 @@ function worldOf({ supervision, dispatcher, wired, reaped, replacement, director
 }
 
 /** Whether a fact is a request that the supervisor's state keeps until the statecharts have answered it. */
-function isRequest(fact: Fact): fact is Fact & Request {
+function isRequest(fact: Fact): fact is Fact & KeptRequest {
 	return /^(signal\.(HUP|TERM|INT|QUIT)|(rotate|stop)\.requested)$/.test(fact.type);
 }
 
-function requestOf(fact: Fact & Request): Request {
+function requestOf(fact: Fact & KeptRequest): KeptRequest {
 	return fact.type === 'stop.requested' && fact.kill !== undefined
 		? { type: fact.type, kill: fact.kill }
 		: { type: fact.type };

@@ -17,6 +17,8 @@ const sentences: Record<EventType, string> = {
 	'signal.USR2': 'SIGUSR2 requests an upgrade of the supervisor.',
 	'rotate.requested': 'A client requests a rotation.',
 	'stop.requested': 'A client requests a stop.',
+	'generation.stopRequested': 'A client requests a stop of one draining generation.',
+	'generation.stopBegun': 'Every child of a draining generation receives the stop signal.',
 	'upgrade.requested': 'A client requests an upgrade of the supervisor.',
 	'child.spawned': 'A child has a process.',
 	'child.spawnFailed': 'A child could not be spawned.',

@@ -132,6 +132,12 @@ const told: Record<string, () => Simulation> = {
 			.exited(1, 1)
 			.exited(2, 1)
 			.exited(3, 1),
+	'a stop of one generation is asked for in every state': () =>
+		draining()
+			.tell({ type: 'generation.stopRequested', generation: 1 })
+			.tell({ type: 'generation.stopRequested', generation: 2 })
+			.signal('TERM')
+			.tell({ type: 'generation.stopRequested', generation: 1 }),
 	'a health check passes, beside a serving generation and alone': () =>
 		running({ check: '/up' })
 			.tell(passed(1), failed(1), { type: 'check.tried', generation: 1, problem: '503' })
@@ -231,6 +237,17 @@ const told: Record<string, () => Simulation> = {
 			by: 'start',
 			state: stateWith({ stopSignal: 'TERM', children: [childState({ phase: 'booting' })] }),
 		}),
+	'a start after a stop that had begun, whose first generation exits': () =>
+		simulate()
+			.tell({
+				type: 'supervisor.recovered',
+				pid: 1,
+				by: 'start',
+				state: stateWith({ stopSignal: 'TERM', children: [childState({ phase: 'draining' })] }),
+			})
+			.spawned(2)
+			.exited(2, 1)
+			.tell({ type: 'restart.due' }),
 	'killed before one that was looked at was told to leave': () =>
 		simulate().recover(rotatingState({ phase: 'verifying', readyBy: 'wait' }, { candidate: null })),
 	'started anew without -kill while others of a replaced child live': () =>

@@ -37,6 +37,7 @@ export const childState = (changes: Partial<ChildState> = {}): ChildState => ({
 	stopSignal: null,
 	attempt: 0,
 	wasUp: false,
+	kill: null,
 	survivors: [],
 	...changes,
 });

@@ -1,4 +1,4 @@
-/** `socketmaster stop`: requests a stop, and waits until the supervisor has exited. */
+/** `socketmaster stop`: requests a stop of the supervisor, or of one generation, and waits for its end. */
 import { askStatus, askStatusUntilAnswered } from '../../effects/control/answers.ts';
 import { askUntilAnswered, NoAnswer, open } from '../../effects/control/client.ts';
 import type { Status } from '../../effects/control/statusReport.ts';
@@ -9,6 +9,7 @@ import { CommandError, clientCommand, controlOf, errorOf, exits, millisOf } from
 interface Given {
 	control?: unknown;
 	kill?: unknown;
+	generation?: unknown;
 }
 
 /** Interval at which the line with the remaining children is updated, in milliseconds. */
@@ -16,34 +17,77 @@ const beat = 500;
 
 export const runStop = clientCommand(stop);
 
-async function stop({ control, kill }: Given): Promise<number> {
+async function stop({ control, kill, generation }: Given): Promise<number> {
 	const killMs = millisOf('kill', kill, 0);
+	const only = numberOf(generation);
 	const path = await controlOf(control);
-	const out = screen();
 	const { pid, run } = await askStatusUntilAnswered(path, { isFirst: true });
-	const body = killMs === null ? {} : { kill: killMs };
+	const body = { ...(killMs === null ? {} : { kill: killMs }), ...(only === null ? {} : { generation: only }) };
 	const answer = await askUntilAnswered(path, '/stop', { method: 'POST', body, isLast: true });
 	if (answer.status !== 202) throw new CommandError(`no stop: ${errorOf(answer.body)}`, exits.failed);
-	out.print(`Supervisor ${pid} stops`);
+	await (only === null
+		? shown(path, `Supervisor ${pid}`, null, () => ended(path, run))
+		: shown(path, `Generation ${only}`, only, () => left(path, run, only)));
+	return exits.done;
+}
+
+/** The number of a generation; null if the flag is not given. @throws {CommandError} */
+function numberOf(value: unknown): number | null {
+	if (value === undefined) return null;
+	if (/^\d{1,15}$/.test(String(value))) return Number(value);
+	throw new CommandError(`invalid value "${value}" for flag -generation: a number is wanted`, exits.usage);
+}
+
+/**
+ * Says that something stops, shows on a terminal the children that are left, and says when it has ended.
+ * @param generation null for all generations
+ */
+async function shown(path: string, name: string, generation: number | null, work: () => Promise<void>) {
+	const out = screen();
+	out.print(`${name} stops`);
 	const began = performance.now();
 	const over = new AbortController();
 	const timer = out.isTerminal
 		? setInterval(() => {
 				askStatus(path, { signal: over.signal }).then(
-					(status) => out.live(leftText(status, performance.now() - began)),
+					(status) => out.live(leftText(status, generation, performance.now() - began)),
 					() => {},
 				);
 			}, beat)
 		: null;
 	try {
-		await ended(path, run);
+		await work();
 	} finally {
 		if (timer) clearInterval(timer);
 		over.abort();
 		out.clear();
 	}
-	out.print(`Supervisor ${pid} has ended after ${duration(performance.now() - began)}`);
-	return exits.done;
+	out.print(`${name} has ended after ${duration(performance.now() - began)}`);
+}
+
+/** Waits until the last child of a generation has exited: each fact may be its end. @throws {CommandError} */
+async function left(path: string, run: string, generation: number): Promise<void> {
+	for (;;) {
+		const stream = await open(path, '/facts').catch((error) => {
+			if (error instanceof NoAnswer) return null;
+			throw error;
+		});
+		const isOver = async () => {
+			const now = await askStatusUntilAnswered(path, {});
+			return now.run !== run || now.generations.every((each) => each.generation !== generation);
+		};
+		try {
+			if (await isOver()) return;
+			if (stream) for await (const _ of stream) if (await isOver()) return;
+		} catch (error) {
+			// The connection breaks in an upgrade, and when the supervisor ends.
+			if (error instanceof NoAnswer) return;
+			if (error instanceof CommandError) throw error;
+		} finally {
+			stream?.destroy();
+		}
+		await new Promise((resolve) => setTimeout(resolve, beat / 5));
+	}
 }
 
 /**
@@ -80,7 +124,8 @@ async function ended(path: string, run: string): Promise<void> {
 	}
 }
 
-function leftText({ generations }: Status, millis: number): string {
-	const pids = generations.flatMap(({ children }) => children.flatMap(({ pid }) => pid ?? []));
+function leftText({ generations }: Status, generation: number | null, millis: number): string {
+	const own = generations.filter((each) => generation === null || each.generation === generation);
+	const pids = own.flatMap(({ children }) => children.flatMap(({ pid }) => pid ?? []));
 	return `waiting for ${pids.join(', ') || 'nobody'}, ${duration(millis)}`;
 }

@@ -1,6 +1,6 @@
 /** Decides which surviving processes of an exited child are waited for, and which are only signalled. */
 import type { Holder, Plan } from '../../machines/facts/facts.ts';
-import { awaitedOf, type ChildState, isLeaving, isNoGood } from '../../machines/state/supervisorState.ts';
+import { awaitedOf, type ChildState, isLeaving, isNoGood, killPlanOf } from '../../machines/state/supervisorState.ts';
 import type { SurvivingProcesses } from './survivingProcesses.ts';
 
 /**
@@ -16,7 +16,7 @@ export function awaitedSurvivors(
 	others: SurvivingProcesses,
 	plan: Plan,
 ): number[] {
-	if (before !== null && isLeaving(before)) return awaitedOf(others, plan, isNoGood(before));
+	if (before !== null && isLeaving(before)) return awaitedOf(others, killPlanOf(plan, before), isNoGood(before));
 	return hasFailed ? others.survivors : others.holders.flatMap(({ pid, fds }) => (fds.length > 0 ? pid : []));
 }
 

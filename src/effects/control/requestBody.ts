@@ -1,7 +1,8 @@
 /** Reads the bodies of requests to the control socket. */
 import { minValue, number, optional, pipe, safeInteger, safeParse, strictObject } from 'valibot';
 
-const stopSchema = () => strictObject({ kill: optional(pipe(number(), safeInteger(), minValue(0))) });
+const count = () => pipe(number(), safeInteger(), minValue(0));
+const stopSchema = () => strictObject({ kill: optional(count()), generation: optional(count()) });
 const nothingSchema = () => strictObject({});
 
 /** @returns the body, or a sentence about its error */

@@ -1,6 +1,7 @@
 /** The request handlers of the control socket. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { ExternalEvent, Fact, Request } from '../../machines/facts/facts.ts';
+import type { SupervisorState } from '../../machines/state/supervisorState.ts';
 import type { StillAccepting } from '../children/stillAccepting.ts';
 import type { LogCounts } from '../log/sink.ts';
 import { errorText } from '../os/errorText.ts';
@@ -126,8 +127,16 @@ class RequestHandlers implements Requests {
 		else say(response, 202, { generation: queued === null ? lastGeneration : lastGeneration + 1 });
 	}
 
-	#stop(response: ServerResponse, { kill }: Record<string, unknown>): void {
-		const request: Request = typeof kill === 'number' ? { type: 'stop.requested', kill } : { type: 'stop.requested' };
+	#stop(response: ServerResponse, { kill, generation }: Record<string, unknown>): void {
+		const limit = typeof kill === 'number' ? { kill } : {};
+		if (typeof generation === 'number') {
+			const refusal = whyNotDraining(this.#options.past().state, generation);
+			if (!this.#isDecided({ type: 'generation.stopRequested', generation, ...limit }, response)) return;
+			if (refusal === null) say(response, 202, {});
+			else refuse(response, 409, refusal);
+			return;
+		}
+		const request: Request = { type: 'stop.requested', ...limit };
 		if (this.#isDecided(request, response)) say(response, 202, {});
 	}
 
@@ -146,6 +155,15 @@ class RequestHandlers implements Requests {
 		refuse(response, 500, 'the supervisor has failed on it, and replaces itself');
 		return false;
 	}
+}
+
+/** Why one generation is not stopped; null if it drains. */
+function whyNotDraining(state: SupervisorState | null, generation: number): string | null {
+	if (state === null || state.stopSignal !== null) return 'already stopping';
+	if (generation === state.candidate) return `generation ${generation} is starting`;
+	const isThere = [...state.children, ...state.respawns].some((each) => each.generation === generation);
+	if (!isThere) return `there is no generation ${generation}`;
+	return generation === state.serving ? `generation ${generation} serves; a rotation replaces it` : null;
 }
 
 function orRefuse(response: ServerResponse, work: Promise<void>): void {

@@ -9,6 +9,7 @@ import {
 	isBaking,
 	isChecked,
 	isNoGood,
+	killPlanOf,
 	type Phase,
 	type SupervisorState,
 	stateOf,
@@ -225,7 +226,7 @@ function deadlineOf(child: ChildState, { plan }: SupervisorState): number | null
 	if (phase === 'verifying') return verificationDeadline({ plan, deadline, born: clock, isHidden: isSeen === false });
 	if (phase === 'booting') return bootDeadline(plan, deadline, clock);
 	if (phase !== 'draining' && phase !== 'orphaned') return null;
-	const killTimeoutMs = killTimeoutFor(plan, isNoGood(child));
+	const killTimeoutMs = killTimeoutFor(killPlanOf(plan, child), isNoGood(child));
 	return killTimeoutMs === null ? null : clock + killTimeoutMs;
 }
 

@@ -225,9 +225,17 @@ export function newSchemas() {
 		'rotation.queued': fact('rotation.queued', { trigger: asker(), behind: number() }),
 		'request.refused': fact('request.refused', {
 			request: picklist(requests),
-			reason: picklist(['stopping', 'upgrading']),
+			reason: picklist(['stopping', 'upgrading', 'not-draining']),
+			generation: optional(number()),
 		}),
 		'signal.forwarded': fact('signal.forwarded', { signal: string() }),
+		'generation.stopRequested': fact('generation.stopRequested', { generation: number(), kill: optional(count()) }),
+		'generation.stopBegun': fact('generation.stopBegun', {
+			generation: number(),
+			signal: string(),
+			kill: count(),
+			clock: number(),
+		}),
 		'stop.begun': fact('stop.begun', {
 			request: picklist(requests),
 			signal: string(),

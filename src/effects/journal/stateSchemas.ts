@@ -47,7 +47,8 @@ export function shape<T extends object>(fields: Fields<T>): GenericSchema<unknow
 
 const signals = ['signal.HUP', 'signal.TERM', 'signal.INT', 'signal.QUIT', 'signal.USR1', 'signal.USR2'] as const;
 const bareRequests = [...signals, 'rotate.requested', 'upgrade.requested'] as const;
-export const requests = [...bareRequests, 'stop.requested'] as const;
+const keptRequests = [...bareRequests, 'stop.requested'] as const;
+export const requests = [...keptRequests, 'generation.stopRequested'] as const;
 export const word = () => picklist(readySources);
 export const signalReason = () => picklist(signalReasons);
 export const code = () => picklist(failureCodes);
@@ -106,6 +107,7 @@ const childFields = (): Fields<ChildState> => ({
 	stopSignal: optional(nullable(object({ signal: string(), reason: signalReason() })), null),
 	attempt: count(),
 	wasUp: boolean(),
+	kill: optional(nullable(number()), null),
 	survivors: optional(array(count()), []),
 });
 
@@ -130,7 +132,7 @@ export const stateSchema = () =>
 		lastChild: number(),
 		trigger: asker(),
 		queued: nullable(asker()),
-		unanswered: nullable(picklist(requests)),
+		unanswered: nullable(picklist(keptRequests)),
 		ended: optional(
 			nullable(
 				shape<Ended>({ ...childFields(), endedBy: number(), endedAt: number(), endedClock: nullable(number()) }),

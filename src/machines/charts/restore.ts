@@ -11,6 +11,7 @@ import {
 	isChecked,
 	isComing,
 	isLeaving,
+	killPlanOf,
 	type SupervisorState,
 	upAtOf,
 } from '../state/supervisorState.ts';
@@ -183,7 +184,8 @@ function generationChart(
 
 function childChart(known: ChildState, { plan, isGated }: { plan: Plan; isGated: boolean }): Snapshot<unknown> {
 	const { child, generation, index, pid, phase, survivors } = known;
-	const context = childContext(known, { child, generation, index, plan, isGated });
+	const own = { ...plan, ...killPlanOf(plan, known) };
+	const context = childContext(known, { child, generation, index, plan: own, isGated });
 	const isOrphaned = phase === 'orphaned' || (phase === 'killing' && survivors.length > 0);
 	const running = pid === null ? {} : { adopted: pid, isOrphaned };
 	const process = context.recovered.isUnawaited

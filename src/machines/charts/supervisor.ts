@@ -181,6 +181,13 @@ export const supervisorMachine = supervisorSetup.createMachine({
 					actions: [{ type: 'decide', params: decisions.stop }, 'keepStop', 'stopRecheck', 'stopAll'],
 				},
 				'signal.QUIT': { actions: [{ type: 'decide', params: decisions.forwarded }, 'keepQuit', 'forwardToAll'] },
+				'generation.stopRequested': [
+					{
+						guard: 'isDraining',
+						actions: [{ type: 'decide', params: decisions.stopGeneration }, 'stopGeneration'],
+					},
+					{ actions: { type: 'decide', params: decisions.notDraining } },
+				],
 				'signal.USR1': { actions: 'passOnToUpgrade' },
 				'signal.USR2': { actions: 'passOnToUpgrade' },
 				'upgrade.requested': { actions: 'passOnToUpgrade' },
@@ -406,6 +413,7 @@ export const supervisorMachine = supervisorSetup.createMachine({
 					on: {
 						'signal.HUP': refusal,
 						'rotate.requested': refusal,
+						'generation.stopRequested': refusal,
 						'signal.USR1': refusal,
 						'signal.USR2': refusal,
 						'upgrade.requested': refusal,

@@ -102,6 +102,19 @@ export const decisions = {
 		signal: stopSignalOf(context, event),
 		kill: killTimeoutOf(context, event),
 	}),
+	/** Only for a generation that drains. */
+	stopGeneration: ({ context, event }: Args): Decision => ({
+		type: 'generation.stopBegun',
+		generation: expectEvent(event, 'generation.stopRequested').generation,
+		signal: stopSignalOf(context, event),
+		kill: killTimeoutOf(context, event),
+	}),
+	notDraining: ({ event }: Args): Decision => ({
+		type: 'request.refused',
+		request: 'generation.stopRequested',
+		reason: 'not-draining',
+		generation: expectEvent(event, 'generation.stopRequested').generation,
+	}),
 	refused: ({ event }: Args<FactOf<Request['type']>>): Decision => ({
 		type: 'request.refused',
 		request: event.type,
@@ -154,7 +167,8 @@ export function stopSignalOf({ plan }: Pick<SupervisorContext, 'plan'>, { type }
 
 /** The kill timeout of a stop, in milliseconds; 0 means no limit. */
 export function killTimeoutOf({ plan }: Pick<SupervisorContext, 'plan'>, event: SupervisorEvent): number {
-	return event.type === 'stop.requested' ? (event.kill ?? plan.kill) : plan.kill;
+	const isAsked = event.type === 'stop.requested' || event.type === 'generation.stopRequested';
+	return (isAsked ? event.kill : undefined) ?? plan.kill;
 }
 
 /** The trigger of the rotation that an event requests; null if it requests no rotation. */

@@ -48,6 +48,11 @@ const base = setup({
 			(event.generation === candidate ||
 				(event.generation === serving &&
 					(candidate === null || bake !== null || checks.candidate !== null || event.isAlone))),
+		isDraining: ({ context: { generations, serving, candidate }, event }) =>
+			event.type === 'generation.stopRequested' &&
+			event.generation in generations &&
+			event.generation !== serving &&
+			event.generation !== candidate,
 		isCandidateBesideServing: ({ context, event }) =>
 			isOf(context.candidate, event) && context.serving in context.generations,
 		isCandidateToBake: ({ context, event }) =>
@@ -266,6 +271,14 @@ export const supervisorSetup = base.extend({
 				enqueue.sendTo(ref, { type: 'stop', signal, kill, ...(isDismissal ? { isDismissal } : {}) });
 			}
 		}),
+		stopGeneration: sendTo(
+			({ context, event }) => generationIn(context, expectEvent(event, 'generation.stopRequested').generation),
+			({ context, event }) => ({
+				type: 'stop',
+				signal: stopSignalOf(context, event),
+				kill: killTimeoutOf(context, event),
+			}),
+		),
 		/** Kills the oldest draining generations, if more drain than -max-draining allows. */
 		crowdOut: base.enqueueActions(({ enqueue, context }) => {
 			const { plan, generations, serving, candidate } = context;

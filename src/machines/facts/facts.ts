@@ -215,7 +215,12 @@ export type Request =
 	| { type: 'rotate.requested' }
 	/** `kill` is the kill timeout of this stop, in milliseconds. Without it the plan's kill timeout applies. */
 	| { type: 'stop.requested'; kill?: number }
+	/** One draining generation is to be stopped. `kill` as in `stop.requested`. */
+	| { type: 'generation.stopRequested'; generation: number; kill?: number }
 	| { type: 'upgrade.requested' };
+
+/** A request that the next supervisor processes if no decision has answered it. */
+export type KeptRequest = Exclude<Request, { type: 'generation.stopRequested' }>;
 
 /** Output of the statecharts. A decision is recorded before the supervisor acts on it. */
 export type Decision =
@@ -289,10 +294,18 @@ export type Decision =
 	  }
 	/** A rotation starts after the generation `behind` is up or has failed. */
 	| { type: 'rotation.queued'; trigger: Trigger; behind: number }
-	| { type: 'request.refused'; request: Request['type']; reason: 'stopping' | 'upgrading' }
+	/** `generation`: the generation that a stop was requested for. */
+	| {
+			type: 'request.refused';
+			request: Request['type'];
+			reason: 'stopping' | 'upgrading' | 'not-draining';
+			generation?: number;
+	  }
 	| { type: 'signal.forwarded'; signal: string }
 	/** Every child receives `signal`, and has a kill timeout of `kill` milliseconds; 0 means no limit. */
 	| { type: 'stop.begun'; request: Request['type']; signal: string; kill: number }
+	/** Every child of a draining generation receives `signal`, and has a kill timeout of `kill` milliseconds; 0 means none. */
+	| { type: 'generation.stopBegun'; generation: number; signal: string; kill: number }
 	/** A newly started supervisor cancels the stop that an earlier supervisor had begun. */
 	| { type: 'stop.cancelled' }
 	/** The serving generation is gone; only older, stopping generations are left. */

@@ -18,6 +18,7 @@ const timed = [
 	'bake.started',
 	'check.started',
 	'stop.begun',
+	'generation.stopBegun',
 ] as const satisfies FactType[];
 
 export type TimedType = (typeof timed)[number];
@@ -65,6 +66,7 @@ const decisions: Record<Decision['type'], true> = {
 	'request.refused': true,
 	'signal.forwarded': true,
 	'stop.begun': true,
+	'generation.stopBegun': true,
 	'stop.cancelled': true,
 	'service.lost': true,
 	'restart.scheduled': true,

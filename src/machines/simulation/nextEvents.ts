@@ -1,7 +1,14 @@
 /** The external events that are possible next, given a supervisor's state. */
 import type { ExternalEvent, Fact } from '../facts/facts.ts';
 import { withoutUnborn } from '../state/recoveryState.ts';
-import { type ChildState, isBaking, isChecked, isNoGood, type SupervisorState } from '../state/supervisorState.ts';
+import {
+	type ChildState,
+	isBaking,
+	isChecked,
+	isNoGood,
+	killPlanOf,
+	type SupervisorState,
+} from '../state/supervisorState.ts';
 
 export interface NextEvent {
 	/** The process that the event concerns: `the supervisor`, `child 2 (102)`. */
@@ -58,6 +65,9 @@ export function nextEvents(
 			: [
 					{ ...supervisor('the restart wait elapses', { type: 'restart.due' }), after: supervisorState.restart.millis },
 				]),
+		...drainingIn(supervisorState).map((generation) =>
+			supervisor(`a stop of generation ${generation}`, { type: 'generation.stopRequested', generation, kill: 5000 }),
+		),
 		supervisor('SIGHUP', { type: 'signal.HUP' }),
 		supervisor('SIGTERM', { type: 'signal.TERM' }),
 		supervisor('SIGINT', { type: 'signal.INT' }),
@@ -88,6 +98,12 @@ export function nextEvents(
 				: { type: 'supervisor.started', pid: 1, plan: supervisorState.plan },
 		),
 	];
+}
+
+function drainingIn({ children, serving, candidate, stopSignal }: SupervisorState): number[] {
+	if (stopSignal !== null) return [];
+	const others = children.filter(({ generation }) => generation !== serving && generation !== candidate);
+	return [...new Set(others.map(({ generation }) => generation))];
 }
 
 /** The events of the health checks that run: of the candidate, during its bake, and of a degraded serving generation. */
@@ -131,6 +147,7 @@ export function endOf(
 
 function nextEventsFor(child: ChildState, { plan }: SupervisorState, isNonChild: boolean): NextEvent[] {
 	const { child: number, pid, phase } = child;
+	const { kill } = killPlanOf(plan, child);
 	const to = pid === null ? `child ${number}` : `child ${number} (${pid})`;
 	const one = (what: string, external: ExternalEvent, after = moment): NextEvent => ({ to, what, external, after });
 	const dies = one('it is killed by SIGKILL', endOf(child, { signal: 'killed', number: 9 }));
@@ -146,8 +163,8 @@ function nextEventsFor(child: ChildState, { plan }: SupervisorState, isNonChild:
 		{ type: 'timer.elapsed', child: number, timer: 'boot' },
 		plan.start,
 	);
-	const isLate = one('its kill timeout elapses', { type: 'timer.elapsed', child: number, timer: 'kill' }, plan.kill);
-	const late = plan.kill > 0 || isNoGood(child) ? [isLate] : [];
+	const isLate = one('its kill timeout elapses', { type: 'timer.elapsed', child: number, timer: 'kill' }, kill);
+	const late = kill > 0 || isNoGood(child) ? [isLate] : [];
 	const accepts = [
 		one('the listener check passes', { type: 'child.verified', child: number, isSeen: true }, 0),
 		one(

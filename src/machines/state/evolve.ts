@@ -8,6 +8,7 @@ import {
 	isLeaving,
 	isNoGood,
 	isOfSlot,
+	killPlanOf,
 	newChild,
 	newState,
 	noChecks,
@@ -85,6 +86,13 @@ function changed(
 				respawns: [],
 				restart: null,
 			};
+		case 'generation.stopBegun': {
+			const { generation, kill, clock = null } = fact;
+			const children = state.children.map((child) =>
+				child.generation === generation ? withKill(child, state, kill, clock) : child,
+			);
+			return { ...state, children };
+		}
 		case 'bake.started': {
 			const { generation, millis, at, clock = null } = fact;
 			const upAt = upAtOf(state.children.filter((each) => each.generation === generation));
@@ -213,6 +221,7 @@ function changed(
 		case 'signal.USR1':
 		case 'signal.USR2':
 		case 'upgrade.requested':
+		case 'generation.stopRequested':
 		case 'upgrade.begun':
 		case 'upgrade.verified':
 		case 'upgrade.refused':
@@ -322,7 +331,8 @@ function announced(
 function exited(state: SupervisorState, fact: Extract<Fact, { type: 'child.exited' }>): SupervisorState {
 	const { child: id, survivors, at, clock = null } = fact;
 	const known = state.children.find(({ child }) => child === id);
-	const awaited = known !== undefined && isLeaving(known) ? awaitedOf(fact, state.plan, isNoGood(known)) : [];
+	const awaited =
+		known !== undefined && isLeaving(known) ? awaitedOf(fact, killPlanOf(state.plan, known), isNoGood(known)) : [];
 	const next = awaited.length > 0 ? state : withEnded(state, fact);
 	if (survivors.length === 0) return withoutChild(next, id);
 	return withChild(next, id, { phase: 'orphaned', since: at, clock, survivors: awaited });
@@ -358,9 +368,14 @@ function withChild(state: SupervisorState, id: number, change: Partial<ChildStat
 /** A stop may change the kill timeout. The new timeout of a child that is stopping already begins now. */
 function withKillTimeout(state: SupervisorState, fact: Extract<Fact, { type: 'stop.begun' }>): SupervisorState {
 	const { kill, clock = null } = fact;
-	if (kill === state.plan.kill) return state;
-	const children = state.children.map((child) => (isLeaving(child) ? { ...child, clock } : child));
+	const children = state.children.map((child) => ({ ...withKill(child, state, kill, clock), kill: null }));
 	return { ...state, plan: { ...state.plan, kill }, children };
+}
+
+/** Sets the kill timeout of a child. If it changes that of a stopping child, the new timeout begins now. */
+function withKill(child: ChildState, { plan }: SupervisorState, kill: number, clock: number | null): ChildState {
+	if (kill === killPlanOf(plan, child).kill) return child;
+	return { ...child, kill, ...(isLeaving(child) ? { clock } : {}) };
 }
 
 /** The kill timeout counts from the first stop signal of a child. */

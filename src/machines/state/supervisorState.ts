@@ -1,5 +1,14 @@
 /** The supervisor's state, and what can be read in it. The fold that makes it from facts is in evolve.ts. */
-import type { Fact, FactOf, FailureCode, Plan, ReadySource, Request, SignalReason, Trigger } from '../facts/facts.ts';
+import type {
+	Fact,
+	FactOf,
+	FailureCode,
+	KeptRequest,
+	Plan,
+	ReadySource,
+	SignalReason,
+	Trigger,
+} from '../facts/facts.ts';
 import { killTimeoutFor } from '../rules/killTimeout.ts';
 
 export const phases = ['spawning', 'booting', 'verifying', 'serving', 'draining', 'killing', 'orphaned'] as const;
@@ -53,6 +62,8 @@ export interface ChildState {
 	/** How many children exited in its slot before, and whether any child in the slot was ever up. */
 	attempt: number;
 	wasUp: boolean;
+	/** The kill timeout that a stop of its generation has set, in milliseconds (0: none); null means that of the plan. */
+	kill: number | null;
 	/** The surviving processes that the supervisor waits for, by pid. */
 	survivors: number[];
 }
@@ -126,7 +137,7 @@ export interface SupervisorState {
 	/** What triggered the queued rotation; null if no rotation is queued. */
 	queued: Trigger | null;
 	/** The request that no decision has answered yet. */
-	unanswered: Request['type'] | null;
+	unanswered: KeptRequest['type'] | null;
 	/** The child that ended by the last external event. The decisions that follow from its end may be missing still. */
 	ended: Ended | null;
 	/**
@@ -282,6 +293,7 @@ export function newChild({ child, generation, index, at }: Omit<FactOf<'child.sp
 		stopSignal: null,
 		attempt: 0,
 		wasUp: false,
+		kill: null,
 		survivors: [],
 	};
 }
@@ -293,12 +305,17 @@ export function newChild({ child, generation, index, at }: Omit<FactOf<'child.sp
  */
 export function awaitedOf(
 	{ survivors, holders = [] }: Pick<Extract<Fact, { type: 'child.exited' }>, 'survivors' | 'holders'>,
-	plan: Plan,
+	plan: Pick<Plan, 'kill'>,
 	isNoGood: boolean,
 ): number[] {
 	return killTimeoutFor(plan, isNoGood) === null
 		? holders.flatMap(({ pid, fds }) => (fds.length > 0 ? pid : []))
 		: survivors;
+}
+
+/** The kill timeout of a child as it was ordered, in milliseconds; 0 means none. */
+export function killPlanOf(plan: Pick<Plan, 'kill'>, { kill }: Pick<ChildState, 'kill'>): Pick<Plan, 'kill'> {
+	return { kill: kill ?? plan.kill };
 }
 
 /** Adds a respawn; replaces an earlier respawn of the same slot. */

@@ -10,6 +10,7 @@ import {
 	isNoGood,
 	isOfCandidate,
 	isUnverified,
+	killPlanOf,
 	type SupervisorState,
 } from '../state/supervisorState.ts';
 import { whoServes } from '../state/whoServes.ts';
@@ -131,7 +132,14 @@ export function sentenceOf(fact: Fact, before: SupervisorState | null, command: 
 			return info(`${requests[fact.request]}: stopping; sending SIG${fact.signal} to ${allPids()}`);
 		case 'signal.forwarded':
 			return info(`SIG${fact.signal}: passed on to ${allPids()}`);
+		case 'generation.stopBegun': {
+			const own = before?.children.filter(({ generation }) => generation === fact.generation) ?? [];
+			const kill = fact.kill > 0 ? `, and SIGKILL after ${duration(fact.kill)}` : '';
+			return info(`A stop request for generation ${fact.generation}: sending SIG${fact.signal} to ${pids(own)}${kill}`);
+		}
 		case 'request.refused':
+			if (fact.reason === 'not-draining')
+				return warning(`A stop request for generation ${fact.generation} refused: it does not drain`);
 			return warning(
 				fact.reason === 'stopping'
 					? `${requests[fact.request]} refused: already stopping`
@@ -150,7 +158,7 @@ export function sentenceOf(fact: Fact, before: SupervisorState | null, command: 
 			}
 			if (fact.reason !== 'kill') return null;
 			const target = before?.children.find(({ child }) => child === fact.child);
-			const killTimeoutMs = before && killTimeoutFor(before.plan, target !== undefined && isNoGood(target));
+			const killTimeoutMs = before && target ? killTimeoutFor(killPlanOf(before.plan, target), isNoGood(target)) : null;
 			if (target?.phase !== 'orphaned')
 				return warning(`${target?.pid} is still alive ${killTimeoutMs} ms after it was told to leave; killing it`);
 			const [who, it] = target.survivors.length === 1 ? ['process', 'it'] : ['processes', 'them'];
@@ -267,6 +275,7 @@ const requests: Record<Request['type'], string> = {
 	'signal.USR2': 'SIGUSR2',
 	'rotate.requested': 'A rotation request',
 	'stop.requested': 'A stop request',
+	'generation.stopRequested': 'A stop request for a generation',
 	'upgrade.requested': 'An upgrade request',
 };
 

@@ -1,0 +1,54 @@
+/** `socketmaster stop -generation=N`: ends one generation that drains. */
+import { describe, expect, it } from 'vitest';
+import { ask, command, type Row } from '../support/asking.ts';
+import { site } from '../support/site.ts';
+
+async function withDraining(flags: string[] = []) {
+	const own = site('linger accept', { flags });
+	await own.up();
+	own.instruct('accept');
+	expect((await command(['rotate', `-control=${own.control}`]).done).status).toBe(0);
+	const { generations } = (await ask(own.control, '/status?brief')).body;
+	const [old] = generations.find(({ generation }: Row) => generation === 1).children;
+	const stop = (...args: string[]) => command(['stop', `-control=${own.control}`, ...args]).done;
+	return { ...own, pid: old.pid, stop };
+}
+
+describe('stop -generation=N', () => {
+	it('sends the stop signal to the generation, waits for its end, and leaves the others alone', async () => {
+		const own = await withDraining();
+		const { status, stdout } = await own.stop('-generation=1');
+		expect(status).toBe(0);
+		expect(stdout).toMatch(/^Generation 1 stops\nGeneration 1 has ended after .*\n$/);
+		await own.program.logged(new RegExp(`^A stop request for generation 1: sending SIGTERM to ${own.pid}$`));
+		expect(await own.answer()).not.toBe(own.pid);
+		expect((await ask(own.control, '/status?brief')).body).toMatchObject({ state: 'running' });
+	});
+
+	it('kills it after -kill', async () => {
+		const own = await withDraining(['-stop=HUP']);
+		const { status } = await own.stop('-generation=1', '-kill=300');
+		expect(status).toBe(0);
+		await own.program.logged(
+			new RegExp(`^A stop request for generation 1: sending SIGHUP to ${own.pid}, and SIGKILL after 300 ms$`),
+		);
+		await own.program.logged(new RegExp(`^${own.pid} is still alive 300 ms after it was told to leave; killing it$`));
+	});
+
+	it.each([
+		['2', 'generation 2 serves; a rotation replaces it'],
+		['9', 'there is no generation 9'],
+	])('%s is refused with a sentence', async (generation, why) => {
+		const own = await withDraining();
+		const { status, stderr } = await own.stop(`-generation=${generation}`);
+		expect(status).toBe(1);
+		expect(stderr).toBe(`no stop: ${why}\n`);
+		await own.program.logged(new RegExp(`^A stop request for generation ${generation} refused: it does not drain$`));
+	});
+
+	it('takes a number', async () => {
+		const { status, stderr } = await command(['stop', '-control=/nowhere', '-generation=old']).done;
+		expect(status).toBe(2);
+		expect(stderr).toBe('invalid value "old" for flag -generation: a number is wanted\n');
+	});
+});

@@ -1,0 +1,74 @@
+/** A stop of one generation that drains. */
+import { describe, expect, it } from 'vitest';
+import type { ExternalEvent } from '../../src/machines/facts/facts.ts';
+import { evolve } from '../../src/machines/state/evolve.ts';
+import type { SupervisorState } from '../../src/machines/state/supervisorState.ts';
+import { draining, rotating, running, type Simulation, simulate } from '../support/simulation.ts';
+
+const stop = (generation: number, kill?: number): ExternalEvent => ({
+	type: 'generation.stopRequested',
+	generation,
+	...(kill === undefined ? {} : { kill }),
+});
+
+function stateOf({ history }: Simulation): SupervisorState {
+	let state: SupervisorState | null = null;
+	for (const fact of history) state = evolve(state, fact);
+	if (!state) throw new Error('nothing has happened');
+	return state;
+}
+
+const killWait = ({ commands }: Simulation) =>
+	commands.findLast((command) => command.type === 'wait' && command.timer === 'kill' && command.child === 1);
+
+describe('a stop of one generation', () => {
+	it('sends the stop signal to its children, with a kill timeout of its own', () => {
+		const simulation = draining().tell(stop(1, 500));
+		expect(killWait(simulation)).toMatchObject({ child: 1, millis: 500, since: null });
+		expect(simulation.decided()).toEqual(['TERM to 1']);
+		expect(simulation.phases()).toEqual({ 1: 'draining', 2: 'serving' });
+		expect(simulation.tell({ type: 'timer.elapsed', child: 1, timer: 'kill' }).decided()).toEqual(['KILL to 1']);
+		expect(simulation.exited(1).state()).toBe('running');
+	});
+
+	it('without a kill timeout of its own keeps that of -kill, and its beginning', () => {
+		const simulation = draining({ kill: 700, stop: 'QUIT' });
+		simulation.tell(stop(1));
+		expect(killWait(simulation)).toBeUndefined();
+		expect(simulation.decided()).toEqual(['QUIT to 1']);
+		expect(stateOf(simulation).children[0]).toMatchObject({ kill: null });
+	});
+
+	it.each([
+		['that serves', running(), 1],
+		['that starts', rotating(), 2],
+		['that does not exist', running(), 7],
+		['that serves beside a draining one', draining(), 2],
+	])('%s is refused', (_, simulation, generation) => {
+		simulation.tell(stop(generation, 500));
+		expect(simulation.decided()).toEqual([]);
+		expect(simulation.history.at(-1)).toMatchObject({
+			type: 'request.refused',
+			request: 'generation.stopRequested',
+			reason: 'not-draining',
+			generation,
+		});
+	});
+
+	it('is refused during a stop of the supervisor', () => {
+		const simulation = draining().signal('TERM');
+		simulation.decided();
+		expect(simulation.tell(stop(1)).decided()).toEqual([]);
+		expect(simulation.history.at(-1)).toMatchObject({ type: 'request.refused', reason: 'stopping' });
+	});
+
+	it('keeps its kill timeout through an upgrade, and a stop of the supervisor replaces it', () => {
+		const simulation = draining().tell(stop(1, 500));
+		const state = stateOf(simulation);
+		const next = simulate().recover(state);
+		expect(killWait(next)).toMatchObject({ child: 1, millis: 500, since: state.children[0]?.clock });
+		next.tell({ type: 'stop.requested', kill: 900 });
+		expect(killWait(next)).toMatchObject({ child: 1, millis: 900, since: null });
+		expect(next.supervisorState()?.children.map(({ kill }) => kill)).toEqual([null, null]);
+	});
+});
