@@ -1,6 +1,7 @@
 /** The daemon's command line: its flags, the options that they become, and the usage text. */
 
 import { whyNoCheck } from '../effects/check/checkTarget.ts';
+import { longestIntervalMs, shortestIntervalMs } from '../effects/children/watchdogs.ts';
 import { signalName } from '../effects/os/kill.ts';
 import { type Plan, usualVerify } from '../machines/facts/facts.ts';
 import { type Flag, readFlags, UsageError, type Values } from './goFlags.ts';
@@ -28,6 +29,8 @@ export interface Options {
 	share: string;
 	/** Children also have the variable LISTEN_PID. */
 	systemd: boolean;
+	/** The interval of the children's watchdogs, in milliseconds; 0 means none. */
+	watchdog: number;
 	/** The arguments of the children's program. */
 	args: string[];
 	/** The first of them that looks like a flag of socketmaster, if no `--` says that they are the program's; else null. */
@@ -176,6 +179,15 @@ const flags: Record<string, Flag> = {
 		placeholder: 'PATH',
 		text: 'Working directory of the children, looked up anew for each generation; a relative -command is found from it',
 	},
+	watchdog: {
+		type: 'int',
+		default: '0',
+		alone: '30000',
+		placeholder: 'MILLIS',
+		text: 'Aborts a serving child that has sent WATCHDOG=1 and then none for so long (30000 without a value)',
+		check: (value) =>
+			Number(value) === 0 || Number(value) >= shortestIntervalMs ? null : `${shortestIntervalMs} or more`,
+	},
 	pidfile: { type: 'string', default: '', placeholder: 'PATH', text: 'File to write the pid to' },
 	systemd: { type: 'bool', default: 'false', text: 'Give the children LISTEN_PID too' },
 };
@@ -247,14 +259,16 @@ function toOptions(values: Values, args: string[]): Omit<Options, 'misplaced'> {
 		chdir: text('chdir'),
 		pidfile: text('pidfile'),
 		systemd: text('systemd') === 'true',
+		watchdog: Math.min(Number(text('watchdog')), longestIntervalMs),
 		args,
 	};
 }
 
 /** The text that -h prints. */
 function usage(): string {
-	const words = Object.entries(flags).map(([name, { type, placeholder, text, default: value }]) => {
-		const shown = type === 'bool' ? `-${name}` : `-${name}=${placeholder}`;
+	const words = Object.entries(flags).map(([name, { type, placeholder, text, alone, default: value }]) => {
+		const shown =
+			type === 'bool' ? `-${name}` : alone === undefined ? `-${name}=${placeholder}` : `-${name}[=${placeholder}]`;
 		const preset = value === '' || type === 'bool' ? '' : ` (default ${value})`;
 		return `  ${shown.padEnd(17)} ${text}${preset}`;
 	});

@@ -6,6 +6,8 @@ export interface Flag {
 	/** Stands for the value in the usage text. */
 	placeholder?: string;
 	text: string;
+	/** The value of the flag alone, without `=`; for an int that is also a boolean. */
+	alone?: string;
 	/** Checks a value further. @returns the values that are allowed; null if the value is one of them */
 	check?: (value: string) => string | null;
 }
@@ -44,6 +46,8 @@ export function readFlags(
 		if (!flag) throw new UsageError(`flag provided but not defined: -${name}`);
 		let value = given;
 		if (value === undefined && flag.type === 'bool') value = 'true';
+		if (flag.alone !== undefined && (value === undefined || value === 'true')) value = flag.alone;
+		if (flag.alone !== undefined && value === 'false') value = flag.default;
 		if (value === undefined) {
 			index += 1;
 			value = argv[index];

@@ -85,7 +85,7 @@ export function wire(supervision: Supervision) {
 	const backlogs = backlogKeeper(listeners.all);
 	const orphans = orphanKeeper({ pids: startup.orphans, handoverState, log, drain: options.plan.drain });
 	follow(supervision, dispatcher, wired, fault.wasMet);
-	const keepers = [manager, controlSockets.control, reminder, backlogs, orphans];
+	const keepers = [manager, controlSockets.control, reminder, backlogs, orphans, wired.watchdogs];
 	for (const { note } of keepers.filter((each) => each !== null)) dispatcher.follow(note);
 	dispatcher.follow((fact) => {
 		if (fact.type === 'child.abandoned') children.abandon(fact.child);

@@ -7,6 +7,7 @@ import { openNotifySockets } from '../effects/children/notifySockets.ts';
 import { outputsOf } from '../effects/children/output.ts';
 import { longestLine, longestRawLine } from '../effects/children/outputLines.ts';
 import { directoryFor } from '../effects/children/startedFrom.ts';
+import { Watchdogs } from '../effects/children/watchdogs.ts';
 import type { Dispatcher } from '../effects/dispatcher.ts';
 import { commandLine } from '../effects/os/rawArgv.ts';
 import { isOfCandidate } from '../machines/state/supervisorState.ts';
@@ -33,6 +34,16 @@ export function wireChildren(supervision: Supervision, dispatcher: Dispatcher, d
 		longestLine: options.output === 'raw' ? longestRawLine : longestLine,
 	});
 	const printedBy = (child: number) => lastOutput.of(child, outputs.unfinishedOf(child));
+	const watchdogs =
+		options.watchdog === 0
+			? null
+			: new Watchdogs({
+					admit: dispatcher.admit,
+					log,
+					intervalMs: options.watchdog,
+					known,
+					receiveNow: (child) => notifySockets.receiveNow(child),
+				});
 	const notifySockets = openNotifySockets({
 		admit: dispatcher.admit,
 		log,
@@ -43,6 +54,7 @@ export function wireChildren(supervision: Supervision, dispatcher: Dispatcher, d
 		handoverState,
 		kept: startup.notifySockets,
 		phaseOf,
+		takeWatchdog: watchdogs?.take ?? null,
 		childOf: (pid) => journal.past().state?.children.find((each) => each.pid === pid)?.child ?? null,
 	});
 	const children = childrenOf({
@@ -66,7 +78,7 @@ export function wireChildren(supervision: Supervision, dispatcher: Dispatcher, d
 		isGroup: options.group,
 		isInherited: options.output === 'inherit',
 	});
-	return { children, outputs, lastOutput, printedBy, notifySockets, phaseOf };
+	return { children, outputs, lastOutput, printedBy, notifySockets, watchdogs, phaseOf };
 }
 
 /** What every child of the supervisor is spawned with. */
@@ -93,5 +105,6 @@ function specOf({ options, startup, handoverState, path, user, log }: Supervisio
 		isDirectoryAsked: options.chdir !== '',
 		run,
 		isSystemd: options.systemd,
+		watchdogMs: options.watchdog,
 	};
 }

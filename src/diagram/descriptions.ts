@@ -31,6 +31,8 @@ const sentences: Record<EventType, string> = {
 	'upgrade.failed': 'The new program could not take over.',
 	'generation.started': 'A new generation is started.',
 	'generation.promoted': 'A generation is up and serves. The generations that it replaces are drained.',
+	'child.watched': 'With -watchdog: a child sends WATCHDOG=1, and must do so from now on.',
+	'child.hung': 'With -watchdog: a serving child has sent no WATCHDOG=1 for its interval.',
 	'check.started': 'With -check: all children of a generation are up, and its health check begins.',
 	'check.tried': 'The health check has not passed yet, and is tried again.',
 	'check.passed': 'The health check has passed.',

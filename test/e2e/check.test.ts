@@ -65,15 +65,17 @@ describe('a candidate', () => {
 		const folder = scratch();
 		const listen = options.listen?.map((uri) => uri.replace('FOLDER', folder));
 		const own = checked([...flags, '-workers=2'], { ...options, ...(listen ? { listen } : {}), folder });
+		const each = listen?.length === 2 ? 2 : 1;
 		await isUp(own.program, 1);
-		const first = asked(own.program).length;
+		await own.program.logged(/one was asked/, each);
 		for (const name of ['two', 'three', 'four', 'five']) {
 			own.deploy(name);
 			expect((await own.rotate()).status).toBe(0);
 		}
-		const names = asked(own.program).slice(first);
-		const each = listen?.length === 2 ? 2 : 1;
-		expect(names).toEqual(['two', 'three', 'four', 'five'].flatMap((name) => Array(each).fill(name)));
+		await own.program.logged(/five was asked/, each);
+		expect(asked(own.program)).toEqual(
+			['one', 'two', 'three', 'four', 'five'].flatMap((name) => Array(each).fill(name)),
+		);
 		expect(await own.last()).toMatchObject({ result: 'promoted', check: '200' });
 	});
 

@@ -209,11 +209,11 @@ while True:
 		['unix:///tmp/x?group=nosuch', 'unknown group nosuch'],
 		[
 			'unix:///tmp/x?moed=0600',
-			'option moed=0600: there is no such option; backlog, nonblocking, mode, user and group are',
+			'option moed=0600: there is no such option; backlog, nonblocking, check, mode, user and group are',
 		],
 		['tcp://127.0.0.1:0?mode=0600', 'option mode=0600: that is for unix:// alone'],
 		['tcp://127.0.0.1:0?backlog=many', 'option backlog=many: a number up to 2147483647'],
-		['tcp://127.0.0.1:0?bakclog=5', 'option bakclog=5: there is no such option; backlog and nonblocking are'],
+		['tcp://127.0.0.1:0?bakclog=5', 'option bakclog=5: there is no such option; backlog, nonblocking and check are'],
 		['tcp://127.0.0.1:0?nonblocking=yes', 'option nonblocking=yes: true or false'],
 	])('-listen=%s is refused in a sentence', (uri, words) => {
 		const { status, stderr } = spawnSync(executable, [`-listen=${uri}`, '-command=true'], { encoding: 'utf8' });

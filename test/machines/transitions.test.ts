@@ -83,6 +83,8 @@ function waysIn(facts: Fact[]): string[] {
 	return trace.take().flatMap(({ actor, ways }) => ways.map((way) => `${chartNameOf(actor)}: ${way}`));
 }
 
+const hung = (child: number) =>
+	({ type: 'child.hung', child, pid: 100 + child, millis: 1000, isTriggered: false, attempt: 1 }) as const;
 const ask = (type: 'rotate.requested' | 'upgrade.requested' | 'signal.USR1' | 'signal.USR2') => ({ type });
 const candidateOf = (changes: Partial<ChildState>) =>
 	childState({ child: 2, generation: 2, pid: 102, startTime: 2, pipe: 2, ...changes });
@@ -132,6 +134,8 @@ const told: Record<string, () => Simulation> = {
 			.exited(1, 1)
 			.exited(2, 1)
 			.exited(3, 1),
+	'a watchdog expires in every state of a child': () =>
+		rotating().tell(hung(2), { type: 'child.watched', child: 1, millis: 1000 }, hung(1), { ...hung(1), attempt: 2 }),
 	'a stop of one generation is asked for in every state': () =>
 		draining()
 			.tell({ type: 'generation.stopRequested', generation: 1 })

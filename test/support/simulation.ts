@@ -38,6 +38,7 @@ export const childState = (changes: Partial<ChildState> = {}): ChildState => ({
 	attempt: 0,
 	wasUp: false,
 	kill: null,
+	watchdog: null,
 	survivors: [],
 	...changes,
 });

@@ -15,6 +15,8 @@ export interface SharedSpec extends Omit<SpawnSpec, 'fds' | 'env' | 'directory'>
 	env: (generation: number) => Promise<Variables>;
 	/** -systemd: children get LISTEN_PID too. */
 	isSystemd: boolean;
+	/** -watchdog, in milliseconds; 0 means none. */
+	watchdogMs: number;
 }
 
 export interface ChildSpecOptions {
@@ -38,14 +40,27 @@ export function childSpec(options: ChildSpecOptions): SpawnSpec {
 	const workingDirectory = spec.isDirectoryAsked && from.directory !== null ? { PWD: from.directory } : {};
 	return {
 		...spec,
-		...(spec.isSystemd ? withListenPid(spec.path, spec.args) : {}),
-		env: { ...variables, ...workingDirectory, ...socketVariables(listeners, input), ...notify.variables, ...mark },
+		...(spec.isSystemd ? withListenPid(spec) : {}),
+		env: {
+			...variables,
+			...workingDirectory,
+			...socketVariables(listeners, input),
+			...watchdogVariables(spec),
+			...notify.variables,
+			...mark,
+		},
 		fds: [...streams, ...listeners.map(({ fd }) => fd), ...notify.fds],
 		directory: from.fd,
 	};
 }
 
-/** A shell sets LISTEN_PID to its own pid and executes the program: the pid is known only after the fork. */
-function withListenPid(path: string | Buffer, args: (string | Buffer)[]): Pick<SpawnSpec, 'path' | 'args'> {
-	return { path: '/bin/sh', args: ['-c', 'LISTEN_PID=$$ exec "$0" "$@"', path, ...args] };
+/** A shell sets LISTEN_PID, and WATCHDOG_PID with -watchdog, to its own pid and executes the program: the pid is known only after the fork. */
+function withListenPid({ path, args, watchdogMs }: SharedSpec): Pick<SpawnSpec, 'path' | 'args'> {
+	const watchdog = watchdogMs > 0 ? 'WATCHDOG_PID=$$ ' : '';
+	return { path: '/bin/sh', args: ['-c', `LISTEN_PID=$$ ${watchdog}exec "$0" "$@"`, path, ...args] };
+}
+
+/** Without WATCHDOG_PID, the interval holds for every process of the child (sd_watchdog_enabled(3)). */
+function watchdogVariables({ watchdogMs }: SharedSpec): Variables {
+	return watchdogMs > 0 ? { WATCHDOG_USEC: String(watchdogMs * 1000) } : {};
 }

@@ -52,6 +52,8 @@ export interface NotifySocketsOptions {
 	kept: SavedNotifySockets;
 	/** The phase of a child; null after the child is gone. */
 	phaseOf: (child: number) => Phase | null;
+	/** -watchdog: takes the lines of a trusted message about the watchdog of a child; null without the flag. */
+	takeWatchdog: ((child: number, lines: string[]) => void) | null;
 	/** The child with this pid; null if there is none. */
 	childOf: (pid: number) => number | null;
 }
@@ -197,19 +199,21 @@ export class NotifySockets {
 
 	/** Only a message that changes something becomes an event: repeated messages do not make the journal grow. */
 	#take(child: number, pid: number, text: string, sender: number | null) {
-		const { admit, phaseOf } = this.#options;
+		const { admit, phaseOf, takeWatchdog } = this.#options;
 		const message = readNotifyMessage(text);
 		if (message === null) return;
 		const statusChange = this.#statuses.changeBy(child, message.lines);
 		const isBooting = phaseOf(child) === 'booting';
 		const isReady = isBooting && message.isReady;
 		const delayMs = isBooting ? message.delayMs : null;
-		if (!isReady && delayMs === null && statusChange === null) return;
+		const isOfWatchdog = takeWatchdog !== null && message.lines.some((line) => line.startsWith('WATCHDOG'));
+		if (!isReady && delayMs === null && statusChange === null && !isOfWatchdog) return;
 		if (sender === null || !isFrom(sender, pid)) {
 			if (isReady || delayMs !== null) this.#warnUntrusted(child, pid, sender, 'READY=1');
 			return;
 		}
 		if (statusChange) this.#statuses.take(child, statusChange);
+		if (isOfWatchdog) takeWatchdog(child, message.lines);
 		if (isReady) return admit({ type: 'child.announced', child, by: 'notify' });
 		if (delayMs === null) return;
 		const deadline = movedDeadline(this.#extended.get(child) ?? 0, delayMs, bootClock());

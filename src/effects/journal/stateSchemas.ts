@@ -108,6 +108,7 @@ const childFields = (): Fields<ChildState> => ({
 	attempt: count(),
 	wasUp: boolean(),
 	kill: optional(nullable(number()), null),
+	watchdog: optional(nullable(number()), null),
 	survivors: optional(array(count()), []),
 });
 

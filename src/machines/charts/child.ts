@@ -82,6 +82,8 @@ export const childMachine = childSetup.createMachine({
 				continue: { actions: 'ungate', description: 'no listener check is needed any more' },
 				'child.verified': { description: 'ignored: the child is up, or stopping' },
 				'child.unseen': { description: 'ignored: it is only logged' },
+				'child.watched': { description: 'ignored: it is only recorded' },
+				'child.hung': { description: 'ignored: the child does not serve' },
 				resume: { description: 'ignored: no step is pending' },
 			},
 			initial: 'staying',
@@ -249,7 +251,16 @@ export const childMachine = childSetup.createMachine({
 								},
 							},
 						},
-						serving: { tags: 'well', description: 'The child is up.' },
+						serving: {
+							tags: 'well',
+							description: 'The child is up.',
+							on: {
+								'child.hung': [
+									{ guard: 'isAborted', actions: 'killHung', description: 'it has not exited after SIGABRT' },
+									{ actions: 'abort', description: 'its watchdog has expired' },
+								],
+							},
+						},
 					},
 				},
 				leaving: {

@@ -86,6 +86,7 @@ const base = setup({
 		},
 		isBootTimer: ({ event }) => event.type === 'timer.elapsed' && event.timer === 'boot',
 		changesKillTimeout: ({ context, event }) => event.type === 'stop' && event.kill !== context.plan.kill,
+		isAborted: ({ event }) => event.type === 'child.hung' && event.attempt > 1,
 		isKillTimer: ({ event }) => event.type === 'timer.elapsed' && event.timer === 'kill',
 	},
 });
@@ -144,6 +145,12 @@ export const childSetup = base.extend({
 		}),
 		kill: base.enqueueActions(({ enqueue, context }) => {
 			signal(enqueue, context, { signal: 'KILL', reason: 'kill' });
+		}),
+		abort: base.enqueueActions(({ enqueue, context }) => {
+			signal(enqueue, context, { signal: 'ABRT', reason: 'watchdog' });
+		}),
+		killHung: base.enqueueActions(({ enqueue, context }) => {
+			signal(enqueue, context, { signal: 'KILL', reason: 'watchdog' });
 		}),
 		killCrowded: base.enqueueActions(({ enqueue, context }) => {
 			signal(enqueue, context, { signal: 'KILL', reason: 'crowd' });

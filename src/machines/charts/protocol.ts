@@ -116,6 +116,8 @@ export type ChildEvent = FactOf<
 	| 'child.verified'
 	| 'child.unseen'
 	| 'child.unverified'
+	| 'child.watched'
+	| 'child.hung'
 	| 'child.exited'
 	| 'group.gone'
 	| 'timer.elapsed'

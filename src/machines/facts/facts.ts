@@ -101,9 +101,9 @@ export type Trigger = (typeof triggers)[number];
 /**
  * Why the supervisor signalled a child. `drain`: it is replaced, or was rejected, or its generation failed. `stop`: the
  * supervisor stops. `forward`: the supervisor received the signal and passes it on. `kill`: its kill timeout elapsed,
- * or its leader was killed. `crowd`: more generations drain than -max-draining allows.
+ * or its leader was killed. `crowd`: more generations drain than -max-draining allows. `watchdog`: it is hung.
  */
-export const signalReasons = ['drain', 'stop', 'forward', 'kill', 'crowd'] as const;
+export const signalReasons = ['drain', 'stop', 'forward', 'kill', 'crowd', 'watchdog'] as const;
 
 export type SignalReason = (typeof signalReasons)[number];
 
@@ -181,6 +181,13 @@ export type ExternalEvent =
 	 * The listener check failed at its deadline. `missing`: listeners, as `tcp://:80 (its fd 3)`. `reason`: a sentence.
 	 */
 	| { type: 'child.unverified'; child: number; missing: string[]; reason?: string; lastOutput?: string[] }
+	/** -watchdog: the child sends `WATCHDOG=1`, and must do so every `millis` milliseconds from now on. */
+	| { type: 'child.watched'; child: number; millis: number }
+	/**
+	 * -watchdog: the serving child has sent no `WATCHDOG=1` for `millis` milliseconds or, if `isTriggered`, has sent
+	 * `WATCHDOG=trigger`. `attempt` is 2 if it has not exited after it was aborted.
+	 */
+	| { type: 'child.hung'; child: number; pid: number; millis: number; isTriggered: boolean; attempt: number }
 	/** The respawn wait of a vacant slot elapsed. */
 	| { type: 'respawn.due'; generation: number; index: number }
 	/** No generation serves, and the wait before the next generation elapsed. */

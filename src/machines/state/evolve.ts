@@ -169,6 +169,8 @@ function changed(
 			return withChild(verified(state, fact), fact.child, { isSeen: fact.isSeen, unseen: null });
 		case 'child.unseen':
 			return withChild(state, fact.child, { unseen: fact.reason });
+		case 'child.watched':
+			return withChild(state, fact.child, { watchdog: fact.millis });
 		case 'child.rejected':
 			return { ...withChild(state, fact.child, rejected(fact)), status: 1 };
 		case 'child.spawned': {
@@ -231,6 +233,7 @@ function changed(
 		case 'timer.elapsed':
 		case 'restart.due':
 		case 'bake.due':
+		case 'child.hung':
 		case 'check.passed':
 		case 'check.failed':
 		case 'service.lost':
@@ -381,6 +384,7 @@ function withKill(child: ChildState, { plan }: SupervisorState, kill: number, cl
 /** The kill timeout counts from the first stop signal of a child. */
 function signalled(state: SupervisorState, fact: Extract<Fact, { type: 'child.signalled' }>): SupervisorState {
 	const { child: id, signal, reason, at, clock = null } = fact;
+	if (reason === 'watchdog') return state;
 	if (reason === 'forward') return withChild(state, id, { wasForwarded: true });
 	const phase = reason === 'kill' || reason === 'crowd' ? 'killing' : 'draining';
 	const known = state.children.find(({ child }) => child === id);

@@ -64,6 +64,8 @@ export interface ChildState {
 	wasUp: boolean;
 	/** The kill timeout that a stop of its generation has set, in milliseconds (0: none); null means that of the plan. */
 	kill: number | null;
+	/** The interval of its watchdog, in milliseconds; null if it has sent no `WATCHDOG=1`. */
+	watchdog: number | null;
 	/** The surviving processes that the supervisor waits for, by pid. */
 	survivors: number[];
 }
@@ -294,6 +296,7 @@ export function newChild({ child, generation, index, at }: Omit<FactOf<'child.sp
 		attempt: 0,
 		wasUp: false,
 		kill: null,
+		watchdog: null,
 		survivors: [],
 	};
 }

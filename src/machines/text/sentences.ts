@@ -114,6 +114,14 @@ export function sentenceOf(fact: Fact, before: SupervisorState | null, command: 
 		}
 		case 'child.unseen':
 			return warning(`${fact.reason}${keepsServing(fact, before)}`);
+		case 'child.hung':
+			if (before?.children.find(({ child }) => child === fact.child)?.phase !== 'serving') return null;
+			if (fact.attempt > 1) return warning(`${fact.pid} has not exited after SIGABRT (-watchdog); killing it`);
+			return error(
+				fact.isTriggered
+					? `${fact.pid} has sent WATCHDOG=trigger (-watchdog); sending SIGABRT`
+					: `${fact.pid} has sent no WATCHDOG=1 for ${duration(fact.millis)} (-watchdog); sending SIGABRT`,
+			);
 		case 'child.spawned':
 			return originText(fact, before);
 		case 'service.lost':

@@ -9,6 +9,7 @@ const spec: ChildSpecOptions['spec'] = {
 	run: 'r',
 	env: async () => ({}),
 	isSystemd: false,
+	watchdogMs: 0,
 };
 const listener = { fd: 7, uri: 'tcp://:80', address: ':80', bound: { family: 'AF_INET', host: '0.0.0.0', port: 80 } };
 
