@@ -1,7 +1,7 @@
 import { defineConfig } from 'vitest/config';
 
 /** Those that start no process: each file in a worker of its own. */
-const pure = ['test/machines/**/*.test.ts', 'test/inspector/**/*.test.ts'];
+const pure = ['test/machines/**/*.test.ts', 'test/inspector/**/*.test.ts', 'test/testing/**/*.test.ts'];
 
 export default defineConfig({
 	define: {

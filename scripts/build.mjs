@@ -54,8 +54,30 @@ mkdirSync(dist, { recursive: true });
 await build({ ...common, entryPoints: [`${root}src/cli/asUserMain.ts`], outfile: `${dist}/as-user.cjs` });
 await build({ ...common, entryPoints: [`${root}src/effects/terminal/leave.ts`], outfile: `${dist}/leave.cjs` });
 await build({ ...common, entryPoints: [`${root}src/cli/clientMain.ts`], outfile: `${dist}/ask.cjs` });
-if (!hasFaults) await buildInspector();
+await build({ ...common, entryPoints: [`${root}src/child/adopt.ts`], outfile: `${dist}/adopt.cjs` });
+if (!hasFaults) {
+	await buildModules();
+	await buildInspector();
+}
 writeFileSync(`${dist}/socketmaster.cjs`, `/*${mark}*/${Buffer.from(contents)}`);
+
+/** What servers and their tests import, with types. */
+async function buildModules() {
+	await build({
+		...common,
+		format: 'esm',
+		define: {},
+		minify: false,
+		entryPoints: [`${root}src/child/child.ts`, `${root}src/testing/testing.ts`],
+		outdir: `${dist}/modules`,
+	});
+	const types = `${dist}/types`;
+	const compiler = `${root}node_modules/typescript/bin/tsc`;
+	execFileSync(process.execPath, [compiler, '-p', `${root}src/testing/tsconfig.json`, '--outDir', types]);
+	// No type of the modules comes from these, which have types of xstate.
+	for (const name of ['machines/charts', 'machines/simulation', 'testing/simulation.d.ts'])
+		rmSync(`${types}/${name}`, { recursive: true });
+}
 
 /** A program and a page of their own, so that a supervisor has nothing of them. */
 async function buildInspector() {

@@ -29,6 +29,8 @@ export interface Options {
 	share: string;
 	/** Children also have the variable LISTEN_PID. */
 	systemd: boolean;
+	/** Children in Node take the listeners although they only know a port. */
+	adopt: boolean;
 	/** The interval of the children's watchdogs, in milliseconds; 0 means none. */
 	watchdog: number;
 	/** The arguments of the children's program. */
@@ -179,6 +181,11 @@ const flags: Record<string, Flag> = {
 		placeholder: 'PATH',
 		text: 'Working directory of the children, looked up anew for each generation; a relative -command is found from it',
 	},
+	adopt: {
+		type: 'bool',
+		default: 'false',
+		text: 'Children in Node take the sockets when they listen on their port or path',
+	},
 	watchdog: {
 		type: 'int',
 		default: '0',
@@ -259,6 +266,7 @@ function toOptions(values: Values, args: string[]): Omit<Options, 'misplaced'> {
 		chdir: text('chdir'),
 		pidfile: text('pidfile'),
 		systemd: text('systemd') === 'true',
+		adopt: text('adopt') === 'true',
 		watchdog: Math.min(Number(text('watchdog')), longestIntervalMs),
 		args,
 	};

@@ -9,6 +9,7 @@ import { longestLine, longestRawLine } from '../effects/children/outputLines.ts'
 import { directoryFor } from '../effects/children/startedFrom.ts';
 import { Watchdogs } from '../effects/children/watchdogs.ts';
 import type { Dispatcher } from '../effects/dispatcher.ts';
+import { besideProgram } from '../effects/os/installDir.ts';
 import { commandLine } from '../effects/os/rawArgv.ts';
 import { isOfCandidate } from '../machines/state/supervisorState.ts';
 import type { Supervision } from './startup.ts';
@@ -55,6 +56,7 @@ export function wireChildren(supervision: Supervision, dispatcher: Dispatcher, d
 		kept: startup.notifySockets,
 		phaseOf,
 		takeWatchdog: watchdogs?.take ?? null,
+		pidOf: (child) => known(child)?.pid ?? null,
 		childOf: (pid) => journal.past().state?.children.find((each) => each.pid === pid)?.child ?? null,
 	});
 	const children = childrenOf({
@@ -106,5 +108,7 @@ function specOf({ options, startup, handoverState, path, user, log }: Supervisio
 		run,
 		isSystemd: options.systemd,
 		watchdogMs: options.watchdog,
+		drain: options.plan.drain,
+		adopt: options.adopt ? besideProgram('adopt.cjs') : null,
 	};
 }

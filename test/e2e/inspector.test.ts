@@ -7,11 +7,12 @@ import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import type { Page } from 'playwright-core';
 import { describe, expect, it, onTestFinished } from 'vitest';
+import { simulate } from '../../src/testing/simulation.ts';
 import { hasBrowser, serveInspector, useBrowser } from '../support/browser.ts';
 import { writeHistory } from '../support/history.mjs';
 import { journalText } from '../support/journal.ts';
 import { environment, executable, root, run, scratch } from '../support/program.ts';
-import { rotating, simulate } from '../support/simulation.ts';
+import { rotating } from '../support/simulation.ts';
 
 const server = 'test -e "$BROKEN" && exit 7; trap "exit 0" TERM; echo up; while :; do sleep 0.02; done';
 

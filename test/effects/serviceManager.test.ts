@@ -8,8 +8,9 @@ import { managerOf } from '../../src/effects/serviceManager.ts';
 import { openPlain } from '../../src/effects/sockets/bindUnix.ts';
 import { newHandoverState } from '../../src/effects/upgrade/handoverState.ts';
 import { evolveProjections, noProjections } from '../../src/machines/state/projections.ts';
+import { type Simulation, simulate } from '../../src/testing/simulation.ts';
 import { scratch } from '../support/program.ts';
-import { draining, rotating, running, type Simulation, simulate, stateWith } from '../support/simulation.ts';
+import { draining, rotating, running, stateWith } from '../support/simulation.ts';
 
 function manager(env: Record<string, string> = {}, left: Record<string, unknown> | null = null) {
 	const path = join(scratch(), 'notify');

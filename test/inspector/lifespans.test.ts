@@ -4,7 +4,8 @@ import { nameAt, phaseAt, resultAt } from '../../src/inspector/lifespans.ts';
 import { evolve } from '../../src/machines/state/evolve.ts';
 import { withoutUnborn } from '../../src/machines/state/recoveryState.ts';
 import type { SupervisorState } from '../../src/machines/state/supervisorState.ts';
-import { draining, rotating, running, simulate } from '../support/simulation.ts';
+import { simulate } from '../../src/testing/simulation.ts';
+import { draining, rotating, running } from '../support/simulation.ts';
 import { choices, factsOf, storyOf } from './history.ts';
 
 describe('lives', () => {

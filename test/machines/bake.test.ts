@@ -4,7 +4,8 @@ import type { Plan } from '../../src/machines/facts/facts.ts';
 import { evolve } from '../../src/machines/state/evolve.ts';
 import { withoutUnborn } from '../../src/machines/state/recoveryState.ts';
 import type { SupervisorState } from '../../src/machines/state/supervisorState.ts';
-import { baking, rotating, running, type Simulation, simulate } from '../support/simulation.ts';
+import { type Simulation, simulate } from '../../src/testing/simulation.ts';
+import { baking, rotating, running } from '../support/simulation.ts';
 
 const due = (simulation: Simulation) => simulation.tell({ type: 'bake.due' });
 const generations = ({ history }: Simulation) =>

@@ -4,7 +4,8 @@ import type { Plan } from '../../src/machines/facts/facts.ts';
 import { evolve } from '../../src/machines/state/evolve.ts';
 import { withoutUnborn } from '../../src/machines/state/recoveryState.ts';
 import type { SupervisorState } from '../../src/machines/state/supervisorState.ts';
-import { checking, failed, passed, rotating, running, type Simulation, simulate } from '../support/simulation.ts';
+import { type Simulation, simulate } from '../../src/testing/simulation.ts';
+import { checking, failed, passed, rotating, running } from '../support/simulation.ts';
 
 const started = (changes: Partial<Plan>) => simulate().start(changes).spawned(1).up(1);
 const due = { type: 'bake.due' } as const;

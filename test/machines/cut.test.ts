@@ -7,7 +7,8 @@ import { endOf, nextEvents } from '../../src/machines/simulation/nextEvents.ts';
 import { evolve } from '../../src/machines/state/evolve.ts';
 import { withoutUnborn } from '../../src/machines/state/recoveryState.ts';
 import { isLeaving, type SupervisorState } from '../../src/machines/state/supervisorState.ts';
-import { draining, type Simulation, simulate } from '../support/simulation.ts';
+import { type Simulation, simulate } from '../../src/testing/simulation.ts';
+import { draining } from '../support/simulation.ts';
 
 /** What the first facts amount to. */
 function stateAt({ history }: Simulation, length: number): SupervisorState {

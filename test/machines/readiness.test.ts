@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import type { ExternalEvent } from '../../src/machines/facts/facts.ts';
 import type { SupervisorState } from '../../src/machines/state/supervisorState.ts';
-import { childState, rotating, type Simulation, simulate, stateWith } from '../support/simulation.ts';
+import { type Simulation, simulate } from '../../src/testing/simulation.ts';
+import { childState, rotating, stateWith } from '../support/simulation.ts';
 
 const kill = (child: number) => ({ type: 'timer.elapsed', child, timer: 'kill' }) as const;
 const delayed = (child: number, millis: number) => ({ type: 'child.delayed', child, millis }) as const;

@@ -7,8 +7,9 @@ import { evolve } from '../../src/machines/state/evolve.ts';
 import { evolveProjections, noProjections } from '../../src/machines/state/projections.ts';
 import { withoutUnborn } from '../../src/machines/state/recoveryState.ts';
 import { isLeaving, type SupervisorState, stateOf } from '../../src/machines/state/supervisorState.ts';
+import { simulate } from '../../src/testing/simulation.ts';
 import { modelWorld } from '../support/model.ts';
-import { childState, plan, running, simulate, stateWith } from '../support/simulation.ts';
+import { childState, plan, running, stateWith } from '../support/simulation.ts';
 
 const choices = fc.array(fc.nat(), { maxLength: 60 });
 const luck = fc.array(fc.boolean(), { maxLength: 5 });

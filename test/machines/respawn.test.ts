@@ -2,7 +2,8 @@ import { describe, expect, it } from 'vitest';
 import type { Fact } from '../../src/machines/facts/facts.ts';
 import { respawnWait } from '../../src/machines/rules/respawn.ts';
 import { createReplay } from '../../src/machines/simulation/replay.ts';
-import { childState, running, type Simulation, simulate, stateWith } from '../support/simulation.ts';
+import { type Simulation, simulate } from '../../src/testing/simulation.ts';
+import { childState, running, stateWith } from '../support/simulation.ts';
 
 const due = (index = 0, generation = 1) => ({ type: 'respawn.due', generation, index }) as const;
 

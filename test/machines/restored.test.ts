@@ -15,7 +15,8 @@ import { stamped } from '../../src/machines/facts/stamp.ts';
 import { endOf, nextEvents } from '../../src/machines/simulation/nextEvents.ts';
 import { evolve } from '../../src/machines/state/evolve.ts';
 import type { SupervisorState } from '../../src/machines/state/supervisorState.ts';
-import { childState, draining, plan, running, simulate, stateWith } from '../support/simulation.ts';
+import { simulate } from '../../src/testing/simulation.ts';
+import { childState, draining, plan, running, stateWith } from '../support/simulation.ts';
 
 /** A supervisor whose timers, checks and processes are known, each with the time at which it is over. */
 function life(seq: number, at: number, known: SupervisorState | null) {

@@ -5,7 +5,8 @@ import { endOf } from '../../src/machines/simulation/nextEvents.ts';
 import { evolveProjections, noProjections, type Projections } from '../../src/machines/state/projections.ts';
 import { withoutUnborn, withoutUnfinished } from '../../src/machines/state/recoveryState.ts';
 import { headlineOf } from '../../src/machines/text/headline.ts';
-import { draining, rotating, running, type Simulation, simulate } from '../support/simulation.ts';
+import { type Simulation, simulate } from '../../src/testing/simulation.ts';
+import { draining, rotating, running } from '../support/simulation.ts';
 
 const projectionsOf = ({ history }: Simulation): Projections => history.reduce(evolveProjections, noProjections);
 const rotation = (simulation: Simulation, generation: number) =>

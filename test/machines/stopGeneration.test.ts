@@ -3,7 +3,8 @@ import { describe, expect, it } from 'vitest';
 import type { ExternalEvent } from '../../src/machines/facts/facts.ts';
 import { evolve } from '../../src/machines/state/evolve.ts';
 import type { SupervisorState } from '../../src/machines/state/supervisorState.ts';
-import { draining, rotating, running, type Simulation, simulate } from '../support/simulation.ts';
+import { type Simulation, simulate } from '../../src/testing/simulation.ts';
+import { draining, rotating, running } from '../support/simulation.ts';
 
 const stop = (generation: number, kill?: number): ExternalEvent => ({
 	type: 'generation.stopRequested',

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { baking, draining, plan, rotating, running, type Simulation, simulate } from '../support/simulation.ts';
+import { type Simulation, simulate } from '../../src/testing/simulation.ts';
+import { baking, draining, plan, rotating, running } from '../support/simulation.ts';
 
 /** Every state of the table, as a supervisor that has come there. */
 const states = {

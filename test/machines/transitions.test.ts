@@ -13,6 +13,7 @@ import { endOf, nextEvents } from '../../src/machines/simulation/nextEvents.ts';
 import { createReplay } from '../../src/machines/simulation/replay.ts';
 import { simulator } from '../../src/machines/simulation/simulator.ts';
 import type { ChildState, SupervisorState } from '../../src/machines/state/supervisorState.ts';
+import { type Simulation, simulate } from '../../src/testing/simulation.ts';
 import {
 	baking,
 	checking,
@@ -23,8 +24,6 @@ import {
 	plan,
 	rotating,
 	running,
-	type Simulation,
-	simulate,
 	stateWith,
 } from '../support/simulation.ts';
 

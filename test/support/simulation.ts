@@ -1,12 +1,8 @@
 /** The statecharts in a simulated world: happenings in, decisions and commands out, no process and no clock. */
 
-import { type Command, leafOf, phasesOf } from '../../src/machines/charts/world.ts';
-import { type ExternalEvent, type Fact, type Plan, usualPlan } from '../../src/machines/facts/facts.ts';
-import { isDecision } from '../../src/machines/facts/stamp.ts';
-import { endOf, simulatedPid } from '../../src/machines/simulation/nextEvents.ts';
-import { simulator } from '../../src/machines/simulation/simulator.ts';
+import { type ExternalEvent, type Plan, usualPlan } from '../../src/machines/facts/facts.ts';
 import { type ChildState, noChecks, type SupervisorState } from '../../src/machines/state/supervisorState.ts';
-import { sentenceOf } from '../../src/machines/text/sentences.ts';
+import { type Simulation, simulate } from '../../src/testing/simulation.ts';
 
 export const plan: Plan = usualPlan;
 
@@ -68,100 +64,6 @@ export const stateWith = (changes: Partial<SupervisorState> = {}): SupervisorSta
 	respawns: [],
 	...changes,
 });
-
-/** What a test knows, as it said so itself. */
-const isNews = /^child\.(spawnFailed|exited)$/;
-
-export type Simulation = ReturnType<typeof simulate>;
-
-/** A supervisor that has not been told anything yet. */
-export function simulate() {
-	const commands: Command[] = [];
-	const history: Fact[] = [];
-	let reports: string[] = [];
-	const world = simulator({
-		seq: 0,
-		at: 1_000_000,
-		told: (fact, before) => {
-			history.push(fact);
-			const sentence = sentenceOf(fact, before, null);
-			if (sentence && !isNews.test(fact.type)) reports.push(sentence.text);
-		},
-		command: (command) => commands.push(command),
-	});
-
-	const simulation = {
-		/** What happened and what was decided. */
-		history,
-		/** Lets time pass, in milliseconds. */
-		wait(ms: number) {
-			world.wait(ms);
-			return simulation;
-		},
-		/** Sends happenings. */
-		tell(...externals: ExternalEvent[]) {
-			for (const external of externals) world.tell(external);
-			return simulation;
-		},
-		start: (changes: Partial<Plan> = {}) =>
-			simulation.tell({ type: 'supervisor.started', pid: 1, plan: { ...plan, ...changes } }),
-		/** It goes on from a supervisorState, after an upgrade. */
-		recover: (supervisorState: SupervisorState) =>
-			simulation.tell({ type: 'supervisor.recovered', pid: 1, by: 'upgrade', state: supervisorState }),
-		/** The child has a process: pid 100 plus its number. */
-		spawned: (child: number) =>
-			simulation.tell({ type: 'child.spawned', child, pid: simulatedPid(child), startTime: child, pipe: child }),
-		/** The child's first wait is over. */
-		waited: (child: number) => simulation.tell({ type: 'timer.elapsed', child, timer: 'boot' }),
-		/** It says that it is up. */
-		announced: (child: number) => simulation.tell({ type: 'child.announced', child, by: 'notify' }),
-		/** It is seen to accept. */
-		verified: (child: number) => simulation.tell({ type: 'child.verified', child, isSeen: true }),
-		/** Its first wait is over, and it is seen to accept where another generation serves. */
-		up(child: number) {
-			simulation.waited(child);
-			return simulation.phases()[child] === 'verifying' ? simulation.verified(child) : simulation;
-		},
-		exited: (child: number, code = 0) => simulation.tell(endOf({ child, pid: null }, { code })),
-		killed: (child: number, number: number) =>
-			simulation.tell(endOf({ child, pid: null }, { signal: `signal ${number}`, number })),
-		signal: (name: 'HUP' | 'TERM' | 'INT' | 'QUIT') => simulation.tell({ type: `signal.${name}` }),
-		state: () => leafOf(world.supervisor().getSnapshot().value),
-		status: () => world.supervisor().getSnapshot().output?.status,
-		context: () => world.supervisor().getSnapshot().context,
-		/** What the facts amount to. */
-		supervisorState: world.supervisorState,
-		/** `2: 'draining'` and so on, of the children that live. */
-		phases: () => phasesOf(world.supervisor()),
-		commands,
-		/** What was done since the last call, as short sentences. */
-		decided(): string[] {
-			reports = [];
-			const taken = commands.splice(0).map(sentence);
-			return taken.filter((text) => text !== '');
-		},
-		/** What the log says of all but the failed spawns and ends of children, since the last call to `decided`. */
-		reports: () => reports,
-		/** The decisions among the facts, by their types. */
-		decisions: () => history.filter(isDecision).map(({ type }) => type),
-	};
-	return simulation;
-}
-
-function sentence(command: Command): string {
-	switch (command.type) {
-		case 'spawn':
-			return `spawn ${command.child}`;
-		case 'adopt':
-			return `adopt ${command.child}`;
-		case 'signal':
-			return `${command.signal} to ${command.child}`;
-		case 'preflight':
-			return 'preflight';
-		default:
-			return '';
-	}
-}
 
 /** Generation 1 serves, with child 1. */
 export function running(changes: Partial<Plan> = {}): Simulation {

@@ -3,15 +3,15 @@ import { drain, receiveFrom } from '../os/datagram.ts';
 import { dispose } from '../os/deferredClose.ts';
 import { closeAll } from '../os/descriptors.ts';
 import { poll } from '../os/libc.ts';
-import { readAck } from './ack.ts';
+import { type AckLine, readAckLine } from './ack.ts';
 
 /** A client must send its line within this time. A line has fewer than `longestLine` characters. */
 const [lineTimeoutMs, longestLine] = [5000, 4096];
 
 export interface AckConnectionOptions {
 	fd: number;
-	/** Called for an ack with the pid in the line, after the connection is closed. */
-	said: (pid: number) => void;
+	/** Called for a valid line, after the connection is closed. */
+	said: (line: AckLine) => void;
 	/** Called when a connection that waited for its line is about to be closed. */
 	closing: () => void;
 }
@@ -44,9 +44,9 @@ export class AckConnection {
 			const isWhole = this.#line.includes('\n') || this.#line.length >= longestLine;
 			if (areClosed && chunk.text !== '' && !isWhole) return false;
 		}
-		const pid = this.#line.length < longestLine ? readAck(this.#line) : null;
+		const line = this.#line.length < longestLine ? readAckLine(this.#line) : null;
 		this.close();
-		if (pid !== null) this.#options.said(pid);
+		if (line !== null) this.#options.said(line);
 		return true;
 	};
 

@@ -10,6 +10,7 @@ import type { User } from '../os/user.ts';
 import { accept, peerOf } from '../sockets/accept.ts';
 import { addressText, boundAddress } from '../sockets/address.ts';
 import { openPlain } from '../sockets/bindUnix.ts';
+import type { AckLine } from './ack.ts';
 import { AckConnection, endConnection } from './ackConnection.ts';
 import { removeSocketFile } from './notifyDir.ts';
 import { RateLimit } from './rateLimit.ts';
@@ -29,8 +30,8 @@ export interface AckSocketOptions {
 	user: User | null;
 	/** The fd of a socket that an earlier supervisor program opened; null opens a new socket. */
 	known: number | null;
-	/** Called for each ack with the pid in the line, the sender's pid and the sender's ancestors. */
-	said: (pid: number, sender: number, ancestors: Set<number>) => void;
+	/** Called for each valid line, with the sender's pid and the sender's ancestors. */
+	said: (line: AckLine, sender: number, ancestors: Set<number>) => void;
 }
 
 export class AckSocket {
@@ -126,7 +127,7 @@ export class AckSocket {
 		const ancestors = ancestorsOf(sender) ?? new Set([sender]);
 		const connection = new AckConnection({
 			fd,
-			said: (pid) => this.#said(pid, sender, ancestors),
+			said: (line) => this.#said(line, sender, ancestors),
 			closing: () => this.#connections.delete(fd),
 		});
 		if (connection.read()) return;

@@ -22,6 +22,7 @@ export function socketVariables(listeners: Listener[], { generation, index }: Pr
 		LISTEN_FDNAMES: listeners.map(nameOf).join(':'),
 		SERVER_STARTER_PORT: serverStarterPorts(listeners),
 		SERVER_STARTER_GENERATION: String(generation),
+		SOCKETMASTER_INODES: listeners.map(({ inode }) => inode).join(' '),
 	};
 }
 

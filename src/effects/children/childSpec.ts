@@ -17,6 +17,10 @@ export interface SharedSpec extends Omit<SpawnSpec, 'fds' | 'env' | 'directory'>
 	isSystemd: boolean;
 	/** -watchdog, in milliseconds; 0 means none. */
 	watchdogMs: number;
+	/** The signal that stops a replaced child, without the SIG prefix. */
+	drain: string;
+	/** -adopt: the file that children in Node load first; null means none. */
+	adopt: string | null;
 }
 
 export interface ChildSpecOptions {
@@ -46,6 +50,7 @@ export function childSpec(options: ChildSpecOptions): SpawnSpec {
 			...workingDirectory,
 			...socketVariables(listeners, input),
 			...watchdogVariables(spec),
+			...nodeVariables(spec, variables),
 			...notify.variables,
 			...mark,
 		},
@@ -63,4 +68,12 @@ function withListenPid({ path, args, watchdogMs }: SharedSpec): Pick<SpawnSpec, 
 /** Without WATCHDOG_PID, the interval holds for every process of the child (sd_watchdog_enabled(3)). */
 function watchdogVariables({ watchdogMs }: SharedSpec): Variables {
 	return watchdogMs > 0 ? { WATCHDOG_USEC: String(watchdogMs * 1000) } : {};
+}
+
+/** A child in Node learns its drain signal, and loads the file of -adopt. */
+function nodeVariables({ drain, adopt }: SharedSpec, { NODE_OPTIONS: given }: Variables): Variables {
+	const signal = { SOCKETMASTER_SIGNAL: drain };
+	if (adopt === null) return signal;
+	const ours = `--require "${adopt.replace(/["\\]/g, '\\$&')}"`;
+	return { ...signal, NODE_OPTIONS: given === undefined ? ours : `${given} ${ours}` };
 }

@@ -14,6 +14,7 @@ import type { User } from '../os/user.ts';
 import { addressText, boundAddress } from '../sockets/address.ts';
 import { openPlain } from '../sockets/bindUnix.ts';
 import { type HandoverState, section } from '../upgrade/handoverState.ts';
+import type { AckLine } from './ack.ts';
 import { type AckSocket, openAckSocket } from './ackSocket.ts';
 import { makeFolder, removeNotifyDir } from './notifyDir.ts';
 import { movedDeadline, readNotifyMessage } from './notifyMessage.ts';
@@ -54,8 +55,17 @@ export interface NotifySocketsOptions {
 	phaseOf: (child: number) => Phase | null;
 	/** -watchdog: takes the lines of a trusted message about the watchdog of a child; null without the flag. */
 	takeWatchdog: ((child: number, lines: string[]) => void) | null;
+	/** The pid of a child that has a process; else null. */
+	pidOf: (child: number) => number | null;
 	/** The child with this pid; null if there is none. */
 	childOf: (pid: number) => number | null;
+}
+
+/** Who has sent a message; null if the kernel does not report it. */
+interface Origin {
+	sender: number | null;
+	/** Whether the sender is a process of the child. */
+	isTrusted: () => boolean;
 }
 
 export class NotifySockets {
@@ -124,7 +134,8 @@ export class NotifySockets {
 	/** Receives the messages of the child from now on: its pid is known. Earlier messages wait in the socket. */
 	receive(child: number, pid: number): void {
 		this.#open.get(child)?.startReceiving({
-			take: (text, sender) => this.#take(child, pid, text, sender),
+			take: (text, sender) =>
+				this.#take(child, pid, text, { sender, isTrusted: () => sender !== null && isFrom(sender, pid) }),
 			over: () => this.forget(child),
 		});
 	}
@@ -198,7 +209,7 @@ export class NotifySockets {
 	}
 
 	/** Only a message that changes something becomes an event: repeated messages do not make the journal grow. */
-	#take(child: number, pid: number, text: string, sender: number | null) {
+	#take(child: number, pid: number, text: string, { sender, isTrusted }: Origin) {
 		const { admit, phaseOf, takeWatchdog } = this.#options;
 		const message = readNotifyMessage(text);
 		if (message === null) return;
@@ -208,7 +219,7 @@ export class NotifySockets {
 		const delayMs = isBooting ? message.delayMs : null;
 		const isOfWatchdog = takeWatchdog !== null && message.lines.some((line) => line.startsWith('WATCHDOG'));
 		if (!isReady && delayMs === null && statusChange === null && !isOfWatchdog) return;
-		if (sender === null || !isFrom(sender, pid)) {
+		if (!isTrusted()) {
 			if (isReady || delayMs !== null) this.#warnUntrusted(child, pid, sender, 'READY=1');
 			return;
 		}
@@ -226,8 +237,14 @@ export class NotifySockets {
 	 * All children share the ack socket. If /proc hides the sender, its ack counts only if the sender is the child
 	 * itself.
 	 */
-	readonly #acknowledged = (pid: number, sender: number, ancestors: Set<number>) => {
-		const { admit, childOf, phaseOf } = this.#options;
+	readonly #acknowledged = (line: AckLine, sender: number, ancestors: Set<number>) => {
+		const { admit, childOf, phaseOf, pidOf } = this.#options;
+		if (line.kind === 'message') {
+			const own = pidOf(line.child);
+			if (own !== null) this.#take(line.child, own, line.text, { sender, isTrusted: () => ancestors.has(own) });
+			return;
+		}
+		const { pid } = line;
 		const child = childOf(pid);
 		if (child === null || phaseOf(child) !== 'booting') return;
 		if (!ancestors.has(pid)) return this.#warnUntrusted(child, pid, sender, 'ack');

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { readAck } from '../../../src/effects/children/ack.ts';
+import { readAckLine } from '../../../src/effects/children/ack.ts';
 
 describe('an ack', () => {
 	it.each([
@@ -23,15 +23,30 @@ describe('an ack', () => {
 		['null', null],
 		['', null],
 	])('%j is of %s', (line, pid) => {
-		expect(readAck(line)).toBe(pid);
+		expect(readAckLine(line)).toEqual(pid === null ? null : { kind: 'ack', pid });
 	});
 
 	it('of any bytes is a number or nothing', () => {
 		fc.assert(
 			fc.property(fc.string({ unit: 'binary' }), (text) => {
-				const pid = readAck(text);
-				expect(pid === null || Number.isSafeInteger(pid)).toBe(true);
+				const line = readAckLine(text);
+				expect(line === null || (line.kind === 'ack' && Number.isSafeInteger(line.pid))).toBe(true);
 			}),
 		);
 	});
+});
+
+it.each([
+	['{"command":"socketmaster:notify","child":3,"message":"READY=1\\nSTATUS=up"}\n', 3, 'READY=1\nSTATUS=up'],
+	['{"command":"socketmaster:notify","child":3,"message":"50%25"}\n\0', 3, '50%25'],
+])('%j is a message of child %d', (line, child, text) => {
+	expect(readAckLine(line)).toEqual({ kind: 'message', child, text });
+});
+
+it.each([
+	'{"command":"socketmaster:notify","child":"3","message":"READY=1"}',
+	'{"command":"socketmaster:notify","child":3}',
+	'command: socketmaster:notify',
+])('%j is no message', (line) => {
+	expect(readAckLine(line)).toBeNull();
 });

@@ -10,6 +10,8 @@ const spec: ChildSpecOptions['spec'] = {
 	env: async () => ({}),
 	isSystemd: false,
 	watchdogMs: 0,
+	drain: 'HUP',
+	adopt: null,
 };
 const listener = { fd: 7, uri: 'tcp://:80', address: ':80', bound: { family: 'AF_INET', host: '0.0.0.0', port: 80 } };
 

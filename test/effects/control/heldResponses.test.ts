@@ -5,7 +5,8 @@ import { describe, expect, it } from 'vitest';
 import { HeldResponses, upgradeOutcome } from '../../../src/effects/control/heldResponses.ts';
 import type { Fact } from '../../../src/machines/facts/facts.ts';
 import { evolveProjections, noProjections } from '../../../src/machines/state/projections.ts';
-import { rotating, type Simulation } from '../../support/simulation.ts';
+import type { Simulation } from '../../../src/testing/simulation.ts';
+import { rotating } from '../../support/simulation.ts';
 
 const fact = { seq: 1, at: 0 };
 const verified: Fact = { ...fact, type: 'upgrade.verified' };

@@ -20,10 +20,11 @@ import { bootId } from '../../../src/effects/os/ids.ts';
 import { lookUp } from '../../../src/effects/os/proc.ts';
 import type { Fact } from '../../../src/machines/facts/facts.ts';
 import { noProjections } from '../../../src/machines/state/projections.ts';
+import { simulate } from '../../../src/testing/simulation.ts';
 import { writeHistory } from '../../support/history.mjs';
 import { until } from '../../support/proc.ts';
 import { scratch } from '../../support/program.ts';
-import { rotating, simulate } from '../../support/simulation.ts';
+import { rotating } from '../../support/simulation.ts';
 
 const header = (run: string) =>
 	JSON.stringify({
