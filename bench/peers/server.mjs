@@ -14,6 +14,7 @@ if (kind === 'is never ready') await wait(2 ** 31 - 1);
 let isLeaving = false;
 const server = createServer((_, response) => {
 	if (isLeaving) response.setHeader('Connection', 'close');
+	if (kind === 'answers 500') response.statusCode = 500;
 	response.end(String(process.pid));
 });
 

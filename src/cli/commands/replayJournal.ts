@@ -194,6 +194,8 @@ function commandText(command: Command): string {
 			return command.timer === 'respawn'
 				? `wait ${command.millis} ms before place ${command.index} of generation ${command.generation} is filled`
 				: `wait ${command.millis} ms for the ${command.timer} of child ${command.child}`;
+		case 'request':
+			return `check the health of generation ${command.generation}`;
 		case 'check':
 			return `look whether child ${command.child} accepts, for ${command.purpose}`;
 		default:
