@@ -4,7 +4,7 @@
  * truncated, a command whose file system does not answer, a package that is removed, a terminal that goes away. At the end no
  * request has failed, whoever asked for a rotation was told what became of it, no line is missing but what docs/recovery.md
  * allows, and nothing is left over.
- * Usage: npm run chaos [-- -minutes=N -seed=S -workers=N -ready=WHAT -respawn=MILLIS -user=NAME -capabilities=-sys_ptrace
+ * Usage: npm run chaos [-- -minutes=N -seed=S -workers=N -ready=WHAT -respawn=MILLIS -check=PATH -bake=MILLIS -user=NAME -capabilities=-sys_ptrace
  * -hidepid]; the last three take root.
  */
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
@@ -140,6 +140,7 @@ async function start() {
 		`-workers=${workers}`,
 		`-ready=${ready}`,
 		`-respawn=${options.respawn ?? -1}`,
+		...['check', 'bake', 'watchdog'].flatMap((name) => (options[name] ? `-${name}=${options[name]}` : [])),
 		...(options.user ? [`-user=${options.user}`] : []),
 		`-command=${command}`,
 	];

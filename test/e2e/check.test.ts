@@ -4,7 +4,7 @@ import { get } from 'node:http';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { ask, command, type Row } from '../support/asking.ts';
-import { environment, fixture, kill, type Program, run, scratch } from '../support/program.ts';
+import { environment, executable, fixture, kill, type Program, run, scratch } from '../support/program.ts';
 
 /** A supervisor of test/fixtures/checked.mjs. Its versions are words, and each answers the check as it is told. */
 function checked(flags: string[] = [], { listen = ['tcp://127.0.0.1:0'], tls = false, folder = scratch() } = {}) {
@@ -140,6 +140,16 @@ describe('a candidate', () => {
 		expect(stdout).toMatch(/^generation 2 is checked: \/up must answer 2xx: 503 so far, \d+ s left$/m);
 		own.tell('two', '200');
 		expect((await rotate).status).toBe(0);
+	});
+
+	it('is shown on a terminal with its last answer', async () => {
+		const own = checked();
+		await isUp(own.program, 1);
+		own.deploy('two', '503');
+		const line = `${executable} rotate -control=${own.control}`;
+		const shown = run([fixture('terminal.py'), line], { command: 'python3' });
+		const { stdout } = await shown.ended;
+		expect(stdout).toMatch(/Generation 2, \d\.\d s: checking \/up: 503/);
 	});
 
 	it('fails as a whole when a check fails during its bake, or after it', async () => {
