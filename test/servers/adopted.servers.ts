@@ -29,6 +29,7 @@ interface Framework {
 const answers = `
 import { readFileSync } from 'node:fs';
 const word = readFileSync('word', 'utf8');
+if (word === 'crashes') setTimeout(() => process.exit(3), 1000);
 export const body = (word + ' ').repeat(3000).slice(0, 20000);
 export const later = () => new Promise((resolve) => setTimeout(resolve, 500));
 `;
@@ -248,6 +249,38 @@ describe.each(frameworks)('$name', (framework) => {
 		// The old generations have left on their own.
 		for (let gone = 1; gone <= rotations; gone += 1) await program.logged(/^\d+ exit status 0$/, gone);
 	});
+});
+
+describe.each(frameworks.filter(({ name }) => name === 'Hono' || name === 'Nest'))('$name with -bake', (framework) => {
+	it.skipIf(!isInstalled(framework))(
+		'keeps the old version where the new one exits a second after it came up',
+		async () => {
+			const port = await freePort();
+			const app = await install(framework, port);
+			const control = join(app.folder, 'control');
+			const program = run(
+				[
+					`-listen=tcp://127.0.0.1:${port}`,
+					'-adopt',
+					'-ready=accept',
+					'-bake=3000',
+					`-control=${control}`,
+					'-command=node',
+					'--',
+					...app.line,
+				],
+				{ cwd: app.folder, env: environment({ PWD: app.folder }) },
+			);
+			await seen(program, /^Generation 1 is up/);
+			app.deploy('crashes');
+			const { status, stderr } = await command(['rotate', `-control=${control}`]).done;
+			expect(status).toBe(1);
+			expect(stderr).toMatch(
+				/^Generation 2 failed: \d+ exit status 3 during its bake \(-bake=3000\); generation 1 keeps serving\n/,
+			);
+			expect(await (await fetch(`http://127.0.0.1:${port}/`)).text()).toMatch(/^version-1 /);
+		},
+	);
 });
 
 /** A connection that stays open through all rotations; the function that is returned sees that it works, and closes it. */
