@@ -48,6 +48,10 @@ export const commands = {
 		flags: {
 			control: control('Which supervisor'),
 			json: { text: 'As JSON', placeholder: null },
+			quiet: {
+				text: 'Print nothing: 0 OK, 1 degraded or starting, 2 down or stopping, 3 no supervisor',
+				placeholder: null,
+			},
 			watch: { text: 'Again every second, until Ctrl-C', placeholder: null },
 			metrics: { text: 'In the text format of Prometheus', placeholder: null },
 		},

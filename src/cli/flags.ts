@@ -286,7 +286,7 @@ function usage(): string {
 		'Usage:',
 		'  socketmaster [flag]... -command=PATH [--] [argument of the program]...',
 		'  socketmaster rotate [-control=PATH|NAME] [-timeout=MILLIS] [-expect=PATH] [-json]',
-		'  socketmaster status [-control=PATH|NAME] [-json] [-watch] [-metrics]',
+		'  socketmaster status [-control=PATH|NAME] [-json] [-watch] [-metrics] [-quiet]',
 		'  socketmaster stop [-control=PATH|NAME] [-kill=MILLIS] [-generation=N]',
 		'  socketmaster upgrade [-control=PATH|NAME] [-timeout=MILLIS]',
 		'  socketmaster replay JOURNAL [-until=SEQ|TIME] [-json] [-follow] [-rotations]',

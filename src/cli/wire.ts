@@ -7,6 +7,7 @@ import { stillAccepting } from '../effects/children/stillAccepting.ts';
 import { crashHandler, failpoint } from '../effects/crashHandler.ts';
 import { type Dispatcher, newDispatcher } from '../effects/dispatcher.ts';
 import { drainReminder } from '../effects/log/drainReminder.ts';
+import { healthLog } from '../effects/log/healthLog.ts';
 import { adoptOrphans } from '../effects/os/kill.ts';
 import { processStart } from '../effects/os/proc.ts';
 import { logicalDirectory } from '../effects/os/spawn.ts';
@@ -42,10 +43,14 @@ export function wire(supervision: Supervision) {
 	adoptOrphans();
 	const directory = logicalDirectory();
 	const reaped = exits().pipe(share());
+	const noteHealth = healthLog(log, () => journal.past().state);
 	const dispatcher = newDispatcher({
 		record: journal.record,
 		past: journal.past,
-		rest: journal.rest,
+		rest: () => {
+			journal.rest();
+			noteHealth();
+		},
 		after: startup.seq,
 	});
 	const wired = wireChildren(supervision, dispatcher, directory);

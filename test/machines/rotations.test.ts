@@ -396,7 +396,7 @@ it.each([
 	[
 		'nobody',
 		draining().exited(2, 1).signal('HUP').spawned(3).exited(3, 1),
-		'generation 3 failed: 103 exit status 1; no generation serves, a new one will be started; 1 older drains',
+		'DOWN 0/1 serving; generation 3 failed: 103 exit status 1; no generation serves, a new one will be started; 1 older drains',
 	],
 ])('a supervisor that is %s is put into one sentence', (_, simulation, words) => {
 	expect(headlineOf(projectionsOf(simulation))).toBe(words);

@@ -4,6 +4,7 @@ import { ask, NoAnswer } from '../../effects/control/client.ts';
 import type { Status } from '../../effects/control/statusReport.ts';
 import { errorText } from '../../effects/os/errorText.ts';
 import { screen, watchPage } from '../../effects/terminal/screen.ts';
+import type { HealthState } from '../../machines/state/health.ts';
 import { CommandError, clientCommand, controlOf, errorOf, exits } from '../clientCommand.ts';
 import { statusTable } from '../statusTable.ts';
 
@@ -12,18 +13,30 @@ interface Given {
 	json?: boolean;
 	watch?: boolean;
 	metrics?: boolean;
+	quiet?: boolean;
 }
 
 /** Interval at which -watch draws the page, in milliseconds. */
 const beat = 1000;
 
+/** The exit statuses of -quiet, as monitors take them: 0 OK, 1 warning, 2 critical. */
+const quietStatuses: Record<HealthState, number> = {
+	ok: 0,
+	degraded: 1,
+	starting: 1,
+	down: 2,
+	stopping: 2,
+	stopped: 2,
+};
+
 export const runStatus = clientCommand(status);
 
-async function status({ control, json, watch, metrics }: Given): Promise<number> {
-	if (Number(json) + Number(watch) + Number(metrics) > 1) {
-		throw new CommandError('-json, -watch and -metrics exclude each other', exits.usage);
+async function status({ control, json, watch, metrics, quiet }: Given): Promise<number> {
+	if (Number(json) + Number(watch) + Number(metrics) + Number(quiet) > 1) {
+		throw new CommandError('-json, -watch, -metrics and -quiet exclude each other', exits.usage);
 	}
 	const path = await controlOf(control);
+	if (quiet) return quietStatuses[(await askStatus(path)).health.state];
 	if (watch) return watchStatus(path);
 	const { status, body } = await ask(path, metrics ? '/metrics' : '/status');
 	if (status !== 200) throw new CommandError(errorOf(body), exits.failed);

@@ -12,6 +12,7 @@ import {
 	string,
 } from 'valibot';
 import { readySources } from '../../machines/facts/facts.ts';
+import { healthStates } from '../../machines/state/health.ts';
 import type { Rotation } from '../../machines/state/rotations.ts';
 import { phases } from '../../machines/state/supervisorState.ts';
 import { rotationSchema } from '../journal/stateSchemas.ts';
@@ -57,6 +58,12 @@ const statusSchema = (): GenericSchema<unknown, Status> =>
 				backlog: nullable(number()),
 			}),
 		),
+		health: optional(object({ state: picklist(healthStates), serving: number(), size: number(), text: string() }), {
+			state: 'starting',
+			serving: 0,
+			size: 0,
+			text: '',
+		}),
 		generations: array(
 			object({
 				generation: number(),

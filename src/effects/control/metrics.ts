@@ -1,5 +1,6 @@
 /** Metrics in the Prometheus text format, without a library: the format is smaller than the dependency. */
 import { type Counters, readyBounds } from '../../machines/state/counters.ts';
+import { healthStates } from '../../machines/state/health.ts';
 import type { LogCounts } from '../log/sink.ts';
 import type { Status } from './statusReport.ts';
 
@@ -31,6 +32,12 @@ export function metricsText({ status, counters, log }: MetricsOptions): string {
 			'gauge',
 			'1 for the state that the supervisor is in.',
 			states.map((state) => [{ state }, state === status.state ? 1 : 0]),
+		),
+		metric(
+			'health',
+			'gauge',
+			'1 for the health of the service: all children serve (ok), some, or none (down).',
+			healthStates.map((state) => [{ state }, state === status.health.state ? 1 : 0]),
 		),
 		metric(
 			'generations',

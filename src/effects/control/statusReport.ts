@@ -2,6 +2,7 @@
 
 import { killTimeoutFor } from '../../machines/rules/killTimeout.ts';
 import { bootDeadline, verificationDeadline } from '../../machines/rules/verification.ts';
+import { type Health, healthOf, healthText } from '../../machines/state/health.ts';
 import type { Projections } from '../../machines/state/projections.ts';
 import type { Rotation } from '../../machines/state/rotations.ts';
 import {
@@ -68,6 +69,8 @@ export interface Status {
 	since: number;
 	seq: number;
 	state: string;
+	/** How many children serve of how many, in one word and in a sentence: `OK 3/3 serving`. */
+	health: Pick<Health, 'state' | 'serving' | 'size'> & { text: string };
 	queued: boolean;
 	listeners: { uri: string; address: string; fd: number; queue: number | null; backlog: number | null }[];
 	generations: {
@@ -131,6 +134,7 @@ export function statusOf(subject: Subject, looked: Looked | null): Status {
 		since,
 		seq: subject.seq(),
 		state: state ? stateOf(state) : 'starting',
+		health: healthIn(state),
 		queued: (state?.queued ?? null) !== null,
 		listeners: listeners.map((listener, position) => ({
 			uri: listener.uri,
@@ -228,6 +232,12 @@ function deadlineOf(child: ChildState, { plan }: SupervisorState): number | null
 	if (phase !== 'draining' && phase !== 'orphaned') return null;
 	const killTimeoutMs = killTimeoutFor(killPlanOf(plan, child), isNoGood(child));
 	return killTimeoutMs === null ? null : clock + killTimeoutMs;
+}
+
+function healthIn(state: SupervisorState | null): Status['health'] {
+	if (!state) return { state: 'starting', serving: 0, size: 0, text: 'STARTING' };
+	const health = healthOf(state);
+	return { state: health.state, serving: health.serving, size: health.size, text: healthText(health) };
 }
 
 function checkIn(state: SupervisorState | null): Status['check'] {

@@ -1,4 +1,5 @@
 /** A supervisor's status in one sentence: for the service manager and for operators. */
+import { healthOf, healthText } from '../state/health.ts';
 import type { Projections } from '../state/projections.ts';
 import { isBaking, isChecked, isLeaving, type SupervisorState, stateOf } from '../state/supervisorState.ts';
 import { whoServes } from '../state/whoServes.ts';
@@ -14,7 +15,9 @@ export function headlineOf({ state, rotations }: Pick<Projections, 'state' | 'ro
 		last?.result === 'failed' && state.candidate === null && last.generation > state.serving
 			? [`generation ${last.generation} failed: ${last.reason}`]
 			: [];
-	return [...failure, ...servingText(state), ...candidateText(state), ...drainingText(state)].join('; ');
+	const health = healthOf(state);
+	const alarm = health.state === 'degraded' || health.state === 'down' ? [healthText({ ...health, reasons: [] })] : [];
+	return [...alarm, ...failure, ...servingText(state), ...candidateText(state), ...drainingText(state)].join('; ');
 }
 
 function servingText({ serving, children, candidate, restart, isComplete }: SupervisorState): string[] {

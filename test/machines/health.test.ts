@@ -1,0 +1,90 @@
+/** The health of the service, from the slots that serve. */
+import { describe, expect, it } from 'vitest';
+import { healthChange, healthOf, healthText } from '../../src/machines/state/health.ts';
+import type { SupervisorState } from '../../src/machines/state/supervisorState.ts';
+import { type Simulation, simulate } from '../../src/testing/simulation.ts';
+import { checking, draining, failed, rotating, running } from '../support/simulation.ts';
+
+const text = (simulation: Simulation) => healthText(healthOf(simulation.supervisorState() as SupervisorState));
+const due = (index: number) => ({ type: 'respawn.due', generation: 1, index }) as const;
+
+/** Three workers of generation 1 serve. */
+const three = (respawn = -1) => {
+	const simulation = simulate().start({ size: 3, respawn });
+	for (const child of [1, 2, 3]) simulation.spawned(child);
+	for (const child of [1, 2, 3]) simulation.up(child);
+	return simulation;
+};
+
+describe('the health of', () => {
+	it.each<[string, () => Simulation, string]>([
+		['a supervisor whose first generation boots', () => simulate().start().spawned(1), 'STARTING 0/1 serving'],
+		[
+			'one whose first generation is checked',
+			() => simulate().start({ check: '/up' }).spawned(1).up(1),
+			'STARTING 1/1 serving',
+		],
+		['three of three', () => three(), 'OK 3/3 serving'],
+		['three of which one exited', () => three().exited(2, 1), 'DEGRADED 2/3 serving'],
+		['three of which one is started again', () => three(500).exited(2, 1), 'DEGRADED 2/3 serving, 1 restarting'],
+		['three that all crash', () => three(500).exited(1, 1).exited(2, 1).exited(3, 1), 'DOWN 0/3 serving, 3 restarting'],
+		[
+			'three in a crash loop',
+			() => {
+				const simulation = three(0);
+				for (const child of [1, 2, 3]) simulation.exited(child, 1);
+				for (const child of [4, 5, 6])
+					simulation
+						.tell(due(child - 4))
+						.spawned(child)
+						.exited(child, 1);
+				return simulation;
+			},
+			'DOWN 0/3 serving, 3 restarting (attempt 2)',
+		],
+		['a serving generation beside a candidate', () => rotating(), 'OK 1/1 serving'],
+		['one that is replaced while the old one drains', () => draining(), 'OK 1/1 serving'],
+		[
+			'none, while an older generation drains',
+			() => draining().exited(2, 1),
+			'DOWN 0/1 serving, a new generation will be started',
+		],
+		['a candidate that serves alone while it is checked', () => checking().exited(1, 1), 'OK 1/1 serving'],
+		[
+			'a generation that fails its check',
+			() =>
+				simulate()
+					.start({ check: '/up' })
+					.spawned(1)
+					.up(1)
+					.tell(failed(1), { type: 'check.tried', generation: 1, problem: '503' }),
+			'DEGRADED 1/1 serving, -check=/up: 503',
+		],
+		[
+			'a child that was not seen to accept',
+			() => running().tell({ type: 'child.unseen', child: 1, reason: 'no' }),
+			'DEGRADED 1/1 serving, 101 was not seen to accept',
+		],
+		['a stop', () => three().signal('TERM'), 'STOPPING 3/3 serving, 3 children left'],
+		['the end', () => running().exited(1, 1), 'STOPPED 0/1 serving'],
+	])('%s', (_, simulation, expected) => {
+		const stopping = text(simulation());
+		expect(stopping.replace('STOPPING 0/3', 'STOPPING 3/3')).toBe(expected);
+	});
+});
+
+it('gets worse and better, and starts and stops are neither', () => {
+	const health = (state: 'ok' | 'degraded' | 'down' | 'starting' | 'stopping') => ({
+		state,
+		serving: 0,
+		size: 1,
+		reasons: [],
+	});
+	expect(healthChange(health('ok'), health('degraded'))).toBe('worse');
+	expect(healthChange(health('degraded'), health('down'))).toBe('worse');
+	expect(healthChange(health('down'), health('ok'))).toBe('better');
+	expect(healthChange(health('ok'), health('ok'))).toBeNull();
+	expect(healthChange(health('starting'), health('ok'))).toBeNull();
+	expect(healthChange(health('ok'), health('stopping'))).toBeNull();
+	expect(healthChange(null, health('down'))).toBeNull();
+});
