@@ -2,11 +2,13 @@
  * For a server in Node that only knows its port: `node --import socketmaster/adopt server.js`, or -adopt. A `listen` on
  * the port or the path of a listener of the supervisor takes that listener; any other is untouched. When each listener is
  * taken, the supervisor is told that the process is ready. On the drain signal the servers close without an error for
- * their clients, unless the program handles the signal itself.
+ * their clients, unless the program handles the signal itself. On the stop signal they answer what has begun.
  */
 import cluster from 'node:cluster';
+import { EventEmitter } from 'node:events';
+import { closeSync } from 'node:fs';
 import net, { type ListenOptions, type Server } from 'node:net';
-import { closeGracefully, watchSessions } from './closeGracefully.ts';
+import { closeGracefully, watchConnections } from './closeGracefully.ts';
 import { duplicate } from './duplicate.ts';
 import { type GivenListener, givenListeners } from './givenListeners.ts';
 import { listenerFor, readListenCall } from './listenArguments.ts';
@@ -21,7 +23,13 @@ const probeMs = 20;
 const handOutMs = 100;
 
 const mark = Symbol.for('socketmaster/adopt');
-const { SOCKETMASTER_CHILD, SOCKETMASTER_SIGNAL = 'HUP' } = process.env;
+const { SOCKETMASTER_CHILD, SOCKETMASTER_SIGNAL = 'HUP', SOCKETMASTER_STOP = 'TERM' } = process.env;
+
+/**
+ * How long requests may take after the stop signal, in milliseconds. Nothing serves after a stop, so a connection that
+ * stays open for ever (a websocket) may not hold it up.
+ */
+const longestStopMs = 10_000;
 
 interface Handle {
 	close: () => void;
@@ -29,21 +37,22 @@ interface Handle {
 
 class Adoption {
 	readonly #listeners: GivenListener[];
-	readonly #signal = `SIG${SOCKETMASTER_SIGNAL}` as NodeJS.Signals;
+	readonly #drainSignal = `SIG${SOCKETMASTER_SIGNAL}` as NodeJS.Signals;
+	readonly #stopSignal = `SIG${SOCKETMASTER_STOP}` as NodeJS.Signals;
 	/** The servers of this thread that listen, with their handles. */
 	readonly #servers = new Map<Server, Handle | null>();
 	/** The listeners that a server of any thread has taken. */
 	readonly #taken = new Set<number>();
 	readonly #threads: ThreadServers;
 	#isReady = false;
-	#isDraining = false;
+	#isLeaving = false;
 	#isHandling = false;
 
 	constructor(listeners: GivenListener[]) {
 		this.#listeners = listeners;
 		this.#threads = new ThreadServers({
 			taken: (fd) => this.#take(fd),
-			drain: () => this.#drainHere(),
+			drain: (idleMs) => this.#drainHere(idleMs),
 		});
 	}
 
@@ -59,19 +68,25 @@ class Adoption {
 			const { port: _, host: __, path, ipv6Only: ___, ...rest } = call.options;
 			// server.address() of a path takes this name.
 			if (path !== undefined) Object.assign(this, { _pipeName: path });
-			const options: ListenOptions & { fd: number } = { ...rest, fd: duplicate(listener.fd), exclusive: true };
-			return call.callback ? original.call(this, options, call.callback) : original.call(this, options);
+			const fd = duplicate(listener.fd);
+			const options: ListenOptions & { fd: number } = { ...rest, fd, exclusive: true };
+			try {
+				return call.callback ? original.call(this, options, call.callback) : original.call(this, options);
+			} catch (error) {
+				if (fd !== listener.fd) closeSync(fd);
+				throw error;
+			}
 		} as typeof original;
 		adoptForCluster(this.#listeners, (fd) => this.#take(fd));
 	}
 
 	/** @param fd the listener's; null in a worker of a cluster */
 	#follow(server: Server, fd: number | null): void {
-		watchSessions(server);
+		watchConnections(server);
 		server.once('listening', () => {
 			const { _handle: handle } = server as unknown as { _handle: Handle | null };
 			this.#servers.set(server, handle);
-			this.#handleSignal();
+			this.#handleSignals();
 			if (fd === null) return;
 			const isProbe = () => !this.#servers.has(server);
 			setTimeout(() => {
@@ -87,52 +102,89 @@ class Adoption {
 	/** Only the main thread speaks for the process. */
 	#take(fd: number): void {
 		this.#taken.add(fd);
-		this.#handleSignal();
+		this.#handleSignals();
 		if (!this.#threads.isMain || this.#isReady) return;
 		if (this.#listeners.some((each) => !this.#taken.has(each.fd))) return;
 		this.#isReady = true;
 		void report('READY=1');
 	}
 
-	#handleSignal(): void {
+	#handleSignals(): void {
 		if (this.#isHandling || !this.#threads.isMain) return;
 		this.#isHandling = true;
-		process.on(this.#signal, this.#onSignal);
+		// Before others: a handler of process.once() is gone when the next one is called.
+		process.prependListener(this.#drainSignal, this.#onDrain);
+		if (this.#stopSignal !== this.#drainSignal) process.prependListener(this.#stopSignal, this.#onStop);
 	}
 
-	readonly #onSignal = (): void => {
-		if (this.#isDraining || isHandledByProgram(this.#signal, this.#onSignal)) return;
-		this.#isDraining = true;
-		void report('STOPPING=1');
-		void Promise.all([this.#drainHere(), this.#threads.drain()])
-			.then(() => this.#drainWorkers())
-			.then(() => process.exit(0));
+	readonly #onDrain = (): void => this.#leave(this.#drainSignal, this.#onDrain);
+
+	/** A connection without a request is closed at once: no other process will answer on a new one. */
+	readonly #onStop = (): void => {
+		this.#leave(this.#stopSignal, this.#onStop, 0);
+		if (this.#isLeaving) setTimeout(() => process.exit(0), longestStopMs).unref();
 	};
 
-	async #drainHere(): Promise<void> {
-		await Promise.all([...this.#servers].map(([server, handle]) => closed(server, handle)));
+	#leave(signal: NodeJS.Signals, ours: () => void, idleMs?: number): void {
+		if (isHandledByProgram(signal, ours)) return;
+		const isFirst = !this.#isLeaving;
+		this.#isLeaving = true;
+		if (isFirst) void report('STOPPING=1');
+		if (isFirst && cluster.isPrimary) forkNoMore();
+		// With -group the workers of a cluster get the signal with their primary, which hands them connections still.
+		const before = cluster.isWorker ? pause(2 * handOutMs) : Promise.resolve();
+		void before
+			.then(() => Promise.all([this.#drainHere(idleMs), this.#threads.drain(idleMs)]))
+			.then(() => this.#drainWorkers(signal))
+			.then(() => process.exit(0));
+	}
+
+	async #drainHere(idleMs?: number): Promise<void> {
+		await Promise.all([...this.#servers].map(([server, handle]) => closed(server, handle, idleMs)));
 	}
 
 	/** The workers of a cluster close the connections that they have. */
-	async #drainWorkers(): Promise<void> {
+	async #drainWorkers(signal: NodeJS.Signals): Promise<void> {
 		const workers = Object.values((cluster.isPrimary && cluster.workers) || {}).filter(
 			(worker) => worker !== undefined,
 		);
 		if (workers.length === 0) return;
-		await new Promise((resolve) => setTimeout(resolve, handOutMs));
+		await pause(handOutMs);
 		const ends = workers.map((worker) => new Promise((resolve) => worker.once('exit', resolve)));
 		for (const worker of workers) {
 			worker.exitedAfterDisconnect = true;
-			worker.process.kill(this.#signal);
+			worker.process.kill(signal);
 		}
 		await Promise.all(ends);
 	}
 }
 
+const pause = (millis: number) => new Promise<void>((resolve) => setTimeout(resolve, millis));
+
+/** Many programs fork a worker for each one that exits. A new one would take the listener again. */
+function forkNoMore(): void {
+	cluster.fork = () => {
+		const nobody = new EventEmitter();
+		const nothing = () => nobody;
+		Object.assign(nobody, {
+			id: 0,
+			process: Object.assign(new EventEmitter(), { pid: 0, kill: () => false }),
+			exitedAfterDisconnect: true,
+			isDead: () => true,
+			isConnected: () => false,
+			send: () => false,
+			kill: nothing,
+			destroy: nothing,
+			disconnect: nothing,
+		});
+		return nobody as unknown as ReturnType<typeof cluster.fork>;
+	};
+}
+
 /** The primary of a cluster has taken the handle from its server. */
-async function closed(server: Server, handle: Handle | null): Promise<void> {
-	if ((server as unknown as { _handle: Handle | null })._handle === null) handle?.close();
-	else await closeGracefully(server);
+async function closed(server: Server, handle: Handle | null, idleMs?: number): Promise<void> {
+	if (cluster.isPrimary && (server as unknown as { _handle: Handle | null })._handle === null) handle?.close();
+	else await closeGracefully(server, idleMs);
 }
 
 /** With cluster.SCHED_NONE the primary makes the handle for its workers itself. */

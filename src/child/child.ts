@@ -5,10 +5,11 @@
  *
  *     await listen(server, 8080);
  *     await ready();
- *     process.once('SIGHUP', () => stopping(server).then(() => process.exit(0)));
+ *     const leave = () => stopping(server).then(() => process.exit(0));
+ *     for (const signal of ['SIGHUP', 'SIGTERM']) process.once(signal, leave);
  */
 import type { ListenOptions, Server } from 'node:net';
-import { closeGracefully, watchSessions } from './closeGracefully.ts';
+import { closeGracefully, watchConnections } from './closeGracefully.ts';
 import { type GivenListener, givenListeners } from './givenListeners.ts';
 import { report } from './report.ts';
 
@@ -37,7 +38,7 @@ export async function listen<T extends Server>(server: T, target: number | strin
 	const given = givenFor(givenListeners(), wanted);
 	const { index: _, ...own } = wanted;
 	const options: ListenOptions & { fd?: number } = given === null ? own : { fd: given.fd, exclusive: true };
-	watchSessions(server);
+	watchConnections(server);
 	// server.address() takes this name; of a path by its fd it is null otherwise.
 	if (given?.path) Object.assign(server, { _pipeName: given.path });
 	await new Promise<void>((resolve, reject) => {

@@ -3,6 +3,7 @@ import { readdirSync, readlinkSync } from 'node:fs';
 
 export interface GivenListener {
 	fd: number;
+	family: 'AF_INET' | 'AF_INET6' | 'AF_UNIX';
 	/** For TCP; null for a UNIX listener. `host` is null if the listener is on every address. */
 	port: number | null;
 	host: string | null;
@@ -14,7 +15,7 @@ export interface GivenListener {
  * The listeners in the order of -listen; empty if the process was not started by a supervisor. A process that was
  * started by a child may have other files at these fds: the listener is looked for by its inode, and left out if the
  * process does not hold it.
- * @param env SERVER_STARTER_PORT has the addresses, SOCKETMASTER_INODES the inodes
+ * @param env SERVER_STARTER_PORT has the addresses, EINHORN_FD_FAMILY_N the families, SOCKETMASTER_INODES the inodes
  */
 export function givenListeners(env: NodeJS.ProcessEnv = process.env): GivenListener[] {
 	const { SERVER_STARTER_PORT = '', SOCKETMASTER_INODES = '' } = env;
@@ -26,12 +27,16 @@ export function givenListeners(env: NodeJS.ProcessEnv = process.env): GivenListe
 			if (address === undefined) return [];
 			const given = Number(number);
 			const fd = heldAt(given, inodes[given - 3] ?? '');
-			return fd === null ? [] : { fd, ...parsed(address) };
+			if (fd === null) return [];
+			const place = parsed(address);
+			const family =
+				place.path !== null ? 'AF_UNIX' : env[`EINHORN_FD_FAMILY_${given - 3}`] === 'AF_INET' ? 'AF_INET' : 'AF_INET6';
+			return { fd, family, ...place } as const;
 		})
 		.sort((one, other) => one.fd - other.fd);
 }
 
-function parsed(address: string): Omit<GivenListener, 'fd'> {
+function parsed(address: string): Omit<GivenListener, 'fd' | 'family'> {
 	const [, host, port] = /^(?:(.*):)?(\d+)$/.exec(address) ?? [];
 	if (port === undefined) return { port: null, host: null, path: address };
 	return { port: Number(port), host: host?.replace(/[[\]]/g, '') ?? null, path: null };

@@ -41,11 +41,19 @@ function isPort(value: unknown): boolean {
 }
 
 /** The listener at the address of the call; null if there is none. Of several, the one with the same host comes first. */
-export function listenerFor(listeners: GivenListener[], { port, host, path }: ListenOptions): GivenListener | null {
+export function listenerFor(
+	listeners: GivenListener[],
+	{ port, host, path, ipv6Only }: ListenOptions,
+): GivenListener | null {
 	if (path !== undefined) return listeners.find((each) => each.path === path) ?? null;
 	const wanted = Number(port);
 	if (wanted === 0 || Number.isNaN(wanted)) return null;
-	const here = listeners.filter((each) => each.port === wanted);
+	// Node listens on IPv6 and IPv4 if no host is named.
+	const family = host?.includes(':') || host === undefined || host === null ? 'AF_INET6' : 'AF_INET';
+	const isOther = (each: GivenListener) => Number(each.family !== family);
+	const here = listeners
+		.filter((each) => each.port === wanted && !(ipv6Only && each.family === 'AF_INET'))
+		.sort((one, other) => isOther(one) - isOther(other));
 	const name = isEvery(host) ? null : (host ?? '');
 	const same = here.find((each) => each.host === name);
 	if (same) return same;

@@ -22,9 +22,14 @@ export function report(lines: string, env: NodeJS.ProcessEnv = process.env): Pro
 		const socket = connect(EINHORN_SOCK_PATH);
 		// A message never keeps the process alive, and never ends it.
 		socket.unref();
+		let isTaken = false;
 		socket.setTimeout(acceptTimeoutMs, () => socket.destroy());
 		socket.on('error', () => {});
-		socket.on('close', (hadError) => resolve(!hadError && socket.bytesWritten > 0));
+		// The supervisor closes the connection after it has read the line.
+		socket.on('end', () => {
+			isTaken = true;
+		});
+		socket.on('close', () => resolve(isTaken));
 		socket.end(`${JSON.stringify(line)}\n`);
 		socket.resume();
 	});

@@ -57,12 +57,12 @@ export const commands = {
 		},
 	},
 	stop: {
-		text: 'Stops a supervisor, or one generation that drains, and waits until it has exited.',
+		text: 'Stops a supervisor, or one generation that does not serve, and waits until it has exited.',
 		argument: null,
 		bundle: 'client',
 		flags: {
 			control: control('Which supervisor'),
-			generation: { text: 'Stop only this generation, which drains', placeholder: 'N' },
+			generation: { text: 'Stop only this generation, which drains or is being started', placeholder: 'N' },
 			kill: {
 				text: 'Milliseconds until its children are killed; 0 is never (default: the supervisor’s own -kill)',
 				placeholder: 'MILLIS',

@@ -108,7 +108,7 @@ const flags: Record<string, Flag> = {
 		type: 'string',
 		default: '',
 		placeholder: 'NAME',
-		text: 'Signal that children get when SIGTERM or SIGINT asks to stop; the same if not given',
+		text: 'Signal that children get at a stop; if not given TERM, or INT where SIGINT asked for it',
 		check: (value) => (value === '' ? null : whyNoSignal(value)),
 	},
 	kill: {

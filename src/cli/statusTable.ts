@@ -158,7 +158,7 @@ function childLine(
 }
 
 function noteOf(
-	{ phase, deadline, status, stopping, accepting, seen, unseen, survivors }: ChildStatus,
+	{ phase, deadline, status, stopping, accepting, seen, unseen, survivors, hung }: ChildStatus,
 	now: number,
 ): string {
 	const wait =
@@ -175,6 +175,7 @@ function noteOf(
 	const notAccepting = unseen === null ? '' : harmless(unseen);
 	return [
 		behind,
+		hung ? 'hangs (-watchdog): SIGABRT was sent' : '',
 		wait,
 		accepts,
 		unverified,

@@ -109,6 +109,7 @@ function specOf({ options, startup, handoverState, path, user, log }: Supervisio
 		isSystemd: options.systemd,
 		watchdogMs: options.watchdog,
 		drain: options.plan.drain,
+		stop: options.plan.stop ?? 'TERM',
 		adopt: options.adopt ? besideProgram('adopt.cjs') : null,
 	};
 }

@@ -9,7 +9,9 @@
  *     supervisor.signal('HUP').spawned(2).exited(2, 3);
  *     supervisor.rotations().at(-1);                 // { generation: 2, result: 'failed', code: 'exited', ... }
  */
-import type { ExternalEvent, Fact, Plan } from '../machines/facts/facts.ts';
+import { type ExternalEvent, type Fact, type Plan, usualPlan } from '../machines/facts/facts.ts';
+import { isExternalType } from '../machines/facts/stamp.ts';
+import { endOf, simulatedPid } from '../machines/simulation/nextEvents.ts';
 import type { Rotation } from '../machines/state/rotations.ts';
 import type { SupervisorState } from '../machines/state/supervisorState.ts';
 import { simulate as newSimulation } from './simulation.ts';
@@ -60,7 +62,74 @@ export interface SimulatedSupervisor {
 /**
  * A supervisor that has just started, with its first children to be spawned.
  * @param plan the options that differ from the defaults, such as `{ size: 2, respawn: 0, bake: 5000 }`
+ * @throws {TypeError} for an option, a child or an event that does not exist: a test with a slip would pass otherwise
  */
 export function simulate(plan: Partial<Plan> = {}): SimulatedSupervisor {
-	return newSimulation().start(plan);
+	for (const [name, value] of Object.entries(plan)) checkOption(name as keyof Plan, value);
+	const simulation = newSimulation();
+	const tell = (event: ExternalEvent) => {
+		checkEvent(event, simulation.supervisorState());
+		simulation.tell(event);
+	};
+	const checked: SimulatedSupervisor = {
+		spawned: (child) => done(tell(spawnOf(child))),
+		announced: (child) => done(tell({ type: 'child.announced', child, by: 'notify' })),
+		waited: (child) => done(tell({ type: 'timer.elapsed', child, timer: 'boot' })),
+		verified: (child) => done(tell({ type: 'child.verified', child, isSeen: true })),
+		up: (child) => {
+			checked.waited(child);
+			return checked.phases()[child] === 'verifying' ? checked.verified(child) : checked;
+		},
+		exited: (child, status = 0) => done(tell(endOf({ child, pid: null }, { code: status }))),
+		killed: (child, number) => done(tell(endOf({ child, pid: null }, { signal: `signal ${number}`, number }))),
+		signal: (name) => done(tell({ type: `signal.${name}` })),
+		tell: (...events) => {
+			for (const event of events) tell(event);
+			return checked;
+		},
+		wait: (millis) => done(simulation.wait(millis)),
+		state: simulation.state,
+		status: simulation.status,
+		phases: simulation.phases,
+		decided: simulation.decided,
+		rotations: simulation.rotations,
+		supervisorState: simulation.supervisorState,
+		history: simulation.history,
+		log: simulation.log,
+	};
+	const done = (_: unknown) => checked;
+	simulation.start(plan);
+	return checked;
+}
+
+const choices: { [K in keyof Plan]?: readonly unknown[] } = {
+	ready: ['wait', 'accept', 'notify'],
+	verify: ['accept', 'hold', 'none'],
+};
+
+function checkOption(name: keyof Plan, value: unknown): void {
+	if (!Object.hasOwn(usualPlan, name))
+		throw new TypeError(`there is no option ${name}; there are ${Object.keys(usualPlan).join(', ')}`);
+	const allowed = choices[name];
+	const usual = usualPlan[name];
+	const isOfType = name === 'stop' ? value === null || typeof value === 'string' : typeof value === typeof usual;
+	if (!isOfType || (allowed && !allowed.includes(value)))
+		throw new TypeError(`${name} can't be ${JSON.stringify(value)}`);
+}
+
+function checkEvent(event: ExternalEvent, state: SupervisorState | null): void {
+	if (typeof event !== 'object' || event === null || !isExternalType(event.type))
+		throw new TypeError(`there is no event ${JSON.stringify(event)}`);
+	if (!('child' in event)) return;
+	const known = state?.children.find(({ child }) => child === event.child);
+	if (!known) throw new TypeError(`${event.type}: there is no child ${event.child}`);
+	const isSpawn = event.type === 'child.spawned' || event.type === 'child.spawnFailed';
+	if (isSpawn !== (known.pid === null))
+		throw new TypeError(
+			`${event.type}: child ${event.child} ${isSpawn ? 'has a process already' : 'has no process yet'}`,
+		);
+}
+
+function spawnOf(child: number): ExternalEvent {
+	return { type: 'child.spawned', child, pid: simulatedPid(child), startTime: child, pipe: child };
 }

@@ -2,8 +2,11 @@ import { describe, expect, it } from 'vitest';
 import type { GivenListener } from '../../src/child/givenListeners.ts';
 import { listenerFor, readListenCall } from '../../src/child/listenArguments.ts';
 
-const tcp = (fd: number, port: number, host: string | null = null): GivenListener => ({ fd, port, host, path: null });
-const unix = (fd: number, path: string): GivenListener => ({ fd, port: null, host: null, path });
+const tcp = (fd: number, port: number, host: string | null = null, family?: 'AF_INET'): GivenListener => {
+	const own = family ?? (host?.includes('.') ? 'AF_INET' : 'AF_INET6');
+	return { fd, family: own, port, host, path: null };
+};
+const unix = (fd: number, path: string): GivenListener => ({ fd, family: 'AF_UNIX', port: null, host: null, path });
 
 describe('a call of listen', () => {
 	const done = () => {};
@@ -41,6 +44,7 @@ describe('the listener for an address', () => {
 		['is that of its port, for all IPv4 hosts', [local], { port: 3000, host: '0.0.0.0' }, 4],
 		['is the one with its host first', [six, local], { port: 3000, host: '127.0.0.1' }, 4],
 		['is the one of the loopback, for localhost', [local], { port: 3000, host: 'localhost' }, 4],
+		['is that of its family', [tcp(7, 3000, null, 'AF_INET'), every], { port: 3000, host: '::' }, 3],
 		['is none on another port', [every], { port: 3001 }, null],
 		['is none on another host', [other], { port: 4000, host: '127.0.0.1' }, null],
 		['is none for a port that the kernel chooses', [tcp(3, 0)], { port: 0 }, null],

@@ -1,11 +1,12 @@
 /** -adopt: servers in Node that only know a port or a path take the listeners of the supervisor. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { Agent, get, type IncomingMessage } from 'node:http';
+import { Agent, get, type IncomingMessage, request } from 'node:http';
 import { connect as connectHttp2 } from 'node:http2';
 import { get as getHttps } from 'node:https';
 import { connect } from 'node:net';
 import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { command } from '../support/asking.ts';
 import { load } from '../support/load.ts';
@@ -49,7 +50,7 @@ const answerOf = async (request: ReturnType<typeof get>) => {
 };
 
 describe('a server that only knows its port', () => {
-	it.each(['http', 'cluster', 'cluster-shared', 'threads', 'probe'])(
+	it.each(['http', 'two', 'cluster', 'cluster-again', 'cluster-shared', 'threads', 'probe'])(
 		'(%s) loses no request in 10 rotations',
 		async (mode) => {
 			const own = await adopted(mode);
@@ -135,6 +136,78 @@ describe('a server that only knows its port', () => {
 		expect(last).toMatchObject({ pid: first.pid, headers: { connection: 'close' } });
 		expect((await ask()).pid).not.toBe(first.pid);
 		await own.program.logged(new RegExp(`^${first.pid} exit status 0$`));
+	});
+
+	it.each(['http', 'threads', 'cluster'])('(%s) answers what has begun when the supervisor stops', async (mode) => {
+		const own = await adopted(mode);
+		const posted = request({
+			host: '127.0.0.1',
+			port: own.port,
+			agent: false,
+			method: 'POST',
+			headers: { Expect: '100-continue', 'Content-Length': 4 },
+		});
+		posted.flushHeaders();
+		// The server has read the header.
+		await once(posted, 'continue');
+		own.program.signal('SIGTERM');
+		await own.program.logged(/stopping; sending SIGTERM/);
+		posted.end('body');
+		const { pid } = await answerOf(posted);
+		expect(pid).toBeGreaterThan(0);
+		expect((await own.program.ended).status).toBe(0);
+		expect(own.program.lines().at(-1)).toMatch(/^\d+ exit status 0$/);
+	});
+
+	it('with a cluster that forks a worker for each that exits accepts nothing after it was told to leave', async () => {
+		const own = await adopted('cluster-again');
+		// A kept connection holds one worker of the old version.
+		const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+		onTestFinished(() => agent.destroy());
+		const first = await answerOf(get({ host: '127.0.0.1', port: own.port, agent }));
+		expect(await own.rotate()).toBe(0);
+		await own.program.logged(/SIGHUP to \d+$/);
+		await setTimeout(500);
+		const pids = new Set<number>();
+		for (let count = 0; count < 20; count += 1)
+			pids.add((await answerOf(get({ host: '127.0.0.1', port: own.port, agent: false }))).pid);
+		expect(pids).not.toContain(first.pid);
+		expect(pids.size).toBeLessThanOrEqual(2);
+		agent.destroy();
+		await own.program.logged(/^\d+ exit status 0$/);
+		expect(own.program.stderr()).not.toMatch(/Error/);
+	});
+
+	it('with a cluster loses no request with -group', async () => {
+		const own = await adopted('cluster', { flags: ['-group'] });
+		const finish = await load(`127.0.0.1:${own.port}`);
+		for (let count = 0; count < 5; count += 1) expect(await own.rotate()).toBe(0);
+		expect((await finish()).failures).toEqual([]);
+	});
+
+	it('leaves although a thread of it has ended while it listened', async () => {
+		const own = await adopted('threads-end');
+		await own.program.logged(/\] listens on /, 3);
+		await setTimeout(300);
+		expect(await own.rotate()).toBe(0);
+		await own.program.logged(/^\d+ exit status 0$/);
+	});
+
+	it('leaves although a client has connected and sent nothing', async () => {
+		const own = await adopted('http', { flags: ['-signal=TERM'] });
+		const silent = connect(own.port, '127.0.0.1');
+		await once(silent, 'connect');
+		await answerOf(get({ host: '127.0.0.1', port: own.port, agent: false }));
+		// The stop closes at once what is silent; a drain would after a while.
+		expect(await own.rotate()).toBe(0);
+		own.program.signal('SIGTERM');
+		expect((await own.program.ended).status).toBe(0);
+	});
+
+	it('that handles the signal by process.once() is left to it', async () => {
+		const own = await adopted('once');
+		expect(await own.rotate()).toBe(0);
+		await own.program.logged(/^\d+ exit status 7$/);
 	});
 
 	it('that handles the signal itself is left to it', async () => {

@@ -1,10 +1,12 @@
 /** -check: a candidate must answer a request before it replaces the old generation, which does not meet the request. */
+import { spawnSync } from 'node:child_process';
 import { existsSync, writeFileSync } from 'node:fs';
 import { get } from 'node:http';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { ask, command, type Row } from '../support/asking.ts';
 import { environment, executable, fixture, kill, type Program, run, scratch } from '../support/program.ts';
+import { site } from '../support/site.ts';
 
 /** A supervisor of test/fixtures/checked.mjs. Its versions are words, and each answers the check as it is told. */
 function checked(flags: string[] = [], { listen = ['tcp://127.0.0.1:0'], tls = false, folder = scratch() } = {}) {
@@ -22,7 +24,7 @@ function checked(flags: string[] = [], { listen = ['tcp://127.0.0.1:0'], tls = f
 	};
 	if (!existsSync(version)) deploy('one');
 	const certificate = tls ? { CERTIFICATE: fixture('selfSigned.pem') } : {};
-	const start = () =>
+	const start = (more: string[] = []) =>
 		run(
 			[
 				...listen.map((uri) => `-listen=${uri}`),
@@ -32,6 +34,7 @@ function checked(flags: string[] = [], { listen = ['tcp://127.0.0.1:0'], tls = f
 				'-check=/up',
 				`-control=${control}`,
 				...flags,
+				...more,
 			],
 			{ env: environment({ ANSWER: answers, VERSION_FILE: version, ...certificate }) },
 		);
@@ -157,7 +160,7 @@ describe('a candidate', () => {
 		await isUp(own.program, 1);
 		own.deploy('two');
 		const rotate = own.rotate();
-		await own.program.logged(/^Generation 2 is ready .*bakes/);
+		await own.program.logged(/^Generation 2 has passed -check=\/up: it bakes/);
 		await own.program.logged(/two was asked/, 2);
 		own.tell('two', '500');
 		const { status, stderr } = await rotate;
@@ -266,6 +269,39 @@ describe('during a health check', () => {
 		expect(asked(next)).not.toContain('one');
 	});
 
+	it('the end of the old generation is no end of `rotate`, whose result is that of the check', async () => {
+		const own = checked();
+		await isUp(own.program, 1);
+		own.deploy('two', '503');
+		const rotating = own.rotate();
+		await own.program.logged(/two was asked/);
+		kill((await own.status()).generations[0].children[0].pid, 'SIGKILL');
+		const { status, stderr } = await rotating;
+		expect(status).toBe(1);
+		expect(stderr).toMatch(
+			/^Generation 2 failed: it did not answer -check=\/up with 2xx within 2\.0 s: 503; generation 2/,
+		);
+		expect(await own.last()).toMatchObject({ result: 'failed', code: 'check-failed' });
+		// It is checked on, and becomes complete.
+		own.tell('two', '200');
+		await isUp(own.program, 2);
+		expect(await own.status()).toMatchObject({ health: { state: 'ok' } });
+	});
+
+	it('kill -9 and a new start without -check promote the candidate', async () => {
+		const folder = scratch();
+		const flags = ['-start=30000', `-journal=${join(folder, 'journal')}`];
+		const own = checked(flags, { folder, listen: [`unix://${folder}/socket`] });
+		await isUp(own.program, 1);
+		own.deploy('two', '503');
+		own.program.signal('SIGHUP');
+		await own.program.logged(/two was asked/);
+		own.program.signal('SIGKILL');
+		await own.program.ended;
+		const next = own.start(['-check=']);
+		await isUp(next, 2);
+	});
+
 	it('clients of the old generation notice nothing', async () => {
 		const folder = scratch();
 		const own = checked([], { folder, listen: [`unix://${folder}/socket`] });
@@ -290,6 +326,32 @@ describe('during a health check', () => {
 		expect((await rotating).status).toBe(1);
 		expect(failures).toEqual([]);
 	});
+});
+
+describe('a candidate whose connections the kernel gives to others first', () => {
+	it('is asked all the same: 16 old processes wait in accept(2)', async () => {
+		const own = site('accept-blocking', { flags: ['-check=/', '-workers=16', '-start=3000', '-ready=accept'] });
+		await own.program.logged(/^Generation 1 is up/);
+		const { status, stderr } = await command(['rotate', `-control=${own.control}`]).done;
+		expect(status, stderr).toBe(0);
+	});
+});
+
+/** In a network namespace without IPv6 addresses. */
+const withoutIpv6 = ['unshare', '-n', 'sh', '-c', 'ip link set lo up; ip -6 addr flush dev lo; exec "$0" "$@"'];
+const canUnshare = spawnSync('unshare', ['-n', 'ip', 'link', 'set', 'lo', 'up']).status === 0;
+
+it.runIf(canUnshare)('a listener on every address is asked by IPv4 where there is no IPv6', async () => {
+	const own = site('accept', {
+		wrapper: withoutIpv6,
+		listen: ['tcp://:0'],
+		flags: ['-check=/', '-ready=accept', '-start=5000'],
+	});
+	await own.program.logged(/^Generation 1 is up/);
+	for (let count = 0; count < 3; count += 1) {
+		const { status, stderr } = await command(['rotate', `-control=${own.control}`]).done;
+		expect(status, stderr).toBe(0);
+	}
 });
 
 describe('-check', () => {

@@ -48,10 +48,10 @@ describe('-output=raw', () => {
 	});
 
 	it('nests a line that is a JSON object in the line of -json, byte for byte; others are texts', async () => {
-		const own = printing(`printf '{"n":12345678901234567890, "a":{}}\\n[1]\\n{no\\n "text"\\n'\n${sleeping}`, [
-			'-output=raw',
-			'-json',
-		]);
+		const own = printing(
+			`printf '{"n":12345678901234567890, "a":{}}\\n[1]\\n{no\\n "text"\\n{"x":"\\377"}\\n'\n${sleeping}`,
+			['-output=raw', '-json'],
+		);
 		await isUp(own);
 		const lines = text(own.program).split('\n');
 		const nested = lines.find((line) => line.includes('"output"')) ?? '';
@@ -65,7 +65,8 @@ describe('-output=raw', () => {
 			output: { a: {} },
 		});
 		const messages = lines.filter(Boolean).map((line) => JSON.parse(line).msg);
-		for (const message of ['[1]', '{no', ' "text"']) expect(messages).toContain(message);
+		// Bytes that are no UTF-8 are no JSON.
+		for (const message of ['[1]', '{no', ' "text"', '{"x":"\ufffd"}']) expect(messages).toContain(message);
 	});
 
 	it('shows the last output of a version that failed as without it', async () => {

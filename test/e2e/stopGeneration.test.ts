@@ -43,7 +43,27 @@ describe('stop -generation=N', () => {
 		const { status, stderr } = await own.stop(`-generation=${generation}`);
 		expect(status).toBe(1);
 		expect(stderr).toBe(`no stop: ${why}\n`);
-		await own.program.logged(new RegExp(`^A stop request for generation ${generation} refused: it does not drain$`));
+		await own.program.logged(
+			new RegExp(
+				`^A stop request for generation ${generation} refused: it neither drains nor starts beside another one$`,
+			),
+		);
+	});
+
+	it('ends a rotation that takes too long, and the old generation keeps serving', async () => {
+		const own = site('accept', { flags: ['-bake=60000'] });
+		await own.up();
+		const first = await own.answer();
+		const rotate = command(['rotate', `-control=${own.control}`]).done;
+		await own.program.logged(/^Generation 2 is ready .*bakes/);
+		expect((await command(['stop', `-control=${own.control}`, '-generation=2']).done).status).toBe(0);
+		const { status, stderr } = await rotate;
+		expect(status).toBe(1);
+		expect(stderr).toMatch(
+			/^Generation 2 failed: a stop of it was requested during its bake \(-bake=60000\); generation 1 keeps serving\n/,
+		);
+		expect((await ask(own.control, '/rotations')).body.at(-1)).toMatchObject({ result: 'failed', code: 'stopped' });
+		expect(await own.answer()).toBe(first);
 	});
 
 	it('takes a number', async () => {

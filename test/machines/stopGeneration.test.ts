@@ -4,7 +4,7 @@ import type { ExternalEvent } from '../../src/machines/facts/facts.ts';
 import { evolve } from '../../src/machines/state/evolve.ts';
 import type { SupervisorState } from '../../src/machines/state/supervisorState.ts';
 import { type Simulation, simulate } from '../../src/testing/simulation.ts';
-import { draining, rotating, running } from '../support/simulation.ts';
+import { baking, checking, draining, rotating, running } from '../support/simulation.ts';
 
 const stop = (generation: number, kill?: number): ExternalEvent => ({
 	type: 'generation.stopRequested',
@@ -18,6 +18,13 @@ function stateOf({ history }: Simulation): SupervisorState {
 	if (!state) throw new Error('nothing has happened');
 	return state;
 }
+
+/** The first generation boots. */
+const starting = () => {
+	const simulation = simulate().start().spawned(1);
+	simulation.decided();
+	return simulation;
+};
 
 const killWait = ({ commands }: Simulation) =>
 	commands.findLast((command) => command.type === 'wait' && command.timer === 'kill' && command.child === 1);
@@ -42,7 +49,7 @@ describe('a stop of one generation', () => {
 
 	it.each([
 		['that serves', running(), 1],
-		['that starts', rotating(), 2],
+		['that starts alone', starting(), 1],
 		['that does not exist', running(), 7],
 		['that serves beside a draining one', draining(), 2],
 	])('%s is refused', (_, simulation, generation) => {
@@ -54,6 +61,17 @@ describe('a stop of one generation', () => {
 			reason: 'not-draining',
 			generation,
 		});
+	});
+
+	it.each([
+		['boots', rotating()],
+		['is checked', checking()],
+		['bakes', baking()],
+	])('of a candidate that %s fails its rotation, and the serving generation gets no signal', (_, simulation) => {
+		simulation.tell(stop(2));
+		expect(simulation.decided()).toEqual(['HUP to 2']);
+		expect(simulation.rotations().at(-1)).toMatchObject({ generation: 2, result: 'failed', code: 'stopped' });
+		expect(simulation.phases()).toEqual({ 1: 'serving', 2: 'draining' });
 	});
 
 	it('is refused during a stop of the supervisor', () => {
@@ -70,6 +88,6 @@ describe('a stop of one generation', () => {
 		expect(killWait(next)).toMatchObject({ child: 1, millis: 500, since: state.children[0]?.clock });
 		next.tell({ type: 'stop.requested', kill: 900 });
 		expect(killWait(next)).toMatchObject({ child: 1, millis: 900, since: null });
-		expect(next.supervisorState()?.children.map(({ kill }) => kill)).toEqual([null, null]);
+		expect(next.supervisorState()?.children.map(({ kill }) => kill)).toEqual([900, 900]);
 	});
 });

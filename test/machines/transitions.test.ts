@@ -141,6 +141,13 @@ const told: Record<string, () => Simulation> = {
 			.tell({ type: 'generation.stopRequested', generation: 2 })
 			.signal('TERM')
 			.tell({ type: 'generation.stopRequested', generation: 1 }),
+	'a stop of the candidate is asked for in every state': () => {
+		const simulation = rotating().tell({ type: 'generation.stopRequested', generation: 2 });
+		simulation.signal('HUP').spawned(3).exited(1, 1).tell({ type: 'generation.stopRequested', generation: 3 });
+		return simulation;
+	},
+	'the same during its check': () => checking().tell({ type: 'generation.stopRequested', generation: 2 }),
+	'the same during its bake': () => baking().tell({ type: 'generation.stopRequested', generation: 2 }),
 	'a health check passes, beside a serving generation and alone': () =>
 		running({ check: '/up' })
 			.tell(passed(1), failed(1), { type: 'check.tried', generation: 1, problem: '503' })

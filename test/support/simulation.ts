@@ -35,6 +35,7 @@ export const childState = (changes: Partial<ChildState> = {}): ChildState => ({
 	wasUp: false,
 	kill: null,
 	watchdog: null,
+	hungClock: null,
 	survivors: [],
 	...changes,
 });

@@ -27,3 +27,31 @@ describe('a simulated supervisor', () => {
 		expect(simulate().spawned(1).up(1).signal('TERM').exited(1, 4).status()).toBe(0);
 	});
 });
+
+describe('a slip in a test', () => {
+	const serving = () => simulate().spawned(1).up(1);
+	it.each<[string, () => unknown, RegExp]>([
+		[
+			'an option that does not exist',
+			() => simulate({ workers: 3 } as object),
+			/^there is no option workers; there are start, /,
+		],
+		['a value that does not exist', () => simulate({ ready: 'soon' } as object), /^ready can't be "soon"$/],
+		['a signal that does not exist', () => serving().signal('SIGHUP' as 'HUP'), /^there is no event /],
+		[
+			'an event that does not exist',
+			() => serving().tell({ type: 'nope' } as never),
+			/^there is no event \{"type":"nope"\}$/,
+		],
+		['an event as text', () => serving().tell('check.passed' as never), /^there is no event "check.passed"$/],
+		['a child that does not exist', () => serving().exited(7), /^child\.exited: there is no child 7$/],
+		['a child that is spawned twice', () => serving().spawned(1), /^child\.spawned: child 1 has a process already$/],
+		[
+			'a child that was not spawned',
+			() => serving().signal('HUP').exited(2),
+			/^child\.exited: child 2 has no process yet$/,
+		],
+	])('(%s) throws', (_, slip, message) => {
+		expect(slip).toThrow(message);
+	});
+});

@@ -194,11 +194,15 @@ function stateText({ generations, queued, bake, check }: Status, generation: num
 	if (own.children.some(({ phase }) => phase === 'verifying')) return 'is ready, and not seen to accept yet';
 	const serving = generations.find(({ state }) => state === 'serving')?.generation;
 	if (own.state === 'checking' && check !== null)
-		return `checking ${harmless(check.target)}${check.problem === null ? '' : `: ${harmless(check.problem)}`}`;
+		return `checking ${harmless(check.target)}${check.problem === null ? '' : `: ${harmless(check.problem)}`}${leftText(check.deadline)}`;
 	if (own.state === 'baking' && bake !== null)
 		return `bakes beside generation ${serving} for ${duration(Math.max(0, bake - Date.now()))} more`;
 	const count = own.children.length > 1 ? ` (${up} of ${own.children.length} are up)` : '';
 	return `${own.state}${count}${statusText ? `, "${harmless(statusText)}"` : ''}`;
+}
+
+function leftText(deadline: number | null): string {
+	return deadline === null ? '' : `, ${duration(Math.max(0, deadline - Date.now()))} left`;
 }
 
 const readyTexts = {

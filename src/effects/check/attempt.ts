@@ -1,21 +1,20 @@
 /** One attempt of a health check on one listener: the request is sent only on a connection that the generation accepts. */
-import type { Socket } from 'node:net';
 import { setTimeout } from 'node:timers/promises';
 import { bootClock } from '../os/clock.ts';
 import type { Listener } from '../sockets/listener.ts';
 import type { CheckTarget } from './checkTarget.ts';
-import { acceptedInode, connectTo } from './connection.ts';
+import { type CheckConnection, connectTo } from './connection.ts';
 import { exchange, type Outcome } from './exchange.ts';
 import type { Whose } from './whose.ts';
 
 /** How long one attempt may take, in milliseconds. */
-const attemptMs = 2000;
+export const attemptMs = 2000;
 
 /** Pauses between two looks at a connection that no process has accepted yet: the first, and the longest, in milliseconds. */
 const [firstLookMs, longestLookMs] = [1, 20];
 
 /**
- * How long an accepted connection that the generation does not hold is looked at, in milliseconds: no process holds it
+ * How long an accepted connection that no generation is seen to hold is looked at, in milliseconds: no process holds it
  * while it is sent from one process to another.
  */
 const inTransitMs = 50;
@@ -23,10 +22,12 @@ const inTransitMs = 50;
 export interface AttemptOptions {
 	target: CheckTarget;
 	version: string;
-	/** Whether the generation holds a socket; null: no other generation can have accepted it. */
-	whose: Whose | null;
+	/** Whether the generation holds a socket, and whether another one does; null: no other generation can have accepted it. */
+	whose: { own: Whose; others: Whose } | null;
 	/** Ends the attempt. */
 	signal: AbortSignal;
+	/** How long the attempt may take, in milliseconds; at most `attemptMs`. */
+	limitMs: number;
 }
 
 /**
@@ -37,46 +38,50 @@ export type Attempt = Outcome | { foreign: true } | { unreached: true; problem: 
 
 /** Never throws. If `signal` aborts, the result has no meaning. */
 export async function attempt(listener: Listener, options: AttemptOptions): Promise<Attempt> {
-	const late = AbortSignal.timeout(attemptMs);
+	const late = AbortSignal.timeout(Math.min(options.limitMs, attemptMs));
 	const signal = AbortSignal.any([options.signal, late]);
-	let connection: Socket | null = null;
+	let connection: CheckConnection | null = null;
 	let isSent = false;
 	try {
 		connection = await connectTo(listener.bound, signal);
 		const accepted = await acceptedBy(connection, options.whose, signal);
 		if (accepted !== 'own') return accepted;
+		if (connection.socket.destroyed) return closedEarly;
 		isSent = true;
-		const outcome = await exchange(connection, options.target, { version: options.version, signal });
+		const outcome = await exchange(connection.socket, options.target, { version: options.version, signal });
 		return late.aborted && 'problem' in outcome ? { problem: lateText } : outcome;
 	} catch (error) {
 		if (isSent) return { problem: late.aborted ? lateText : textOf(error) };
 		return { unreached: true, problem: late.aborted ? notAcceptedText : textOf(error) };
 	} finally {
-		connection?.destroy();
+		connection?.socket.destroy();
 	}
 }
 
 const lateText = `no complete answer within ${attemptMs / 1000} s`;
 const notAcceptedText = `no process accepted the connection within ${attemptMs / 1000} s`;
+const closedEarly = { unreached: true, problem: 'the connection was closed before the request' } as const;
 
 /** @throws {Error} when the signal aborts, or if it can't be seen which process has accepted */
 async function acceptedBy(
-	connection: Socket,
-	whose: Whose | null,
+	{ socket, acceptedInode }: CheckConnection,
+	whose: AttemptOptions['whose'],
 	signal: AbortSignal,
 ): Promise<'own' | { foreign: true } | { unreached: true; problem: string }> {
 	if (whose === null) return 'own';
 	let acceptedAt: number | null = null;
 	for (let pauseMs = firstLookMs; ; pauseMs = Math.min(pauseMs * 2, longestLookMs)) {
-		const inode = acceptedInode(connection);
-		if (inode === null) return { unreached: true, problem: 'the connection was closed before the request' };
+		const inode = acceptedInode();
+		if (inode === null || socket.destroyed) return closedEarly;
 		if (inode !== 0) {
-			const holding = await whose(inode);
+			const holding = await whose.own(inode);
+			signal.throwIfAborted();
 			if (holding === true) return 'own';
 			if (holding !== false)
 				return { unreached: true, problem: `whether its processes accept can't be seen: ${holding.hidden}` };
 			acceptedAt ??= bootClock();
-			if (bootClock() - acceptedAt >= inTransitMs) return { foreign: true };
+			const isLate = bootClock() - acceptedAt >= inTransitMs;
+			if (isLate || (await whose.others(inode)) === true) return { foreign: true };
 		}
 		await setTimeout(pauseMs, null, { signal });
 	}

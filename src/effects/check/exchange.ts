@@ -7,6 +7,9 @@ import type { CheckTarget } from './checkTarget.ts';
 /** Limits for the header and for the whole answer, in bytes. */
 const [longestHeader, longestAnswer] = [16 << 10, 1 << 20];
 
+/** Interim answers (1xx) before the answer. */
+const mostInterim = 8;
+
 /** The status of a complete answer, or why there is none, as the end of a sentence. */
 export type Outcome = { status: number } | { problem: string };
 
@@ -19,6 +22,7 @@ export function exchange(
 	target: CheckTarget,
 	{ version, signal }: { version: string; signal: AbortSignal },
 ): Promise<Outcome> {
+	if (connection.destroyed) return Promise.resolve({ problem: closedText });
 	const stream = target.isTls ? encrypted(connection, target.host) : connection;
 	return new Promise((resolve) => {
 		const asked = request({
@@ -26,15 +30,25 @@ export function exchange(
 			path: target.path,
 			headers: { Host: target.host, Connection: 'close', 'User-Agent': `socketmaster/${version}` },
 			maxHeaderSize: longestHeader,
-			signal,
 		});
 		const end = (outcome: Outcome) => {
+			signal.removeEventListener('abort', onAbort);
 			resolve(outcome);
 			asked.destroy();
 		};
+		// A request on a connection that is closed already reports nothing.
+		const onAbort = () => end({ problem: 'it was ended' });
+		signal.addEventListener('abort', onAbort);
+		for (const each of [stream, connection]) each.once('close', () => end({ problem: closedText }));
+		if (signal.aborted) onAbort();
 		asked.on('error', (error) => end({ problem: problemOf(error) }));
+		let interim = 0;
+		asked.on('information', () => {
+			interim += 1;
+			if (interim > mostInterim) end({ problem: 'it sends one interim answer (1xx) after the other' });
+		});
 		asked.on('upgrade', () => end({ problem: '101' }));
-		asked.on('close', () => end({ problem: 'it closed the connection before its answer was complete' }));
+		asked.on('close', () => end({ problem: closedText }));
 		asked.on('response', (answer) => {
 			let length = 0;
 			answer.on('data', (part: Buffer) => {
@@ -50,6 +64,8 @@ export function exchange(
 	});
 }
 
+const closedText = 'it closed the connection before its answer was complete';
+
 /** The certificate is not verified: the connection does not leave the machine. */
 function encrypted(connection: Socket, host: string): Socket {
 	// Loaded only where it is used: it takes some milliseconds and some memory.
@@ -62,7 +78,7 @@ function encrypted(connection: Socket, host: string): Socket {
 function problemOf(error: NodeJS.ErrnoException): string {
 	if (error.code === 'HPE_HEADER_OVERFLOW') return 'the header of its answer is longer than 16 KiB';
 	if (error.code?.startsWith('HPE_')) return 'its answer is not HTTP/1';
-	if (error.code === 'ECONNRESET' || error.code === 'EPIPE')
-		return 'it closed the connection before its answer was complete';
+	if (error.code?.startsWith('ERR_SSL_') || error.code === 'EPROTO') return 'it does not speak TLS';
+	if (error.code === 'ECONNRESET' || error.code === 'EPIPE') return closedText;
 	return errorText(error);
 }

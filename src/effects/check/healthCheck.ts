@@ -7,21 +7,37 @@ import { isLeaving, type SupervisorState } from '../../machines/state/supervisor
 import { duration } from '../../machines/text/duration.ts';
 import { inTurn } from '../children/treeLook.ts';
 import { bootClock } from '../os/clock.ts';
+import { hasEnded, isEnding } from '../os/proc.ts';
 import { forgetProcesses, type Leader } from '../os/processTree.ts';
 import type { Listener } from '../sockets/listener.ts';
 import { listenOptionsOf } from '../sockets/listener.ts';
 import { type Attempt, attempt } from './attempt.ts';
 import { type CheckTarget, checkTarget } from './checkTarget.ts';
-import { whoseIs } from './whose.ts';
+import { type Whose, whoseIs } from './whose.ts';
 
 /** Pauses after an answer that does not pass: the first and the longest, in milliseconds. */
 const pausesMs = { promotion: [100, 1000], bake: [1000, 1000], degraded: [1000, 10_000] } as const;
 
-/** Pauses after a connection that another generation has accepted: the first and the longest, in milliseconds. */
+/**
+ * Connections that other generations accept before the check pauses between two: processes that wait in accept(2) are
+ * served in the order in which they began to wait, so each of the old ones comes first.
+ */
+const mostInARow = 1000;
+
+/** Pauses after that, the first and the longest, in milliseconds. */
 const foreignPausesMs = [5, 200] as const;
+
+/** An attempt before the deadline has at least this long, in milliseconds. */
+const shortestAttemptMs = 100;
+
+/** How long the exit of a child may follow the end of its connections unseen, in milliseconds. */
+const exitMs = 100;
 
 /** After an upgrade or a recovery the deadline may be over: the check still has this long, in milliseconds. */
 const graceMs = 2000;
+
+/** The lines of output that a failure keeps, of all children together. */
+const mostLines = 20;
 
 export interface HealthCheckOptions {
 	admit: (external: ExternalEvent) => void;
@@ -82,9 +98,9 @@ class HealthCheck {
 		const { generation } = this.#input;
 		const results = await Promise.all(listeners.map((listener) => this.#watch(listener)));
 		if (this.#abort.signal.aborted) return;
-		this.#abort.abort();
 		const statuses = results.filter((result) => result !== null);
 		if (statuses.length < results.length) return this.#fail();
+		this.#abort.abort();
 		admit({ type: 'check.passed', generation, status: statuses.at(-1) ?? 0, millis: this.#elapsed() });
 	}
 
@@ -93,10 +109,13 @@ class HealthCheck {
 		const { purpose } = this.#input;
 		let pauseMs: number = pausesMs[purpose][0];
 		let foreignMs: number = foreignPausesMs[0];
+		let inARow = 0;
 		while (!this.#abort.signal.aborted && bootClock() < this.#deadline) {
 			const outcome = await this.#attempt(listener);
 			if (this.#abort.signal.aborted) return null;
 			if ('foreign' in outcome) {
+				inARow += 1;
+				if (inARow < mostInARow) continue;
 				await this.#pause(foreignMs);
 				foreignMs = Math.min(foreignMs * 2, foreignPausesMs[1]);
 				continue;
@@ -108,10 +127,12 @@ class HealthCheck {
 			else this.#note(listener, 'status' in outcome ? String(status) : outcome.problem);
 			if (hasPassed && purpose !== 'bake') return status;
 			if (!hasPassed && purpose === 'bake' && !('unreached' in outcome)) {
+				await this.#awaitExit(outcome);
 				this.#fail();
 				return null;
 			}
 			foreignMs = foreignPausesMs[0];
+			inARow = 0;
 			await this.#pause(pauseMs);
 			pauseMs = Math.min(pauseMs * 2, pausesMs[purpose][1]);
 		}
@@ -121,10 +142,21 @@ class HealthCheck {
 	async #attempt(listener: Listener): Promise<Attempt> {
 		const { version } = this.#options;
 		const leaders = this.#leaders();
-		const whose = this.#isAlone() ? null : whoseIs(() => leaders);
+		const others = this.#otherLeaders();
 		const signal = this.#abort.signal;
-		const looked = whose && ((inode: number) => inTurn(() => whose(inode)));
-		return attempt(listener, { target: this.#target, version, whose: looked, signal });
+		const turns = (whose: Whose) => (inode: number) => inTurn(() => whose(inode));
+		const looks = { own: turns(whoseIs(() => leaders)), others: turns(whoseIs(() => others, false)) };
+		const whose = this.#isAlone() ? null : looks;
+		const limitMs = Math.max(shortestAttemptMs, this.#deadline - bootClock());
+		return attempt(listener, { target: this.#target, version, whose, signal, limitMs });
+	}
+
+	/** A child that exits closes its connections first: its exit is the reason then, and is reported by itself. */
+	async #awaitExit(outcome: Attempt): Promise<void> {
+		if ('status' in outcome) return;
+		await this.#pause(exitMs);
+		while (!this.#abort.signal.aborted && this.#leaders().some(({ pid }) => isEnding(pid) || hasEnded(pid)))
+			await this.#pause(exitMs);
 	}
 
 	/** Whether no other generation has a child that could accept. */
@@ -138,6 +170,12 @@ class HealthCheck {
 			known.generation === this.#input.generation && known.pid !== null && !isLeaving(known)
 				? { pid: known.pid, mark: [`SOCKETMASTER_RUN=${run}`, `SOCKETMASTER_CHILD=${known.child}`] }
 				: [],
+		);
+	}
+
+	#otherLeaders(): Leader[] {
+		return (this.#options.state()?.children ?? []).flatMap(({ generation, pid }) =>
+			generation !== this.#input.generation && pid !== null ? { pid, mark: [] } : [],
 		);
 	}
 
@@ -163,11 +201,12 @@ class HealthCheck {
 	}
 
 	#fail(): void {
+		if (this.#abort.signal.aborted) return;
 		this.#abort.abort();
 		const { admit, check, state, printedBy } = this.#options;
 		const { generation, purpose, millis } = this.#input;
 		const children = (state()?.children ?? []).filter((each) => each.generation === generation);
-		const lastOutput = children.flatMap(({ child }) => printedBy(child).lastOutput ?? []);
+		const lastOutput = children.flatMap(({ child }) => printedBy(child).lastOutput ?? []).slice(-mostLines);
 		const problem = this.#problemText();
 		const when = purpose === 'bake' ? '' : ` within ${duration(millis)}`;
 		admit({

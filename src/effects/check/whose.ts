@@ -8,23 +8,30 @@ const listAgeMs = 1000;
 /** `hidden`: the processes can't be inspected, for this reason. */
 export type Whose = (inode: number) => Promise<boolean | { hidden: string }>;
 
-/** @param leaders the children of the generation, as of now */
-export function whoseIs(leaders: () => Leader[]): Whose {
+/**
+ * @param leaders the children of the generation, as of now
+ * @param isWide whether processes that have left the trees of the children are searched for
+ */
+export function whoseIs(leaders: () => Leader[], isWide = true): Whose {
 	return async (inode) => {
 		const sockets = new Set([inode]);
 		const sight = newSight();
 		const own = leaders();
 		const looked = new Set<number>();
+		const leading = new Set(own.map(({ pid }) => pid));
 		const lookAt = async (pids: number[]) => {
 			for (const pid of pids) {
 				if (looked.has(pid) || sight.held.has(inode)) continue;
 				looked.add(pid);
+				const before = sight.hidden;
 				await lookAtProcess(pid, sockets, sight);
+				// A descendant can't be inspected (a setuid helper), but the first process of the child can.
+				if (!leading.has(pid)) sight.hidden = before;
 			}
 		};
 		for (const { pid } of own) await lookAt((await descendantsOf(pid)) ?? [pid]);
 		// Processes that have left the tree: a server that has daemonized.
-		if (!sight.held.has(inode)) await lookAt([...(await treesOf(own, listAgeMs)).values()].flat());
+		if (isWide && !sight.held.has(inode)) await lookAt([...(await treesOf(own, listAgeMs)).values()].flat());
 		return sight.held.has(inode) || hiddenIn(sight);
 	};
 }

@@ -17,8 +17,9 @@ export interface SharedSpec extends Omit<SpawnSpec, 'fds' | 'env' | 'directory'>
 	isSystemd: boolean;
 	/** -watchdog, in milliseconds; 0 means none. */
 	watchdogMs: number;
-	/** The signal that stops a replaced child, without the SIG prefix. */
+	/** The signals that stop a replaced child, and every child at a stop, without the SIG prefix. */
 	drain: string;
+	stop: string;
 	/** -adopt: the file that children in Node load first; null means none. */
 	adopt: string | null;
 }
@@ -70,10 +71,10 @@ function watchdogVariables({ watchdogMs }: SharedSpec): Variables {
 	return watchdogMs > 0 ? { WATCHDOG_USEC: String(watchdogMs * 1000) } : {};
 }
 
-/** A child in Node learns its drain signal, and loads the file of -adopt. */
-function nodeVariables({ drain, adopt }: SharedSpec, { NODE_OPTIONS: given }: Variables): Variables {
-	const signal = { SOCKETMASTER_SIGNAL: drain };
-	if (adopt === null) return signal;
+/** A child in Node learns its signals, and loads the file of -adopt. */
+function nodeVariables({ drain, stop, adopt }: SharedSpec, { NODE_OPTIONS: given }: Variables): Variables {
+	const signals = { SOCKETMASTER_SIGNAL: drain, SOCKETMASTER_STOP: stop };
+	if (adopt === null) return signals;
 	const ours = `--require "${adopt.replace(/["\\]/g, '\\$&')}"`;
-	return { ...signal, NODE_OPTIONS: given === undefined ? ours : `${given} ${ours}` };
+	return { ...signals, NODE_OPTIONS: given === undefined ? ours : `${given} ${ours}` };
 }

@@ -221,6 +221,7 @@ export class NotifySockets {
 		if (!isReady && delayMs === null && statusChange === null && !isOfWatchdog) return;
 		if (!isTrusted()) {
 			if (isReady || delayMs !== null) this.#warnUntrusted(child, pid, sender, 'READY=1');
+			else if (isOfWatchdog) this.#warnUntrusted(child, pid, sender, 'WATCHDOG=1');
 			return;
 		}
 		if (statusChange) this.#statuses.take(child, statusChange);

@@ -7,6 +7,7 @@ import { longestKillTimeout } from '../../machines/rules/killTimeout.ts';
 import { type ChildState, isComing, isLeaving } from '../../machines/state/supervisorState.ts';
 import { duration } from '../../machines/text/duration.ts';
 import type { Log } from '../log/log.ts';
+import { bootClock } from '../os/clock.ts';
 
 /** The limits of an interval, in milliseconds. */
 export const [shortestIntervalMs, longestIntervalMs] = [100, 2 ** 31 - 1];
@@ -53,7 +54,7 @@ export class Watchdogs {
 
 	readonly note = (fact: Fact): void => {
 		if (fact.type === 'supervisor.recovered') {
-			for (const { child, watchdog } of fact.state.children) if (watchdog !== null) this.#begin(child, watchdog);
+			for (const known of fact.state.children) this.#resume(known);
 		}
 		if (fact.type === 'child.ready' && !this.#watched.has(fact.child)) this.#awaitFirst(fact.child);
 		if (fact.type === 'child.exited' || fact.type === 'child.spawnFailed') this.#forget(fact.child);
@@ -63,8 +64,24 @@ export class Watchdogs {
 		for (const child of [...this.#watched.keys(), ...this.#silent.keys()]) this.#forget(child);
 	};
 
+	/** A child that was aborted before is still killed in time. */
+	#resume({ child, watchdog, hungClock, phase }: ChildState): void {
+		if (hungClock !== null) {
+			this.#begin(
+				child,
+				watchdog ?? this.#options.intervalMs,
+				Math.max(0, hungClock + longestKillTimeout - bootClock()),
+			);
+			const own = this.#watched.get(child);
+			if (own) own.attempts = 1;
+		} else if (watchdog !== null) this.#begin(child, watchdog);
+		else if (phase === 'serving') this.#awaitFirst(child);
+	}
+
 	#watch(child: number, intervalMs: number): void {
 		const watchdog = this.#watched.get(child);
+		// It was aborted: whatever it sends now does not save it.
+		if (watchdog && watchdog.attempts > 0) return;
 		if (watchdog && watchdog.intervalMs === intervalMs) {
 			watchdog.pingedAt = performance.now();
 			return;
@@ -73,9 +90,9 @@ export class Watchdogs {
 		this.#options.admit({ type: 'child.watched', child, millis: intervalMs });
 	}
 
-	#begin(child: number, intervalMs: number): void {
+	#begin(child: number, intervalMs: number, firstMs = intervalMs): void {
 		this.#forget(child);
-		const timer = setTimeout(() => this.#look(child), intervalMs);
+		const timer = setTimeout(() => this.#look(child), firstMs);
 		this.#watched.set(child, { intervalMs, pingedAt: performance.now(), timer, attempts: 0 });
 	}
 

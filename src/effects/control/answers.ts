@@ -32,6 +32,7 @@ const childSchema = () =>
 		stopping: boolean(),
 		mainPid: nullable(number()),
 		watchdog: boolean(),
+		hung: optional(boolean(), false),
 		accepting: optional(nullable(boolean()), null),
 		seen: optional(nullable(boolean()), null),
 		unseen: optional(nullable(string()), null),

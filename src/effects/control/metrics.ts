@@ -92,7 +92,10 @@ export function metricsText({ status, counters, log }: MetricsOptions): string {
 			[{ result: 'failed' }, counters.checks.failed],
 		]),
 		metric('check_seconds_total', 'counter', 'Seconds that the health checks of generations took.', [
-			[{}, counters.checks.seconds],
+			[{}, Math.round(counters.checks.seconds * 1000) / 1000],
+		]),
+		metric('hung_children_total', 'counter', 'Children that were aborted as their watchdog had expired (-watchdog).', [
+			[{}, counters.hung],
 		]),
 		metric('respawns_total', 'counter', 'Children that took the place of one that was lost.', [
 			[{}, counters.respawns],

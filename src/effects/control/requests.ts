@@ -2,6 +2,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { ExternalEvent, Fact, Request } from '../../machines/facts/facts.ts';
 import type { SupervisorState } from '../../machines/state/supervisorState.ts';
+import { whoServes } from '../../machines/state/whoServes.ts';
 import type { StillAccepting } from '../children/stillAccepting.ts';
 import type { LogCounts } from '../log/sink.ts';
 import { errorText } from '../os/errorText.ts';
@@ -130,7 +131,12 @@ class RequestHandlers implements Requests {
 	#stop(response: ServerResponse, { kill, generation }: Record<string, unknown>): void {
 		const limit = typeof kill === 'number' ? { kill } : {};
 		if (typeof generation === 'number') {
-			const refusal = whyNotDraining(this.#options.past().state, generation);
+			const refusal = whyNotStopped(this.#options.past().state, generation);
+			// It has left already, which is what was asked for.
+			if (refusal === 'gone') {
+				say(response, 202, {});
+				return;
+			}
 			if (!this.#isDecided({ type: 'generation.stopRequested', generation, ...limit }, response)) return;
 			if (refusal === null) say(response, 202, {});
 			else refuse(response, 409, refusal);
@@ -157,12 +163,14 @@ class RequestHandlers implements Requests {
 	}
 }
 
-/** Why one generation is not stopped; null if it drains. */
-function whyNotDraining(state: SupervisorState | null, generation: number): string | null {
+/** Why one generation is not stopped; `gone`: it has left; null: it drains, or is a candidate beside a serving generation. */
+function whyNotStopped(state: SupervisorState | null, generation: number): string | null {
 	if (state === null || state.stopSignal !== null) return 'already stopping';
-	if (generation === state.candidate) return `generation ${generation} is starting`;
+	const isServed = whoServes(state) !== null;
+	if (generation === state.candidate)
+		return isServed ? null : `no generation serves but ${generation}, which is starting`;
 	const isThere = [...state.children, ...state.respawns].some((each) => each.generation === generation);
-	if (!isThere) return `there is no generation ${generation}`;
+	if (!isThere) return generation <= state.lastGeneration ? 'gone' : `there is no generation ${generation}`;
 	return generation === state.serving ? `generation ${generation} serves; a rotation replaces it` : null;
 }
 

@@ -38,6 +38,8 @@ export interface ChildStatus {
 	stopping: boolean;
 	mainPid: number | null;
 	watchdog: boolean;
+	/** With -watchdog: it was found to be hung, and was aborted. */
+	hung: boolean;
 	/**
 	 * Whether a child accepts new connections, for a draining child and for a serving child with `unseen`. Null for
 	 * other children, and if it cannot be determined.
@@ -199,6 +201,7 @@ function generationsOf(
 					deadline: deadline === null ? null : deadline + sinceBoot,
 					readyBy,
 					...statusTextOf(child.child),
+					hung: child.hungClock !== null,
 					accepting: looked?.accepting.get(pid ?? 0) ?? null,
 					seen: child.isSeen,
 					survivors: child.survivors,

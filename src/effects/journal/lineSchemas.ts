@@ -156,6 +156,7 @@ export function newSchemas() {
 			millis: number(),
 			isTriggered: boolean(),
 			attempt: count(),
+			clock: number(),
 		}),
 		'respawn.due': fact('respawn.due', { generation: number(), index: count() }),
 		'restart.scheduled': fact('restart.scheduled', { attempt: count(), millis: number(), clock: number() }),
@@ -241,7 +242,7 @@ export function newSchemas() {
 		'generation.stopBegun': fact('generation.stopBegun', {
 			generation: number(),
 			signal: string(),
-			kill: count(),
+			kill: optional(count()),
 			clock: number(),
 		}),
 		'stop.begun': fact('stop.begun', {

@@ -109,6 +109,7 @@ const childFields = (): Fields<ChildState> => ({
 	wasUp: boolean(),
 	kill: optional(nullable(number()), null),
 	watchdog: optional(nullable(number()), null),
+	hungClock: optional(nullable(number()), null),
 	survivors: optional(array(count()), []),
 });
 
@@ -206,6 +207,7 @@ export const countersSchema = () =>
 			failed: 0,
 			seconds: 0,
 		}),
+		hung: optional(count(), 0),
 		respawns: count(),
 		isUpgrading: boolean(),
 		upgrades: count(),

@@ -1,4 +1,5 @@
 /** Formats log lines: as text in the format of the original program, or as JSON. */
+import { isUtf8 } from 'node:buffer';
 import { createRequire } from 'node:module';
 import type { Sentence } from '../../machines/text/sentences.ts';
 import type { Sink } from './sink.ts';
@@ -79,7 +80,7 @@ function nested(line: string, { pid, generation }: { pid: number; generation: nu
 }
 
 function isObject(line: string): boolean {
-	if (!/^[ \t\r]*\{/.test(line)) return false;
+	if (!/^[ \t\r]*\{/.test(line) || !isUtf8(Buffer.from(line, 'latin1'))) return false;
 	try {
 		JSON.parse(fromBytes(line));
 		return true;

@@ -6,7 +6,7 @@ import { addressBytes, v6Text } from './address.ts';
 
 const [AF_NETLINK, SOCK_RAW, NETLINK_SOCK_DIAG] = [16, 3, 4];
 const [SOCK_DIAG_BY_FAMILY, NLM_F_REQUEST, NLM_F_DUMP, NLMSG_ERROR, NLMSG_DONE] = [20, 1, 0x300, 2, 3];
-const [TCP_ESTABLISHED, TCP_CLOSE_WAIT, TCP_LISTEN] = [1, 8, 10];
+const [TCP_ESTABLISHED, TCP_SYN_RECV, TCP_CLOSE_WAIT, TCP_LISTEN, TCP_NEW_SYN_RECV] = [1, 3, 8, 10, 12];
 const IPPROTO_TCP = 6;
 const [INET_DIAG_INFO, UNIX_DIAG_NAME, UNIX_DIAG_VFS, UNIX_DIAG_PEER, UNIX_DIAG_RQLEN] = [2, 0, 1, 2, 4];
 const [UDIAG_SHOW_NAME, UDIAG_SHOW_VFS, UDIAG_SHOW_PEER, UDIAG_SHOW_RQLEN] = [1, 2, 4, 0x10];
@@ -101,8 +101,11 @@ export function tcpConnection(local: Endpoint, peer: Endpoint): number | null {
 	// Field 44 is the interface, and a cookie of ones means no cookie.
 	request.fill(0xff, 48, 56);
 	const message = exact(request);
-	if (message === null || ![TCP_ESTABLISHED, TCP_CLOSE_WAIT].includes(message.readUInt8(1))) return null;
-	return message.readUInt32LE(68);
+	const state = message?.readUInt8(1) ?? TCP_LISTEN;
+	// With TCP_DEFER_ACCEPT the connection is not complete before its first byte.
+	if (state === TCP_SYN_RECV || state === TCP_NEW_SYN_RECV) return 0;
+	if (state !== TCP_ESTABLISHED && state !== TCP_CLOSE_WAIT) return null;
+	return message?.readUInt32LE(68) ?? null;
 }
 
 export interface Endpoint {

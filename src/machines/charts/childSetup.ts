@@ -85,7 +85,8 @@ const base = setup({
 			return deadlineBy(context, event) > bootDeadline(plan, deadline, process.born ?? 0);
 		},
 		isBootTimer: ({ event }) => event.type === 'timer.elapsed' && event.timer === 'boot',
-		changesKillTimeout: ({ context, event }) => event.type === 'stop' && event.kill !== context.plan.kill,
+		changesKillTimeout: ({ context, event }) =>
+			event.type === 'stop' && event.kill !== null && event.kill !== context.plan.kill,
 		isAborted: ({ event }) => event.type === 'child.hung' && event.attempt > 1,
 		isKillTimer: ({ event }) => event.type === 'timer.elapsed' && event.timer === 'kill',
 	},
@@ -157,7 +158,7 @@ export const childSetup = base.extend({
 		}),
 		rememberSignal: base.assign(({ event }) => ({ stopSignal: stopSignalIn(expectEvent(event, 'leave', 'stop')) })),
 		keepKillTimeout: base.assign(({ context, event }) => ({
-			plan: { ...context.plan, kill: expectEvent(event, 'stop').kill },
+			plan: { ...context.plan, kill: expectEvent(event, 'stop').kill ?? context.plan.kill },
 			since: null,
 		})),
 		sendRememberedSignal: base.enqueueActions(({ enqueue, context }) => signal(enqueue, context, context.stopSignal)),

@@ -78,8 +78,11 @@ export type ChildOrder =
 export type StopOrder =
 	/** A stopping child ignores it. `isDismissal`: the child's generation failed. */
 	| { type: 'leave'; signal: string; reason: 'drain' | 'stop'; isDismissal?: true }
-	/** A stopping child is signalled again. `kill` is the kill timeout in milliseconds; 0 means no limit. */
-	| { type: 'stop'; signal: string; kill: number; isDismissal?: true };
+	/**
+	 * A stopping child is signalled again. `kill` is the kill timeout in milliseconds (0: no limit); null: it does not
+	 * change.
+	 */
+	| { type: 'stop'; signal: string; kill: number | null; isDismissal?: true };
 
 /** A report of a child to its generation. */
 export type ChildNews =

@@ -115,7 +115,7 @@ export function restore({
 		: isChecked({ ...known, respawns })
 			? 'checking'
 			: stateOf(known);
-	const isRechecked = known.checks.serving !== null && isServed && !known.isComplete;
+	const isRechecked = plan.check !== '' && known.checks.serving !== null && isServed && !known.isComplete;
 	return chart({ alive: state }, context, {
 		...actors,
 		...(state === 'baking'

@@ -46,6 +46,9 @@ const candidateFailed = {
 	actions: ['noteStatus', ...failure],
 } as const;
 
+/** A client stops the candidate: the rotation fails. */
+const candidateStopped = { guard: 'isCandidateToStop', target: 'settling', actions: failure } as const;
+
 const candidateKept = {
 	guard: 'isCandidateBesideServing',
 	target: 'settling',
@@ -208,7 +211,14 @@ export const supervisorMachine = supervisorSetup.createMachine({
 				],
 				'check.failed': { description: 'ignored: the generation is not checked any more' },
 				'check.tried': { description: 'ignored: it is only reported' },
-				generationDegraded: { actions: ['noteStatus', 'continue'] },
+				generationDegraded: [
+					{
+						guard: 'isServing',
+						actions: ['noteStatus', 'stopRecheck', 'dropRecheck', 'continue'],
+						description: 'it is checked again when it is complete',
+					},
+					{ actions: ['noteStatus', 'continue'] },
+				],
 				generationEmpty: [
 					{ guard: 'isServing', actions: 'noteEmptied' },
 					{ description: 'ignored: this generation does not serve' },
@@ -265,6 +275,7 @@ export const supervisorMachine = supervisorSetup.createMachine({
 					description: 'A candidate boots. The serving generation, if there is one, keeps serving.',
 					on: {
 						...queueing,
+						'generation.stopRequested': candidateStopped,
 						generationUp: [
 							check,
 							bake,
@@ -299,6 +310,7 @@ export const supervisorMachine = supervisorSetup.createMachine({
 					invoke: { id: 'check', src: 'healthCheck', input: ({ context }) => promotionCheck(context) },
 					on: {
 						...queueing,
+						'generation.stopRequested': candidateStopped,
 						'check.passed': [
 							bake,
 							{ guard: 'isCandidateBesideServing', target: 'settling', actions: replacement },
@@ -338,6 +350,7 @@ export const supervisorMachine = supervisorSetup.createMachine({
 					],
 					on: {
 						...queueing,
+						'generation.stopRequested': candidateStopped,
 						'bake.due': [
 							{
 								guard: 'isChecked',

@@ -63,14 +63,17 @@ export const decisions = {
 		generation: context.serving,
 		replaced: [],
 	}),
-	failed: ({ context: { candidate, serving, isServed, generations, bake }, event }: Args): Decision => {
+	failed: ({ context: { candidate, serving, isServed, generations, bake, checks }, event }: Args): Decision => {
 		const why = whyFailed(event);
-		const code = event.type === 'check.failed' ? why.code : 'bake';
+		const isExit = event.type === 'generationDegraded' || 'output' in event;
+		const code = isExit ? 'bake' : why.code;
 		return {
 			type: 'generation.failed',
 			generation: candidate ?? 0,
 			serving: serving in generations && isServed ? serving : null,
-			...(bake === null ? why : { reason: `${why.reason} during its bake (-bake=${bake.millis})`, code }),
+			...(bake === null
+				? why
+				: { reason: `${why.reason} ${checks.candidate ? 'after' : 'during'} its bake (-bake=${bake.millis})`, code }),
 		};
 	},
 	/** The last generation has ended, and was never complete. */
@@ -103,12 +106,11 @@ export const decisions = {
 		kill: killTimeoutOf(context, event),
 	}),
 	/** Only for a generation that drains. */
-	stopGeneration: ({ context, event }: Args): Decision => ({
-		type: 'generation.stopBegun',
-		generation: expectEvent(event, 'generation.stopRequested').generation,
-		signal: stopSignalOf(context, event),
-		kill: killTimeoutOf(context, event),
-	}),
+	stopGeneration: ({ context, event }: Args): Decision => {
+		const { generation, kill } = expectEvent(event, 'generation.stopRequested');
+		const signal = stopSignalOf(context, event);
+		return { type: 'generation.stopBegun', generation, signal, ...(kill === undefined ? {} : { kill }) };
+	},
 	notDraining: ({ event }: Args): Decision => ({
 		type: 'request.refused',
 		request: 'generation.stopRequested',
@@ -149,6 +151,7 @@ function isRemembered(code: FailureCode): boolean {
 /** Why a candidate fails, or is kept as degraded: its health check, or the end of a child. */
 function whyFailed(event: SupervisorEvent): Pick<Degraded, 'reason' | 'code'> {
 	if (event.type === 'check.failed') return { reason: event.reason, code: 'check-failed' };
+	if (event.type === 'generation.stopRequested') return { reason: 'a stop of it was requested', code: 'stopped' };
 	const { reason, code } =
 		'output' in event ? outputOf<GenerationOutput>(event) : expectEvent(event, 'generationDegraded');
 	return { reason, code };
@@ -167,8 +170,7 @@ export function stopSignalOf({ plan }: Pick<SupervisorContext, 'plan'>, { type }
 
 /** The kill timeout of a stop, in milliseconds; 0 means no limit. */
 export function killTimeoutOf({ plan }: Pick<SupervisorContext, 'plan'>, event: SupervisorEvent): number {
-	const isAsked = event.type === 'stop.requested' || event.type === 'generation.stopRequested';
-	return (isAsked ? event.kill : undefined) ?? plan.kill;
+	return event.type === 'stop.requested' ? (event.kill ?? plan.kill) : plan.kill;
 }
 
 /** The trigger of the rotation that an event requests; null if it requests no rotation. */

@@ -53,6 +53,12 @@ const base = setup({
 			event.generation in generations &&
 			event.generation !== serving &&
 			event.generation !== candidate,
+		/** The serving generation has a living child. */
+		isCandidateToStop: ({ context, event }) =>
+			event.type === 'generation.stopRequested' &&
+			isOf(context.candidate, event) &&
+			context.serving in context.generations &&
+			context.isServed,
 		isCandidateBesideServing: ({ context, event }) =>
 			isOf(context.candidate, event) && context.serving in context.generations,
 		isCandidateToBake: ({ context, event }) =>
@@ -154,6 +160,7 @@ export const supervisorSetup = base.extend({
 			enqueue.spawnChild('healthCheck', { id: recheckId, input: degradedCheck(generation) });
 		}),
 		stopRecheck: base.stopChild(recheckId),
+		dropRecheck: base.assign(({ context: { checks } }) => ({ checks: { ...checks, serving: null } })),
 		keepPlan: base.assign({ plan: ({ event }) => expectEvent(event, 'supervisor.started').plan }),
 		noteStatus: base.assign({
 			status: ({ context, event }) => expectEvent(event, 'generationDegraded').status ?? context.status,
@@ -276,7 +283,7 @@ export const supervisorSetup = base.extend({
 			({ context, event }) => ({
 				type: 'stop',
 				signal: stopSignalOf(context, event),
-				kill: killTimeoutOf(context, event),
+				kill: expectEvent(event, 'generation.stopRequested').kill ?? null,
 			}),
 		),
 		/** Kills the oldest draining generations, if more drain than -max-draining allows. */

@@ -311,8 +311,11 @@ export type Decision =
 	| { type: 'signal.forwarded'; signal: string }
 	/** Every child receives `signal`, and has a kill timeout of `kill` milliseconds; 0 means no limit. */
 	| { type: 'stop.begun'; request: Request['type']; signal: string; kill: number }
-	/** Every child of a draining generation receives `signal`, and has a kill timeout of `kill` milliseconds; 0 means none. */
-	| { type: 'generation.stopBegun'; generation: number; signal: string; kill: number }
+	/**
+	 * Every child of a draining generation receives `signal`. `kill` is its kill timeout from now on, in milliseconds (0: none);
+	 * without it the kill timeout does not change.
+	 */
+	| { type: 'generation.stopBegun'; generation: number; signal: string; kill?: number }
 	/** A newly started supervisor cancels the stop that an earlier supervisor had begun. */
 	| { type: 'stop.cancelled' }
 	/** The serving generation is gone; only older, stopping generations are left. */

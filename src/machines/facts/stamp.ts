@@ -11,6 +11,7 @@ const timed = [
 	'child.unverified',
 	'timer.elapsed',
 	'child.signalled',
+	'child.hung',
 	'child.exited',
 	'child.spawnFailed',
 	'respawn.scheduled',
@@ -72,6 +73,48 @@ const decisions: Record<Decision['type'], true> = {
 	'restart.scheduled': true,
 	'upgrade.begun': true,
 };
+
+/** All external events: one that is missing here is a compile error. */
+const externalTypes: Record<ExternalEvent['type'], true> = {
+	'supervisor.started': true,
+	'supervisor.recovered': true,
+	'signal.HUP': true,
+	'signal.TERM': true,
+	'signal.INT': true,
+	'signal.QUIT': true,
+	'signal.USR1': true,
+	'signal.USR2': true,
+	'rotate.requested': true,
+	'stop.requested': true,
+	'generation.stopRequested': true,
+	'upgrade.requested': true,
+	'child.spawned': true,
+	'child.spawnFailed': true,
+	'child.exited': true,
+	'group.gone': true,
+	'child.stopped': true,
+	'timer.elapsed': true,
+	'child.announced': true,
+	'child.delayed': true,
+	'child.verified': true,
+	'child.unseen': true,
+	'child.unverified': true,
+	'child.watched': true,
+	'child.hung': true,
+	'respawn.due': true,
+	'restart.due': true,
+	'bake.due': true,
+	'check.tried': true,
+	'check.passed': true,
+	'check.failed': true,
+	'upgrade.verified': true,
+	'upgrade.refused': true,
+	'upgrade.failed': true,
+};
+
+export function isExternalType(type: unknown): type is ExternalEvent['type'] {
+	return typeof type === 'string' && Object.hasOwn(externalTypes, type);
+}
 
 export function isDecision(fact: Fact): fact is Extract<Fact, Decision> {
 	return Object.hasOwn(decisions, fact.type);

@@ -15,6 +15,8 @@ export interface Counters {
 	ready: { counts: number[]; count: number; seconds: number };
 	/** Health checks that passed and failed, and the seconds that they took together. */
 	checks: { passed: number; failed: number; seconds: number };
+	/** Children that were aborted as their watchdog had expired. */
+	hung: number;
 	/** Children that were spawned into the slot of a lost child. */
 	respawns: number;
 	/** An upgrade is under way. */
@@ -34,6 +36,7 @@ export const noCounts: Counters = {
 	unverified: 0,
 	ready: { counts: readyBounds.map(() => 0), count: 0, seconds: 0 },
 	checks: { passed: 0, failed: 0, seconds: 0 },
+	hung: 0,
 	respawns: 0,
 	isUpgrading: false,
 	upgrades: 0,
@@ -76,6 +79,10 @@ function withFact(counters: Counters, fact: Fact, before: SupervisorState | null
 				upgradesFailed: counters.upgradesFailed + 1,
 				upgradeFailure: fact.reason,
 			};
+		case 'child.hung': {
+			const isServing = before?.children.some(({ child, phase }) => child === fact.child && phase === 'serving');
+			return isServing && fact.attempt === 1 ? { ...counters, hung: counters.hung + 1 } : counters;
+		}
 		case 'check.passed':
 		case 'check.failed': {
 			const { checks } = counters;

@@ -88,6 +88,7 @@ function changed(
 			};
 		case 'generation.stopBegun': {
 			const { generation, kill, clock = null } = fact;
+			if (kill === undefined) return state;
 			const children = state.children.map((child) =>
 				child.generation === generation ? withKill(child, state, kill, clock) : child,
 			);
@@ -169,10 +170,15 @@ function changed(
 			return withChild(verified(state, fact), fact.child, { isSeen: fact.isSeen, unseen: null });
 		case 'child.unseen':
 			return withChild(state, fact.child, { unseen: fact.reason });
+		case 'child.hung':
+			return hung(state, fact);
 		case 'child.watched':
 			return withChild(state, fact.child, { watchdog: fact.millis });
-		case 'child.rejected':
-			return { ...withChild(state, fact.child, rejected(fact)), status: 1 };
+		case 'child.rejected': {
+			const known = state.children.find(({ child }) => child === fact.child);
+			const left = known ? withoutServingCheck(state, known) : state;
+			return { ...withChild(left, fact.child, rejected(fact)), status: 1 };
+		}
 		case 'child.spawned': {
 			const { pid, startTime, pipe, at, clock = null, program = null, directory = null } = fact;
 			const phase = 'booting';
@@ -233,7 +239,6 @@ function changed(
 		case 'timer.elapsed':
 		case 'restart.due':
 		case 'bake.due':
-		case 'child.hung':
 		case 'check.passed':
 		case 'check.failed':
 		case 'service.lost':
@@ -334,11 +339,18 @@ function announced(
 function exited(state: SupervisorState, fact: Extract<Fact, { type: 'child.exited' }>): SupervisorState {
 	const { child: id, survivors, at, clock = null } = fact;
 	const known = state.children.find(({ child }) => child === id);
+	const left = known !== undefined && !isLeaving(known) ? withoutServingCheck(state, known) : state;
 	const awaited =
 		known !== undefined && isLeaving(known) ? awaitedOf(fact, killPlanOf(state.plan, known), isNoGood(known)) : [];
-	const next = awaited.length > 0 ? state : withEnded(state, fact);
+	const next = awaited.length > 0 ? left : withEnded(left, fact);
 	if (survivors.length === 0) return withoutChild(next, id);
 	return withChild(next, id, { phase: 'orphaned', since: at, clock, survivors: awaited });
+}
+
+/** The health check of a degraded generation ends with a child of it: it begins anew when the generation is complete. */
+function withoutServingCheck(state: SupervisorState, { generation }: ChildState): SupervisorState {
+	if (generation !== state.serving || state.checks.serving === null) return state;
+	return { ...state, checks: { ...state.checks, serving: null } };
 }
 
 /**
@@ -368,10 +380,18 @@ function withChild(state: SupervisorState, id: number, change: Partial<ChildStat
 	};
 }
 
+/** Only a serving child is aborted. */
+function hung(state: SupervisorState, fact: Extract<Fact, { type: 'child.hung' }>): SupervisorState {
+	const { child: id, clock = null } = fact;
+	const known = state.children.find(({ child }) => child === id);
+	return known?.phase === 'serving' ? withChild(state, id, { hungClock: known.hungClock ?? clock }) : state;
+}
+
 /** A stop may change the kill timeout. The new timeout of a child that is stopping already begins now. */
 function withKillTimeout(state: SupervisorState, fact: Extract<Fact, { type: 'stop.begun' }>): SupervisorState {
 	const { kill, clock = null } = fact;
-	const children = state.children.map((child) => ({ ...withKill(child, state, kill, clock), kill: null }));
+	// Each child keeps it: a supervisor that is started again has a plan of its own.
+	const children = state.children.map((child) => ({ ...withKill(child, state, kill, clock), kill }));
 	return { ...state, plan: { ...state.plan, kill }, children };
 }
 

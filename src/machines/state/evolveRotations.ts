@@ -66,14 +66,13 @@ export function evolveRotations(rotations: Rotations, fact: Fact, before: Superv
 		case 'child.unverified':
 		case 'timer.elapsed':
 			return withLastOutput(rotations, fact, before);
-		case 'generation.degraded':
-			return withOlderFailed(
-				change(rotations, fact.generation, ({ replaced }) => ({
-					replaced: [...replaced, ...drainedFor(fact, before)],
-					code: fact.code ?? null,
-				})),
-				fact,
-			);
+		case 'generation.degraded': {
+			const next = change(rotations, fact.generation, ({ replaced }) => ({
+				replaced: [...replaced, ...drainedFor(fact, before)],
+				code: fact.code ?? null,
+			}));
+			return withOlderFailed(withCheckFailed(next, fact), fact);
+		}
 		case 'generation.promoted':
 			return promoted(rotations, fact, before);
 		case 'child.verified':
@@ -197,6 +196,16 @@ function started(
 			: each,
 	);
 	return { ...next, kept };
+}
+
+/** A generation that is kept although its health check has failed has its result: nobody knows whether it will pass. */
+function withCheckFailed(rotations: Rotations, fact: FactOf<'generation.degraded'>): Rotations {
+	if (fact.code !== 'check-failed') return rotations;
+	return settle(rotations, fact, [fact.generation], () => ({
+		result: 'failed',
+		reason: fact.reason,
+		code: 'check-failed',
+	}));
 }
 
 /** A newer generation serves: older rotations without a result fail, as their generations can't become complete. */

@@ -66,6 +66,8 @@ export interface ChildState {
 	kill: number | null;
 	/** The interval of its watchdog, in milliseconds; null if it has sent no `WATCHDOG=1`. */
 	watchdog: number | null;
+	/** When it was found to be hung and was aborted, in milliseconds since boot; null if it was not. */
+	hungClock: number | null;
 	/** The surviving processes that the supervisor waits for, by pid. */
 	survivors: number[];
 }
@@ -214,15 +216,18 @@ export function isBaking({
 	return [...children, ...respawns].some(({ generation }) => generation === serving);
 }
 
-/** Whether the candidate is complete, and its health check runs. After a recovery it may be incomplete: then it boots. */
+/**
+ * Whether the candidate is complete, and its health check runs. After a recovery it may be incomplete: then it boots. A
+ * start without -check ends the check of an earlier start.
+ */
 export function isChecked({
 	checks,
 	candidate,
 	respawns,
-}: Pick<SupervisorState, 'checks' | 'candidate' | 'respawns'>): boolean {
-	return (
-		checks.candidate !== null && candidate !== null && respawns.every(({ generation }) => generation !== candidate)
-	);
+	plan,
+}: Pick<SupervisorState, 'checks' | 'candidate' | 'respawns' | 'plan'>): boolean {
+	if (plan.check === '' || checks.candidate === null || candidate === null) return false;
+	return respawns.every(({ generation }) => generation !== candidate);
 }
 
 /** The state of a supervisor that has just started. */
@@ -297,6 +302,7 @@ export function newChild({ child, generation, index, at }: Omit<FactOf<'child.sp
 		wasUp: false,
 		kill: null,
 		watchdog: null,
+		hungClock: null,
 		survivors: [],
 	};
 }

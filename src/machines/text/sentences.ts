@@ -63,8 +63,9 @@ export function sentenceOf(fact: Fact, before: SupervisorState | null, command: 
 		case 'bake.started': {
 			const own = before?.children.filter(({ generation }) => generation === fact.generation) ?? [];
 			const old = `generation ${before?.serving}`;
+			const state = before?.checks.candidate ? `has passed -check=${before.plan.check}` : `is ready (${pids(own)})`;
 			return info(
-				`Generation ${fact.generation} is ready (${pids(own)}): it bakes beside ${old} for ${duration(fact.millis)} (-bake) before ${old} is told to leave`,
+				`Generation ${fact.generation} ${state}: it bakes beside ${old} for ${duration(fact.millis)} (-bake) before ${old} is told to leave`,
 			);
 		}
 		case 'generation.promoted': {
@@ -142,12 +143,14 @@ export function sentenceOf(fact: Fact, before: SupervisorState | null, command: 
 			return info(`SIG${fact.signal}: passed on to ${allPids()}`);
 		case 'generation.stopBegun': {
 			const own = before?.children.filter(({ generation }) => generation === fact.generation) ?? [];
-			const kill = fact.kill > 0 ? `, and SIGKILL after ${duration(fact.kill)}` : '';
+			const kill = fact.kill !== undefined && fact.kill > 0 ? `, and SIGKILL after ${duration(fact.kill)}` : '';
 			return info(`A stop request for generation ${fact.generation}: sending SIG${fact.signal} to ${pids(own)}${kill}`);
 		}
 		case 'request.refused':
 			if (fact.reason === 'not-draining')
-				return warning(`A stop request for generation ${fact.generation} refused: it does not drain`);
+				return warning(
+					`A stop request for generation ${fact.generation} refused: it neither drains nor starts beside another one`,
+				);
 			return warning(
 				fact.reason === 'stopping'
 					? `${requests[fact.request]} refused: already stopping`

@@ -11,6 +11,7 @@ const spec: ChildSpecOptions['spec'] = {
 	isSystemd: false,
 	watchdogMs: 0,
 	drain: 'HUP',
+	stop: 'TERM',
 	adopt: null,
 };
 const listener = { fd: 7, uri: 'tcp://:80', address: ':80', bound: { family: 'AF_INET', host: '0.0.0.0', port: 80 } };
