@@ -98,6 +98,7 @@ const guards: Record<string, string> = {
 	isCandidateToCheck: 'it is the candidate, -check is set',
 	isChecked: '-check is set',
 	isServingToCheck: 'it is the serving generation and degraded, -check is set',
+	isServingRechecked: 'it is the serving generation, and is checked',
 	isServingDegraded: 'it is the serving generation, and degraded',
 	isCandidateToBake: 'it is the candidate, -bake is set, another generation serves',
 	isCandidateFailed: 'it is the candidate, and cannot be kept',

@@ -130,6 +130,21 @@ describe('the first generation', () => {
 		expect(simulation.tell(passed(2)).phases()).toEqual({ 1: 'draining', 2: 'serving' });
 	});
 
+	it('that is degraded and loses a child is not promoted by a check, and is checked again when it is complete', () => {
+		const simulation = started({ check: '/up', respawn: 0 }).tell(failed(1)).exited(1, 1);
+		expect(simulation.supervisorState()?.checks.serving).toBeNull();
+		expect(results(simulation.tell(passed(1))).at(-1)).toMatchObject({ type: 'generation.degraded' });
+		simulation.decided();
+		simulation.tell({ type: 'respawn.due', generation: 1, index: 0 }).spawned(2).up(2);
+		expect(requests(simulation)).toEqual([{ type: 'request', generation: 1, purpose: 'degraded' }]);
+		expect(results(simulation.tell(passed(1))).at(-1)).toMatchObject({ type: 'generation.promoted', generation: 1 });
+	});
+
+	it('that fails its check has its result: the rotation has failed', () => {
+		const simulation = started({ check: '/up' }).tell(failed(1));
+		expect(simulation.rotations()).toMatchObject([{ generation: 1, result: 'failed', code: 'check-failed' }]);
+	});
+
 	it('that has lost a child is checked again when it is complete', () => {
 		const simulation = simulate().start({ check: '/up', size: 2, respawn: 0 }).spawned(1).spawned(2).up(1).exited(2, 1);
 		simulation.tell({ type: 'respawn.due', generation: 1, index: 1 }).spawned(3).up(3);
@@ -188,6 +203,17 @@ describe('after its supervisor is upgraded or killed, a health check', () => {
 			expect(next.tell(passed(2)).decided()).toEqual(['HUP to 1']);
 			expect(next.supervisorState()).toMatchObject({ serving: 2, candidate: null, checks: { candidate: null } });
 		}
+	});
+
+	it('is over where the new start has no -check', () => {
+		const state = withoutUnborn(stateOf(checking()));
+		const next = simulate().tell({
+			type: 'supervisor.recovered',
+			pid: 1,
+			by: 'start',
+			state: { ...state, plan: { ...state.plan, check: '' } },
+		});
+		expect(results(next).at(-1)).toMatchObject({ type: 'generation.promoted', generation: 2 });
 	});
 
 	it('after the bake stays the last one', () => {

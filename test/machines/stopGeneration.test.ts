@@ -74,6 +74,25 @@ describe('a stop of one generation', () => {
 		expect(simulation.phases()).toEqual({ 1: 'serving', 2: 'draining' });
 	});
 
+	it('without a kill timeout keeps that of an earlier one', () => {
+		const simulation = draining().tell(stop(1, 500));
+		simulation.decided();
+		simulation.tell(stop(1));
+		expect(killWait(simulation)).toBeUndefined();
+		expect(stateOf(simulation).children[0]).toMatchObject({ kill: 500 });
+	});
+
+	it('of the supervisor keeps its kill timeout in a start with another plan', () => {
+		const state = stateOf(draining().tell({ type: 'stop.requested', kill: 5000 }));
+		const next = simulate().tell({
+			type: 'supervisor.recovered',
+			pid: 1,
+			by: 'start',
+			state: { ...state, plan: { ...state.plan, kill: 0 } },
+		});
+		expect(killWait(next)).toMatchObject({ child: 1, millis: 5000 });
+	});
+
 	it('is refused during a stop of the supervisor', () => {
 		const simulation = draining().signal('TERM');
 		simulation.decided();

@@ -200,11 +200,10 @@ export const supervisorMachine = supervisorSetup.createMachine({
 						guard: 'isServingDegraded',
 						actions: [{ type: 'decide', params: decisions.madeWhole }, 'makeComplete'],
 					},
-					{ guard: 'isServing', actions: 'continue', description: 'it is complete already: it waits for no promotion' },
 				],
 				'check.passed': [
 					{
-						guard: 'isServingDegraded',
+						guard: 'isServingRechecked',
 						actions: [{ type: 'decide', params: decisions.madeWhole }, 'stopRecheck', 'makeComplete', 'continue'],
 					},
 					{ description: 'ignored: the generation is not checked any more' },

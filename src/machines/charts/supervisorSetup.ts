@@ -71,6 +71,8 @@ const base = setup({
 		/** The serving generation was kept as degraded. Its children are up, and it has not passed the health check yet. */
 		isServingToCheck: ({ context, event }) =>
 			context.plan.check !== '' && !context.isComplete && isOf(context.serving, event),
+		isServingRechecked: ({ context, event }) =>
+			!context.isComplete && context.checks.serving !== null && isOf(context.serving, event),
 		isServingDegraded: ({ context, event }) => !context.isComplete && isOf(context.serving, event),
 		/** A degraded candidate fails, unless the serving generation has no living child and the candidate has one. */
 		isCandidateFailed: ({ context, event }) =>
@@ -265,7 +267,7 @@ export const supervisorSetup = base.extend({
 		endWait: sendTo(({ context }) => generationIn(context, context.candidate), { type: 'continue' }),
 		continue: sendTo(
 			({ context, event }) =>
-				generationIn(context, expectEvent(event, 'generationDegraded', 'generationUp', 'check.passed').generation),
+				generationIn(context, expectEvent(event, 'generationDegraded', 'check.passed').generation),
 			{
 				type: 'continue',
 			},
