@@ -87,6 +87,8 @@ class Adoption {
 			const { _handle: handle } = server as unknown as { _handle: Handle | null };
 			this.#servers.set(server, handle);
 			this.#handleSignals();
+			// A program may listen again where its server was closed.
+			if (this.#isLeaving) void closed(server, handle);
 			if (fd === null) return;
 			const isProbe = () => !this.#servers.has(server);
 			setTimeout(() => {

@@ -28,7 +28,7 @@ export function testOf(branch: Branch): string {
 	return [
 		"import { expect, it } from 'vitest';",
 		...(from ? ["import type { SupervisorState } from '../../src/machines/state/supervisorState.ts';"] : []),
-		"import { simulate } from '../support/simulation.ts';",
+		"import { simulate } from '../../src/testing/simulation.ts';",
 		'',
 		...(from
 			? [`/** As it was after fact ${branch.after}. */`, `const known: SupervisorState = ${literal(from)};`, '']

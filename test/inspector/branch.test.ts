@@ -93,7 +93,7 @@ describe('an exported test', () => {
 		branch.tell({ type: 'signal.HUP' }, 250);
 		branch.tell({ type: 'child.spawnFailed', child: 2, reason: 'it’s "gone"' }, 250);
 		expect(testOf(branch)).toBe(`import { expect, it } from 'vitest';
-import { simulate } from '../support/simulation.ts';
+import { simulate } from '../../src/testing/simulation.ts';
 
 it('a supervisor that has started is running after child.spawned, timer.elapsed, child.verified, signal.HUP, child.spawnFailed', () => {
 	const simulation = simulate();
