@@ -5,7 +5,6 @@
  * their clients, unless the program handles the signal itself. On the stop signal they answer what has begun.
  */
 import cluster from 'node:cluster';
-import { EventEmitter } from 'node:events';
 import { closeSync } from 'node:fs';
 import net, { type ListenOptions, type Server } from 'node:net';
 import { closeGracefully, watchConnections } from './closeGracefully.ts';
@@ -63,6 +62,9 @@ class Adoption {
 			const call = readListenCall(given);
 			// A worker of a cluster asks its primary, which takes the listener.
 			const listener = call && !cluster.isWorker ? listenerFor(adoption.#listeners, call.options) : null;
+			// Many programs start a worker for each one that exits, or listen again: nothing of it may accept now. The
+			// server never listens, and goes with the process.
+			if (listener && adoption.#isLeaving) return this;
 			if (call && (listener || cluster.isWorker)) adoption.#follow(this, listener?.fd ?? null);
 			if (!call || !listener) return original.apply(this, given as Parameters<Server['listen']>);
 			const { port: _, host: __, path, ipv6Only: ___, ...rest } = call.options;
@@ -77,7 +79,10 @@ class Adoption {
 				throw error;
 			}
 		} as typeof original;
-		adoptForCluster(this.#listeners, (fd) => this.#take(fd));
+		adoptForCluster(this.#listeners, {
+			isLeaving: () => this.#isLeaving,
+			taken: (fd) => this.#take(fd),
+		});
 	}
 
 	/** @param fd the listener's; null in a worker of a cluster */
@@ -87,8 +92,6 @@ class Adoption {
 			const { _handle: handle } = server as unknown as { _handle: Handle | null };
 			this.#servers.set(server, handle);
 			this.#handleSignals();
-			// A program may listen again where its server was closed.
-			if (this.#isLeaving) void closed(server, handle);
 			if (fd === null) return;
 			const isProbe = () => !this.#servers.has(server);
 			setTimeout(() => {
@@ -124,7 +127,7 @@ class Adoption {
 	/** A connection without a request is closed at once: no other process will answer on a new one. */
 	readonly #onStop = (): void => {
 		this.#leave(this.#stopSignal, this.#onStop, 0);
-		if (this.#isLeaving) setTimeout(() => process.exit(0), longestStopMs).unref();
+		if (this.#isLeaving) setTimeout(() => this.#exit(), longestStopMs).unref();
 	};
 
 	#leave(signal: NodeJS.Signals, ours: () => void, idleMs?: number): void {
@@ -132,16 +135,22 @@ class Adoption {
 		const isFirst = !this.#isLeaving;
 		this.#isLeaving = true;
 		if (isFirst) void report('STOPPING=1');
-		if (isFirst && cluster.isPrimary) forkNoMore();
 		// With -group the workers of a cluster get the signal with their primary, which hands them connections still.
 		const before = cluster.isWorker ? pause(2 * handOutMs) : Promise.resolve();
 		void before
 			.then(() => Promise.all([this.#drainHere(idleMs), this.#threads.drain(idleMs)]))
 			.then(() => this.#drainWorkers(signal))
-			.then(() => process.exit(0));
+			.then(() => this.#exit());
+	}
+
+	/** Workers that were started meanwhile have no connection. */
+	#exit(): void {
+		for (const worker of Object.values((cluster.isPrimary && cluster.workers) || {})) worker?.process.kill('SIGKILL');
+		process.exit(0);
 	}
 
 	async #drainHere(idleMs?: number): Promise<void> {
+		this.#isLeaving = true;
 		await Promise.all([...this.#servers].map(([server, handle]) => closed(server, handle, idleMs)));
 	}
 
@@ -163,26 +172,6 @@ class Adoption {
 
 const pause = (millis: number) => new Promise<void>((resolve) => setTimeout(resolve, millis));
 
-/** Many programs fork a worker for each one that exits. A new one would take the listener again. */
-function forkNoMore(): void {
-	cluster.fork = () => {
-		const nobody = new EventEmitter();
-		const nothing = () => nobody;
-		Object.assign(nobody, {
-			id: 0,
-			process: Object.assign(new EventEmitter(), { pid: 0, kill: () => false }),
-			exitedAfterDisconnect: true,
-			isDead: () => true,
-			isConnected: () => false,
-			send: () => false,
-			kill: nothing,
-			destroy: nothing,
-			disconnect: nothing,
-		});
-		return nobody as unknown as ReturnType<typeof cluster.fork>;
-	};
-}
-
 /** The primary of a cluster has taken the handle from its server. */
 async function closed(server: Server, handle: Handle | null, idleMs?: number): Promise<void> {
 	if (cluster.isPrimary && (server as unknown as { _handle: Handle | null })._handle === null) handle?.close();
@@ -190,7 +179,10 @@ async function closed(server: Server, handle: Handle | null, idleMs?: number): P
 }
 
 /** With cluster.SCHED_NONE the primary makes the handle for its workers itself. */
-function adoptForCluster(listeners: GivenListener[], taken: (fd: number) => void): void {
+function adoptForCluster(
+	listeners: GivenListener[],
+	{ isLeaving, taken }: { isLeaving: () => boolean; taken: (fd: number) => void },
+): void {
 	const internals = net as unknown as {
 		_createServerHandle?: (
 			address: string | null,
@@ -208,6 +200,8 @@ function adoptForCluster(listeners: GivenListener[], taken: (fd: number) => void
 		const hasFd = typeof fd === 'number' && fd >= 0;
 		const listener = hasFd ? null : listenerFor(listeners, target);
 		if (!listener) return original(address, port, type, fd, flags);
+		// A worker that was started meanwhile gets a port that nobody knows.
+		if (isLeaving()) return original('127.0.0.1', 0, 4, undefined, flags);
 		taken(listener.fd);
 		return original(null, 0, -1, duplicate(listener.fd), flags);
 	};

@@ -38,12 +38,24 @@ export function watchConnections(server: Server): void {
 	const [sessions, sockets] = [new Set<Session>(), new Set<Socket>()];
 	watched.set(server, { sessions, sockets });
 	server.on('session', (session: Session) => keep(sessions, session));
-	// A connection of TLS is silent if its client has sent no request after the handshake.
-	for (const event of ['connection', 'secureConnection'])
-		server.on(event, (socket: Socket & { encrypted?: boolean }) => {
-			if (event === 'secureConnection' || !('setSecureContext' in server)) keep(sockets, socket);
-		});
+	const names = new Map<string, Socket>();
+	server.on('connection', (socket: Socket) => {
+		keep(sockets, socket);
+		if (!('setSecureContext' in server)) return;
+		const name = nameOf(socket);
+		names.set(name, socket);
+		socket.once('close', () => names.get(name) === socket && names.delete(name));
+	});
+	// The socket of TLS takes the place of the plain one, which counts no bytes any more.
+	server.on('secureConnection', (socket: Socket) => {
+		const plain = names.get(nameOf(socket));
+		names.delete(nameOf(socket));
+		if (plain) sockets.delete(plain);
+		keep(sockets, socket);
+	});
 }
+
+const nameOf = ({ remoteAddress, remotePort }: Socket) => `${remoteAddress} ${remotePort}`;
 
 function keep<T extends Session | Socket>(open: Set<T>, one: T): void {
 	open.add(one);
@@ -94,9 +106,11 @@ function begin(server: HttpServer): Closing {
 	});
 	/** A connection that becomes idle later, after a long answer, is closed in turn. */
 	const closeIdleNow = () => {
-		if (isOver || !closeIdle) return;
-		server.closeIdleConnections = closeIdle;
-		closeIdle();
+		if (isOver) return;
+		if (closeIdle) {
+			server.closeIdleConnections = closeIdle;
+			closeIdle();
+		}
 		// Node takes a connection for idle only after its first request.
 		for (const socket of sockets) if (socket.bytesRead === 0) socket.destroy();
 		setTimeout(closeIdleNow, againMs).unref();

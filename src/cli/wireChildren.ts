@@ -35,16 +35,13 @@ export function wireChildren(supervision: Supervision, dispatcher: Dispatcher, d
 		longestLine: options.output === 'raw' ? longestRawLine : longestLine,
 	});
 	const printedBy = (child: number) => lastOutput.of(child, outputs.unfinishedOf(child));
-	const watchdogs =
-		options.watchdog === 0
-			? null
-			: new Watchdogs({
-					admit: dispatcher.admit,
-					log,
-					intervalMs: options.watchdog,
-					known,
-					receiveNow: (child) => notifySockets.receiveNow(child),
-				});
+	const watchdogs = new Watchdogs({
+		admit: dispatcher.admit,
+		log,
+		intervalMs: options.watchdog,
+		known,
+		receiveNow: (child) => notifySockets.receiveNow(child),
+	});
 	const notifySockets = openNotifySockets({
 		admit: dispatcher.admit,
 		log,
@@ -55,7 +52,7 @@ export function wireChildren(supervision: Supervision, dispatcher: Dispatcher, d
 		handoverState,
 		kept: startup.notifySockets,
 		phaseOf,
-		takeWatchdog: watchdogs?.take ?? null,
+		takeWatchdog: options.watchdog > 0 ? watchdogs.take : null,
 		pidOf: (child) => known(child)?.pid ?? null,
 		childOf: (pid) => journal.past().state?.children.find((each) => each.pid === pid)?.child ?? null,
 	});

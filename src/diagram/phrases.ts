@@ -93,6 +93,7 @@ const guards: Record<string, string> = {
 	isFillable: 'no other generation boots, or no child lives',
 	isCandidateBesideServing: 'it is the candidate, another generation serves',
 	isAborted: 'it was aborted before',
+	isCandidateToKill: 'it is the candidate, another generation serves, a kill timeout is named',
 	isCandidateToStop: 'it is the candidate, another generation serves',
 	isDraining: 'the generation drains',
 	isCandidateToCheck: 'it is the candidate, -check is set',

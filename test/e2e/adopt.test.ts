@@ -50,7 +50,7 @@ const answerOf = async (request: ReturnType<typeof get>) => {
 };
 
 describe('a server that only knows its port', () => {
-	it.each(['http', 'two', 'cluster', 'cluster-again', 'cluster-shared', 'threads', 'probe'])(
+	it.each(['http', 'two', 'cluster', 'cluster-again', 'cluster-fork', 'cluster-shared', 'threads', 'probe'])(
 		'(%s) loses no request in 10 rotations',
 		async (mode) => {
 			const own = await adopted(mode);
@@ -159,24 +159,27 @@ describe('a server that only knows its port', () => {
 		expect(own.program.lines().at(-1)).toMatch(/^\d+ exit status 0$/);
 	});
 
-	it('with a cluster that forks a worker for each that exits accepts nothing after it was told to leave', async () => {
-		const own = await adopted('cluster-again');
-		// A kept connection holds one worker of the old version.
-		const agent = new Agent({ keepAlive: true, maxSockets: 1 });
-		onTestFinished(() => agent.destroy());
-		const first = await answerOf(get({ host: '127.0.0.1', port: own.port, agent }));
-		expect(await own.rotate()).toBe(0);
-		await own.program.logged(/SIGHUP to \d+$/);
-		await setTimeout(500);
-		const pids = new Set<number>();
-		for (let count = 0; count < 20; count += 1)
-			pids.add((await answerOf(get({ host: '127.0.0.1', port: own.port, agent: false }))).pid);
-		expect(pids).not.toContain(first.pid);
-		expect(pids.size).toBeLessThanOrEqual(2);
-		agent.destroy();
-		await own.program.logged(/^\d+ exit status 0$/);
-		expect(own.program.stderr()).not.toMatch(/Error/);
-	});
+	it.each(['cluster-again', 'cluster-fork'])(
+		'(%s) with a worker for each that exits accepts nothing after it was told to leave',
+		async (mode) => {
+			const own = await adopted(mode);
+			// A kept connection holds one worker of the old version.
+			const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+			onTestFinished(() => agent.destroy());
+			const first = await answerOf(get({ host: '127.0.0.1', port: own.port, agent }));
+			expect(await own.rotate()).toBe(0);
+			await own.program.logged(/SIGHUP to \d+$/);
+			await setTimeout(500);
+			const pids = new Set<number>();
+			for (let count = 0; count < 20; count += 1)
+				pids.add((await answerOf(get({ host: '127.0.0.1', port: own.port, agent: false }))).pid);
+			expect(pids).not.toContain(first.pid);
+			expect(pids.size).toBeLessThanOrEqual(2);
+			agent.destroy();
+			await own.program.logged(/^\d+ exit status 0$/);
+			expect(own.program.stderr()).not.toMatch(/Error/);
+		},
+	);
 
 	it('with a cluster loses no request with -group', async () => {
 		const own = await adopted('cluster', { flags: ['-group'] });
@@ -202,6 +205,19 @@ describe('a server that only knows its port', () => {
 		expect(await own.rotate()).toBe(0);
 		own.program.signal('SIGTERM');
 		expect((await own.program.ended).status).toBe(0);
+	});
+
+	it('(https) ends at a stop although a client has connected and sent nothing', async () => {
+		const own = await adopted('https', { flags: ['-kill=5000'] });
+		const silent = connect(own.port, '127.0.0.1');
+		await once(silent, 'connect');
+		// The server accepts in order, so it has the silent one when it answers.
+		await answerOf(getHttps({ host: '127.0.0.1', port: own.port, rejectUnauthorized: false, agent: false }));
+		const closed = once(silent, 'close');
+		own.program.signal('SIGTERM');
+		await closed;
+		expect((await own.program.ended).status).toBe(0);
+		expect(own.program.lines().at(-1)).toMatch(/^\d+ exit status 0$/);
 	});
 
 	it('that handles the signal by process.once() is left to it', async () => {

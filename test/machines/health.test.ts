@@ -49,7 +49,21 @@ describe('the health of', () => {
 			() => draining().exited(2, 1),
 			'DOWN 0/1 serving, a new generation will be started',
 		],
-		['a candidate that serves alone while it is checked', () => checking().exited(1, 1), 'OK 1/1 serving'],
+		[
+			'a candidate that serves alone while it is checked',
+			() => checking().exited(1, 1),
+			'DEGRADED 1/1 serving, -check=/up: not passed yet',
+		],
+		[
+			'a generation that fails its check, beside a candidate',
+			() => simulate().start({ check: '/up' }).spawned(1).up(1).tell(failed(1)).signal('HUP').spawned(2),
+			'DEGRADED 1/1 serving, -check=/up: not passed yet',
+		],
+		[
+			'a child that hangs',
+			() => running().tell({ type: 'child.hung', child: 1, pid: 101, millis: 500, isTriggered: false, attempt: 1 }),
+			'DOWN 0/1 serving, 101 hangs',
+		],
 		[
 			'a generation that fails its check',
 			() =>

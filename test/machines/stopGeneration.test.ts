@@ -74,6 +74,14 @@ describe('a stop of one generation', () => {
 		expect(simulation.phases()).toEqual({ 1: 'serving', 2: 'draining' });
 	});
 
+	it('of a candidate with a kill timeout has it at once', () => {
+		const simulation = baking().tell(stop(2, 300));
+		const kill = simulation.commands.findLast((command) => command.type === 'wait' && command.timer === 'kill');
+		expect(kill).toMatchObject({ child: 2, millis: 300 });
+		expect(simulation.rotations().at(-1)).toMatchObject({ generation: 2, result: 'failed', code: 'stopped' });
+		expect(simulation.phases()).toEqual({ 1: 'serving', 2: 'draining' });
+	});
+
 	it('without a kill timeout keeps that of an earlier one', () => {
 		const simulation = draining().tell(stop(1, 500));
 		simulation.decided();

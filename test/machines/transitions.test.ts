@@ -146,6 +146,26 @@ const told: Record<string, () => Simulation> = {
 		simulation.signal('HUP').spawned(3).exited(1, 1).tell({ type: 'generation.stopRequested', generation: 3 });
 		return simulation;
 	},
+	'the same with a kill timeout, while it boots, is checked and bakes': () => {
+		const simulation = rotating({ check: '/up', bake: 5000 }).tell({
+			type: 'generation.stopRequested',
+			generation: 2,
+			kill: 5,
+		});
+		simulation
+			.exited(2)
+			.signal('HUP')
+			.spawned(3)
+			.up(3)
+			.tell({ type: 'generation.stopRequested', generation: 3, kill: 5 });
+		return simulation
+			.exited(3)
+			.signal('HUP')
+			.spawned(4)
+			.up(4)
+			.tell(passed(4))
+			.tell({ type: 'generation.stopRequested', generation: 4, kill: 5 });
+	},
 	'the same during its check': () => checking().tell({ type: 'generation.stopRequested', generation: 2 }),
 	'the same during its bake': () => baking().tell({ type: 'generation.stopRequested', generation: 2 }),
 	'a health check passes, beside a serving generation and alone': () =>

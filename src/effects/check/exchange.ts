@@ -7,6 +7,9 @@ import type { CheckTarget } from './checkTarget.ts';
 /** Limits for the header and for the whole answer, in bytes. */
 const [longestHeader, longestAnswer] = [16 << 10, 1 << 20];
 
+/** How often the bytes of an answer are counted, in milliseconds. */
+const countMs = 10;
+
 /** Interim answers (1xx) before the answer. */
 const mostInterim = 8;
 
@@ -31,7 +34,12 @@ export function exchange(
 			headers: { Host: target.host, Connection: 'close', 'User-Agent': `socketmaster/${version}` },
 			maxHeaderSize: longestHeader,
 		});
+		// Some bytes reach no event: blank lines before the status, extensions of chunks.
+		const counter = setInterval(() => {
+			if (stream.bytesRead > longestHeader + 2 * longestAnswer) end({ problem: 'its answer is longer than 1 MiB' });
+		}, countMs);
 		const end = (outcome: Outcome) => {
+			clearInterval(counter);
 			signal.removeEventListener('abort', onAbort);
 			resolve(outcome);
 			asked.destroy();

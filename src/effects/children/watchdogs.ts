@@ -15,7 +15,7 @@ export const [shortestIntervalMs, longestIntervalMs] = [100, 2 ** 31 - 1];
 export interface WatchdogsOptions {
 	admit: (external: ExternalEvent) => void;
 	log: Pick<Log, 'say'>;
-	/** -watchdog, in milliseconds. */
+	/** -watchdog, in milliseconds; 0: no child is watched, but one that was aborted before a recovery is still killed. */
 	intervalMs: number;
 	/** The state of a child; null after it is gone. */
 	known: (child: number) => ChildState | null;
@@ -56,7 +56,8 @@ export class Watchdogs {
 		if (fact.type === 'supervisor.recovered') {
 			for (const known of fact.state.children) this.#resume(known);
 		}
-		if (fact.type === 'child.ready' && !this.#watched.has(fact.child)) this.#awaitFirst(fact.child);
+		if (fact.type === 'child.ready' && this.#options.intervalMs > 0 && !this.#watched.has(fact.child))
+			this.#awaitFirst(fact.child);
 		if (fact.type === 'child.exited' || fact.type === 'child.spawnFailed') this.#forget(fact.child);
 	};
 
@@ -74,7 +75,8 @@ export class Watchdogs {
 			);
 			const own = this.#watched.get(child);
 			if (own) own.attempts = 1;
-		} else if (watchdog !== null) this.#begin(child, watchdog);
+		} else if (this.#options.intervalMs === 0) return;
+		else if (watchdog !== null) this.#begin(child, watchdog);
 		else if (phase === 'serving') this.#awaitFirst(child);
 	}
 

@@ -170,7 +170,8 @@ function whyNotStopped(state: SupervisorState | null, generation: number): strin
 	if (generation === state.candidate)
 		return isServed ? null : `no generation serves but ${generation}, which is starting`;
 	const isThere = [...state.children, ...state.respawns].some((each) => each.generation === generation);
-	if (!isThere) return generation <= state.lastGeneration ? 'gone' : `there is no generation ${generation}`;
+	if (!isThere)
+		return generation > 0 && generation <= state.lastGeneration ? 'gone' : `there is no generation ${generation}`;
 	return generation === state.serving ? `generation ${generation} serves; a rotation replaces it` : null;
 }
 

@@ -47,7 +47,23 @@ const candidateFailed = {
 } as const;
 
 /** A client stops the candidate: the rotation fails. */
-const candidateStopped = { guard: 'isCandidateToStop', target: 'settling', actions: failure } as const;
+const candidateStopped = [
+	{
+		guard: 'isCandidateToKill',
+		target: 'settling',
+		actions: [
+			{ type: 'decide', params: decisions.failed },
+			'dismissCandidate',
+			{ type: 'decide', params: decisions.stopGeneration },
+			'stopGeneration',
+			'fail',
+			'refill',
+			'crowdOut',
+		],
+		description: 'the request names a kill timeout',
+	},
+	{ guard: 'isCandidateToStop', target: 'settling', actions: failure },
+] as const;
 
 const candidateKept = {
 	guard: 'isCandidateBesideServing',

@@ -53,12 +53,9 @@ const base = setup({
 			event.generation in generations &&
 			event.generation !== serving &&
 			event.generation !== candidate,
-		/** The serving generation has a living child. */
-		isCandidateToStop: ({ context, event }) =>
-			event.type === 'generation.stopRequested' &&
-			isOf(context.candidate, event) &&
-			context.serving in context.generations &&
-			context.isServed,
+		isCandidateToStop: ({ context, event }) => isCandidateToStop(context, event),
+		isCandidateToKill: ({ context, event }) =>
+			event.type === 'generation.stopRequested' && event.kill !== undefined && isCandidateToStop(context, event),
 		isCandidateBesideServing: ({ context, event }) =>
 			isOf(context.candidate, event) && context.serving in context.generations,
 		isCandidateToBake: ({ context, event }) =>
@@ -331,6 +328,12 @@ function sendToAll(enqueue: Enqueue, { generations }: SupervisorContext, order: 
 
 function drainOrder({ context: { plan } }: { context: SupervisorContext }): GenerationOrder {
 	return { type: 'leave', signal: plan.drain, reason: 'drain' };
+}
+
+/** A stop of the candidate was requested, and the serving generation has a living child. */
+function isCandidateToStop(context: SupervisorContext, event: SupervisorEvent): boolean {
+	const { candidate, serving, generations, isServed } = context;
+	return event.type === 'generation.stopRequested' && isOf(candidate, event) && serving in generations && isServed;
 }
 
 /** Whether more than one generation exists. */

@@ -21,7 +21,9 @@ export interface Health {
 export function healthOf(state: SupervisorState): Health {
 	const { serving, candidate, children, respawns, lastGeneration, stopSignal, plan } = state;
 	const up = (generation: number | null) =>
-		children.filter((child) => child.generation === generation && child.phase === 'serving');
+		children.filter(
+			(child) => child.generation === generation && child.phase === 'serving' && child.hungClock === null,
+		);
 	// A candidate serves alone where the serving generation has ended.
 	const own = up(serving).length > 0 ? up(serving) : up(candidate);
 	const counts = { serving: own.length, size: plan.size };
@@ -39,13 +41,16 @@ export function healthOf(state: SupervisorState): Health {
 
 /** What serves and does not do so well. */
 function failing(
-	{ checks, isComplete, candidate, plan }: SupervisorState,
-	own: { pid: number | null; unseen: string | null }[],
+	{ checks, isComplete, serving, plan, children }: SupervisorState,
+	own: { generation: number; pid: number | null; unseen: string | null }[],
 ): string[] {
-	const problem = isComplete ? null : (checks.serving?.problem ?? null);
+	const isServing = own.some(({ generation }) => generation === serving);
+	// A degraded generation with -check is complete when it passes; a candidate that serves alone has not passed yet.
+	const check = isServing || own.length === 0 ? (isComplete ? null : checks.serving) : checks.candidate;
+	const isUnchecked = plan.check !== '' && own.length > 0 && (isServing ? !isComplete : checks.candidate !== null);
+	const hung = children.flatMap(({ pid, hungClock }) => (hungClock === null ? [] : `${pid} hangs`));
 	const unseen = own.flatMap(({ pid, unseen }) => (unseen === null ? [] : `${pid} was not seen to accept`));
-	if (candidate !== null || problem === null) return unseen;
-	return [...unseen, `-check=${plan.check}: ${problem}`];
+	return [...hung, ...unseen, ...(isUnchecked ? [`-check=${plan.check}: ${check?.problem ?? 'not passed yet'}`] : [])];
 }
 
 /** What becomes of children that do not serve. */
