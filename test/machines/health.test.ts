@@ -65,6 +65,16 @@ describe('the health of', () => {
 			'DOWN 0/1 serving, 101 hangs',
 		],
 		[
+			'a generation that has replaced one whose child hangs',
+			() =>
+				running()
+					.tell({ type: 'child.hung', child: 1, pid: 101, millis: 500, isTriggered: false, attempt: 1 })
+					.signal('HUP')
+					.spawned(2)
+					.up(2),
+			'OK 1/1 serving',
+		],
+		[
 			'a generation that fails its check',
 			() =>
 				simulate()

@@ -74,18 +74,20 @@ async function acceptedBy(
 		const inode = acceptedInode();
 		if (inode === null || socket.destroyed) return closedEarly;
 		if (inode !== 0) {
-			const holding = await whose.own(inode);
+			const isOwn = await whose.own(inode);
 			signal.throwIfAborted();
-			if (holding === true) return 'own';
-			if (holding !== false)
-				return { unreached: true, problem: `whether its processes accept can't be seen: ${holding.hidden}` };
+			if (isOwn === true) return 'own';
+			if ((await whose.others(inode)) === true) return { foreign: true };
+			signal.throwIfAborted();
 			acceptedAt ??= bootClock();
-			const isLate = bootClock() - acceptedAt >= inTransitMs;
-			if (isLate || (await whose.others(inode)) === true) return { foreign: true };
+			if (bootClock() - acceptedAt >= inTransitMs) return isOwn === false ? { foreign: true } : unseen(isOwn.hidden);
 		}
 		await setTimeout(pauseMs, null, { signal });
 	}
 }
+
+const unseen = (why: string) =>
+	({ unreached: true, problem: `whether its processes accept can't be seen: ${why}` }) as const;
 
 const texts: Record<string, string> = {
 	ECONNREFUSED: 'connection refused',

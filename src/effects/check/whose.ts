@@ -18,15 +18,11 @@ export function whoseIs(leaders: () => Leader[], isWide = true): Whose {
 		const sight = newSight();
 		const own = leaders();
 		const looked = new Set<number>();
-		const leading = new Set(own.map(({ pid }) => pid));
 		const lookAt = async (pids: number[]) => {
 			for (const pid of pids) {
 				if (looked.has(pid) || sight.held.has(inode)) continue;
 				looked.add(pid);
-				const before = sight.hidden;
 				await lookAtProcess(pid, sockets, sight);
-				// A descendant can't be inspected (a setuid helper), but the first process of the child can.
-				if (!leading.has(pid)) sight.hidden = before;
 			}
 		};
 		for (const { pid } of own) await lookAt((await descendantsOf(pid)) ?? [pid]);

@@ -48,7 +48,9 @@ function failing(
 	// A degraded generation with -check is complete when it passes; a candidate that serves alone has not passed yet.
 	const check = isServing || own.length === 0 ? (isComplete ? null : checks.serving) : checks.candidate;
 	const isUnchecked = plan.check !== '' && own.length > 0 && (isServing ? !isComplete : checks.candidate !== null);
-	const hung = children.flatMap(({ pid, hungClock }) => (hungClock === null ? [] : `${pid} hangs`));
+	const hung = children.flatMap((child) =>
+		child.hungClock === null || child.generation !== serving || isLeaving(child) ? [] : `${child.pid} hangs`,
+	);
 	const unseen = own.flatMap(({ pid, unseen }) => (unseen === null ? [] : `${pid} was not seen to accept`));
 	return [...hung, ...unseen, ...(isUnchecked ? [`-check=${plan.check}: ${check?.problem ?? 'not passed yet'}`] : [])];
 }
