@@ -1,6 +1,8 @@
 /** `socketmaster stop -generation=N`: ends one generation that drains. */
-import { describe, expect, it } from 'vitest';
+import { rmSync } from 'node:fs';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import { ask, command, type Row } from '../support/asking.ts';
+import { kill } from '../support/program.ts';
 import { site } from '../support/site.ts';
 
 async function withDraining(flags: string[] = []) {
@@ -64,6 +66,24 @@ describe('stop -generation=N', () => {
 		);
 		expect((await ask(own.control, '/rotations')).body.at(-1)).toMatchObject({ result: 'failed', code: 'stopped' });
 		expect(await own.answer()).toBe(first);
+	});
+
+	it('does not say that it has ended if the supervisor is killed meanwhile', async () => {
+		const own = await withDraining(['-stop=HUP']);
+		const pids = [own.pid, Number(await own.answer())];
+		onTestFinished(() => {
+			for (const pid of pids) kill(pid, 'SIGKILL');
+		});
+		const stopped = command(['stop', `-control=${own.control}`, '-generation=1']);
+		await stopped.printed(/stops/);
+		own.program.signal('SIGKILL');
+		await own.program.ended;
+		// A socket file that is left is waited at for 30 s: the supervisor may be started again.
+		rmSync(own.control);
+		const { status, stdout, stderr } = await stopped.done;
+		expect(status).toBe(3);
+		expect(stdout).toBe('Generation 1 stops\n');
+		expect(stderr).toMatch(/^no supervisor answers at .*; whether generation 1 has ended is not known\n$/);
 	});
 
 	it('takes a number', async () => {

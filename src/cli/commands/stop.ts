@@ -80,9 +80,12 @@ async function left(path: string, run: string, generation: number): Promise<void
 			if (await isOver()) return;
 			if (stream) for await (const _ of stream) if (await isOver()) return;
 		} catch (error) {
-			// The connection breaks in an upgrade, and when the supervisor ends.
-			if (error instanceof NoAnswer) return;
-			if (error instanceof CommandError) throw error;
+			if (error instanceof NoAnswer)
+				throw new CommandError(
+					`${error.message}; whether generation ${generation} has ended is not known`,
+					exits.nobody,
+				);
+			// The connection breaks in an upgrade, and when the supervisor ends: the next request tells which.
 		} finally {
 			stream?.destroy();
 		}
