@@ -14,8 +14,11 @@ const isNews = /^child\.(spawnFailed|exited)$/;
 
 export type Simulation = ReturnType<typeof simulate>;
 
-/** A supervisor before its first event. */
-export function simulate() {
+/**
+ * A supervisor before its first event.
+ * @param check called before each event; it may throw
+ */
+export function simulate(check: (external: ExternalEvent, state: SupervisorState | null) => void = () => {}) {
 	const commands: Command[] = [];
 	const history: Fact[] = [];
 	const log: string[] = [];
@@ -48,7 +51,10 @@ export function simulate() {
 		},
 		/** Sends events. */
 		tell(...externals: ExternalEvent[]) {
-			for (const external of externals) world.tell(external);
+			for (const external of externals) {
+				check(external, world.supervisorState());
+				world.tell(external);
+			}
 			return simulation;
 		},
 		start: (changes: Partial<Plan> = {}) =>

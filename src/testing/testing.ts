@@ -11,7 +11,6 @@
  */
 import { type ExternalEvent, type Fact, type Plan, usualPlan } from '../machines/facts/facts.ts';
 import { isExternalType } from '../machines/facts/stamp.ts';
-import { endOf, simulatedPid } from '../machines/simulation/nextEvents.ts';
 import type { Rotation } from '../machines/state/rotations.ts';
 import type { SupervisorState } from '../machines/state/supervisorState.ts';
 import { simulate as newSimulation } from './simulation.ts';
@@ -66,40 +65,7 @@ export interface SimulatedSupervisor {
  */
 export function simulate(plan: Partial<Plan> = {}): SimulatedSupervisor {
 	for (const [name, value] of Object.entries(plan)) checkOption(name as keyof Plan, value);
-	const simulation = newSimulation();
-	const tell = (event: ExternalEvent) => {
-		checkEvent(event, simulation.supervisorState());
-		simulation.tell(event);
-	};
-	const checked: SimulatedSupervisor = {
-		spawned: (child) => done(tell(spawnOf(child))),
-		announced: (child) => done(tell({ type: 'child.announced', child, by: 'notify' })),
-		waited: (child) => done(tell({ type: 'timer.elapsed', child, timer: 'boot' })),
-		verified: (child) => done(tell({ type: 'child.verified', child, isSeen: true })),
-		up: (child) => {
-			checked.waited(child);
-			return checked.phases()[child] === 'verifying' ? checked.verified(child) : checked;
-		},
-		exited: (child, status = 0) => done(tell(endOf({ child, pid: null }, { code: status }))),
-		killed: (child, number) => done(tell(endOf({ child, pid: null }, { signal: `signal ${number}`, number }))),
-		signal: (name) => done(tell({ type: `signal.${name}` })),
-		tell: (...events) => {
-			for (const event of events) tell(event);
-			return checked;
-		},
-		wait: (millis) => done(simulation.wait(millis)),
-		state: simulation.state,
-		status: simulation.status,
-		phases: simulation.phases,
-		decided: simulation.decided,
-		rotations: simulation.rotations,
-		supervisorState: simulation.supervisorState,
-		history: simulation.history,
-		log: simulation.log,
-	};
-	const done = (_: unknown) => checked;
-	simulation.start(plan);
-	return checked;
+	return newSimulation(checkEvent).start(plan);
 }
 
 const choices: { [K in keyof Plan]?: readonly unknown[] } = {
@@ -128,8 +94,4 @@ function checkEvent(event: ExternalEvent, state: SupervisorState | null): void {
 		throw new TypeError(
 			`${event.type}: child ${event.child} ${isSpawn ? 'has a process already' : 'has no process yet'}`,
 		);
-}
-
-function spawnOf(child: number): ExternalEvent {
-	return { type: 'child.spawned', child, pid: simulatedPid(child), startTime: child, pipe: child };
 }

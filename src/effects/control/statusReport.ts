@@ -7,6 +7,7 @@ import type { Projections } from '../../machines/state/projections.ts';
 import type { Rotation } from '../../machines/state/rotations.ts';
 import {
 	type ChildState,
+	candidateStepOf,
 	isBaking,
 	isChecked,
 	isNoGood,
@@ -220,7 +221,7 @@ function firstIn(children: ChildState[], generation: number): ChildState | undef
 /** A generation kept as degraded is `serving` if one of its children serves. */
 function stateIn(state: SupervisorState, generation: number) {
 	const { candidate, serving, isComplete, children } = state;
-	if (generation === candidate) return isBaking(state) ? 'baking' : isChecked(state) ? 'checking' : 'starting';
+	if (generation === candidate) return candidateStepOf(state) ?? 'starting';
 	if (generation !== serving) return 'draining';
 	const isUp = whoServes({ serving, children }) !== null;
 	return isComplete || isUp ? 'serving' : 'starting';

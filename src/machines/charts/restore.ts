@@ -36,8 +36,8 @@ import type { HealthCheckInput, ListenerCheckInput, ProcessInput, TimerInput } f
 import {
 	bakeCheck,
 	bakeTimer,
+	candidateCheck,
 	degradedCheck,
-	promotionCheck as healthCheck,
 	restartTimer,
 	type SupervisorContext,
 } from './supervisorContext.ts';
@@ -121,7 +121,7 @@ export function restore({
 		...(state === 'baking'
 			? { bake: callback('timer', bakeTimer(context)), bakeCheck: callback('healthCheck', bakeCheck(context)) }
 			: {}),
-		...(state === 'checking' ? { check: callback('healthCheck', healthCheck(context)) } : {}),
+		...(state === 'checking' ? { check: callback('healthCheck', candidateCheck(context)) } : {}),
 		...(isRechecked ? { recheck: callback('healthCheck', degradedCheck(serving)) } : {}),
 		...(state === 'unserved' ? { restart: callback('timer', restartTimer(context)) } : {}),
 		upgrade: {

@@ -1,5 +1,5 @@
 /** The supervisor's statechart: which generation serves, which one boots, which drain, and when the supervisor exits. */
-import { bakeCheck, bakeTimer, newContext, promotionCheck, restartTimer } from './supervisorContext.ts';
+import { bakeCheck, bakeTimer, candidateCheck, newContext, restartTimer } from './supervisorContext.ts';
 import { decisions } from './supervisorDecisions.ts';
 import { supervisorSetup } from './supervisorSetup.ts';
 
@@ -322,7 +322,7 @@ export const supervisorMachine = supervisorSetup.createMachine({
 					tags: 'coming',
 					description:
 						'With -check: the candidate is up, and must pass its health check before it bakes or is promoted, and again after its bake. If a child of it exits, it fails.',
-					invoke: { id: 'check', src: 'healthCheck', input: ({ context }) => promotionCheck(context) },
+					invoke: { id: 'check', src: 'healthCheck', input: ({ context }) => candidateCheck(context) },
 					on: {
 						...queueing,
 						'generation.stopRequested': candidateStopped,

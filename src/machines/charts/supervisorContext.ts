@@ -57,7 +57,7 @@ export function bakeTimer({ bake }: Pick<SupervisorContext, 'bake'>): TimerInput
 }
 
 /** The health check that the candidate must pass. */
-export function promotionCheck({
+export function candidateCheck({
 	candidate,
 	checks,
 }: Pick<SupervisorContext, 'candidate' | 'checks'>): HealthCheckInput {

@@ -187,9 +187,9 @@ export function isUnverified(state: SupervisorState | null, generation: number):
 export function stateOf(state: SupervisorState): string {
 	if (state.lastGeneration > 0 && state.children.length === 0 && state.respawns.length === 0) return 'stopped';
 	if (state.stopSignal !== null) return 'stopping';
-	if (isBaking(state)) return 'baking';
-	if (isChecked(state)) return 'checking';
-	if (state.candidate !== null) return state.serving === 0 ? 'starting' : 'rotating';
+	const step = candidateStepOf(state);
+	if (step === 'starting') return state.serving === 0 ? 'starting' : 'rotating';
+	if (step !== null) return step;
 	if (state.restart !== null) return 'unserved';
 	return state.children.some(({ generation }) => generation !== state.serving) ? 'draining' : 'running';
 }
@@ -228,6 +228,13 @@ export function isChecked({
 }: Pick<SupervisorState, 'checks' | 'candidate' | 'respawns' | 'plan'>): boolean {
 	if (plan.check === '' || checks.candidate === null || candidate === null) return false;
 	return respawns.every(({ generation }) => generation !== candidate);
+}
+
+/** What the candidate does; null if there is none. */
+export function candidateStepOf(state: SupervisorState): 'starting' | 'checking' | 'baking' | null {
+	if (state.candidate === null) return null;
+	if (isBaking(state)) return 'baking';
+	return isChecked(state) ? 'checking' : 'starting';
 }
 
 /** The state of a supervisor that has just started. */

@@ -1,7 +1,7 @@
 /** A supervisor's status in one sentence: for the service manager and for operators. */
 import { healthOf, healthText } from '../state/health.ts';
 import type { Projections } from '../state/projections.ts';
-import { isBaking, isChecked, isLeaving, type SupervisorState, stateOf } from '../state/supervisorState.ts';
+import { candidateStepOf, isLeaving, type SupervisorState, stateOf } from '../state/supervisorState.ts';
 import { whoServes } from '../state/whoServes.ts';
 
 /** For example `generation 7 serves (2 workers); 1 older drains`. */
@@ -30,10 +30,12 @@ function servingText({ serving, children, candidate, restart, isComplete }: Supe
 	return [`generation ${serving} serves${workers}${isComplete ? '' : ', and is degraded'}`];
 }
 
+const doing = { starting: 'starts', checking: 'is checked', baking: 'bakes' };
+
 function candidateText(state: SupervisorState): string[] {
 	const { candidate, queued } = state;
-	const doing = isBaking(state) ? 'bakes' : isChecked(state) ? 'is checked' : 'starts';
-	const starting = candidate === null ? [] : [`generation ${candidate} ${doing}`];
+	const step = candidateStepOf(state);
+	const starting = step === null ? [] : [`generation ${candidate} ${doing[step]}`];
 	return queued === null ? starting : [...starting, 'one more rotation will follow'];
 }
 

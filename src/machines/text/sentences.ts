@@ -4,8 +4,7 @@ import { killTimeoutFor, longestKillTimeout } from '../rules/killTimeout.ts';
 import { isStoppedTooLong } from '../rules/verification.ts';
 import {
 	type ChildState,
-	isBaking,
-	isChecked,
+	candidateStepOf,
 	isLeaving,
 	isNoGood,
 	isOfCandidate,
@@ -40,12 +39,7 @@ export function sentenceOf(fact: Fact, before: SupervisorState | null, command: 
 			);
 		case 'rotation.queued': {
 			const follows = before?.queued ? 'one more rotation will follow already' : 'one more rotation will follow';
-			const doing =
-				before && isBaking(before)
-					? 'still bakes'
-					: before && isChecked(before)
-						? 'is still checked'
-						: 'is still starting';
+			const doing = stillDoing[(before && candidateStepOf(before)) ?? 'starting'];
 			return info(`${triggers[fact.trigger]}: generation ${fact.behind} ${doing}; ${follows}`);
 		}
 		case 'check.started': {
@@ -276,6 +270,8 @@ function survivorsText(
 }
 
 const triggers = { start: 'Start', SIGHUP: 'SIGHUP', rotate: 'A rotation request' };
+
+const stillDoing = { starting: 'is still starting', checking: 'is still checked', baking: 'still bakes' };
 
 const requests: Record<Request['type'], string> = {
 	'signal.HUP': 'SIGHUP',
