@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import type { ExternalEvent } from '../../src/machines/facts/facts.ts';
 import { evolve } from '../../src/machines/state/evolve.ts';
 import type { SupervisorState } from '../../src/machines/state/supervisorState.ts';
+import { whyNotStopped } from '../../src/machines/state/whyNotStopped.ts';
 import { type Simulation, simulate } from '../../src/testing/simulation.ts';
 import { baking, checking, draining, rotating, running } from '../support/simulation.ts';
 
@@ -26,6 +27,12 @@ const starting = () => {
 	return simulation;
 };
 
+/** A candidate boots beside a generation whose only child has exited. */
+const alone = () => simulate().start({ respawn: 0 }).spawned(1).up(1).signal('HUP').spawned(2).exited(1, 1);
+
+/** The same, and that child is started again. */
+const refilled = () => alone().tell({ type: 'respawn.due', generation: 1, index: 0 });
+
 const killWait = ({ commands }: Simulation) =>
 	commands.findLast((command) => command.type === 'wait' && command.timer === 'kill' && command.child === 1);
 
@@ -48,11 +55,15 @@ describe('a stop of one generation', () => {
 	});
 
 	it.each([
-		['that serves', running(), 1],
-		['that starts alone', starting(), 1],
-		['that does not exist', running(), 7],
-		['that serves beside a draining one', draining(), 2],
-	])('%s is refused', (_, simulation, generation) => {
+		['that serves', running(), 1, 'generation 1 serves; a rotation replaces it'],
+		['that starts alone', starting(), 1, 'no generation serves but 1, which is starting'],
+		['that starts while no child of another one lives', alone(), 2, 'no generation serves but 2, which is starting'],
+		['that does not exist', running(), 7, 'there is no generation 7'],
+		['that has left', draining().exited(1), 1, 'gone'],
+		['that serves beside a draining one', draining(), 2, 'generation 2 serves; a rotation replaces it'],
+	])('%s is refused', (_, simulation, generation, why) => {
+		expect(whyNotStopped(stateOf(simulation), generation)).toBe(why);
+		simulation.decided();
 		simulation.tell(stop(generation, 500));
 		expect(simulation.decided()).toEqual([]);
 		expect(simulation.history.at(-1)).toMatchObject({
@@ -68,10 +79,18 @@ describe('a stop of one generation', () => {
 		['is checked', checking()],
 		['bakes', baking()],
 	])('of a candidate that %s fails its rotation, and the serving generation gets no signal', (_, simulation) => {
+		expect(whyNotStopped(stateOf(simulation), 2)).toBeNull();
 		simulation.tell(stop(2));
 		expect(simulation.decided()).toEqual(['HUP to 2']);
 		expect(simulation.rotations().at(-1)).toMatchObject({ generation: 2, result: 'failed', code: 'stopped' });
 		expect(simulation.phases()).toEqual({ 1: 'serving', 2: 'draining' });
+	});
+
+	it('of a candidate beside a child that is started again is taken, and the client is told so', () => {
+		const simulation = refilled();
+		expect(whyNotStopped(stateOf(simulation), 2)).toBeNull();
+		simulation.tell(stop(2));
+		expect(simulation.rotations().at(-1)).toMatchObject({ generation: 2, result: 'failed', code: 'stopped' });
 	});
 
 	it('of a candidate with a kill timeout has it at once', () => {

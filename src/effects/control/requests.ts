@@ -1,8 +1,7 @@
 /** The request handlers of the control socket. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { ExternalEvent, Fact, Request } from '../../machines/facts/facts.ts';
-import type { SupervisorState } from '../../machines/state/supervisorState.ts';
-import { whoServes } from '../../machines/state/whoServes.ts';
+import { whyNotStopped } from '../../machines/state/whyNotStopped.ts';
 import type { StillAccepting } from '../children/stillAccepting.ts';
 import type { LogCounts } from '../log/sink.ts';
 import { errorText } from '../os/errorText.ts';
@@ -161,18 +160,6 @@ class RequestHandlers implements Requests {
 		refuse(response, 500, 'the supervisor has failed on it, and replaces itself');
 		return false;
 	}
-}
-
-/** Why one generation is not stopped; `gone`: it has left; null: it drains, or is a candidate beside a serving generation. */
-function whyNotStopped(state: SupervisorState | null, generation: number): string | null {
-	if (state === null || state.stopSignal !== null) return 'already stopping';
-	const isServed = whoServes(state) !== null;
-	if (generation === state.candidate)
-		return isServed ? null : `no generation serves but ${generation}, which is starting`;
-	const isThere = [...state.children, ...state.respawns].some((each) => each.generation === generation);
-	if (!isThere)
-		return generation > 0 && generation <= state.lastGeneration ? 'gone' : `there is no generation ${generation}`;
-	return generation === state.serving ? `generation ${generation} serves; a rotation replaces it` : null;
 }
 
 function orRefuse(response: ServerResponse, work: Promise<void>): void {
