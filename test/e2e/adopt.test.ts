@@ -6,7 +6,6 @@ import { connect as connectHttp2 } from 'node:http2';
 import { get as getHttps } from 'node:https';
 import { connect } from 'node:net';
 import { join } from 'node:path';
-import { setTimeout } from 'node:timers/promises';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { command } from '../support/asking.ts';
 import { load } from '../support/load.ts';
@@ -168,8 +167,8 @@ describe('a server that only knows its port', () => {
 			onTestFinished(() => agent.destroy());
 			const first = await answerOf(get({ host: '127.0.0.1', port: own.port, agent }));
 			expect(await own.rotate()).toBe(0);
-			await own.program.logged(/SIGHUP to \d+$/);
-			await setTimeout(500);
+			// Two workers of each version, and one that took the place of one that exited.
+			await own.program.logged(/\] asks its primary$/, 5);
 			const pids = new Set<number>();
 			for (let count = 0; count < 20; count += 1)
 				pids.add((await answerOf(get({ host: '127.0.0.1', port: own.port, agent: false }))).pid);
@@ -190,8 +189,7 @@ describe('a server that only knows its port', () => {
 
 	it('leaves although a thread of it has ended while it listened', async () => {
 		const own = await adopted('threads-end');
-		await own.program.logged(/\] listens on /, 3);
-		await setTimeout(300);
+		await own.program.logged(/\] a thread has ended$/);
 		expect(await own.rotate()).toBe(0);
 		await own.program.logged(/^\d+ exit status 0$/);
 	});

@@ -213,26 +213,23 @@ async function install({ files, build, line, name }: Framework, port: number) {
 	return { folder, deploy, line: line.map((word) => word.replace('PORT', String(port))) };
 }
 
+/** A supervisor of the framework's app, whose first generation is up. */
+async function started(framework: Framework, flags: string[]) {
+	const port = await freePort();
+	const app = await install(framework, port);
+	const control = join(app.folder, 'control');
+	const program = run(
+		[`-listen=tcp://127.0.0.1:${port}`, '-adopt', `-control=${control}`, '-command=node', ...flags, '--', ...app.line],
+		{ cwd: app.folder, env: environment({ PWD: app.folder }) },
+	);
+	await seen(program, /^Generation 1 is up/);
+	return { port, control, app, program };
+}
+
 describe.each(frameworks)('$name', (framework) => {
 	const here = isInstalled(framework);
 	it.skipIf(!here)(`loses no request in ${rotations} rotations`, async () => {
-		const port = await freePort();
-		const app = await install(framework, port);
-		const control = join(app.folder, 'control');
-		const program = run(
-			[
-				`-listen=tcp://127.0.0.1:${port}`,
-				'-adopt',
-				'-ready=notify',
-				'-start=30000',
-				`-control=${control}`,
-				'-command=node',
-				'--',
-				...app.line,
-			],
-			{ cwd: app.folder, env: environment({ PWD: app.folder }) },
-		);
-		await seen(program, /^Generation 1 is up/);
+		const { port, control, app, program } = await started(framework, ['-ready=notify', '-start=30000']);
 		const load = startLoad(`127.0.0.1:${port}`);
 		await load.answered('version-1');
 		const stay = await connected(framework, port);
@@ -255,23 +252,7 @@ describe.each(frameworks.filter(({ name }) => name === 'Hono' || name === 'Nest'
 	it.skipIf(!isInstalled(framework))(
 		'keeps the old version where the new one exits a second after it came up',
 		async () => {
-			const port = await freePort();
-			const app = await install(framework, port);
-			const control = join(app.folder, 'control');
-			const program = run(
-				[
-					`-listen=tcp://127.0.0.1:${port}`,
-					'-adopt',
-					'-ready=accept',
-					'-bake=3000',
-					`-control=${control}`,
-					'-command=node',
-					'--',
-					...app.line,
-				],
-				{ cwd: app.folder, env: environment({ PWD: app.folder }) },
-			);
-			await seen(program, /^Generation 1 is up/);
+			const { port, control, app } = await started(framework, ['-ready=accept', '-bake=3000']);
 			app.deploy('crashes');
 			const { status, stderr } = await command(['rotate', `-control=${control}`]).done;
 			expect(status).toBe(1);
