@@ -99,13 +99,18 @@ it.each([
 	expect(children?.map(({ hasFailed }) => hasFailed)).toEqual(failed);
 });
 
+/** What the lines of a stored journal come to. */
+const lastOf = (name: string) => {
+	let past = noProjections;
+	for (const line of readJournal(readFileSync(stored(name))).lines)
+		past = 'checkpoint' in line ? projectionsOf(line) : evolveProjections(past, line);
+	return past;
+};
+
 it('a process that was left behind is known from a stored journal, and from its checkpoint', () => {
 	for (const name of ['journal-4-left.jsonl', 'journal-4-left-checkpoint.jsonl']) {
-		const { header, lines } = readJournal(readFileSync(stored(name)));
-		expect(header).not.toBeNull();
-		let past = noProjections;
-		for (const line of lines) past = 'checkpoint' in line ? projectionsOf(line) : evolveProjections(past, line);
-		const { state } = past;
+		expect(readJournal(readFileSync(stored(name))).header).not.toBeNull();
+		const { state } = lastOf(name);
 		expect(state?.plan).toMatchObject({ maxDraining: 5 });
 		expect(state?.children[0]).toMatchObject({
 			phase: 'orphaned',
@@ -114,6 +119,36 @@ it('a process that was left behind is known from a stored journal, and from its 
 		});
 	}
 });
+
+it('a health check is known from a stored journal, and from its checkpoint', () => {
+	const over = lastOf('journal-5-checked.jsonl');
+	expect(over.state).toMatchObject({ serving: 2, candidate: null, checks: { candidate: null, serving: null } });
+	expect(over.state?.plan).toMatchObject({ check: '/up', bake: 300 });
+	expect(over.state?.children).toMatchObject([{ child: 2, pipe: null }]);
+	expect(over.rotations.kept.at(-1)).toMatchObject({ generation: 3, code: 'check-failed', check: '503' });
+	expect(over.counters.checks).toMatchObject({ passed: 3, failed: 1 });
+	const { state, counters } = lastOf('journal-5-checked-checkpoint.jsonl');
+	expect(state).toMatchObject({
+		candidate: 3,
+		checks: {
+			candidate: { millis: 2000, at: expect.any(Number), clock: expect.any(Number), problem: '503' },
+			serving: null,
+		},
+	});
+	expect(counters.checks).toMatchObject({ passed: 3, failed: 0 });
+});
+
+it.each(['journal-5-watched.jsonl', 'journal-5-watched-checkpoint.jsonl'])(
+	'%s tells which child was aborted, and the kill timeout of a stop of its generation',
+	(name) => {
+		const { state, counters } = lastOf(name);
+		expect(state?.children).toMatchObject([
+			{ child: 1, phase: 'draining', kill: 600_000, watchdog: 300, hungClock: expect.any(Number) },
+			{ child: 2, phase: 'serving', kill: null, watchdog: 300, hungClock: null },
+		]);
+		expect(counters.hung).toBe(1);
+	},
+);
 
 it('a checkpoint tells which child ended last, without having been told to leave', () => {
 	const { lines } = readJournal(readFileSync(stored('journal-4-ended-checkpoint.jsonl')));
