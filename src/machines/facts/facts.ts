@@ -222,7 +222,7 @@ export type Request =
 	| { type: 'rotate.requested' }
 	/** `kill` is the kill timeout of this stop, in milliseconds. Without it the plan's kill timeout applies. */
 	| { type: 'stop.requested'; kill?: number }
-	/** One draining generation is to be stopped. `kill` as in `stop.requested`. */
+	/** One generation, which drains or is the candidate, is to be stopped. `kill` as in `stop.requested`. */
 	| { type: 'generation.stopRequested'; generation: number; kill?: number }
 	| { type: 'upgrade.requested' };
 
@@ -312,7 +312,7 @@ export type Decision =
 	/** Every child receives `signal`, and has a kill timeout of `kill` milliseconds; 0 means no limit. */
 	| { type: 'stop.begun'; request: Request['type']; signal: string; kill: number }
 	/**
-	 * Every child of a draining generation receives `signal`. `kill` is its kill timeout from now on, in milliseconds (0: none);
+	 * Every child of one generation, which drains or was the candidate, receives `signal`. `kill` is its kill timeout from now on, in milliseconds (0: none);
 	 * without it the kill timeout does not change.
 	 */
 	| { type: 'generation.stopBegun'; generation: number; signal: string; kill?: number }
