@@ -92,7 +92,12 @@ describe('a candidate', () => {
 		const folder = scratch();
 		const own = checked([], { listen: ['tcp://127.0.0.1:0', `unix://${folder}/socket?check`], folder });
 		await isUp(own.program, 1);
-		expect(asked(own.program)).toEqual(['one']);
+		await own.program.logged(/one was asked/);
+		// Another generation, whose line comes after any that the first one's listeners may still have printed.
+		own.deploy('two');
+		expect((await own.rotate()).status).toBe(0);
+		await own.program.logged(/two was asked/);
+		expect(asked(own.program)).toEqual(['one', 'two']);
 	});
 
 	it.each([

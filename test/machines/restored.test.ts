@@ -105,6 +105,8 @@ const plans = fc.record({
 	size: fc.integer({ min: 1, max: 2 }),
 	respawn: fc.constantFrom(-1, 0, 500),
 	maxDraining: fc.constantFrom(0, 1),
+	check: fc.constantFrom('', '/up'),
+	bake: fc.constantFrom(0, 300),
 });
 
 const choices = fc.array(fc.nat(100_000), { minLength: 1, maxLength: 40 });
@@ -118,7 +120,15 @@ const dueDuringARotation = {
 	size: 2,
 	respawn: 0,
 	maxDraining: 0,
+	check: '',
+	bake: 0,
 } as const;
+
+/** The first generation fails its health check, is kept as degraded and checked again. */
+const degraded = { ...dueDuringARotation, size: 1, respawn: -1, check: '/up' } as const;
+
+/** The same, after one of its two children was rejected, and while the slot of that one is vacant. */
+const halfDegraded = { ...dueDuringARotation, ready: 'notify', check: '/up' } as const;
 
 const isInLife = (type: string) => !/^(supervisor|upgrade)\.|^signal\.USR/.test(type);
 
@@ -200,7 +210,15 @@ describe('a supervisor that is restored at rest', () => {
 	it('stands where the one before stood, waits for the same until the same time, and decides nothing anew', () => {
 		fc.assert(
 			fc.property(plans, choices, (plan, choices) => compare(plan, choices)),
-			{ numRuns: 1000, examples: [[dueDuringARotation, [0, 232, 5252, 0, 0, 78827, 0]]] },
+			{
+				numRuns: 1000,
+				examples: [
+					[dueDuringARotation, [0, 232, 5252, 0, 0, 78827, 0]],
+					[degraded, [0, 0, 69645, 0]],
+					[{ ...degraded, size: 2 }, [0, 1122, 21570, 23253, 0]],
+					[halfDegraded, [0, 53272, 99997, 1, 0]],
+				],
+			},
 		);
 	});
 

@@ -115,14 +115,13 @@ export function restore({
 		: isChecked({ ...known, respawns })
 			? 'checking'
 			: stateOf(known);
-	const isRechecked = plan.check !== '' && known.checks.serving !== null && isServed && !known.isComplete;
 	return chart({ alive: state }, context, {
 		...actors,
 		...(state === 'baking'
 			? { bake: callback('timer', bakeTimer(context)), bakeCheck: callback('healthCheck', bakeCheck(context)) }
 			: {}),
 		...(state === 'checking' ? { check: callback('healthCheck', candidateCheck(context)) } : {}),
-		...(isRechecked ? { recheck: callback('healthCheck', degradedCheck(serving)) } : {}),
+		...(isRechecked({ ...known, children, respawns }) ? { recheck: callback('healthCheck', degradedCheck(serving)) } : {}),
 		...(state === 'unserved' ? { restart: callback('timer', restartTimer(context)) } : {}),
 		upgrade: {
 			src: 'upgrade',
@@ -158,7 +157,24 @@ function generationStateOf(
 	const isGivenUp = respawns.length === 0 && children.every((child) => isLeaving(child) && !child.isRejected);
 	if (stopSignal !== null || isGivenUp || (generation !== candidate && generation !== serving)) return 'leaving';
 	if (generation === candidate && (isBaking(all) || isChecked(all))) return 'awaitingPromotion';
-	return generation === serving && isComplete ? 'serving' : 'starting';
+	if (generation !== serving) return 'starting';
+	return isComplete ? 'serving' : isRechecked(all) ? 'awaitingPromotion' : 'starting';
+}
+
+/** Whether the serving generation, which is degraded, is checked: all children of it are up. A rejected one does not count. */
+function isRechecked({
+	plan,
+	checks,
+	serving,
+	isComplete,
+	children: all,
+	respawns,
+}: Omit<SupervisorState, 'unanswered' | 'ended'>) {
+	const isOwn = ({ generation }: { generation: number }) => generation === serving;
+	const children = all.filter(isOwn);
+	const isUp = ({ phase }: ChildState) => phase === 'serving';
+	if (plan.check === '' || checks.serving === null || isComplete || respawns.some(isOwn)) return false;
+	return children.some(isUp) && children.every((child) => isUp(child) || child.isRejected);
 }
 
 function generationChart(
