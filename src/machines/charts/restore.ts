@@ -207,7 +207,8 @@ function childChart(known: ChildState, { plan, isGated }: { plan: Plan; isGated:
 	const process = context.recovered.isUnawaited
 		? {}
 		: { process: callback('process', { child, generation, index, ...running }) };
-	const value = isLeaving(known) ? { leaving: phase } : { staying: phase };
+	const isCancelled = pid === null && known.stopSignal !== null;
+	const value = isCancelled ? { leaving: 'cancelled' } : isLeaving(known) ? { leaving: phase } : { staying: phase };
 	return chart({ alive: value }, context, { ...process, ...waitsOf(known, context) });
 }
 

@@ -87,11 +87,13 @@ function changed(
 				restart: null,
 			};
 		case 'generation.stopBegun': {
-			const { generation, kill, clock = null } = fact;
-			if (kill === undefined) return state;
-			const children = state.children.map((child) =>
-				child.generation === generation ? withKill(child, state, kill, clock) : child,
-			);
+			const { generation, signal, kill, clock = null } = fact;
+			const children = state.children.map((child) => {
+				if (child.generation !== generation) return child;
+				// A child without a process receives the signal as soon as it has one.
+				const stopped = child.pid === null ? { ...child, stopSignal: { signal, reason: 'stop' as const } } : child;
+				return kill === undefined ? stopped : withKill(stopped, state, kill, clock);
+			});
 			return { ...state, children };
 		}
 		case 'bake.started': {
