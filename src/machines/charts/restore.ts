@@ -121,7 +121,9 @@ export function restore({
 			? { bake: callback('timer', bakeTimer(context)), bakeCheck: callback('healthCheck', bakeCheck(context)) }
 			: {}),
 		...(state === 'checking' ? { check: callback('healthCheck', candidateCheck(context)) } : {}),
-		...(isRechecked({ ...known, children, respawns }) ? { recheck: callback('healthCheck', degradedCheck(serving)) } : {}),
+		...(isRechecked({ ...known, children, respawns })
+			? { recheck: callback('healthCheck', degradedCheck(serving)) }
+			: {}),
 		...(state === 'unserved' ? { restart: callback('timer', restartTimer(context)) } : {}),
 		upgrade: {
 			src: 'upgrade',
