@@ -104,7 +104,12 @@ async function buildInspector() {
 		outdir: `${dist}/inspector`,
 		legalComments: 'eof',
 	});
-	for (const name of ['index.html', 'icon.svg']) copyFileSync(`${page}/${name}`, `${dist}/inspector/${name}`);
+	copyFileSync(`${page}/index.html`, `${dist}/inspector/index.html`);
+	// The icon of the page has the colour of the service's health.
+	const icon = readFileSync(`${page}/icon.svg`, 'utf8');
+	const colours = { good: '#2c8a45', warn: '#b9790f', bad: '#c4302b', off: '#6c7985', 'what-if': '#6a3fb5' };
+	for (const [tone, colour] of Object.entries(colours))
+		writeFileSync(`${dist}/inspector/icon-${tone}.svg`, icon.replace('#2f78c4', colour));
 }
 
 const directory = mkdtempSync(join(tmpdir(), 'socketmaster-build-'));

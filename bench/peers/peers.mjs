@@ -250,7 +250,7 @@ const contenders = [
 ].filter(({ isThere = true }) => isThere);
 
 async function measure(contender, kind) {
-	killTimeoutMs = kind === 'listens on another port' ? 70_000 : 12_000;
+	killTimeoutMs = ['is never ready', 'listens on another port'].includes(kind) ? 70_000 : 12_000;
 	writeFileSync(kindFile, 'is good');
 	const running = await contender.start();
 	await untilServed();

@@ -8,9 +8,9 @@ const margin = 16;
 const legendHeight = 34;
 
 /** Draws a statechart as an SVG. @param style the style sheet, embedded in the SVG */
-export async function drawChart(chart: Chart, style: string): Promise<string> {
-	const layout = await layOut(chart);
-	const width = Math.ceil(Math.max(layout.width, 700) + 2 * margin);
+export async function drawChart(chart: Chart, style: string, direction: 'DOWN' | 'RIGHT' = 'DOWN'): Promise<string> {
+	const layout = await layOut(chart, direction);
+	const width = Math.ceil(Math.max(layout.width, 480) + 2 * margin);
 	const height = Math.ceil(layout.height + 2 * margin + legendHeight);
 	return [
 		`<svg xmlns="http://www.w3.org/2000/svg" class="chart" viewBox="0 0 ${width} ${height}" width="${width}" height="${height}" role="img" aria-labelledby="${chart.id}-title">`,
@@ -26,6 +26,7 @@ export async function drawChart(chart: Chart, style: string): Promise<string> {
 			].join(''),
 		),
 		...layout.ways.map(wayOf),
+		...(layout.history ? [historyOf(layout.history)] : []),
 		'</g>',
 		legend(height - legendHeight, layout, chart),
 		'</svg>',
@@ -33,49 +34,53 @@ export async function drawChart(chart: Chart, style: string): Promise<string> {
 	].join('\n');
 }
 
-function stateOf({ state, lines, inner, ...box }: Layout['states'][number]): string {
+function stateOf({ state, lines, ...box }: Layout['states'][number]): string {
 	const kind = state.states.length > 0 ? 'compound' : state.isFinal ? 'final' : 'atomic';
 	const isCompound = kind === 'compound';
-	let y = box.y + padding.y;
+	let y = box.y + padding.y + (isCompound ? 0 : 3);
 	const parts = [
 		`<g class="state ${kind} ${state.tone}" data-state="${state.id}" tabindex="0">`,
 		`<title>${escapeXml(`${state.key}: ${state.description}`)}</title>`,
 		`<rect ${at(box)} rx="${isCompound ? 14 : 9}"/>`,
-		...(state.isFinal ? [`<rect class="inner" ${at(inset(box, 4))} rx="6"/>`] : []),
+		...(state.isFinal ? [`<rect class="inner" ${at(inset(box, 3))} rx="6"/>`] : []),
 	];
 	for (const line of lines) {
 		parts.push(text(line, isCompound ? box.x + padding.x + 6 : box.x + box.width / 2, y, !isCompound));
 		y += lineHeights[line.style];
 	}
-	parts.push('</g>');
-	for (const { way, ...place } of inner) {
-		const around = { ...place, x: box.x + 8 + place.x, y: y + place.y };
-		parts.push(
-			`<g class="way inner" ${idsOf(way)} tabindex="0"><title>${escapeXml(way.sentence)}</title><rect ${at(around)} rx="4"/>`,
-		);
-		let line = around.y + 3;
-		for (const each of way.lines) {
-			parts.push(text(each, around.x + 6, line, false));
-			line += lineHeights[each.style];
-		}
-		parts.push('</g>');
-	}
-	return parts.join('');
+	return `${parts.join('')}</g>`;
+}
+
+/** The history pseudo-state: an H in a circle. */
+function historyOf({ x, y, height, ids, sentence }: NonNullable<Layout['history']>): string {
+	const [radius, middle] = [12, y + height / 2];
+	return [
+		`<g class="way history" data-from="" data-ways="${escapeXml(ids.join(' '))}" tabindex="0"><title>${escapeXml(sentence)}</title>`,
+		`<rect x="${round(x)}" y="${round(middle - radius)}" width="${2 * radius}" height="${2 * radius}" rx="${radius}"/>`,
+		text({ text: 'H', style: 'name' }, x + radius, middle - 12, true),
+		text({ text: 'resume', style: 'event' }, x + 2 * radius + 6, middle - 9, false),
+		'</g>',
+	].join('');
 }
 
 function wayOf({ way, paths, ...box }: PlacedWay): string {
 	let y = box.y + padding.y;
+	const kinds = `${paths.length === 1 ? ' stub' : ''}${way.main.length > 0 ? ' main' : ''}`;
 	const parts = [
-		`<g class="way${paths.length === 1 ? ' stub' : ''}" ${idsOf(way)} tabindex="0">`,
+		`<g class="way${kinds}" ${idsOf(way)} tabindex="0">`,
 		`<title>${escapeXml(way.sentence)}</title>`,
-		...paths.map((path) => arrow(path, 'arrow')),
+		...paths.map((path) => arrow(path, isMain(way, path) ? 'arrow main' : 'arrow')),
 		`<rect ${at(box)} rx="5"/>`,
 	];
 	for (const line of way.lines) {
-		parts.push(text(line, box.x + padding.x, y, false));
+		parts.push(text(line, box.x + box.width / 2, y, true));
 		y += lineHeights[line.style];
 	}
 	return `${parts.join('')}</g>`;
+}
+
+function isMain({ main }: JoinedWay, { from }: Path): boolean {
+	return from === null ? main.length > 0 : main.includes(from);
 }
 
 function idsOf({ ids, from }: JoinedWay): string {
@@ -83,10 +88,8 @@ function idsOf({ ids, from }: JoinedWay): string {
 }
 
 function text({ text: label, style }: Line, x: number, top: number, isCentred: boolean): string {
-	const font = fonts[style];
-	const width = widthOf(label, font);
-	const left = isCentred ? x - width / 2 : x;
-	return `<text class="${style}" x="${round(left)}" y="${round(top + lineHeights[style] * 0.76)}" textLength="${width}" lengthAdjust="spacingAndGlyphs">${escapeXml(label)}</text>`;
+	const anchor = isCentred ? ' text-anchor="middle"' : '';
+	return `<text class="${style}" x="${round(x)}" y="${round(top + lineHeights[style] * 0.76)}"${anchor}>${escapeXml(label)}</text>`;
 }
 
 /** A polyline with rounded corners; with an arrow head if the line ends at a state. */
@@ -106,7 +109,7 @@ function arrow({ points, from }: Path, kind: string): string {
 		const b = toward(point, next, radius);
 		d += `L${round(a.x)} ${round(a.y)}Q${round(point.x)} ${round(point.y)} ${round(b.x)} ${round(b.y)}`;
 	});
-	return `<path class="${kind}"${from === null ? '' : ` data-from="${from}"`} d="${d}"/>${from === null ? head(points) : ''}`;
+	return `<path class="${kind}"${from === null ? '' : ` data-from="${from}"`} d="${d}"/>${from === null ? head(points, kind) : ''}`;
 }
 
 function toward(from: { x: number; y: number }, to: { x: number; y: number }, most: number) {
@@ -115,13 +118,13 @@ function toward(from: { x: number; y: number }, to: { x: number; y: number }, mo
 	return { x: from.x + (to.x - from.x) * share, y: from.y + (to.y - from.y) * share };
 }
 
-function head(points: { x: number; y: number }[]): string {
+function head(points: { x: number; y: number }[], kind: string): string {
 	const tip = points.at(-1) as { x: number; y: number };
 	const before = points.at(-2) as { x: number; y: number };
 	const angle = Math.atan2(tip.y - before.y, tip.x - before.x);
 	const corner = (turn: number) =>
 		`${round(tip.x - 9 * Math.cos(angle + turn))} ${round(tip.y - 9 * Math.sin(angle + turn))}`;
-	return `<path class="head" d="M${round(tip.x)} ${round(tip.y)}L${corner(0.42)}L${corner(-0.42)}Z"/>`;
+	return `<path class="head${kind.includes('main') ? ' main' : ''}" d="M${round(tip.x)} ${round(tip.y)}L${corner(0.42)}L${corner(-0.42)}Z"/>`;
 }
 
 /** The legend of the colours. */

@@ -1,9 +1,8 @@
 /** The layout of a statechart's drawing: boxes for the states, and boxes on the arrows for the transitions. */
 import { createRequire } from 'node:module';
 import type { ELK, ElkExtendedEdge, ElkNode } from 'elkjs';
-import { fonts, isWithin, type JoinedWay, joined, type Line, outerOf } from './arrows.ts';
-import type { Chart, ChartState } from './chart.ts';
-import { actionText } from './phrases.ts';
+import { fonts, isResumed, isWithin, type JoinedWay, joined, type Line, outerOf } from './arrows.ts';
+import type { Chart, ChartState, Way } from './chart.ts';
 import { widthOf } from './textWidth.ts';
 
 export interface Box {
@@ -15,10 +14,8 @@ export interface Box {
 
 export interface PlacedState extends Box {
 	state: ChartState;
-	/** Its name, its entry actions and its running actors. */
+	/** Its name. */
 	lines: Line[];
-	/** Boxes of the transitions that do not leave the state. Positions are relative to this group of boxes. */
-	inner: (Box & { way: JoinedWay })[];
 }
 
 /**
@@ -43,22 +40,26 @@ export interface Layout {
 	ways: PlacedWay[];
 	/** The dots that mark initial states. */
 	begins: (Box & { paths: PlacedWay['paths'] })[];
+	/** The history pseudo-state: a supervisor that starts goes on from here where an earlier one was. Null without one. */
+	history: (Box & { ids: string[]; sentence: string }) | null;
 }
 
 export const lineHeights: Record<Line['style'], number> = {
-	name: 22,
-	event: 17,
-	if: 16,
-	does: 16,
-	code: 12.5,
-	note: 16,
+	name: 21,
+	event: 16,
+	if: 15,
+	note: 15,
 };
-export const padding = { x: 10, y: 7 };
+export const padding = { x: 8, y: 5 };
+
+/** The room of the history pseudo-state with its label, in pixels. */
+const historySize = { width: 110, height: 30 };
 
 /** Computes the layout of a statechart. All lengths are in pixels. */
-export async function layOut(chart: Chart): Promise<Layout> {
-	const ways = joined(chart.ways);
-	const states = new Map(chart.states.map((state) => [state.id, placedState(state, ways)]));
+export async function layOut(chart: Chart, direction: 'DOWN' | 'RIGHT'): Promise<Layout> {
+	const ways = joined(chart, mainOf(chart));
+	const resumed = chart.ways.filter(isResumed);
+	const states = new Map(chart.states.map((state) => [state.id, placedState(state)]));
 	const outer = ways.flatMap((way) => (way.to === null ? [] : { way, to: way.to, id: `way:${way.ids[0]}` }));
 	const nodes = new Map(chart.states.map(({ id }) => [id, nodeOf(states.get(id) as PlacedState)]));
 	const edges: ElkExtendedEdge[] = [];
@@ -81,6 +82,8 @@ export async function layOut(chart: Chart): Promise<Layout> {
 			}
 			add(parent, nodes.get(id) as ElkNode);
 		}
+		if (resumed.length > 0 && resumed.every(({ to }) => to !== null && outerOf(to) === id))
+			add(id, { id: 'history', ...historySize });
 		if (initial !== null) {
 			add(id, { id: `begin:${id}`, width: 12, height: 12 });
 			edges.push(edge(`begin:${id}>`, `begin:${id}`, initial));
@@ -97,7 +100,7 @@ export async function layOut(chart: Chart): Promise<Layout> {
 	const root = nodes.get('') as ElkNode;
 	root.edges = edges;
 	const Elk = createRequire(import.meta.url)('elkjs') as new () => ELK;
-	const placed = await new Elk().layout(root, { layoutOptions });
+	const placed = await new Elk().layout(root, { layoutOptions: { ...layoutOptions, 'elk.direction': direction } });
 	const boxes = new Map<string, Box>();
 	absolute(placed, 0, 0, boxes);
 	const lines = new Map(
@@ -125,12 +128,26 @@ export async function layOut(chart: Chart): Promise<Layout> {
 		begins: chart.states
 			.filter(({ initial }) => initial !== null)
 			.map(({ id }) => ({ ...at(`begin:${id}`), paths: [path(`begin:${id}>`, null)] })),
+		history: boxes.has('history')
+			? {
+					...at('history'),
+					ids: resumed.map(({ id }) => id),
+					sentence: 'The supervisor goes on where an earlier one was.',
+				}
+			: null,
 	};
+}
+
+/** Whether a transition is on the way from the first state, by good states alone. */
+function mainOf({ states }: Chart): (way: Pick<Way, 'from' | 'to'>) => boolean {
+	const order = new Map(states.map(({ id }, index) => [id, index]));
+	const tones = new Map(states.map(({ id, tone, states: inner }) => [id, inner.length > 0 ? null : tone]));
+	const isGood = (id: string) => ['coming', 'well', 'passing'].includes(tones.get(id) ?? '');
+	return ({ from, to }) => to !== null && isGood(from) && isGood(to) && (order.get(from) ?? 0) < (order.get(to) ?? 0);
 }
 
 const layoutOptions = {
 	'elk.algorithm': 'layered',
-	'elk.direction': 'DOWN',
 	'elk.hierarchyHandling': 'INCLUDE_CHILDREN',
 	'elk.edgeRouting': 'ORTHOGONAL',
 	'elk.layered.layering.strategy': 'NETWORK_SIMPLEX',
@@ -138,28 +155,25 @@ const layoutOptions = {
 	'elk.layered.nodePlacement.favorStraightEdges': 'true',
 	'elk.layered.crossingMinimization.strategy': 'LAYER_SWEEP',
 	'elk.layered.thoroughness': '50',
-	'elk.layered.spacing.nodeNodeBetweenLayers': '26',
-	'elk.layered.spacing.edgeNodeBetweenLayers': '14',
-	'elk.layered.spacing.edgeEdgeBetweenLayers': '10',
-	'elk.spacing.nodeNode': '14',
-	'elk.spacing.edgeNode': '12',
-	'elk.spacing.edgeEdge': '10',
+	'elk.layered.spacing.nodeNodeBetweenLayers': '18',
+	'elk.layered.spacing.edgeNodeBetweenLayers': '9',
+	'elk.layered.spacing.edgeEdgeBetweenLayers': '7',
+	'elk.spacing.nodeNode': '10',
+	'elk.spacing.edgeNode': '8',
+	'elk.spacing.edgeEdge': '7',
 	'elk.randomSeed': '1',
 	'elk.json.edgeCoords': 'ROOT',
 	'elk.json.shapeCoords': 'PARENT',
 };
 
-function nodeOf({ state, lines, inner }: PlacedState): ElkNode {
-	const own = sizeOf(lines);
-	const rows = boundsOf(inner);
-	const width = Math.max(own.width, rows.width + 2 * padding.x);
-	const height = own.height + rows.height + (inner.length > 0 ? 4 : 0);
+function nodeOf({ state, lines }: PlacedState): ElkNode {
+	const { width, height } = sizeOf(lines);
 	const id = state.id || 'machine';
-	if (state.states.length === 0) return { id, width: Math.max(width, 120), height };
+	if (state.states.length === 0) return { id, width: Math.max(width, 92), height: height + 6 };
 	return {
 		id,
 		layoutOptions: {
-			'elk.padding': `[top=${(state.id === '' ? 0 : height) + 10},left=18,bottom=18,right=18]`,
+			'elk.padding': `[top=${(state.id === '' ? 0 : height) + 8},left=12,bottom=12,right=12]`,
 			'elk.nodeSize.constraints': 'MINIMUM_SIZE',
 			'elk.nodeSize.minimum': `(${width + 20},${height})`,
 		},
@@ -175,35 +189,12 @@ function edge(id: string, from: string, to: string, isUp = false): ElkExtendedEd
 	return { id: isUp ? `${id}^` : id, sources: [source || 'machine'], targets: [target || 'machine'] };
 }
 
-/** The text of a state and its inner transitions: in two rows if it has child states, else one transition per row. */
-function placedState(state: ChartState, ways: JoinedWay[]): PlacedState {
-	const works = state.invokes.map((id): Line => ({ text: `at work: ${id}`, style: 'note' }));
-	const entry = state.entry.map((action): Line => ({ text: `first: ${actionText(action) || action}`, style: 'note' }));
-	const inner: PlacedState['inner'] = [];
-	const own = ways.filter((way) => way.from[0] === state.id && way.to === null);
-	const perRow = state.states.length > 0 ? Math.ceil(own.length / 2) : 1;
-	for (let y = 0, index = 0; index < own.length; index += perRow) {
-		const row = own.slice(index, index + perRow).map((way) => ({ way, ...sizeOf(way.lines, 3) }));
-		let x = 0;
-		for (const each of row) {
-			inner.push({ ...each, x, y });
-			x += each.width + 4;
-		}
-		y += Math.max(...row.map(({ height }) => height));
-	}
-	const lines: Line[] = [{ text: state.key, style: 'name' }, ...entry, ...works];
-	return { state, lines, inner, x: 0, y: 0, width: 0, height: 0 };
-}
-
-function boundsOf(boxes: Box[]): { width: number; height: number } {
-	return {
-		width: Math.max(0, ...boxes.map(({ x, width }) => x + width)),
-		height: Math.max(0, ...boxes.map(({ y, height }) => y + height)),
-	};
+function placedState(state: ChartState): PlacedState {
+	return { state, lines: [{ text: state.key, style: 'name' }], x: 0, y: 0, width: 0, height: 0 };
 }
 
 function sizeOf(lines: Line[], vertical = padding.y): { width: number; height: number } {
-	const width = Math.max(...lines.map(({ text, style }) => widthOf(text, fonts[style])));
+	const width = Math.max(0, ...lines.map(({ text, style }) => widthOf(text, fonts[style])));
 	const height = lines.reduce((sum, { style }) => sum + lineHeights[style], 0);
 	return { width: width + 2 * padding.x, height: Math.ceil(height + 2 * vertical) };
 }

@@ -10,9 +10,9 @@ const events: Record<EventType, string> = {
 	'signal.QUIT': 'SIGQUIT',
 	'signal.USR1': 'SIGUSR1',
 	'signal.USR2': 'SIGUSR2',
-	'rotate.requested': 'a rotation request',
-	'stop.requested': 'a stop request',
-	'upgrade.requested': 'an upgrade request',
+	'rotate.requested': 'rotate',
+	'stop.requested': 'stop',
+	'upgrade.requested': 'upgrade',
 	'child.spawned': 'the child has a process',
 	'child.spawnFailed': 'the spawn fails',
 	'child.exited': 'the leader exits',
@@ -34,7 +34,7 @@ const events: Record<EventType, string> = {
 	'child.delayed': 'the child requests more time',
 	'deadline.moved': 'a deadline moves',
 	'child.verifying': 'a child is ready',
-	'child.verified': 'the listener check passes, or is impossible',
+	'child.verified': 'the listener check passes',
 	'child.unseen': 'the child does not accept yet',
 	'child.unverified': 'the listener check fails',
 	'child.ready': 'a child is up',
@@ -50,7 +50,7 @@ const events: Record<EventType, string> = {
 	'service.lost': 'no generation serves',
 	'restart.scheduled': 'a new generation is scheduled',
 	'restart.due': 'the restart wait elapses',
-	'generation.stopRequested': 'request to stop a generation',
+	'generation.stopRequested': 'a generation’s stop is requested',
 	'generation.stopBegun': 'the stop of a generation begins',
 	'child.watched': 'the child is watched',
 	'child.hung': 'the child is hung',
@@ -61,15 +61,15 @@ const events: Record<EventType, string> = {
 	'bake.started': 'the candidate bakes',
 	'bake.due': 'the bake ends',
 	'upgrade.begun': 'an upgrade begins',
-	spawn: 'order to spawn',
-	leave: 'order to drain',
-	crowdOut: 'order to make room',
-	stop: 'order to stop',
-	forward: 'order to pass a signal on',
-	continue: 'order to continue',
-	fill: 'order to fill a slot',
-	resume: 'order to resume',
-	refill: 'order to retry due slots',
+	spawn: 'order: spawn',
+	leave: 'order: drain',
+	crowdOut: 'order: make room',
+	stop: 'order: stop',
+	forward: 'order: pass a signal on',
+	continue: 'order: continue',
+	fill: 'order: fill a slot',
+	resume: 'order: resume',
+	refill: 'order: retry due slots',
 	childUp: 'a child is up',
 	childUnverified: 'a child fails the listener check',
 	childRejected: 'a child is rejected',
@@ -79,10 +79,10 @@ const events: Record<EventType, string> = {
 	generationDegraded: 'a generation is degraded',
 };
 
-/** The short text of an event; empty for a transition without an event (`always`). */
-export function eventText(type: string): string {
-	if (type.startsWith('xstate.done.actor')) return 'a generation or child has ended';
-	return events[type as EventType] ?? '';
+/** The short text of an event in a statechart; empty for a transition without an event (`always`). */
+export function eventText(type: string, chart: string): string {
+	if (type.startsWith('xstate.done.actor')) return chart === 'generation' ? 'a child ends' : 'a generation ends';
+	return events[type as EventType] ?? (chart === 'overview' ? type : '');
 }
 
 /** The text of each guard, to follow "if". */

@@ -3,13 +3,12 @@
 export interface Font {
 	size: number;
 	isBold?: boolean;
-	isMono?: boolean;
 }
 
 /**
  * Advance widths of Helvetica (and Arial, Liberation Sans) in thousandths of the font size, for the characters from
- * space to tilde. Source: Adobe's font metrics, Helvetica.afm. Every text of a drawing has this width as its
- * `textLength`, so that it fits its box with any font of the viewer.
+ * space to tilde. Source: Adobe's font metrics, Helvetica.afm. A box leaves room for fonts that are
+ * somewhat wider.
  */
 const widths = [
 	278, 278, 355, 556, 556, 889, 667, 191, 333, 333, 389, 584, 278, 333, 278, 278, 556, 556, 556, 556, 556, 556, 556,
@@ -20,10 +19,10 @@ const widths = [
 ];
 
 /** The width of a text in pixels. */
-export function widthOf(text: string, { size, isBold, isMono }: Font): number {
+export function widthOf(text: string, { size, isBold }: Font): number {
 	let sum = 0;
-	for (const character of text) sum += isMono ? 600 : (widths[character.charCodeAt(0) - 32] ?? 556);
-	return Math.ceil((sum * size * (isBold ? 1.06 : 1)) / 1000);
+	for (const character of text) sum += widths[character.charCodeAt(0) - 32] ?? 556;
+	return Math.ceil((sum * size * (isBold ? 1.1 : 1.04)) / 1000);
 }
 
 /** Breaks a text at its spaces into lines of at most `most` pixels. A longer word gets a line of its own. */

@@ -2,6 +2,7 @@
 
 import { describeState, leafOf, phasesOf, upgradeStateOf } from '../machines/charts/world.ts';
 import type { ExternalEvent, Fact, Plan } from '../machines/facts/facts.ts';
+import { type DueEvent, dueEvents } from '../machines/simulation/dueEvents.ts';
 import { externalEventOf } from '../machines/simulation/nextEvents.ts';
 import { simulator } from '../machines/simulation/simulator.ts';
 import { type SupervisorState, stateOf } from '../machines/state/supervisorState.ts';
@@ -17,7 +18,24 @@ export interface Branch {
 	from: SupervisorState | null;
 	/** All simulated external events. `after` is the time between the previous event and this one, in milliseconds. */
 	told: { external: ExternalEvent; after: number }[];
+	/** For each step of the reader: the number of events that were told before it. */
+	steps: number[];
+	/** Sends an external event after a simulated time, whatever is due before it. */
 	tell: (external: ExternalEvent, after: number) => void;
+	/** A step of the reader: an external event after a simulated time, and before it all that is due, in order. */
+	act: (external: ExternalEvent, after: number) => void;
+	/** What is due next by itself. */
+	due: () => DueEvent[];
+	/** Lets the next timer elapse, and before it all that is due. */
+	runNextTimer: () => void;
+	/** Lets programs do what they do by themselves within a moment. */
+	settle: () => void;
+	/** The child will not be seen to accept. */
+	silence: (child: number) => void;
+	/** The same simulation after the first events. @param count the number of events */
+	upTo: (count: number) => Branch;
+	/** The simulated time, in milliseconds since 1970. */
+	now: () => number;
 	/** The supervisor's state, as tests compare it. */
 	state: () => string;
 	phases: () => Record<number, string>;
@@ -104,6 +122,9 @@ function isTakenOver(fact: Entry['fact'] | ExternalEvent): boolean {
 	return fact.type === 'supervisor.started' || (fact.type === 'supervisor.recovered' && fact.by === 'start');
 }
 
+/** More events than this in a row, without a step of the reader, are a loop: a restart without a wait. */
+const mostInARow = 200;
+
 function newBranch(
 	after: number | null,
 	from: SupervisorState | null,
@@ -114,27 +135,77 @@ function newBranch(
 	const timeline = newTimeline();
 	const replay = newReplayer();
 	const told: Branch['told'] = [];
+	const steps: number[] = [];
 	const nonChildren = new Set(known);
+	const mute = new Set<number>();
+	let time = at;
 	// The simulator records an event before the statecharts process it, so the entries are in the order of a journal.
 	const world = simulator({ seq, at, told: (fact) => timeline.append(replay(fact)) });
-	const { supervisor } = world;
+	const { supervisor, supervisorState } = world;
+	const upgrade = () => upgradeStateOf(supervisor());
+
+	function tell(external: ExternalEvent, millis: number) {
+		told.push({ external, after: millis });
+		time += millis;
+		world.wait(millis);
+		world.tell(external);
+		if (external.type !== 'supervisor.recovered' || external.by !== 'start') return;
+		for (const { child } of external.state.children) nonChildren.add(child);
+	}
+
+	function due(): DueEvent[] {
+		const state = supervisorState();
+		if (state === null || supervisor().getSnapshot().status !== 'active') return [];
+		return dueEvents(state, { now: time, upgrade: upgrade(), nonChildren, mute });
+	}
+
+	/** Tells what is due until a time, or until `isLast` says so. */
+	function runDue(until: number, isLast: (event: DueEvent) => boolean = () => false) {
+		for (let count = 0; count < mostInARow; count += 1) {
+			const [next] = due();
+			if (!next || next.at > until) return;
+			tell(next.external, next.at - time);
+			if (isLast(next)) return;
+		}
+	}
+
 	return {
 		timeline,
 		after,
 		from,
 		told,
-		tell(external, millis) {
-			told.push({ external, after: millis });
-			world.wait(millis);
-			world.tell(external);
-			if (external.type !== 'supervisor.recovered' || external.by !== 'start') return;
-			for (const { child } of external.state.children) nonChildren.add(child);
+		steps,
+		tell,
+		act(external, millis) {
+			steps.push(told.length);
+			const end = time + millis;
+			runDue(end);
+			if (supervisor().getSnapshot().status === 'active') tell(external, end - time);
+			runDue(time + soonest);
 		},
+		due,
+		runNextTimer() {
+			steps.push(told.length);
+			runDue(Number.POSITIVE_INFINITY, ({ isTimer }) => isTimer);
+			runDue(time + soonest);
+		},
+		settle: () => runDue(time + soonest),
+		silence: (child) => void mute.add(child),
+		upTo(count) {
+			const before = newBranch(after, from, seq, at, known);
+			for (const { external, after: millis } of told.slice(0, count)) before.tell(external, millis);
+			before.steps.push(...steps.filter((step) => step < count));
+			return before;
+		},
+		now: () => time,
 		state: () => leafOf(supervisor().getSnapshot().value),
 		phases: () => phasesOf(supervisor()),
 		describe: () => describeState(supervisor()),
-		upgrade: () => upgradeStateOf(supervisor()),
-		supervisorState: world.supervisorState,
+		upgrade,
+		supervisorState,
 		nonChildren,
 	};
 }
+
+/** What programs do by themselves within this time follows each step at once, in milliseconds. */
+const soonest = 50;

@@ -1,6 +1,5 @@
-/** The statecharts, nested as their actors are, with the active states and the taken and possible transitions. */
+/** One statechart at a time, with its active states and its taken and possible transitions. */
 import { signal } from '@preact/signals';
-import type { ComponentChildren } from 'preact';
 import { useLayoutEffect, useRef } from 'preact/hooks';
 import childChart from '../../docs/statecharts/child.svg';
 import generationChart from '../../docs/statecharts/generation.svg';
@@ -8,8 +7,9 @@ import supervisorChart from '../../docs/statecharts/supervisor.svg';
 import upgradeChart from '../../docs/statecharts/upgrade.svg';
 import { possibleWays } from '../diagram/chart.ts';
 import { chartNameOf } from '../diagram/trace.ts';
+import { nameAt } from './lifespans.ts';
 import { charts, nameOf, stateText } from './statecharts.ts';
-import { chosen, index, timeline } from './store.ts';
+import { index, timeline } from './store.ts';
 import type { Standings } from './timeline.ts';
 
 const pictures: Record<string, string> = {
@@ -19,145 +19,90 @@ const pictures: Record<string, string> = {
 	upgrade: upgradeChart,
 };
 
-/** The scale of each kind of chart, as a factor of its own size; null fits the whole chart into its container. */
-const zoom = signal<Record<string, number | null>>({});
+/** The actor whose chart is shown; null lets the page choose. */
+const shownActor = signal<string | null>(null);
+/** The scale of the chart, as a factor of its own size; null fits its width, as long as its text stays legible. */
+const zoom = signal<number | null>(null);
 
-/** The initial scale. The smallest text is still readable. */
-const usual = 0.85;
+/** The smallest scale that the page chooses: the smallest text of a chart, 12 px, is not smaller than 11 px. */
+const smallest = 0.92;
 
-export function Charts() {
+export function Chart() {
 	const standings = timeline().standingsAt(index.value);
-	const { generation, child } = chosenAt(standings);
-	const generations = numbersOf(standings, 'generation');
-	const children = childrenOf(generation);
-	return (
-		<section class="charts" aria-labelledby="charts-title">
-			<h2 id="charts-title">Statecharts</h2>
-			<Frame actor="supervisor" standings={standings}>
-				{generation !== null && (
-					<Frame
-						actor={`generation.${generation}`}
-						standings={standings}
-						others={generations}
-						choose={(number) => {
-							chosen.value = { generation: number, child: null };
-						}}
-					>
-						{child !== null && (
-							<Frame
-								actor={`child.${child}`}
-								standings={standings}
-								others={children}
-								choose={(number) => {
-									chosen.value = { generation, child: number };
-								}}
-							/>
-						)}
-					</Frame>
-				)}
-				{standings.has('upgrade') && <Frame actor="upgrade" standings={standings} />}
-			</Frame>
-		</section>
-	);
-
-	function childrenOf(number: number | null): number[] {
-		const life = timeline().lives.generationAt(number ?? -1, index.value);
-		return (life?.children ?? []).map((each) => each.child).filter((each) => standings.has(`child.${each}`));
-	}
-}
-
-/**
- * The generation and the child to show: the chosen ones while they exist, else those that moved in this step, else the
- * newest generation and its first child.
- */
-export function chosenAt(standings: Standings): { generation: number | null; child: number | null } {
-	const { lives } = timeline();
-	const step = timeline().stepOf(index.value);
-	const moved = step?.moves.find(({ actor }) => chartNameOf(actor) === 'child');
-	const movedChild = moved ? Number(moved.actor.split('.')[1]) : null;
-	const movedGeneration = movedChild === null ? null : (lives.childAt(movedChild, index.value)?.generation ?? null);
-	const generations = numbersOf(standings, 'generation');
-	const isThere = (number: number | null) => number !== null && generations.includes(number);
-	const generation = isThere(chosen.value.generation)
-		? chosen.value.generation
-		: isThere(movedGeneration)
-			? movedGeneration
-			: (generations.at(-1) ?? null);
-	const children = (lives.generationAt(generation ?? -1, index.value)?.children ?? [])
-		.map((life) => life.child)
-		.filter((number) => standings.has(`child.${number}`));
-	const child = children.includes(chosen.value.child ?? -1)
-		? chosen.value.child
-		: children.includes(movedChild ?? -1)
-			? movedChild
-			: (children[0] ?? null);
-	return { generation, child };
-}
-
-function numbersOf(standings: Standings, kind: string): number[] {
-	return [...standings.keys()]
-		.filter((actor) => chartNameOf(actor) === kind)
-		.map((actor) => Number(actor.split('.')[1]))
-		.sort((one, other) => one - other);
-}
-
-interface FrameProps {
-	actor: string;
-	standings: Standings;
-	/** The numbers of all existing actors of this kind. */
-	others?: number[];
-	choose?: (number: number) => void;
-	children?: ComponentChildren;
-}
-
-function Frame({ actor, standings, others = [], choose, children }: FrameProps) {
+	const path = pathShown(standings);
+	const actor = path.at(-1) ?? 'supervisor';
 	const kind = chartNameOf(actor);
-	const number = Number(actor.split('.')[1]);
 	const standing = standings.get(actor);
 	const step = timeline().stepOf(index.value);
 	const move = step?.moves.find((each) => each.actor === actor);
-	const scale = zoom.value[kind] === undefined ? usual : zoom.value[kind];
 	const enlarge = (by: number | null) => {
-		zoom.value = { ...zoom.value, [kind]: by === null ? null : Math.min(3, Math.max(0.25, (scale ?? usual) * by)) };
+		zoom.value = by === null ? null : Math.min(3, Math.max(0.25, (zoom.value ?? 1) * by));
 	};
 	return (
 		<article class={`frame ${kind}`} aria-label={nameOf(actor)}>
-			<header>
-				<h3>
-					{others.length > 1 && choose ? (
-						<label>
-							<span class="quiet">{kind} </span>
-							<select value={number} onChange={(event) => choose(Number(event.currentTarget.value))}>
-								{others.map((other) => (
-									<option key={other} value={other}>
-										{other}
-									</option>
-								))}
-							</select>
-						</label>
-					) : (
-						nameOf(actor)
-					)}
-				</h3>
-				<p class="stands" data-testid={`stands-${kind}`}>
-					{standing ? stateText(standing.state) : 'not there'}
-				</p>
+			<nav class="crumbs" aria-label="Actors">
+				{[...path, ...below(actor, standings)].map((each, order) => (
+					<span key={each}>
+						{order > 0 && <span aria-hidden="true">{order < path.length ? ' › ' : ' · '}</span>}
+						<button
+							type="button"
+							aria-current={each === actor}
+							onClick={() => {
+								shownActor.value = each;
+							}}
+						>
+							{titleOf(each)}
+						</button>
+					</span>
+				))}
 				<span class="tools">
-					<button type="button" aria-label={`Make the chart of the ${kind} smaller`} onClick={() => enlarge(0.8)}>
+					<button type="button" aria-label="Make the chart smaller" onClick={() => enlarge(0.8)}>
 						−
 					</button>
-					<button type="button" aria-label={`Make the chart of the ${kind} larger`} onClick={() => enlarge(1.25)}>
+					<button type="button" aria-label="Make the chart larger" onClick={() => enlarge(1.25)}>
 						+
 					</button>
-					<button type="button" aria-label={`Fit all of the chart of the ${kind} in`} onClick={() => enlarge(null)}>
+					<button type="button" aria-label="Fit the chart in" onClick={() => enlarge(null)}>
 						Fit
 					</button>
 				</span>
-			</header>
-			<Picture kind={kind} state={standing?.state ?? null} taken={move?.ways ?? []} scale={scale} />
-			{children && <div class="within">{children}</div>}
+			</nav>
+			<p class="stands" data-testid="stands">
+				{standing ? stateText(standing.state) : '–'}
+			</p>
+			<Picture kind={kind} state={standing?.state ?? null} taken={move?.ways ?? []} scale={zoom.value} />
 		</article>
 	);
+}
+
+/** From the supervisor down to the actor that is shown: the chosen one while it exists, else the supervisor. */
+function pathShown(standings: Standings): string[] {
+	const actor = shownActor.value !== null && standings.has(shownActor.value) ? shownActor.value : 'supervisor';
+	const [kind, number] = [chartNameOf(actor), Number(actor.split('.')[1])];
+	if (kind === 'supervisor') return ['supervisor'];
+	if (kind !== 'child') return ['supervisor', actor];
+	const generation = timeline().lives.childAt(number, index.value)?.generation;
+	return ['supervisor', ...(generation === undefined ? [] : [`generation.${generation}`]), actor];
+}
+
+/** The actors that an actor has. */
+function below(actor: string, standings: Standings): string[] {
+	const kind = chartNameOf(actor);
+	if (kind === 'supervisor')
+		return [...standings.keys()].filter((each) => ['generation', 'upgrade'].includes(chartNameOf(each)));
+	if (kind !== 'generation') return [];
+	const { children = [] } = timeline().lives.generationAt(Number(actor.split('.')[1]), index.value) ?? {};
+	return children
+		.map(({ child }) => `child.${child}`)
+		.filter((each) => standings.has(each))
+		.slice(0, 100);
+}
+
+function titleOf(actor: string): string {
+	const [kind, number] = actor.split('.');
+	if (kind !== 'child') return nameOf(actor);
+	const life = timeline().lives.childAt(Number(number), index.value);
+	return life ? `child ${nameAt(life, index.value).replace('child ', '')}` : nameOf(actor);
 }
 
 interface PictureProps {
@@ -201,8 +146,8 @@ function Picture({ kind, state, taken, scale }: PictureProps) {
 	useLayoutEffect(() => {
 		const svg = room.current?.firstElementChild as SVGSVGElement | null;
 		if (!svg || !room.current) return;
-		const { width, height } = svg.viewBox.baseVal;
-		const whole = Math.min(room.current.clientWidth / width, (window.innerHeight * 0.6) / height);
+		const { width } = svg.viewBox.baseVal;
+		const whole = Math.min(1, Math.max(smallest, (room.current.clientWidth - 4) / width));
 		svg.style.width = `${width * (scale ?? whole)}px`;
 		bringIntoSight(room.current, svg);
 	}, [kind, state, taken.join(' '), scale]);

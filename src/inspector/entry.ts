@@ -31,7 +31,12 @@ export interface Checkpoint {
 }
 
 /** @param before the fold of all earlier facts */
-export function entryOf(fact: Fact | Checkpoint, before: SupervisorState | null, moves: Move[], step: Step): Entry {
+export function entryOf(
+	fact: Fact | Checkpoint,
+	before: SupervisorState | null,
+	moves: Move[],
+	step: Pick<Step, 'upon' | 'difference'>,
+): Entry {
 	const { upon, difference } = step;
 	if (fact.type === 'checkpoint') {
 		return { fact, kind: 'checkpoint', says: null, moves, upon, difference, isLife: true };

@@ -4,21 +4,77 @@ import { journalFormat } from '../machines/facts/feed.ts';
 import { simulatedPid } from '../machines/simulation/nextEvents.ts';
 import type { SupervisorState } from '../machines/state/supervisorState.ts';
 import type { Branch } from './branch.ts';
+import type { Timeline } from './timeline.ts';
 
 /** Returns a journal for `socketmaster replay` and `socketmaster inspect`. */
-export function journalOf({ timeline }: Branch, version: string): string {
+export function journalOf({ timeline }: Pick<Branch, 'timeline'>, version: string): string {
+	return journal(
+		version,
+		timeline.entries.map(({ fact }) => fact),
+	);
+}
+
+/** Returns a journal of all facts that the page has. */
+export function linesOf({ entries }: Timeline, version: string): string {
+	const lines = entries.map(({ fact }) => {
+		if (fact.type !== 'checkpoint') return fact;
+		const { seq, at, state, gap } = fact;
+		return { checkpoint: state, seq, at, ...(gap ? { gap } : {}) };
+	});
+	return journal(version, lines);
+}
+
+function journal(version: string, lines: object[]): string {
 	const header = {
 		journal: journalFormat,
 		program: version,
 		boot: '',
-		run: 'imagined',
+		run: 'exported',
 		pid: 0,
 		startTime: 0,
 		args: [],
 		listeners: [],
 		notifyDir: null,
 	};
-	return [header, ...timeline.entries.map(({ fact }) => fact)].map((line) => `${JSON.stringify(line)}\n`).join('');
+	return [header, ...lines].map((line) => `${JSON.stringify(line)}\n`).join('');
+}
+
+/** Returns what status and rotate report of each rotation, as JSON. */
+export function receiptsOf({ lives }: Timeline): string {
+	const receipts = lives.generations.flatMap(({ record }) => record ?? []);
+	return `${JSON.stringify(receipts, null, 2)}\n`;
+}
+
+/** Returns the timeline as an SVG picture, with the page's colours. */
+export function pictureOf(page: Document): string {
+	const rows = [...page.querySelectorAll<HTMLElement>('.timeline .row-of')];
+	const width = (page.querySelector('.timeline .rows')?.clientWidth ?? 800) + 16;
+	let top = 8;
+	const parts = rows.map((row) => {
+		const svg = row.querySelector('svg');
+		const name = row.querySelector('.row-name')?.textContent?.replace(/[▸▾]/g, '').trim() ?? '';
+		const height = svg?.height.baseVal.value ?? 20;
+		const part = `<g transform="translate(8 ${top})"><text x="0" y="15">${escaped(name)}</text><g transform="translate(150 0)">${svg ? drawn(svg) : ''}</g></g>`;
+		top += height + 2;
+		return part;
+	});
+	const style = 'font: 13px sans-serif';
+	return `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${top + 8}" style="${style}"><rect width="100%" height="100%" fill="${getComputedStyle(page.documentElement).backgroundColor}"/>${parts.join('')}</svg>\n`;
+}
+
+/** The content of a drawing, with its computed colours in it. */
+function drawn(svg: SVGSVGElement): string {
+	const copy = svg.cloneNode(true) as SVGSVGElement;
+	const own = [...svg.querySelectorAll('*')];
+	[...copy.querySelectorAll('*')].forEach((each, order) => {
+		const { fill, stroke, strokeWidth } = getComputedStyle(own[order] as Element);
+		each.setAttribute('style', `fill:${fill};stroke:${stroke};stroke-width:${strokeWidth}`);
+	});
+	return new XMLSerializer().serializeToString(copy);
+}
+
+function escaped(text: string): string {
+	return text.replace(/[<>&]/g, (character) => ({ '<': '&lt;', '>': '&gt;' })[character] ?? '&amp;');
 }
 
 /** Returns a test for test/machines. It sends the same events to a simulation and expects the same decisions. */

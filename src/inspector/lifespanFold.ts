@@ -1,9 +1,20 @@
 /** A fold over entries that collects the lifespans of generations and children, for the timeline and the rotations. */
 import type { Fact, Trigger } from '../machines/facts/facts.ts';
+import { evolveRotations } from '../machines/state/evolveRotations.ts';
+import { healthOf } from '../machines/state/health.ts';
+import { finishedBetween, noRotations } from '../machines/state/rotations.ts';
 import type { ChildState, SupervisorState } from '../machines/state/supervisorState.ts';
 import type { Entry } from './entry.ts';
-import { howItEnded, isSameChild, markOf, resultIn } from './lifespanRules.ts';
-import type { ChildLife, GenerationLife, Instant, Result, SupervisorMark, SupervisorSegment } from './lifespans.ts';
+import { howItBegan, howItEnded, isSameChild, markOf, resultIn } from './lifespanRules.ts';
+import type {
+	Beginning,
+	ChildLife,
+	GenerationLife,
+	Instant,
+	Result,
+	ServiceSegment,
+	SupervisorMark,
+} from './lifespans.ts';
 
 export function newLives(): Lives {
 	return new Lives();
@@ -17,11 +28,16 @@ export class Lives {
 	readonly generations: GenerationLife[] = [];
 	readonly children: ChildLife[] = [];
 	readonly marks: SupervisorMark[] = [];
-	readonly states: SupervisorSegment[] = [];
+	/** Each change of the service's health. */
+	readonly service: ServiceSegment[] = [];
+	/** The starts, recoveries, upgrades and checkpoints. */
+	readonly beginnings: Beginning[] = [];
 	/** The generations and children of the current supervisor, by number. */
 	#ownGenerations = new Map<number, GenerationLife>();
 	#ownChildren = new Map<number, ChildLife>();
-	readonly #lanes: ChildLife[] = [];
+	#rotations = noRotations;
+	#before: SupervisorState | null = null;
+	#lastAt = 0;
 	#requestedAt: number | null = null;
 	#queuedAt: number | null = null;
 
@@ -34,9 +50,34 @@ export class Lives {
 		const now = { index, at };
 		const label = markOf(fact);
 		if (label !== null) this.marks.push({ ...now, label });
+		this.#begin(fact, now);
 		this.#apply(fact, now);
 		if ('child' in fact) this.#follow(fact, supervisorState, now);
 		for (const move of moves) this.#move(move, now);
+		this.#settle(fact);
+		const state = supervisorState === null ? 'starting' : healthOf(supervisorState).state;
+		if (this.service.at(-1)?.state !== state) this.service.push({ ...now, state });
+		[this.#before, this.#lastAt] = [supervisorState, at];
+	}
+
+	/** Notes the first fact of a supervisor, and the time without one before it. */
+	#begin(fact: Entry['fact'], now: Instant): void {
+		const how = howItBegan(fact);
+		if (how === null) return;
+		const isGap = this.beginnings.length > 0 && (how === 'started' || how === 'recovered');
+		if (isGap) this.service.push({ ...now, at: this.#lastAt, state: 'unknown' });
+		const gap = isGap ? now.at - this.#lastAt : 0;
+		this.beginnings.push({ ...now, how: this.beginnings.length === 0 ? null : how, gap });
+	}
+
+	/** Keeps what is reported of each rotation that has its result now. */
+	#settle(fact: Entry['fact']): void {
+		const before = this.#rotations;
+		this.#rotations = fact.type === 'checkpoint' ? noRotations : evolveRotations(before, fact, this.#before);
+		for (const record of finishedBetween(before, this.#rotations)) {
+			const life = this.#ownGenerations.get(record.generation);
+			if (life) life.record = record;
+		}
 	}
 
 	/** The latest generation with that number that started up to an entry; null if there is none. */
@@ -70,12 +111,19 @@ export class Lives {
 				this.#queuedAt ??= this.#requestedAt;
 				break;
 			case 'generation.started':
-				this.#addGeneration(fact.generation, fact.trigger, now, this.#queuedAt ?? this.#requestedAt ?? now.at);
+				this.#addGeneration(
+					fact.generation,
+					fact.trigger,
+					now,
+					this.#queuedAt ?? this.#requestedAt ?? now.at,
+					fact.size,
+				);
 				[this.#queuedAt, this.#requestedAt] = [null, null];
 				break;
 			case 'generation.promoted': {
 				const life = this.#ownGenerations.get(fact.generation);
 				if (life) life.replaced = fact.replaced.flatMap((number) => this.#ownGenerations.get(number) ?? []);
+				for (const old of life?.replaced ?? []) old.replacedAt ??= now;
 				break;
 			}
 			case 'generation.failed':
@@ -91,7 +139,6 @@ export class Lives {
 	}
 
 	#move({ actor, state }: Entry['moves'][number], now: Instant): void {
-		if (actor === 'supervisor' && this.states.at(-1)?.state !== state) this.states.push({ ...now, state });
 		const [kind, number] = actor.split('.');
 		if (kind !== 'generation') return;
 		// The move of a statechart shows the result at once. The decision is recorded in a later fact.
@@ -135,24 +182,30 @@ export class Lives {
 				this.#ownGenerations.delete(own.generation);
 			}
 			const before = { ...now, at: Math.min(own.since, now.at) };
-			if (!this.#ownGenerations.has(own.generation)) this.#addGeneration(own.generation, null, before, before.at);
+			if (!this.#ownGenerations.has(own.generation))
+				this.#addGeneration(own.generation, null, before, before.at, supervisorState.plan.size);
 			this.#addChild(own, before);
 		}
 		for (const life of this.#ownGenerations.values()) {
 			const result = resultIn(supervisorState, life, gone);
-			if (result !== null) decide(life, result, now);
+			// A generation that serves was promoted when its last child was up.
+			const up = supervisorState.children.filter(
+				(each) => each.generation === life.generation && each.phase === 'serving',
+			);
+			const at =
+				result === 'promoted' && up.length > 0 ? Math.min(now.at, Math.max(...up.map(({ since }) => since))) : now.at;
+			if (result !== null) decide(life, result, { ...now, at });
 		}
 	}
 
-	#addGeneration(generation: number, asked: Trigger | null, started: Instant, requestedAt: number): void {
-		const life = { generation, asked, requestedAt, started, result: null, replaced: [], children: [] };
+	#addGeneration(generation: number, asked: Trigger | null, started: Instant, requestedAt: number, size: number): void {
+		const empty = { result: null, replaced: [], replacedAt: null, record: null, children: [] };
+		const life = { generation, asked, requestedAt, started, size, ...empty };
 		this.generations.push(life);
 		this.#ownGenerations.set(generation, life);
 	}
 
-	#addChild({ child, generation, pid, phase }: ChildState, now: Instant): void {
-		let lane = this.#lanes.findIndex(({ end }) => end !== null && end.at <= now.at);
-		if (lane < 0) lane = this.#lanes.length;
+	#addChild({ child, generation, pid, phase, index: slot }: ChildState, now: Instant): void {
 		const life: ChildLife = {
 			child,
 			generation,
@@ -160,9 +213,8 @@ export class Lives {
 			segments: [{ ...now, phase }],
 			signals: [],
 			end: null,
-			lane,
+			slot,
 		};
-		this.#lanes[lane] = life;
 		this.children.push(life);
 		this.#ownChildren.set(child, life);
 		this.#ownGenerations.get(generation)?.children.push(life);

@@ -28,16 +28,24 @@ export function markOf(fact: Entry['fact']): string | null {
 	}
 }
 
+/** How a supervisor begins with a fact; null if it does not. */
+export function howItBegan(fact: Entry['fact']): 'started' | 'recovered' | 'upgraded' | 'checkpoint' | null {
+	if (fact.type === 'checkpoint') return 'checkpoint';
+	if (fact.type === 'supervisor.started') return 'started';
+	if (fact.type !== 'supervisor.recovered') return null;
+	return fact.by === 'upgrade' ? 'upgraded' : 'recovered';
+}
+
 /** How a child ended, by the fact after which the supervisor's state no longer has it. */
 export function howItEnded(fact: Fact): string {
 	switch (fact.type) {
 		case 'child.exited':
 			if (fact.signal !== null) return `signal: ${fact.signal}`;
-			return fact.code === null ? 'status unknown' : `status ${fact.code}`;
+			return fact.code === null ? 'exit status unknown' : `exit ${fact.code}`;
 		case 'child.spawnFailed':
-			return 'not spawned';
+			return fact.reason;
 		case 'child.abandoned':
-			return 'its group left alone';
+			return 'left processes behind';
 		default:
 			return 'with its group';
 	}

@@ -1,11 +1,13 @@
-/** The root of the inspector's page: header, keys, and the worker's messages. */
-import { batch, signal } from '@preact/signals';
+/** The root of the inspector's page: its parts, its keys, and the worker's messages. */
+import { batch } from '@preact/signals';
 import { render } from 'preact';
 import { usualPlan } from '../machines/facts/facts.ts';
-import { Actors } from './actors.tsx';
-import { Charts } from './charts.tsx';
-import { Facts } from './factList.tsx';
+import { followReport } from './attached.ts';
+import { Detail } from './detail.tsx';
+import { Events } from './eventList.tsx';
+import { followTitle, Head, HealthStrip, help } from './header.tsx';
 import { Rotations } from './rotationList.tsx';
+import { followAddress, select } from './selection.ts';
 import {
 	append,
 	begin,
@@ -16,8 +18,7 @@ import {
 	goTo,
 	imagineFromNothing,
 	index,
-	isFollowing,
-	isWatching,
+	isLive,
 	problem,
 	progress,
 	show,
@@ -26,20 +27,19 @@ import {
 	total,
 } from './store.ts';
 import { Timeline } from './timelineView.tsx';
-import { clockTime } from './times.ts';
-import { WhatIf } from './whatIf.tsx';
+import { WhatIfBar } from './whatIfBar.tsx';
 import type { Told } from './worker.ts';
-
-const help = signal(false);
 
 function Page() {
 	return (
 		<div class={branch.value ? 'page imagined' : 'page'}>
 			<Head />
+			<WhatIfBar />
+			<HealthStrip />
 			{help.value && <Help />}
 			{connection.value === 'loading' && progress.value > 0 && progress.value < 1 && (
 				<label class="loading">
-					Reading the journal: {Math.round(progress.value * 100)} %, {total.value} facts{' '}
+					Reading the journal: {Math.round(progress.value * 100)} %, {total.value} events{' '}
 					<progress value={progress.value} max={1} />
 				</label>
 			)}
@@ -50,106 +50,23 @@ function Page() {
 			)}
 			<main>
 				<Timeline />
-				<div class="side">
-					<Actors />
-					<Rotations />
-					<WhatIf />
-				</div>
-				<Charts />
-				<Facts />
+				<Rotations />
+				<Detail />
+				<Events />
 			</main>
 		</div>
 	);
 }
 
-function Head() {
-	const { entries } = timeline();
-	const entry = entries[index.value];
-	const after = branch.value?.after ?? null;
-	const name = `${after === null ? '' : `imagined after fact ${after} of `}${source.value?.name ?? ''}`;
-	return (
-		<header class="head">
-			<h1>
-				socketmaster <span class="quiet">inspector</span>
-			</h1>
-			<p class="source" title={name}>
-				{name}
-				{!branch.value && source.value?.listeners.map(({ uri, address }) => <span key={uri}> {address || uri}</span>)}
-			</p>
-			<p class="moment" data-testid="moment" aria-live="polite">
-				<Moment />
-			</p>
-			<nav aria-label="Time travel">
-				<button type="button" aria-label="To the first fact" disabled={index.value <= 0} onClick={() => goTo(0)}>
-					|◀
-				</button>
-				<button type="button" aria-label="One fact back" disabled={index.value <= 0} onClick={() => go(-1)}>
-					◀
-				</button>
-				<button type="button" aria-label="One fact on" disabled={isFollowing.value} onClick={() => go(1)}>
-					▶
-				</button>
-				<button type="button" class="main" aria-pressed={isFollowing.value} onClick={() => goTo(null)}>
-					{branch.value ? 'newest' : 'live'}
-				</button>
-			</nav>
-			<button
-				type="button"
-				disabled={!entry}
-				onClick={openStately}
-				title="Sends this session to stately.ai, in a window of its own"
-			>
-				Stately Inspector ↗
-			</button>
-			<button
-				type="button"
-				aria-expanded={help.value}
-				onClick={() => {
-					help.value = !help.value;
-				}}
-			>
-				Keys
-			</button>
-		</header>
-	);
-}
-
-function Moment() {
-	const { entries } = timeline();
-	const fact = entries[index.value]?.fact;
-	if (!fact) return <>{connection.value === 'loading' ? 'loading' : 'no fact yet'}</>;
-	const where = `fact ${fact.seq} of ${entries.at(-1)?.fact.seq}, ${clockTime(fact.at)}`;
-	const isOver = !branch.value && !source.value?.isWritten;
-	if (branch.value) return <span class="pill imagined">✎ imagined, {where}</span>;
-	const lost = connection.value === 'lost' ? '; ⚠ connection lost, trying again' : '';
-	if (!isFollowing.value)
-		return (
-			<span class="pill past">
-				paused at {where}
-				{lost}
-			</span>
-		);
-	if (lost)
-		return (
-			<span class="pill lost">
-				{where}
-				{lost}
-			</span>
-		);
-	if (connection.value === 'loading') return <span class="pill">… reading, {where}</span>;
-	if (connection.value === 'ended') return <span class="pill lost">■ the end, {where}</span>;
-	if (isOver) return <span class="pill over">■ no supervisor writes here any more, {where}</span>;
-	return <span class="pill live">● live, {where}</span>;
-}
-
 function Help() {
 	const keys = [
-		['← →', 'one fact back, or on'],
+		['← →', 'one event back, or on'],
 		['Shift ← →', 'to the rotation before, or the next one'],
-		['Home, End', 'to the first fact, to the newest'],
-		['L', 'live: follow the newest fact'],
-		['/', 'filter the facts'],
-		['↑ ↓', 'in the list of facts: one row up, or down; in a chart: the state or way before, or after'],
+		['Home, End', 'to the first event, to the newest'],
+		['L', 'live: follow the newest event'],
+		['/', 'filter the events'],
+		['↑ ↓', 'in a list: one row up, or down; in a chart: the state or transition before, or after'],
+		['→ ←', 'in the list of events: show, or hide, the decisions that an event led to'],
 		['Tab', 'from one part of the page to the next'],
 		['?, Esc', 'this list'],
 	];
@@ -167,12 +84,6 @@ function Help() {
 			</dl>
 		</section>
 	);
-}
-
-/** Loads the module on first use. */
-async function openStately() {
-	const { handToStately } = await import('./stately.ts');
-	handToStately(timeline(), index.value);
 }
 
 function onKey(event: KeyboardEvent) {
@@ -202,15 +113,21 @@ function onKey(event: KeyboardEvent) {
 
 /** Goes to the start of the previous or the next rotation. */
 function goToRotation(direction: 1 | -1) {
-	const slots = timeline().lives.generations.map(({ started }) => started.index);
-	const next =
-		direction > 0 ? slots.find((place) => place > index.value) : slots.findLast((place) => place < index.value);
-	if (next !== undefined) goTo(next);
+	const { generations } = timeline().lives;
+	const isBeyond = ({ started }: (typeof generations)[number]) =>
+		direction > 0 ? started.index > index.value : started.index < index.value;
+	const next = direction > 0 ? generations.find(isBeyond) : generations.findLast(isBeyond);
+	if (next) select(next.generation, next.started.index);
 }
 
 function listen() {
-	const worker = new Worker(new URL('./worker.js', import.meta.url), { type: 'module' });
-	worker.onmessage = ({ data }: MessageEvent<Told>) =>
+	const url = new URL('./worker.js', import.meta.url);
+	const shared = 'SharedWorker' in window ? new SharedWorker(url, { type: 'module' }) : null;
+	const worker = shared ?? new Worker(url, { type: 'module' });
+	const port = shared?.port ?? (worker as Worker);
+	addEventListener('pagehide', () => shared?.port.postMessage('bye'));
+	addEventListener('pageshow', ({ persisted }) => persisted && location.reload());
+	port.onmessage = ({ data }: MessageEvent<Told>) =>
 		batch(() => {
 			switch (data.type) {
 				case 'begins':
@@ -219,7 +136,7 @@ function listen() {
 					problem.value = null;
 					progress.value = 0;
 					begin(data.source);
-					if (data.source.isImagined) imagineFromNothing({ ...usualPlan, drain: 'TERM' });
+					if (data.source.isImagined) imagineFromNothing(usualPlan);
 					break;
 				case 'goesOn':
 					source.value = data.source;
@@ -230,8 +147,10 @@ function listen() {
 					append(data.entries);
 					break;
 				case 'live':
-					connection.value = 'live';
-					show();
+					if (connection.value !== 'live') {
+						connection.value = 'live';
+						show();
+					}
 					break;
 				case 'lost':
 					connection.value = 'lost';
@@ -242,18 +161,22 @@ function listen() {
 					show();
 			}
 		});
-	worker.onerror = ({ message }) => {
+	worker.onerror = (event) => {
+		const message = event instanceof ErrorEvent ? event.message : 'its worker could not be started';
 		connection.value = 'ended';
 		problem.value = `The page can’t go on: ${message}`;
 	};
 }
 
 /** Interval at which the page is redrawn while time passes, in milliseconds. */
-const tick = 200;
+const tick = 1000;
 
 setInterval(() => {
-	if (!document.hidden && isWatching()) clock.value = Date.now();
+	if (!document.hidden && isLive.value) clock.value = Date.now();
 }, tick);
 document.addEventListener('keydown', onKey);
 render(<Page />, document.getElementById('page') as HTMLElement);
+followTitle();
+followAddress();
+followReport();
 listen();

@@ -4,6 +4,7 @@ import { createActor } from 'xstate';
 import { deliver, inertWorld, type Supervisor, supervisorIn } from '../machines/charts/world.ts';
 import type { ExternalFact, Fact } from '../machines/facts/facts.ts';
 import { beginningBefore } from './branch.ts';
+import type { Checkpoint } from './entry.ts';
 import type { Timeline } from './timeline.ts';
 
 /** About this many facts before the selected one are sent. */
@@ -21,7 +22,8 @@ export function handToStately(timeline: Timeline, index: number): void {
 	const before = begin > 0 ? timeline.stateAt(begin - 1) : null;
 	if (before)
 		deliver(supervisor, { type: 'supervisor.recovered', seq: 0, at: 0, pid: 0, by: 'upgrade', state: before });
-	timeline.entries.slice(begin, index + 1).forEach(({ fact, kind, isLife }, order) => {
+	timeline.entries.slice(begin, index + 1).forEach(({ fact: whole, kind, isLife }, order) => {
+		const fact = withoutPrivate(whole);
 		if (kind === 'decision') return;
 		if (isLife && (order > 0 || before)) {
 			supervisor.stop();
@@ -40,4 +42,10 @@ export function handToStately(timeline: Timeline, index: number): void {
 		);
 		return createActor(supervisorIn(world), { id: 'supervisor', inspect: inspector.inspect }).start();
 	}
+}
+
+/** A fact without what a child printed and where its program lies. */
+function withoutPrivate(fact: Fact | Checkpoint): Fact | Checkpoint {
+	const { lastOutput: _, program: __, directory: ___, hint: ____, ...rest } = fact as Fact & Record<string, unknown>;
+	return rest as Fact;
 }

@@ -1,9 +1,10 @@
-/** The state of the page: the timeline shown, and the moment selected in it. */
+/** The state of the page: the timeline shown, the moment in it, and what is selected. */
 import { batch, computed, signal } from '@preact/signals';
 import type { Source } from '../machines/facts/feed.ts';
 import { type Branch, branchFrom, branchFromNothing } from './branch.ts';
 import type { Entry } from './entry.ts';
 import { newTimeline, type Timeline } from './timeline.ts';
+import type { TimeSpan } from './timeSpan.ts';
 
 export type Connection = 'loading' | 'live' | 'lost' | 'ended';
 
@@ -13,6 +14,8 @@ export const connection = signal<Connection>('loading');
 export const progress = signal(0);
 /** A sentence if no more facts will follow; else null. */
 export const problem = signal<string | null>(null);
+/** Facts that were dropped, as the page keeps `most`. */
+export const dropped = signal(0);
 
 /** The timeline of a real supervisor. A timeline is no signal, so a change of `length` signals that it has grown. */
 let real = newTimeline();
@@ -25,11 +28,14 @@ export const branch = signal<Branch | null>(null);
 const branchLength = signal(0);
 const branchMoment = signal<number | null>(null);
 
-/** The zoomed span in milliseconds since 1970. With `isFollowed` it moves with the time shown. Null: no zoom. */
-export const zoomed = signal<{ from: number; to: number; isFollowed: boolean } | null>(null);
+/** The time that the timeline shows; null lets the page choose. */
+export const view = signal<TimeSpan | null>(null);
 
-/** The generation and the child that the reader has chosen; null lets the page choose. */
+/** The generation and the child that the reader has selected; null lets the page choose. */
 export const chosen = signal<{ generation: number | null; child: number | null }>({ generation: null, child: null });
+
+/** The text of the filter of the events. */
+export const filterText = signal('');
 
 /** The number of entries in the timeline shown. */
 export const total = computed(() => (branch.value ? branchLength.value : length.value));
@@ -49,21 +55,40 @@ export const index = computed(() => {
 /** Whether the selection follows the newest fact. */
 export const isFollowing = computed(() => (branch.value ? branchMoment.value : realMoment.value) === null);
 
-/** The browser's time in milliseconds since 1970. It is updated only while `isWatching()`. */
-export const clock = signal(0);
+/** The browser's time in milliseconds since 1970. It is updated only while `isLive()`. */
+export const clock = signal(Date.now());
 
-/** The time of the selected entry, or the present while `isWatching()`. In milliseconds since 1970. */
+/** Whether the newest fact of a supervisor that lives is shown: then time passes on the page. */
+export const isLive = computed(
+	() => !branch.value && isFollowing.value && connection.value === 'live' && source.value?.isWritten === true,
+);
+
+/** Whether the newest fact is shown, and the supervisor that wrote it does not live. */
+export const isGone = computed(
+	() =>
+		!branch.value &&
+		isFollowing.value &&
+		source.value !== null &&
+		!source.value.isImagined &&
+		!source.value.isWritten &&
+		connection.value !== 'loading',
+);
+
+/** The time of the selected entry, or the present if `isLive()`. In milliseconds since 1970. */
 export function timeShown(): number {
 	const at = timeline().timeAt(index.value);
-	return isWatching() ? Math.max(at, clock.value) : at;
+	return isLive.value ? Math.max(at, clock.value) : at;
 }
 
-/** Whether time passes on the page: a live supervisor is followed, and one of its children boots or drains. */
-export function isWatching(): boolean {
-	if (branch.value || !isFollowing.value || connection.value !== 'live' || !source.value?.isWritten) return false;
-	return [...timeline().standingsAt(index.value)].some(
-		([actor, { state, isFinal }]) => actor.startsWith('child.') && !isFinal && state !== 'alive.staying.serving',
-	);
+/**
+ * The last time of the history: the present of a supervisor that lives, else that of its last entry. While a moment is
+ * selected it stands still. In milliseconds since 1970.
+ */
+export function endOfHistory(): number {
+	const last = timeline().timeAt(total.value - 1);
+	const isWritten = !branch.value && source.value?.isWritten === true && connection.value !== 'loading';
+	if (!isWritten) return last;
+	return isFollowing.value ? Math.max(last, clock.value) : clock.value;
 }
 
 /** Selects an entry. The last entry, or null, follows the newest fact. */
@@ -84,32 +109,45 @@ export function begin(next: Source): void {
 		real = newTimeline();
 		source.value = next;
 		length.value = 0;
+		dropped.value = 0;
 		realMoment.value = null;
 		branch.value = null;
 		chosen.value = { generation: null, child: null };
-		zoomed.value = null;
+		view.value = null;
 	});
 }
+
+/** With more facts than `most`, the oldest are dropped, so that `kept` remain. */
+const most = 200_000;
+const kept = 150_000;
 
 /** Interval at which the page is rendered while existing facts are read, in milliseconds. */
 const pause = 300;
 
 let isPausing = false;
 
-/** Adds entries to the real timeline. */
+/** Adds entries to the real timeline. They are rendered with the next frame. */
 export function append(entries: Entry[]): void {
 	for (const entry of entries) real.append(entry);
-	if (connection.value !== 'loading') show();
-	else if (!isPausing) {
-		isPausing = true;
-		setTimeout(show, pause);
-	}
+	if (isPausing) return;
+	isPausing = true;
+	if (connection.value === 'loading') setTimeout(show, pause);
+	else requestAnimationFrame(show);
 }
 
 /** Renders the entries added to the real timeline. */
 export function show(): void {
 	isPausing = false;
-	length.value = real.entries.length;
+	batch(() => {
+		if (real.entries.length > most) drop(real.entries.length - kept);
+		length.value = real.entries.length;
+	});
+}
+
+function drop(count: number) {
+	real = real.without(count);
+	dropped.value += count;
+	if (realMoment.value !== null) realMoment.value = Math.max(0, realMoment.value - count + 1);
 }
 
 /** Starts a simulation from the selected entry. */
@@ -120,23 +158,32 @@ export function imagineFromHere(): void {
 
 /** Starts a simulation with the start of a supervisor. */
 export function imagineFromNothing(plan: Parameters<typeof branchFromNothing>[0]): void {
-	showBranch(branchFromNothing(plan, Date.now()));
+	const begun = branchFromNothing(plan, Date.now());
+	begun.settle();
+	showBranch(begun);
 }
 
-/** Sends an external event to the simulation. */
-export function imagine(...[external, after]: Parameters<Branch['tell']>): void {
-	branch.value?.tell(external, after);
+/** A step of the simulation. */
+export function step(act: (branch: Branch) => void): void {
+	if (!branch.value) return;
+	act(branch.value);
 	batch(() => {
 		branchLength.value = branch.value?.timeline.entries.length ?? 0;
 		branchMoment.value = null;
 	});
 }
 
+/** Takes the last step of the simulation back. */
+export function undo(): void {
+	const count = branch.value?.steps.at(-1);
+	if (branch.value && count !== undefined) showBranch(branch.value.upTo(count));
+}
+
 /** Ends the simulation, and shows the real timeline again. */
 export function stopImagining(): void {
 	batch(() => {
 		branch.value = null;
-		zoomed.value = null;
+		view.value = null;
 	});
 }
 
@@ -146,6 +193,6 @@ function showBranch(next: Branch) {
 		branchLength.value = next.timeline.entries.length;
 		branchMoment.value = null;
 		chosen.value = { generation: null, child: null };
-		zoomed.value = null;
+		view.value = null;
 	});
 }

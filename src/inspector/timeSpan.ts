@@ -1,4 +1,4 @@
-/** The span of time that the timeline shows: which one fits, and what zooming and panning make of it. */
+/** The span of time that the timeline shows: which one the page chooses, and what zooming and panning make of it. */
 import type { GenerationLife } from './lifespans.ts';
 
 /** In milliseconds since 1970. */
@@ -7,56 +7,60 @@ export interface TimeSpan {
 	to: number;
 }
 
-/** Without zoom, up to this many generations before the selected one are shown. */
+/** What of a live supervisor is shown without zoom, in milliseconds, if it is at least as old. */
+const recent = 15 * 60_000;
+/** The shortest span, in milliseconds. */
+const shortest = 200;
+/** The page shows at most this many generations by itself. */
 const usual = 24;
 
 interface Shown {
 	generations: GenerationLife[];
-	/** The index of the selected entry; null follows the newest fact. */
-	selected: number | null;
-	/** The time shown, and the times of the first and the last entry. In milliseconds since 1970. */
-	now: number;
-	firstAt: number;
-	lastAt: number;
+	/** The first time, and the last one: the present of a live supervisor. In milliseconds since 1970. */
+	first: number;
+	last: number;
+	isLive: boolean;
 }
 
-/**
- * The span without zoom. It ends at the selected entry, or some generations later, and begins up to `usual`
- * generations earlier. It begins later if the last four rotations would become too narrow to see.
- */
-export function fittingSpan({ generations: all, selected, now, firstAt, lastAt }: Shown): TimeSpan {
-	const last = selected === null ? all.length - 1 : all.findLastIndex(({ started }) => started.index <= selected);
-	const later = selected === null ? all.length : Math.min(all.length, last + 1 + usual / 2);
-	const to = later < all.length ? (all[later]?.started.at ?? 0) : Math.max(now, lastAt);
-	let first = Math.max(0, last);
-	const recent = all.slice(Math.max(0, last - 3), last + 1);
-	while (first > 0 && last - first < usual && isReadable(recent, all[first - 1]?.started.at ?? 0, to, now)) first -= 1;
-	const from = first === 0 ? firstAt : (all[first]?.started.at ?? 0);
-	const edge = Math.max(20, (to - from) * 0.03);
-	return { from: from - edge, to: Math.max(to, from + 100) + edge };
+/** The span that the page chooses. It does not depend on the selected moment. */
+export function usualSpan({ generations, first, last, isLive }: Shown): TimeSpan {
+	const begin = generations.at(-usual)?.started.at ?? first;
+	const from = isLive ? Math.max(first, last - recent, begin) : Math.max(first, begin);
+	const length = Math.max(last - from, 1000);
+	// The right edge of a live supervisor is now.
+	return { from: from - length * 0.02, to: isLive ? last : from + length * 1.03 };
 }
 
-/** Whether the longest of these rotations takes at least 1.5 % of the span: then it is wide enough to see. */
-function isReadable(lives: GenerationLife[], from: number, to: number, now: number): boolean {
-	const times = lives.map(({ started, result }) => (result?.at ?? now) - started.at);
-	return Math.max(...times) >= (to - from) * 0.015;
+export function wholeSpan(first: number, last: number): TimeSpan {
+	const length = Math.max(last - first, 1000);
+	return { from: first - length * 0.02, to: first + length * 1.02 };
 }
 
-/** The span, moved so that it contains the time shown, which may have passed its end. */
-export function movedTo(now: number, { from, to }: TimeSpan): TimeSpan {
-	if (now <= to) return { from, to };
-	const by = now - to + (to - from) * 0.05;
+/** The span, longer or shorter by a factor; a time stays in its place. */
+export function zoomedBy(factor: number, { from, to }: TimeSpan, at: number): TimeSpan {
+	const [before, after] = [(at - from) * factor, (to - at) * factor];
+	return before + after < shortest ? { from, to } : { from: at - before, to: at + after };
+}
+
+/** The span, moved by a time. */
+export function pannedBy(by: number, { from, to }: TimeSpan): TimeSpan {
 	return { from: from + by, to: to + by };
 }
 
-/** The span, longer or shorter by a factor. The time shown, or the edge nearest to it, stays in its place. */
-export function zoomedBy(factor: number, { from, to }: TimeSpan, now: number): TimeSpan {
-	const middle = Math.min(to, Math.max(from, now));
-	return { from: middle - (middle - from) * factor, to: middle + (to - middle) * factor };
+/** The span, moved if a time would be outside it. */
+export function containing(at: number, span: TimeSpan): TimeSpan {
+	const { from, to } = span;
+	return from <= at && at <= to ? span : pannedBy(at - from - (to - from) * 0.5, span);
 }
 
-/** The span, moved by a part of its length; a negative part moves it back. */
-export function pannedBy(part: number, { from, to }: TimeSpan): TimeSpan {
-	const by = (to - from) * part;
-	return { from: from + by, to: to + by };
+const seconds = [0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600];
+const tickSteps = [...seconds, 7200, 14_400, 21_600, 43_200, 86_400, 172_800, 604_800].map((each) => each * 1000);
+
+/** The times of the axis. @param most the number of ticks that have room */
+export function ticksOf({ from, to }: TimeSpan, most: number): number[] {
+	const step = tickSteps.find((each) => (to - from) / each <= most) ?? (to - from) / most;
+	// Days begin at midnight of the reader's time zone.
+	const zone = new Date(from).getTimezoneOffset() * 60_000;
+	const begin = Math.ceil((from - zone) / step) * step + zone;
+	return Array.from({ length: Math.floor((to - begin) / step) + 1 }, (_, order) => begin + order * step);
 }

@@ -2,7 +2,7 @@
 import type { Fact } from '../machines/facts/facts.ts';
 import { evolve } from '../machines/state/evolve.ts';
 import type { SupervisorState } from '../machines/state/supervisorState.ts';
-import type { Entry } from './entry.ts';
+import { type Entry, entryOf } from './entry.ts';
 import { FoldHistory } from './foldHistory.ts';
 import { type Lives, newLives } from './lifespanFold.ts';
 
@@ -97,6 +97,20 @@ export class Timeline {
 			else high = middle;
 		}
 		return low - 1;
+	}
+
+	/** A timeline without the first entries: it begins with what they amount to. */
+	without(count: number): Timeline {
+		const next = newTimeline();
+		const last = this.entries[count - 1];
+		const state = this.stateAt(count - 1);
+		if (last && state) {
+			const checkpoint = { type: 'checkpoint', seq: last.fact.seq, at: last.fact.at, state, gap: false } as const;
+			const moves = [...this.standingsAt(count - 1)].map(([actor, standing]) => ({ actor, ...standing, ways: [] }));
+			next.append(entryOf(checkpoint, null, moves, { upon: null, difference: null }));
+		}
+		for (const entry of this.entries.slice(count)) next.append(entry);
+		return next;
 	}
 
 	/** The time of an entry in milliseconds since 1970, not earlier than the time of the entry before. */

@@ -1,4 +1,7 @@
-/** Receives facts from the server and replays them in a web worker, so that a long journal does not block the page. */
+/**
+ * Receives facts from the server and replays them in a worker, so that a long journal does not block the page. All pages of a
+ * browser share the worker and its one connection: a browser opens few connections to one server.
+ */
 import type { Line, Source } from '../machines/facts/feed.ts';
 import type { Entry } from './entry.ts';
 import { newReplayer } from './replayer.ts';
@@ -18,7 +21,41 @@ export type Told =
 	/** No message follows. `why` is a sentence. */
 	| { type: 'ended'; why: string };
 
-const post = (message: Told) => postMessage(message);
+/** The pages. A worker of one page only has no ports, and is told to by itself. */
+const pages = new Set<Pick<MessagePort, 'postMessage'>>();
+
+/** What a page that comes later is told first. */
+const known: { source: Source | null; entries: Entry[]; last: Told | null } = { source: null, entries: [], last: null };
+
+/** The most entries that are kept for pages that come later. */
+const most = 200_000;
+
+function post(message: Told) {
+	if (message.type === 'begins') [known.source, known.entries] = [message.source, []];
+	if (message.type === 'goesOn') known.source = message.source;
+	if (message.type === 'entries') known.entries.push(...message.entries);
+	else known.last = message;
+	if (known.entries.length > 1.25 * most) known.entries = known.entries.slice(-most);
+	for (const page of pages) page.postMessage(message);
+}
+
+/** Tells a page all that is known so far. */
+function welcome(page: Pick<MessagePort, 'postMessage'>) {
+	pages.add(page);
+	if (known.source === null) return;
+	page.postMessage({ type: 'begins', source: known.source } satisfies Told);
+	page.postMessage({ type: 'entries', entries: known.entries, progress: 1 } satisfies Told);
+	if (known.last && known.last.type !== 'begins') page.postMessage(known.last);
+}
+
+if ('onconnect' in self) {
+	self.onconnect = (event: unknown) => {
+		const [port] = (event as MessageEvent).ports;
+		if (!port) return;
+		port.onmessage = () => pages.delete(port);
+		welcome(port);
+	};
+} else welcome(self as unknown as Pick<MessagePort, 'postMessage'>);
 
 let replay = newReplayer();
 let lastSeq = 0;

@@ -84,6 +84,49 @@ describe('what is imagined', () => {
 	});
 });
 
+describe('a step of the reader', () => {
+	it('comes after all that is due before it, in order: no timer is passed over', () => {
+		fc.assert(
+			fc.property(fc.array(fc.nat(1000), { maxLength: 30 }), fc.integer({ min: 1, max: 3 }), (pressed, size) => {
+				const branch = branchFromNothing({ ...plan, kill: 500, respawn: 300, bake: 200, size }, 1_700_000_000_000);
+				branch.settle();
+				for (const press of pressed) {
+					const state = branch.supervisorState();
+					if (!state || branch.state() === 'stopped') break;
+					const events = nextEvents(state, branch.upgrade(), branch.nonChildren).filter(({ external }) =>
+						/^(signal|rotate|stop|child\.exited)/.test(external.type),
+					);
+					const { external } = events[press % events.length] ?? {};
+					if (press % 3 === 0 || !external) branch.runNextTimer();
+					else branch.act(external, 250);
+					for (const { at } of branch.due()) expect(at).toBeGreaterThanOrEqual(branch.now());
+				}
+				const times = branch.timeline.entries.map(({ fact }) => fact.at);
+				expect(times).toEqual([...times].sort((one, other) => one - other));
+				expect(branch.timeline.entries.flatMap(({ difference }) => difference ?? [])).toEqual([]);
+			}),
+			{ numRuns: 100 },
+		);
+	});
+
+	it('elapses a -start of 3 s after 3 s, though the step before it came later', () => {
+		const branch = branchFromNothing({ ...plan, kill: 0 }, 1_700_000_000_000);
+		branch.settle();
+		branch.act({ type: 'rotate.requested' }, 10_000);
+		const up = branch.timeline.entries.find(({ fact }) => fact.type === 'timer.elapsed');
+		expect((up?.fact.at ?? 0) - 1_700_000_000_000).toBe(3005);
+		expect(branch.describe()).toBe('rotating 1:serving 2:booting');
+	});
+
+	it('is taken back', () => {
+		const branch = branchFromNothing(plan, 1_700_000_000_000);
+		branch.settle();
+		const before = branch.describe();
+		branch.runNextTimer();
+		expect(branch.upTo(branch.steps[0] ?? 0).describe()).toBe(before);
+	});
+});
+
 describe('an exported test', () => {
 	it('says in the project’s own words what was told, and what is expected', () => {
 		const branch = branchFromNothing({ ...plan, drain: 'TERM' }, 1_700_000_000_000);

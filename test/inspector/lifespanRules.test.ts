@@ -11,7 +11,7 @@ const life = (child: number, pid: number | null): ChildLife => ({
 	segments: [],
 	signals: [],
 	end: null,
-	lane: 0,
+	slot: 0,
 });
 
 const numbered = { seq: 1, at: 0 };
@@ -39,12 +39,12 @@ describe('the end of a child', () => {
 	it('is its signal if there was one, else its status, if that is known', () => {
 		const own = { child: 1, pid: 101 };
 		const how = (end: Parameters<typeof endOf>[1]) => howItEnded({ ...endOf(own, end), ...numbered });
-		expect(how({ code: 3 })).toBe('status 3');
+		expect(how({ code: 3 })).toBe('exit 3');
 		expect(how({ signal: 'Killed', number: 9 })).toBe('signal: Killed');
 	});
 
 	it('without an exit is what ended it', () => {
-		expect(howItEnded({ ...numbered, type: 'child.abandoned', child: 1 })).toBe('its group left alone');
+		expect(howItEnded({ ...numbered, type: 'child.abandoned', child: 1 })).toBe('left processes behind');
 		expect(howItEnded({ ...numbered, type: 'group.gone', child: 1 })).toBe('with its group');
 	});
 });

@@ -1,7 +1,9 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { nameAt, phaseAt, resultAt } from '../../src/inspector/lifespans.ts';
+import { kindOf, nameAt, phaseAt, resultAt, stepsOf } from '../../src/inspector/lifespans.ts';
 import { evolve } from '../../src/machines/state/evolve.ts';
+import { healthOf } from '../../src/machines/state/health.ts';
+import { evolveProjections, noProjections } from '../../src/machines/state/projections.ts';
 import { withoutUnborn } from '../../src/machines/state/recoveryState.ts';
 import type { SupervisorState } from '../../src/machines/state/supervisorState.ts';
 import { simulate } from '../../src/testing/simulation.ts';
@@ -26,21 +28,75 @@ describe('lives', () => {
 		);
 	});
 
-	it('never draw two children that live at the same time in the same lane', () => {
+	it('count the children that boot, serve and leave as the supervisorState does, at every fact', () => {
+		fc.assert(
+			fc.property(choices, fc.integer({ min: 1, max: 3 }), (happened, size) => {
+				const facts = factsOf(happened, size);
+				const { generations } = storyOf(facts).lives;
+				let supervisorState: SupervisorState | null = null;
+				facts.forEach((fact, place) => {
+					supervisorState = evolve(supervisorState, fact);
+					const count = { coming: 0, serving: 0, leaving: 0 };
+					for (const life of generations) {
+						const last = stepsOf(life, place).at(-1);
+						for (const kind of ['coming', 'serving', 'leaving'] as const) count[kind] += last?.[kind] ?? 0;
+					}
+					const expected = { coming: 0, serving: 0, leaving: 0 };
+					for (const { phase } of supervisorState?.children ?? []) expected[kindOf(phase)] += 1;
+					expect(count).toEqual(expected);
+				});
+			}),
+			{ numRuns: 100 },
+		);
+	});
+
+	it('keep what is reported of each rotation, as the command line has it', () => {
 		fc.assert(
 			fc.property(choices, (happened) => {
-				const lives = storyOf(factsOf(happened)).lives.children;
-				for (const one of lives) {
-					for (const other of lives) {
-						if (one === other || one.lane !== other.lane) continue;
-						const begins = [one, other].map(({ segments }) => segments[0]?.index ?? 0);
-						const [first, second] = (begins[0] ?? 0) < (begins[1] ?? 0) ? [one, other] : [other, one];
-						expect(first.end?.index ?? Number.POSITIVE_INFINITY).toBeLessThanOrEqual(second.segments[0]?.index ?? 0);
-					}
+				const facts = factsOf(happened);
+				let projections = noProjections;
+				for (const fact of facts) projections = evolveProjections(projections, fact);
+				const settled = projections.rotations.kept.filter(({ result }) => result !== 'pending');
+				const { generations } = storyOf(facts).lives;
+				for (const rotation of settled) {
+					const life = generations.findLast(({ generation }) => generation === rotation.generation);
+					// A queued rotation that a stop came before has no generation.
+					if (!life && rotation.spawnedAt === null) continue;
+					expect(life?.record?.finishedAt).toBe(rotation.finishedAt);
+					expect(life?.record?.reason).toBe(rotation.reason);
 				}
 			}),
 			{ numRuns: 100 },
 		);
+	});
+
+	it('say of the service at every fact the health that the supervisorState says', () => {
+		fc.assert(
+			fc.property(choices, fc.integer({ min: 1, max: 3 }), (happened, size) => {
+				const facts = factsOf(happened, size);
+				const { service } = storyOf(facts).lives;
+				let supervisorState: SupervisorState | null = null;
+				facts.forEach((fact, place) => {
+					supervisorState = evolve(supervisorState, fact);
+					expect(service.findLast(({ index }) => index <= place)?.state).toBe(
+						supervisorState && healthOf(supervisorState).state,
+					);
+				});
+			}),
+			{ numRuns: 100 },
+		);
+	});
+
+	it('divide two supervisors, and the time in which none lived is not known', () => {
+		const live = running().wait(5000);
+		const state = live.supervisorState() as SupervisorState;
+		live.tell({ type: 'supervisor.recovered', pid: 2, by: 'start', state });
+		const { beginnings, service } = storyOf(live.history).lives;
+		expect(beginnings.map(({ how, gap }) => [how, gap])).toEqual([
+			[null, 0],
+			['recovered', 5000],
+		]);
+		expect(service.map(({ state }) => state)).toEqual(['starting', 'ok', 'unknown', 'ok']);
 	});
 
 	it('tell the result of a rotation only from when it was known', () => {
@@ -63,8 +119,8 @@ describe('lives', () => {
 
 	it('tell how a child ended, and whether it was told to', () => {
 		const { children } = storyOf(draining().exited(1, 0).exited(2, 3).history).lives;
-		expect(children[0]?.end).toMatchObject({ how: 'status 0', wasTold: true });
-		expect(children[1]?.end).toMatchObject({ how: 'status 3', wasTold: false });
+		expect(children[0]?.end).toMatchObject({ how: 'exit 0', wasTold: true });
+		expect(children[1]?.end).toMatchObject({ how: 'exit 3', wasTold: false });
 	});
 
 	it('mark a generation that a stop came before as stopped', () => {
@@ -86,7 +142,7 @@ describe('lives', () => {
 			.history.map((fact) => ({ ...fact, seq: fact.seq + first.length }));
 		const { lives } = storyOf([...first, ...second]);
 		expect(lives.children.map(({ child, end }) => [child, end?.how ?? null])).toEqual([
-			[1, 'status 3'],
+			[1, 'exit 3'],
 			[1, null],
 		]);
 		expect(lives.generations.map(({ result }) => result?.kind ?? 'pending')).toEqual(['promoted', 'pending']);

@@ -1,64 +1,61 @@
+import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { GenerationLife } from '../../src/inspector/lifespans.ts';
-import { fittingSpan, movedTo, pannedBy, zoomedBy } from '../../src/inspector/timeSpan.ts';
+import { containing, pannedBy, ticksOf, usualSpan, wholeSpan, zoomedBy } from '../../src/inspector/timeSpan.ts';
 
-/** Generations that start one after the other, each with its result after `tookMs`. */
-const generationsOf = (count: number, everyMs: number, tookMs: number): GenerationLife[] =>
-	Array.from({ length: count }, (_, order) => ({
-		generation: order + 1,
-		asked: 'rotate',
-		requestedAt: order * everyMs,
-		started: { index: order * 10, at: order * everyMs },
-		result: { index: order * 10 + 5, at: order * everyMs + tookMs, kind: 'promoted' },
-		replaced: [],
-		children: [],
-	}));
+const begunAt = (at: number) => ({ started: { index: 0, at } }) as GenerationLife;
 
-describe('the span without zoom', () => {
-	it('shows everything of a few generations, with an edge of 3 % on both sides', () => {
-		const generations = generationsOf(3, 1000, 500);
-		const span = fittingSpan({ generations, selected: null, now: 10_000, firstAt: 0, lastAt: 2500 });
-		expect(span).toEqual({ from: -300, to: 10_300 });
+describe('the span that the page chooses', () => {
+	it('of a live supervisor ends now, and shows at most a quarter of an hour', () => {
+		const hour = 3_600_000;
+		expect(usualSpan({ generations: [begunAt(0)], first: 0, last: hour, isLive: true }).to).toBe(hour);
+		const { from, to } = usualSpan({ generations: [begunAt(0)], first: 0, last: hour, isLive: true });
+		expect(Math.round((to - from) / 60_000)).toBe(15);
 	});
 
-	it('begins at most 24 generations before the newest one', () => {
-		const generations = generationsOf(100, 1000, 500);
-		const { from } = fittingSpan({ generations, selected: null, now: 99_500, firstAt: 0, lastAt: 99_500 });
-		expect(from).toBeCloseTo(75_000 - 24_500 * 0.03);
-	});
-
-	it('begins later where the last rotations would be too narrow to see', () => {
-		const generations = generationsOf(100, 1000, 60);
-		const { from } = fittingSpan({ generations, selected: null, now: 99_500, firstAt: 0, lastAt: 99_500 });
-		expect(from).toBeCloseTo(96_000 - 3500 * 0.03);
-	});
-
-	it('ends twelve generations after the selected entry', () => {
-		const generations = generationsOf(100, 1000, 500);
-		const span = fittingSpan({ generations, selected: 305, now: 30_400, firstAt: 0, lastAt: 99_500 });
-		expect(span).toEqual({ from: 10_000 - 990, to: 43_000 + 990 });
-	});
-
-	it('is long enough to be seen where nothing has happened yet', () => {
-		const span = fittingSpan({ generations: [], selected: null, now: 0, firstAt: 0, lastAt: 0 });
-		expect(span).toEqual({ from: -20, to: 120 });
+	it('of an ended one shows the last 24 generations', () => {
+		const generations = Array.from({ length: 100 }, (_, order) => begunAt(order * 1000));
+		const { from, to } = usualSpan({ generations, first: 0, last: 100_000, isLive: false });
+		expect(from).toBeLessThan(76_000);
+		expect(from).toBeGreaterThan(75_000);
+		expect(to).toBeGreaterThan(100_000);
 	});
 });
 
-describe('a zoomed span', () => {
+describe('zooming and panning', () => {
 	const span = { from: 1000, to: 2000 };
 
-	it('stays until the time shown has passed its end, and then moves ahead of it by 5 %', () => {
-		expect(movedTo(2000, span)).toEqual(span);
-		expect(movedTo(2100, span)).toEqual({ from: 1150, to: 2150 });
+	it('keep the time under the pointer in its place', () => {
+		fc.assert(
+			fc.property(fc.double({ min: 0.3, max: 4, noNaN: true }), fc.integer({ min: 1000, max: 2000 }), (factor, at) => {
+				const { from, to } = zoomedBy(factor, span, at);
+				expect((at - from) / (to - from)).toBeCloseTo((at - 1000) / 1000, 5);
+			}),
+		);
 	});
 
-	it('is zoomed around the time shown, or around the edge that is nearest to it', () => {
-		expect(zoomedBy(0.5, span, 1500)).toEqual({ from: 1250, to: 1750 });
-		expect(zoomedBy(2, span, 5000)).toEqual({ from: 0, to: 2000 });
+	it('end where there is nothing more to be seen', () => {
+		expect(zoomedBy(0.001, span, 1500)).toEqual(span);
 	});
 
-	it('is panned by a part of its length', () => {
-		expect(pannedBy(-0.4, span)).toEqual({ from: 600, to: 1600 });
+	it('never rescale for a selected moment, and move only if it would be outside', () => {
+		expect(containing(1500, span)).toEqual(span);
+		expect(containing(5000, span)).toEqual({ from: 4500, to: 5500 });
+		expect(pannedBy(10, span)).toEqual({ from: 1010, to: 2010 });
+		expect(wholeSpan(0, 100_000)).toEqual({ from: -2000, to: 102_000 });
+	});
+});
+
+describe('the ticks of the axis', () => {
+	it('are round times, and no more than have room', () => {
+		fc.assert(
+			fc.property(fc.integer({ min: 200, max: 90 * 86_400_000 }), fc.integer({ min: 2, max: 20 }), (length, most) => {
+				const from = Date.UTC(2026, 10, 1);
+				const ticks = ticksOf({ from, to: from + length }, most);
+				expect(ticks.length).toBeLessThanOrEqual(most + 1);
+				for (const tick of ticks) expect(tick).toBeGreaterThanOrEqual(from);
+			}),
+		);
+		expect(ticksOf({ from: 500, to: 5200 }, 6)).toEqual([1000, 2000, 3000, 4000, 5000]);
 	});
 });

@@ -1,7 +1,8 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
+import { fonts } from '../../src/diagram/arrows.ts';
 import { type Chart, waysOn } from '../../src/diagram/chart.ts';
-import { chartFiles, charts } from '../../src/diagram/chartFiles.ts';
+import { chartFiles, charts, overviewWays } from '../../src/diagram/chartFiles.ts';
 import { describeEvent } from '../../src/diagram/descriptions.ts';
 import { actionText, eventText, guardText } from '../../src/diagram/phrases.ts';
 
@@ -28,37 +29,85 @@ describe.each(charts)('the picture of the $id', ({ id, states, ways }) => {
 		}
 	});
 
-	it('shows every way between them, in words for its event, its condition and what is done', () => {
+	it('shows every way that changes the state, in words for its event, its condition and what is done', () => {
 		const shown = [...picture.matchAll(/data-ways="([^"]*)"/g)].flatMap(([, ids = '']) => ids.split(' '));
 		const escaped = (text: string) => text.replaceAll(' ', '_');
-		expect(shown.map(escaped).sort()).toEqual(ways.map((way) => escaped(way.id)).sort());
+		const between = ways.filter(({ from, to }) => to !== null && to !== from);
+		expect(shown.map(escaped).sort()).toEqual(between.map((way) => escaped(way.id)).sort());
 		for (const { event, guard, actions } of ways) {
 			if (event !== '') expect(describeEvent(event)).toMatch(/^[A-Z].*\.$/);
-			if (event !== '') expect(eventText(event)).not.toBe('');
+			if (event !== '') expect(eventText(event, id)).not.toBe('');
 			if (guard !== null) expect(guardText(guard)).not.toBe('');
 			for (const action of actions) expect(actionText(action)).toBeDefined();
 		}
 	});
 
-	it('has no text that leaves its picture or lies over another one', () => {
+	it('is legible where it is 838 pixels wide: no text is smaller than 11 pixels', () => {
+		const [, width = 0] = picture.match(/viewBox="0 0 (\d+)/)?.map(Number) ?? [];
+		const scale = Math.min(1, 838 / width);
+		for (const { size } of Object.values(fonts)) expect(size * scale).toBeGreaterThanOrEqual(11);
+		expect(picture).not.toContain('textLength');
+	});
+
+	it('has no line through a label, a state or a text, and no box that leaves the picture', () => {
 		const [, width = 0, height = 0] = picture.match(/viewBox="0 0 (\d+) (\d+)"/)?.map(Number) ?? [];
-		const texts = [...picture.matchAll(/<text class="\w+" x="([\d.]+)" y="([\d.]+)" textLength="(\d+)"/g)].map(
-			(match) => {
-				const [, x = 0, y = 0, length = 0] = match.map(Number);
-				return { left: x, right: x + length, top: y - 8, bottom: y };
-			},
-		);
-		expect(texts.length).toBeGreaterThan(states.length);
-		for (const [index, text] of texts.entries()) {
-			expect(text.left).toBeGreaterThanOrEqual(0);
-			expect(text.right).toBeLessThanOrEqual(width);
-			expect(text.bottom).toBeLessThanOrEqual(height);
-			for (const other of texts.slice(index + 1)) {
-				const isOver =
-					text.left < other.right && other.left < text.right && text.top < other.bottom && other.top < text.bottom;
-				expect(isOver).toBe(false);
-			}
+		const boxes = [
+			...picture.matchAll(
+				/<g class="(way|state atomic|state final)[^>]*>.*?<rect x="([\d.]+)" y="([\d.]+)" width="([\d.]+)" height="([\d.]+)"/g,
+			),
+		]
+			.filter(([whole]) => !whole.includes('legend'))
+			.map(([, , ...numbers]) => {
+				const [x = 0, y = 0, wide = 0, high = 0] = numbers.map(Number);
+				return { left: x, top: y, right: x + wide, bottom: y + high };
+			});
+		expect(boxes.length).toBeGreaterThan(states.length);
+		for (const { left, top, right, bottom } of boxes) {
+			expect(Math.min(left, top)).toBeGreaterThanOrEqual(0);
+			expect(right).toBeLessThanOrEqual(width);
+			expect(bottom).toBeLessThanOrEqual(height);
 		}
+		const lines = [...picture.matchAll(/<path class="(?:arrow|begin)[^"]*"[^>]* d="([^"]*)"/g)].map(([, d = '']) =>
+			[...d.matchAll(/([\d.]+) ([\d.]+)/g)].map(([, x, y]) => ({ x: Number(x), y: Number(y) })),
+		);
+		expect(lines.length).toBeGreaterThan(5);
+		const crossings = lines.flatMap((points) =>
+			points.slice(1).flatMap((to, order) => {
+				const from = points[order] as { x: number; y: number };
+				// A line begins and ends at the edge of a box.
+				return boxes.filter(
+					({ left, top, right, bottom }) =>
+						Math.max(from.x, to.x) > left + 1.5 &&
+						Math.min(from.x, to.x) < right - 1.5 &&
+						Math.max(from.y, to.y) > top + 1.5 &&
+						Math.min(from.y, to.y) < bottom - 1.5,
+				);
+			}),
+		);
+		expect(crossings).toEqual([]);
+	});
+});
+
+describe('the overview of the supervisor', () => {
+	const { states, ways } = charts[0] as Chart;
+
+	it('shows only ways that the machine has, through states that it leaves out', () => {
+		const idOf = (key: string) => states.find((state) => state.key === key)?.id ?? '';
+		for (const [from, to] of overviewWays) {
+			const hidden = ['settling', 'checking', 'baking', 'unserved'].map(idOf);
+			const seen = new Set([idOf(from)]);
+			for (const at of seen)
+				for (const way of ways) {
+					const isFrom = way.from === at || at.startsWith(`${way.from}.`);
+					if (isFrom && way.to !== null && (hidden.includes(way.to) || way.to === idOf(to))) seen.add(way.to);
+				}
+			expect(seen).toContain(idOf(to));
+		}
+	});
+
+	it('is no wider than a page of text', () => {
+		const [, width = 0] = drawn['overview.svg']?.match(/viewBox="0 0 (\d+)/)?.map(Number) ?? [];
+		expect((838 / width) * 12).toBeGreaterThanOrEqual(11);
 	});
 });
 

@@ -40,7 +40,7 @@ describe('the health of', () => {
 						.exited(child, 1);
 				return simulation;
 			},
-			'DOWN 0/3 serving, 3 restarting (attempt 2)',
+			'DOWN 0/3 serving, crash loop: 6 exits (status 1)',
 		],
 		['a serving generation beside a candidate', () => rotating(), 'OK 1/1 serving'],
 		['one that is replaced while the old one drains', () => draining(), 'OK 1/1 serving'],
@@ -94,6 +94,58 @@ describe('the health of', () => {
 	])('%s', (_, simulation, expected) => {
 		const stopping = text(simulation());
 		expect(stopping.replace('STOPPING 0/3', 'STOPPING 3/3')).toBe(expected);
+	});
+});
+
+describe('with the time, the health says', () => {
+	const at = (simulation: Simulation, later: number) => {
+		const state = simulation.supervisorState() as SupervisorState;
+		return healthText(healthOf(state, (simulation.history.at(-1)?.at ?? 0) + later));
+	};
+
+	it.each<[string, () => Simulation, string]>([
+		[
+			'when a lost worker is started again',
+			() => three(500).exited(2, 1),
+			'DEGRADED 2/3 serving, 1 restarting (1st restart of worker 1 in N ms)',
+		],
+		[
+			'when the crash loop goes on',
+			() => {
+				const simulation = three(500).exited(1, 70).exited(2, 70).exited(3, 70);
+				return simulation.wait(500).tell(due(0)).spawned(4).exited(4, 70);
+			},
+			'DOWN 0/3 serving, crash loop: 4 exits (status 70), next restart in 0 ms',
+		],
+		[
+			'how long the first generation has',
+			() => simulate().start({ ready: 'notify' }).spawned(1),
+			'STARTING 0/1 serving, first generation has 2.9 s left to become ready',
+		],
+		[
+			'when the first generation is up',
+			() => simulate().start().spawned(1),
+			'STARTING 0/1 serving, ready in 2.9 s if it stays alive',
+		],
+		[
+			'how long the check has',
+			() => simulate().start({ check: '/up' }).spawned(1).up(1),
+			'STARTING 1/1 serving, must pass -check=/up within 2.9 s',
+		],
+		[
+			'when a stop kills',
+			() => running({ kill: 2000 }).signal('TERM'),
+			'STOPPING 1/1 serving, 1 child left, SIGKILL in 1.9 s',
+		],
+		[
+			'when a new generation starts',
+			() => draining().exited(2, 1),
+			'DOWN 0/1 serving, a new generation will be started in 900 ms',
+		],
+	])('%s', (_, simulation, expected) => {
+		// The wait for a restart varies.
+		const text = at(simulation(), 100).replace(/\d+ ms\)$/, 'N ms)');
+		expect(text.replace('STOPPING 0/1', 'STOPPING 1/1')).toBe(expected);
 	});
 });
 

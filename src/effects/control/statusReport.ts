@@ -240,7 +240,7 @@ function deadlineOf(child: ChildState, { plan }: SupervisorState): number | null
 
 function healthIn(state: SupervisorState | null): Status['health'] {
 	if (!state) return { state: 'starting', serving: 0, size: 0, text: 'STARTING' };
-	const health = healthOf(state);
+	const health = healthOf(state, Date.now());
 	return { state: health.state, serving: health.serving, size: health.size, text: healthText(health) };
 }
 

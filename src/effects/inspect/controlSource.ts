@@ -2,9 +2,9 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { type GenericSchema, nullable, object, safeParse } from 'valibot';
 import type { Fact, FactType } from '../../machines/facts/facts.ts';
-import type { Line, Source } from '../../machines/facts/feed.ts';
-import { askStatus } from '../control/answers.ts';
-import { NoAnswer, open } from '../control/client.ts';
+import type { Line, Report, Source } from '../../machines/facts/feed.ts';
+import { askStatus, rotationsIn } from '../control/answers.ts';
+import { ask, NoAnswer, open } from '../control/client.ts';
 import { newSchemas } from '../journal/lineSchemas.ts';
 import { count, stateSchema, time } from '../journal/stateSchemas.ts';
 import { errorText } from '../os/errorText.ts';
@@ -17,7 +17,11 @@ const pause = 250;
  * Reconnects after an upgrade or a crash. If the run is the same, its timeline continues; else a new timeline begins.
  */
 export function controlSource(path: string): FactSource {
-	return { items: (signal) => itemsOf(path, signal), hasFact: (run, seq) => hasFact(path, run, seq) };
+	return {
+		items: (signal) => itemsOf(path, signal),
+		hasFact: (run, seq) => hasFact(path, run, seq),
+		report: () => reportOf(path),
+	};
 }
 
 async function* itemsOf(path: string, signal: AbortSignal): AsyncGenerator<Item> {
@@ -106,3 +110,16 @@ async function hasFact(path: string, run: string, seq: number): Promise<boolean>
 		return false;
 	}
 }
+
+/** @throws {NoAnswer} */
+async function reportOf(path: string): Promise<Report> {
+	const { generations } = await askStatus(path, { limit: mostMillis }, '/status');
+	const rotations = rotationsIn(path, await ask(path, '/rotations', { limit: mostMillis }));
+	const children = generations
+		.flatMap((each) => each.children)
+		.map(({ pid, connections, status }) => ({ pid, connections, status }));
+	return { children, rotations };
+}
+
+/** How long a report may take, in milliseconds. */
+const mostMillis = 3000;

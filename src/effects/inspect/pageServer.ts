@@ -42,6 +42,7 @@ export interface InspectorOptions {
 export async function serveInspector({ source, page, host, port }: InspectorOptions): Promise<AddressInfo> {
 	const files = new Map(readdirSync(page).map((name) => [`/${name}`, readFileSync(join(page, name))]));
 	const streams = new PageStreams(source);
+	const reports = new Reports(source);
 
 	const server = createServer((request, response) => {
 		for (const [name, value] of Object.entries(safety)) response.setHeader(name, value);
@@ -49,6 +50,7 @@ export async function serveInspector({ source, page, host, port }: InspectorOpti
 		if (refusal) return sendText(response, refusal.status, refusal.sentence);
 		const path = (request.url ?? '/').split('?')[0] ?? '/';
 		if (path === '/facts' && request.method === 'GET') return void streams.serve(request, response);
+		if (path === '/report' && request.method === 'GET') return void reports.serve(response);
 		const name = path === '/' ? '/index.html' : path;
 		const file = files.get(name);
 		if (!file) return sendText(response, 404, 'There is no such page.\n');
@@ -62,6 +64,33 @@ export async function serveInspector({ source, page, host, port }: InspectorOpti
 	const address = server.address() as AddressInfo;
 	return address;
 }
+
+/** What the running supervisor says of itself. All pages share one answer of at most `fresh` milliseconds. */
+class Reports {
+	readonly #source: FactSource;
+	#answer: { at: number; text: Promise<string> } | null = null;
+
+	constructor(source: FactSource) {
+		this.#source = source;
+	}
+
+	async serve(response: ServerResponse) {
+		const { report } = this.#source;
+		if (!report) return void response.writeHead(204).end();
+		const now = performance.now();
+		if (this.#answer === null || now - this.#answer.at > fresh)
+			this.#answer = { at: now, text: report().then((answer) => JSON.stringify(answer)) };
+		try {
+			const text = await this.#answer.text;
+			response.writeHead(200, { 'Content-Type': 'application/json' }).end(text);
+		} catch (error) {
+			sendText(response, 503, `${errorText(error)}\n`);
+		}
+	}
+}
+
+/** In milliseconds. */
+const fresh = 900;
 
 /** The event streams of the open pages. */
 class PageStreams {

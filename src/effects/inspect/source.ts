@@ -1,7 +1,7 @@
 /** The sources of facts for the inspector. */
 import { statSync } from 'node:fs';
 import { setImmediate } from 'node:timers/promises';
-import type { Line, Source } from '../../machines/facts/feed.ts';
+import type { Line, Report, Source } from '../../machines/facts/feed.ts';
 import type { Header } from '../journal/lineSchemas.ts';
 import { lineReader } from '../journal/lines.ts';
 import { linesOf } from '../journal/tail.ts';
@@ -28,6 +28,8 @@ export interface FactSource {
 	items: (signal: AbortSignal, tell: (item: Item) => void) => AsyncIterable<Item>;
 	/** Whether a fact, identified by run and number, belongs to the timeline. */
 	hasFact: (run: string, seq: number) => Promise<boolean>;
+	/** What the running supervisor says of itself. @throws {Error} if it does not answer. Undefined: there is none to ask */
+	report?: () => Promise<Report>;
 }
 
 /** A journal, followed as it grows. The arguments and file paths in its headers are not passed on. */

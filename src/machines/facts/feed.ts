@@ -1,5 +1,6 @@
 /** The format of facts in a journal and in the stream to the inspector page. */
 
+import type { Rotation } from '../state/rotations.ts';
 import type { SupervisorState } from '../state/supervisorState.ts';
 import type { Fact } from './facts.ts';
 
@@ -18,6 +19,14 @@ export interface Source {
 	listeners: { uri: string; address: string }[];
 	/** The supervisor that wrote the last facts is alive. */
 	isWritten: boolean;
+}
+
+/** What a running supervisor says of itself beside its facts. */
+export interface Report {
+	/** Its living children: open connections (null: not known), and what each says with STATUS=. */
+	children: { pid: number | null; connections: number | null; status: string | null }[];
+	/** The rotations that it keeps, oldest first. */
+	rotations: Rotation[];
 }
 
 /**

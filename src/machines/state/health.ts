@@ -1,5 +1,6 @@
 /** The health of the service: how many of its children serve. It follows from the slots, not from a state's name. */
-import { isLeaving, type SupervisorState } from './supervisorState.ts';
+import { duration } from '../text/duration.ts';
+import { isComing, isLeaving, killPlanOf, type SupervisorState, stateOf } from './supervisorState.ts';
 
 /**
  * `ok`: all children serve. `degraded`: some serve, or all of them and a check fails. `down`: no child serves.
@@ -18,8 +19,9 @@ export interface Health {
 	reasons: string[];
 }
 
-export function healthOf(state: SupervisorState): Health {
-	const { serving, candidate, children, respawns, lastGeneration, stopSignal, plan } = state;
+/** @param now with it the reasons name times that are left; in milliseconds since 1970 */
+export function healthOf(state: SupervisorState, now: number | null = null): Health {
+	const { serving, candidate, children, stopSignal, plan } = state;
 	const up = (generation: number | null) =>
 		children.filter(
 			(child) => child.generation === generation && child.phase === 'serving' && child.hungClock === null,
@@ -27,16 +29,37 @@ export function healthOf(state: SupervisorState): Health {
 	// A candidate serves alone where the serving generation has ended.
 	const own = up(serving).length > 0 ? up(serving) : up(candidate);
 	const counts = { serving: own.length, size: plan.size };
-	if (stopSignal !== null) {
-		const left = children.length === 1 ? '1 child left' : `${children.length} children left`;
-		return { state: 'stopping', ...counts, reasons: [left] };
-	}
-	if (lastGeneration > 0 && children.length === 0 && respawns.length === 0)
-		return { state: 'stopped', ...counts, reasons: [] };
-	if (serving === 0) return { state: 'starting', ...counts, reasons: [] };
-	const reasons = [...failing(state, own), ...missing(state)];
+	// A candidate that has no child yet is about to have one.
+	if (stateOf(state) === 'stopped' && candidate === null) return { state: 'stopped', ...counts, reasons: [] };
+	if (stopSignal !== null) return { state: 'stopping', ...counts, reasons: stopping(state, now) };
+	if (serving === 0) return { state: 'starting', ...counts, reasons: now === null ? [] : starting(state, now) };
+	const reasons = [...failing(state, own), ...missing(state, own.length === 0, now)];
 	if (own.length === 0) return { state: 'down', ...counts, reasons };
 	return { state: own.length < plan.size || reasons.length > 0 ? 'degraded' : 'ok', ...counts, reasons };
+}
+
+function leftUntil(end: number, now: number): string {
+	return duration(Math.max(0, end - now));
+}
+
+/** What the first generation waits for. */
+function starting({ candidate, children, checks, plan }: SupervisorState, now: number): string[] {
+	const { candidate: check } = checks;
+	if (check !== null) return [`must pass -check=${plan.check} within ${leftUntil(check.at + check.millis, now)}`];
+	const coming = children.filter((child) => child.generation === candidate && isComing(child) && child.pid !== null);
+	if (coming.length === 0) return [];
+	const end = Math.max(...coming.map(({ since }) => since + plan.start));
+	if (plan.ready === 'wait') return [`ready in ${leftUntil(end, now)} if it stays alive`];
+	return [`first generation has ${leftUntil(end, now)} left to become ready`];
+}
+
+function stopping({ children, plan }: SupervisorState, now: number | null): string[] {
+	const left = children.length === 1 ? '1 child left' : `${children.length} children left`;
+	const kills = children.flatMap((child) => {
+		const { kill } = killPlanOf(plan, child);
+		return child.phase === 'draining' && kill > 0 ? child.since + kill : [];
+	});
+	return now === null || kills.length === 0 ? [left] : [left, `SIGKILL in ${leftUntil(Math.min(...kills), now)}`];
 }
 
 /** What serves and does not do so well. */
@@ -56,20 +79,38 @@ function failing(
 }
 
 /** What becomes of children that do not serve. */
-function missing({ children, respawns, serving, restart }: SupervisorState): string[] {
-	const waiting = respawns.filter(({ generation }) => generation === serving).length;
-	const coming = children.filter(
-		(child) => child.generation === serving && child.phase !== 'serving' && !isLeaving(child),
-	).length;
-	const count = waiting + coming;
-	const attempts = Math.max(0, ...respawns.map(({ attempt }) => attempt), ...children.map(({ attempt }) => attempt));
+function missing(state: SupervisorState, isDown: boolean, now: number | null): string[] {
+	const { serving, restart, status } = state;
+	const respawns = state.respawns.filter(({ generation }) => generation === serving);
+	const coming = state.children.filter((child) => child.generation === serving && isComing(child));
+	const exits = [...respawns, ...coming].reduce((sum, { attempt }) => sum + attempt, 0);
+	const [next] = respawns.filter(({ isDue }) => !isDue).sort((a, b) => a.at + a.millis - (b.at + b.millis));
+	const isLoop = isDown && exits > respawns.length + coming.length;
+	const when = next && now !== null ? ` in ${leftUntil(next.at + next.millis, now)}` : '';
+	const which =
+		next && (next.attempt > 1 || when !== '')
+			? ` (${ordinal(next.attempt)} restart of worker ${next.index}${when})`
+			: '';
 	return [
-		...(count > 0 ? [`${count} restarting${attempts > 1 ? ` (attempt ${attempts})` : ''}`] : []),
-		...(restart === null ? [] : ['a new generation will be started']),
+		...(isLoop ? [`crash loop: ${exits} exits (status ${status})${when && `, next restart${when}`}`] : []),
+		...(!isLoop && respawns.length + coming.length > 0
+			? [`${respawns.length + coming.length} restarting${which}`]
+			: []),
+		...(restart === null
+			? []
+			: [
+					`a new generation will be started${now === null ? '' : ` in ${leftUntil(restart.at + restart.millis, now)}`}`,
+				]),
 	];
 }
 
-/** `OK 3/3 serving`, `DEGRADED 1/3 serving, 2 restarting (attempt 4)`. */
+/** `1st`, `2nd`, `3rd`, `4th`, `11th`. */
+function ordinal(count: number): string {
+	const end = count % 100 > 10 && count % 100 < 14 ? 'th' : (['th', 'st', 'nd', 'rd'][count % 10] ?? 'th');
+	return `${count}${end}`;
+}
+
+/** `OK 3/3 serving`, `DEGRADED 1/3 serving, 2 restarting (4th restart of worker 0)`. */
 export function healthText({ state, serving, size, reasons }: Health): string {
 	return [`${state.toUpperCase()} ${serving}/${size} serving`, ...reasons].join(', ');
 }
