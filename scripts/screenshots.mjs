@@ -70,9 +70,9 @@ try {
 	await shoot('failed-dark', 'dark', 1440, 900, toFailure);
 	await shoot('what-if-light', 'light', 1440, 900, async (shown) => {
 		await toFailure(shown);
-		await shown.getByRole('button', { name: 'Imagine what follows this moment' }).click();
-		for (const name of ['SIGHUP', 'it is spawned', 'its -start wait elapses', 'the listener check passes'])
-			await shown.locator('.what-if').getByRole('button', { name, exact: true }).click();
+		await shown.getByRole('button', { name: 'What if', exact: true }).click();
+		await shown.getByRole('button', { name: 'Rotate', exact: true }).click();
+		await shown.getByRole('button', { name: /^Next timer/ }).click();
 	});
 	await shoot('narrow-light', 'light', 360, 800, async () => {});
 } finally {
@@ -85,13 +85,13 @@ try {
 }
 
 async function toFailure(shown) {
-	await shown.getByRole('option', { name: /exit status 7/ }).click();
+	await shown.locator('.rotation').filter({ hasText: 'exit status 7' }).click();
 }
 
 async function shoot(name, colorScheme, width, height, act) {
 	const shown = await browser.newPage({ colorScheme, viewport: { width, height }, reducedMotion: 'reduce' });
 	await shown.goto(url);
-	await shown.locator('.pill.live').filter({ hasText: '● live' }).waitFor();
+	await shown.locator('.pill').filter({ hasText: 'live' }).waitFor();
 	await act(shown);
 	await shown.mouse.move(0, 0);
 	await shown.screenshot({ path: join(root, `docs/images/${name}.png`) });

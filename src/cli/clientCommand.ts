@@ -77,7 +77,7 @@ export function millisOf(flag: string, value: unknown, least: number): number | 
 	const text = String(value);
 	const number = Number(text);
 	if (!/^\d+$/.test(text) || !Number.isSafeInteger(number) || number < least) {
-		throw new CommandError(`invalid value "${text}" for flag -${flag}: milliseconds are wanted`, exits.usage);
+		throw new CommandError(`invalid value "${text}" for flag -${flag}: expected milliseconds`, exits.usage);
 	}
 	return number;
 }

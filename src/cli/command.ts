@@ -1,6 +1,7 @@
 /** Parses the command line of a command in the table. sade parses the checked command line, and prints the help. */
 import sade from 'sade';
 import { type CommandEntry, type CommandName, commands } from './commandTable.ts';
+import { nearestOf } from './distance.ts';
 
 /** The values of the given flags by flag name, and the arguments in `_`. */
 export type CommandLine = Record<string, unknown> & { _: string[] };
@@ -13,9 +14,10 @@ const helpFlags = ['h', 'help', 'v', 'version'];
  * last value counts
  * @returns a sentence if the command line is wrong; else null
  */
-export function readCommand(words: string[], version: string, action: (line: CommandLine) => void): string | null {
-	const name = words[0] as CommandName;
+export function readCommand(given: string[], version: string, action: (line: CommandLine) => void): string | null {
+	const name = given[0] as CommandName;
 	const { text, argument, flags }: CommandEntry = commands[name];
+	const words = given.map((word) => (word === '-v' && 'verbose' in flags ? '-verbose' : word));
 	const problem = problemIn(name, words.slice(1));
 	if (problem !== null) return problem;
 	const namesOf = (isBoolean: boolean) =>
@@ -24,13 +26,13 @@ export function readCommand(words: string[], version: string, action: (line: Com
 	program.command(argument === null ? name : `${name} ${argument}`).describe(text);
 	for (const [flag, { text, placeholder }] of Object.entries(flags))
 		program.option(`--${flag}`, text, ...(placeholder === null ? [false] : []));
-	program.action((...given: unknown[]) => {
-		const options = given.pop() as CommandLine;
+	program.action((...words: unknown[]) => {
+		const options = words.pop() as CommandLine;
 		const values = Object.entries(options).map(([flag, value]) => [
 			flag,
 			flag !== '_' && Array.isArray(value) ? value.at(-1) : value,
 		]);
-		const known = given.filter((value) => value !== undefined).map(String);
+		const known = words.filter((value) => value !== undefined).map(String);
 		action({ ...Object.fromEntries(values), _: [...known, ...options._] });
 	});
 	// A flag may have one dash, as the daemon's flags do. sade needs two.
@@ -60,7 +62,7 @@ function problemIn(name: CommandName, words: string[]): string | null {
 		needsHelp ||= helpFlags.includes(flag);
 		const entry = Object.hasOwn(flags, flag) ? flags[flag] : undefined;
 		if (!entry && !helpFlags.includes(flag))
-			return `flag provided but not defined: -${flag}; socketmaster ${name} -h lists the flags`;
+			return `flag provided but not defined: -${flag}; ${suggestion(flag, Object.keys(flags))}socketmaster ${name} -h lists the flags`;
 		const next = words[at + 1];
 		if (entry && entry.placeholder !== null && value === undefined) {
 			if (next === undefined || next.startsWith('-')) return `flag needs an argument: -${flag}`;
@@ -74,4 +76,9 @@ function problemIn(name: CommandName, words: string[]): string | null {
 	if (argument?.startsWith('<') && positional.length === 0)
 		return `${name} needs an argument: ${argument.slice(1, -1)}`;
 	return null;
+}
+
+function suggestion(flag: string, known: string[]): string {
+	const nearest = nearestOf(flag, known);
+	return nearest === null ? '' : `did you mean -${nearest}? `;
 }

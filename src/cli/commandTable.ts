@@ -1,7 +1,6 @@
 /**
  * The commands other than the daemon, with their flags. The parser, the help of each command and the suggestions use
- * this table. A new command also goes into the daemon's help (flags.ts); a new client command also into
- * bin/socketmaster.
+ * this table. A new client command also goes into bin/socketmaster.
  */
 
 export interface CommandFlag {
@@ -11,6 +10,8 @@ export interface CommandFlag {
 }
 
 export interface CommandEntry {
+	/** One line of the daemon's help. */
+	short: string;
 	text: string;
 	/** The argument in the notation of sade: `<path>` is required, `[journal]` is optional. Null: no argument. */
 	argument: string | null;
@@ -31,6 +32,7 @@ const page = {
 
 export const commands = {
 	rotate: {
+		short: 'start the new version, and wait for its result',
 		text: 'Requests a rotation and waits for its result: 0 promoted, 1 failed, 2 wrong usage, 3 no supervisor, 4 timeout.',
 		argument: null,
 		bundle: 'client',
@@ -42,6 +44,7 @@ export const commands = {
 		},
 	},
 	status: {
+		short: 'show the health, the rotations and the children',
 		text: 'Shows the state of a supervisor.',
 		argument: null,
 		bundle: 'client',
@@ -52,11 +55,13 @@ export const commands = {
 				text: 'Print nothing: 0 OK, 1 degraded or starting, 2 down or stopping, 3 no supervisor',
 				placeholder: null,
 			},
-			watch: { text: 'Again every second, until Ctrl-C', placeholder: null },
+			watch: { text: 'Again every second, until q or Ctrl-C', placeholder: null },
+			verbose: { text: 'A line for each child, also above 8 (-v)', placeholder: null },
 			metrics: { text: 'In the text format of Prometheus', placeholder: null },
 		},
 	},
 	stop: {
+		short: 'stop the supervisor, or one old generation',
 		text: 'Stops a supervisor, or one generation that does not serve, and waits until it has exited.',
 		argument: null,
 		bundle: 'client',
@@ -70,6 +75,7 @@ export const commands = {
 		},
 	},
 	upgrade: {
+		short: 'replace the supervisor by the installed program',
 		text: 'Replaces a supervisor by the program that is installed now, in the same process.',
 		argument: null,
 		bundle: 'client',
@@ -79,6 +85,7 @@ export const commands = {
 		},
 	},
 	replay: {
+		short: 'tell what a journal recorded',
 		text: 'Sends the facts of a journal through the statecharts and prints what happened.',
 		argument: '<path>',
 		bundle: 'daemon',
@@ -90,12 +97,14 @@ export const commands = {
 		},
 	},
 	inspect: {
+		short: 'serve a page that shows what a supervisor does and did',
 		text: 'Serves a page that shows what a supervisor does and did: a running one, or that of a journal.',
 		argument: '[journal]',
 		bundle: 'inspector',
 		flags: { control: control('Which running supervisor'), ...page },
 	},
 	simulate: {
+		short: 'serve that page for a simulated supervisor',
 		text: 'Serves the same page on a simulated supervisor.',
 		argument: null,
 		bundle: 'inspector',

@@ -21,6 +21,7 @@ import { removePidFile, writePidFile } from '../effects/pidFile.ts';
 import { holdersText } from '../effects/sockets/holders.ts';
 import { keepPaths } from '../effects/sockets/socketPathGuard.ts';
 import { StartError } from '../effects/startError.ts';
+import { hasColours } from '../effects/terminal/colours.ts';
 import { takeHandover } from '../effects/upgrade/handover.ts';
 import { newHandoverState } from '../effects/upgrade/handoverState.ts';
 import type { Options } from './flags.ts';
@@ -213,7 +214,9 @@ function openLog(options: Options): { sink: Sink; log: Log } {
 		const sink = openSink(syslog ? syslogWriter() : fdWriter(2), stallAt);
 		const isJournal = !syslog && isJournalStream(2, process.env);
 		const form = options.output === 'raw' ? 'raw' : 'prefix';
-		const log = json ? jsonLog(sink, form) : textLog(sink, syslog ? 'none' : isJournal ? 'level' : 'stamp', form);
+		const log = json
+			? jsonLog(sink, form)
+			: textLog(sink, syslog ? 'none' : isJournal ? 'level' : 'stamp', form, !syslog && hasColours(process.stderr));
 		sink.onDropped((lines) => log.say('warn', `${lines} log lines were dropped: nobody took them`));
 		return { sink, log };
 	} catch (error) {

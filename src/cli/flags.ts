@@ -1,10 +1,11 @@
-/** The daemon's command line: its flags, the options that they become, and the usage text. */
+/** The daemon's command line: its flags, and the options that they become. */
 
 import { whyNoCheck } from '../effects/check/checkTarget.ts';
 import { longestIntervalMs, shortestIntervalMs } from '../effects/children/watchdogs.ts';
 import { signalName } from '../effects/os/kill.ts';
 import { type Plan, usualVerify } from '../machines/facts/facts.ts';
 import { type Flag, readFlags, UsageError, type Values } from './goFlags.ts';
+import { usageText } from './usage.ts';
 
 export interface Options {
 	listen: string[];
@@ -219,12 +220,13 @@ function isOutput(value: string): value is Options['output'] {
 export function readCommandLine(argv: string[], version: string): Request {
 	try {
 		const { values, rest, isMarked } = readFlags(argv, flags);
-		if ('help' in values) return { print: usage(), to: 'stderr', status: 0 };
+		if ('help' in values) return { print: usageText(flags), to: 'stderr', status: 0 };
 		if ('version' in values) return { print: `socketmaster ${version}\n`, to: 'stdout', status: 0 };
 		return { run: { ...toOptions(values, rest), misplaced: isMarked ? null : (rest.find(isLikeFlag) ?? null) } };
 	} catch (error) {
 		if (!(error instanceof UsageError)) throw error;
-		return { print: `${error.message}\n${usage()}`, to: 'stderr', status: 2 };
+		const meant = error.meant === null ? '' : `did you mean -${error.meant}? `;
+		return { print: `${error.message}\n${meant}See socketmaster -h\n`, to: 'stderr', status: 2 };
 	}
 }
 
@@ -270,37 +272,4 @@ function toOptions(values: Values, args: string[]): Omit<Options, 'misplaced'> {
 		watchdog: Math.min(Number(text('watchdog')), longestIntervalMs),
 		args,
 	};
-}
-
-/** The text that -h prints. */
-function usage(): string {
-	const words = Object.entries(flags).map(([name, { type, placeholder, text, alone, default: value }]) => {
-		const shown =
-			type === 'bool' ? `-${name}` : alone === undefined ? `-${name}=${placeholder}` : `-${name}[=${placeholder}]`;
-		const preset = value === '' || type === 'bool' ? '' : ` (default ${value})`;
-		return `  ${shown.padEnd(17)} ${text}${preset}`;
-	});
-	return [
-		'Holds listening sockets and replaces the program behind them on SIGHUP, without dropping a connection.',
-		'',
-		'Usage:',
-		'  socketmaster [flag]... -command=PATH [--] [argument of the program]...',
-		'  socketmaster rotate [-control=PATH|NAME] [-timeout=MILLIS] [-expect=PATH] [-json]',
-		'  socketmaster status [-control=PATH|NAME] [-json] [-watch] [-metrics] [-quiet]',
-		'  socketmaster stop [-control=PATH|NAME] [-kill=MILLIS] [-generation=N]',
-		'  socketmaster upgrade [-control=PATH|NAME] [-timeout=MILLIS]',
-		'  socketmaster replay JOURNAL [-until=SEQ|TIME] [-json] [-follow] [-rotations]',
-		'  socketmaster inspect [JOURNAL | -control=PATH|NAME] [-listen=HOST:PORT] [-open]',
-		'  socketmaster simulate [-listen=HOST:PORT] [-open]',
-		'',
-		'Flags:',
-		...words,
-		'  -version          Print the version',
-		'  -h                Print this',
-		'',
-		'Examples:',
-		'  socketmaster -listen=tcp://:8080 -command=./server',
-		'  socketmaster -listen=unix:///run/app.sock -user=www -command=/usr/bin/app -- --workers 4',
-		'',
-	].join('\n');
 }

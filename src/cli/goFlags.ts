@@ -1,5 +1,7 @@
 /** Parses flags as Go's flag package does, which the original program uses: its rules and its error texts. */
 
+import { nearestOf } from './distance.ts';
+
 export interface Flag {
 	type: 'string' | 'int' | 'bool';
 	default: string;
@@ -13,7 +15,14 @@ export interface Flag {
 }
 
 /** The message is the first line of what is printed. */
-export class UsageError extends Error {}
+export class UsageError extends Error {
+	/** The flag that may have been meant; null if none is near. */
+	readonly meant: string | null;
+	constructor(message: string, meant: string | null = null) {
+		super(message);
+		this.meant = meant;
+	}
+}
 
 export type Values = Record<string, string[]>;
 
@@ -43,7 +52,7 @@ export function readFlags(
 		if (name === 'h' || name === 'help') return { values: { help: [] }, rest: [], isMarked };
 		if (name === 'version') return { values: { version: [] }, rest: [], isMarked };
 		const flag = Object.hasOwn(flags, name) ? flags[name] : undefined;
-		if (!flag) throw new UsageError(`flag provided but not defined: -${name}`);
+		if (!flag) throw new UsageError(`flag provided but not defined: -${name}`, nearestOf(name, Object.keys(flags)));
 		let value = given;
 		if (value === undefined && flag.type === 'bool') value = 'true';
 		if (flag.alone !== undefined && (value === undefined || value === 'true')) value = flag.alone;

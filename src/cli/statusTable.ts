@@ -1,185 +1,286 @@
-/** Formats the status as lines that fit the width of the terminal. */
+/** Formats the status for people: the service's condition first, then the last rotation, the listeners and the children. */
 import type { ChildStatus, Status } from '../effects/control/statusReport.ts';
 import { clockTime, harmless } from '../effects/terminal/format.ts';
 import type { Colour } from '../effects/terminal/screen.ts';
 import { column, cut } from '../effects/terminal/textCells.ts';
+import type { HealthState } from '../machines/state/health.ts';
 import type { Rotation } from '../machines/state/rotations.ts';
-import { isServing } from '../machines/state/whoServes.ts';
 import { duration } from '../machines/text/duration.ts';
+import { ordinal } from '../machines/text/ordinal.ts';
 
-interface Paper {
+export interface Paper {
 	isTerminal: boolean;
 	width: () => number;
 	colour: (text: string, ...colours: Colour[]) => string;
 }
 
-const stateColours: Record<string, Colour> = {
-	running: 'green',
-	serving: 'green',
-	rotating: 'yellow',
-	baking: 'yellow',
-	checking: 'yellow',
-	starting: 'yellow',
-	draining: 'yellow',
-	unserved: 'red',
-	stopping: 'red',
+type Generation = Status['generations'][number];
+
+/** With more children than this, a generation is one line, and only exceptions are listed by themselves. */
+const most = 8;
+
+const marks: Record<HealthState, { mark: string; colour: Colour }> = {
+	ok: { mark: '●', colour: 'green' },
+	degraded: { mark: '▲', colour: 'yellow' },
+	down: { mark: '✘', colour: 'red' },
+	starting: { mark: '▲', colour: 'yellow' },
+	stopping: { mark: '▲', colour: 'yellow' },
+	stopped: { mark: '■', colour: 'faint' },
 };
 
-/** @param now in milliseconds since 1970 */
-export function statusTable(status: Status, path: string, now: number, { isTerminal, width, colour }: Paper): string[] {
-	const { state, queued, pid, version, since, generations, listeners, respawns, restart, bake, check, last, journal } =
-		status;
+interface Options {
+	/** The path of the control socket. */
+	path: string;
+	/** In milliseconds since 1970. */
+	now: number;
+	/** Every child has a line. */
+	isVerbose: boolean;
+}
+
+export function statusTable(
+	status: Status,
+	{ path, now, isVerbose }: Options,
+	{ isTerminal, width, colour }: Paper,
+): string[] {
 	const wide = Math.max(40, width());
 	// Lines for a file or a pipe are not cut.
 	const limit = isTerminal ? wide : Number.POSITIVE_INFINITY;
-	const paint = (text: string) => colour(text, stateColours[text.trim()] ?? 'bold');
-	const head = cut(
-		`   up ${duration(now - since)}   pid ${pid}   version ${harmless(version)}   ${harmless(path)}`,
-		limit - state.length,
-	);
-	const lines = [`${paint(harmless(state))}${head}`];
-	const isServed = generations.some(({ children }) => isServing(children));
-	if (!isServed && ['running', 'rotating', 'checking', 'baking', 'draining', 'unserved'].includes(state))
-		lines.push(colour('no generation serves', 'red'));
-	if (restart !== null)
-		lines.push(colour(`a new generation is started in ${duration(Math.max(0, restart - now))}`, 'red'));
-	const baking = generations.find(({ state }) => state === 'baking')?.generation;
-	if (bake !== null && baking !== undefined)
-		lines.push(
-			colour(
-				`generation ${baking} bakes for ${duration(Math.max(0, bake - now))} more, then it replaces the old one`,
-				'yellow',
-			),
-		);
-	if (check !== null) {
-		const problem = check.problem === null ? '' : `: ${harmless(check.problem)} so far`;
-		const left = check.deadline === null ? '' : `, ${duration(Math.max(0, check.deadline - now))} left`;
-		lines.push(
-			colour(
-				`generation ${check.generation} is checked: ${harmless(check.target)} must answer 2xx${problem}${left}`,
-				'yellow',
-			),
-		);
-	}
-	if (queued) lines.push('one more rotation will follow');
-	lines.push(
+	const fitted = (text: string) => cut(text, limit);
+	const { pid, version, since, journal, listeners, generations, last } = status;
+	const count = generations.reduce((sum, { children }) => sum + children.length, 0);
+	return [
+		...headLines(status, now, limit, colour),
 		'',
-		colour(listenerHead(wide), 'faint'),
+		...(last ? lastLines(last, now, limit, colour) : []),
+		'',
+		colour(fitted(`${column('LISTENER', Math.min(wide, 80) - 20)}${column('WAITING', 20, 'right')}`), 'faint'),
 		...listeners.map((each) => listenerLine(each, wide, isTerminal, colour)),
-	);
-	lines.push('', colour(childLine('GEN', 'STATE', 'PID', 'PHASE', 'FOR', 'CONNS', 'NOTE', limit), 'faint'));
-	const areDirectoriesEqual = new Set(generations.map(({ directory }) => directory)).size <= 1;
-	const isOriginShown = !areDirectoriesEqual || new Set(generations.map(({ program }) => program)).size > 1;
-	for (const { generation, state, program, directory, children } of generations) {
-		const own = respawns.filter((each) => each.generation === generation);
-		if (children.length === 0) lines.push(childLine(String(generation), state, '-', '', '', '', '', limit));
-		for (const [index, child] of children.entries()) {
-			const { pid, phase, connections } = child;
-			const [first, second] = index === 0 ? [String(generation), state] : ['', ''];
-			const text = childLine(
-				first,
-				second,
-				String(pid ?? '-'),
-				phase,
-				duration(now - child.since),
-				connections === null ? '-' : String(connections),
-				noteOf(child, now),
-				limit,
-			);
-			lines.push(second === '' ? text : text.replace(column(second, 9), (word) => paint(word)));
-		}
-		if (isOriginShown && (directory ?? program) !== null) {
-			lines.push(
-				cut(
-					`     from ${harmless(directory ?? '')}${areDirectoriesEqual ? ` (${harmless(program ?? '')})` : ''}`,
-					limit,
-				),
-			);
-		}
-		const why = generationState(state, children);
-		if (why !== null) lines.push(cut(`     ${why}`, limit));
-		for (const { index, at, attempt } of own) {
-			lines.push(cut(`     place ${index} is filled again in ${duration(at - now)} (attempt ${attempt})`, limit));
-		}
-	}
-	lines.push('');
-	if (last) lines.push(...lastLines(last, now, limit, colour));
-	lines.push(
-		cut(
-			journal
-				? `journal         ${harmless(journal.path)}, ${Math.ceil(journal.size / 1024)} KiB, fact ${journal.seq}`
-				: 'journal         none: a crash is not recovered from (-journal=PATH)',
-			limit,
+		'',
+		colour(fitted(childLine('GEN', 'WORKER', 'PID', 'PHASE', 'FOR', 'CONNS', 'NOTE')), 'faint'),
+		...generations.flatMap((each) => generationLines(each, status, now, isVerbose || count <= most).map(fitted)),
+		'',
+		colour(
+			fitted(`supervisor ${pid}, up ${duration(now - since)}, version ${harmless(version)}, ${harmless(path)}`),
+			'faint',
 		),
-	);
-	return lines;
+		colour(
+			fitted(
+				journal
+					? `journal ${harmless(journal.path)}, ${Math.ceil(journal.size / 1024)} KiB, event ${journal.seq}`
+					: 'no journal: a crash of the supervisor is not recovered from (-journal=PATH)',
+			),
+			'faint',
+		),
+	];
 }
 
-function listenerHead(wide: number): string {
-	return `${column('FD', 4)}${column('LISTENER', wide - 24)}${column('WAITING', 20, 'right')}`;
+/** The condition of the service; then, indented, why it is not OK and what goes on beside it. */
+function headLines(status: Status, now: number, limit: number, colour: Paper['colour']): string[] {
+	const { health, generations, last } = status;
+	const { mark, colour: tone } = marks[health.state];
+	const serving = generations.find(({ state }) => state === 'serving' || state === 'starting');
+	const since = last?.result === 'promoted' && last.generation === serving?.generation ? last.finishedAt : null;
+	const up =
+		since ?? (serving && serving.children.length > 0 ? Math.max(...serving.children.map((each) => each.since)) : null);
+	const parts = [
+		...(serving ? [`generation ${serving.generation}`] : []),
+		`${health.serving}/${health.size} serving`,
+		...(up !== null && health.serving > 0 ? [duration(Math.max(0, now - up))] : []),
+	];
+	const word = `${mark} ${health.state.toUpperCase()}`;
+	const [, ...reasons] = health.text.split(', ');
+	const lines = [...reasons, ...otherLines(status, now)];
+	return [
+		`${colour(word, tone, 'bold')}${cut(`  ${parts.join(' · ')}`, limit - word.length)}`,
+		...lines.map((line, order) => {
+			const text = cut(`  ${harmless(line)}`, limit);
+			return order < reasons.length && health.state !== 'ok' ? colour(text, tone) : text;
+		}),
+	];
+}
+
+/** What goes on beside the serving generation. */
+function otherLines({ generations, queued, bake, check }: Status, now: number): string[] {
+	const candidate = generations.find(({ state }) => ['starting', 'checking', 'baking'].includes(state));
+	const draining = generations.filter(({ state }) => state === 'draining');
+	const own = candidate && generations.some(({ state }) => state === 'serving') ? candidate : null;
+	const problem = check?.problem == null ? '' : `: ${check.problem} so far`;
+	const left = (at: number | null) => (at === null ? '' : `, ${duration(Math.max(0, at - now))} left`);
+	return [
+		...(own?.state === 'starting' ? [`generation ${own.generation} is starting${left(deadlineOf(own))}`] : []),
+		...(check !== null
+			? [`generation ${check.generation} must answer ${check.target} with 2xx${problem}${left(check.deadline)}`]
+			: []),
+		...(bake !== null && own?.state === 'baking' ? [`generation ${own.generation} bakes${left(bake)}`] : []),
+		...(draining.length === 0 ? [] : [drainingText(draining, now)]),
+		...(queued ? ['one more rotation will follow'] : []),
+	];
+}
+
+function deadlineOf({ children }: Generation): number | null {
+	const ends = children.flatMap(({ deadline, phase }) => (deadline === null || phase === 'serving' ? [] : deadline));
+	return ends.length === 0 ? null : Math.max(...ends);
+}
+
+/** `1 old generation draining (1 connection, SIGKILL in 16 s)`. */
+function drainingText(draining: Generation[], now: number): string {
+	const children = draining.flatMap((each) => each.children);
+	const known = children.map(({ connections }) => connections);
+	const count = known.includes(null) ? null : known.reduce((sum: number, each) => sum + (each ?? 0), 0);
+	const kills = children.flatMap(({ deadline }) => deadline ?? []);
+	const notes = [
+		...(count === null ? [] : [count === 1 ? '1 connection' : `${count} connections`]),
+		...(kills.length === 0 ? [] : [`SIGKILL in ${duration(Math.max(0, Math.min(...kills) - now))}`]),
+	];
+	const what = draining.length === 1 ? '1 old generation draining' : `${draining.length} old generations draining`;
+	return notes.length === 0 ? what : `${what} (${notes.join(', ')})`;
+}
+
+const triggers = { start: 'start', SIGHUP: 'SIGHUP', rotate: 'rotate' };
+
+function lastLines(rotation: Rotation, now: number, limit: number, colour: Paper['colour']): string[] {
+	const { generation, result, trigger, finishedAt, spawnedAt, reason, lastOutput } = rotation;
+	const took = finishedAt !== null && spawnedAt !== null ? duration(finishedAt - spawnedAt) : null;
+	const when =
+		finishedAt === null ? '' : ` · ${clockTime(finishedAt)} (${duration(now - finishedAt)} ago, ${triggers[trigger]})`;
+	const head = 'last rotation  ';
+	const line = (mark: string, tone: Colour, text: string) =>
+		`${head}${colour(mark, tone)} ${cut(`#${generation} ${text}${when}`, limit - head.length - 2)}`;
+	if (result === 'promoted') {
+		const unverified = rotation.unverified ? ', not seen to accept' : '';
+		return [line('✔', 'green', `ready${took === null ? '' : ` in ${took}`}${unverified}`)];
+	}
+	if (result === 'stopped') return [line('■', 'faint', 'a stop came first')];
+	const indent = ' '.repeat(head.length);
+	return [
+		line('✘', 'red', `failed${took === null ? '' : ` after ${took}`}`),
+		colour(cut(`${indent}${harmless(reason ?? 'its reason is not known')}`, limit), 'red'),
+		...lastOutput.slice(-3).map((each) => cut(`${indent}| ${harmless(each)}`, limit)),
+	];
 }
 
 function listenerLine(
-	{ uri, address, fd, queue, backlog }: Status['listeners'][number],
+	{ uri, address, queue, backlog }: Status['listeners'][number],
 	wide: number,
 	isCut: boolean,
 	colour: Paper['colour'],
 ) {
 	const name = harmless(uri.endsWith(address) ? uri : `${uri} (${address})`);
-	const place = isCut ? wide - 24 : Math.max(wide - 24, name.length + 1);
+	const room = Math.min(wide, 80) - 20;
+	const place = isCut ? room : Math.max(room, name.length + 1);
 	// The kernel queues one connection more than the backlog before it drops connections (listen(2), sk_acceptq_is_full).
 	const isFull = queue !== null && backlog !== null && queue > 0 && queue >= backlog;
-	const waiting = queue === null ? '-' : `${queue} of ${backlog}${isFull ? ' FULL' : ''}`;
+	const waiting = queue === null ? '–' : `${queue} of ${backlog}${isFull ? ' FULL' : ''}`;
 	const text = column(waiting, 20, 'right');
-	return `${column(String(fd), 4)}${column(name, place)}${isFull ? colour(text, 'red') : text}`;
+	return `${column(name, place)}${isFull ? colour(text, 'red') : text}`;
+}
+
+function generationLines(
+	generation: Generation,
+	{ respawns, generations }: Status,
+	now: number,
+	isEach: boolean,
+): string[] {
+	const { generation: number, state, program, directory, children } = generation;
+	const own = respawns.filter((each) => each.generation === number);
+	const exceptions = children.filter((child) => isException(child, state));
+	const listed = isEach ? children : exceptions;
+	const summary = isEach ? [] : [summaryLine(generation, now)];
+	const lines = [
+		...summary,
+		...listed.map((child, order) => eachLine(isEach && order === 0 ? String(number) : '', child, now)),
+		...own.map(({ index, at, attempt }) =>
+			childLine(
+				isEach && children.length === 0 ? String(number) : '',
+				String(index),
+				'–',
+				'waiting',
+				'',
+				'',
+				`${ordinal(attempt)} restart in ${duration(Math.max(0, at - now))}`,
+			),
+		),
+	];
+	const origins = new Set(generations.map((each) => `${each.directory} ${each.program}`));
+	const areDirectoriesEqual = new Set(generations.map((each) => each.directory)).size <= 1;
+	const origin =
+		origins.size > 1 && (directory ?? program) !== null
+			? [`     from ${harmless(directory ?? '')}${areDirectoriesEqual ? ` (${harmless(program ?? '')})` : ''}`]
+			: [];
+	const why = longestIdle(state, children);
+	return [...lines, ...origin, ...(why === null ? [] : [`     ${why}`])];
+}
+
+/** A child that is not as its generation is. */
+function isException({ phase, hung, unseen, accepting, status }: ChildStatus, state: Generation['state']): boolean {
+	const usual = state === 'draining' ? 'draining' : 'serving';
+	return phase !== usual || hung || unseen !== null || accepting === true || status !== null;
+}
+
+function summaryLine({ generation, state, children }: Generation, now: number): string {
+	const counts = new Map<string, number>();
+	for (const { phase } of children) counts.set(phase, (counts.get(phase) ?? 0) + 1);
+	const phases = [...counts].map(([phase, count]) => `${count} ${phase}`).join(', ');
+	const since = children.length === 0 ? '' : duration(now - Math.max(...children.map((child) => child.since)));
+	const known = children.map(({ connections }) => connections);
+	const connections = known.includes(null) ? '–' : String(known.reduce((sum: number, each) => sum + (each ?? 0), 0));
+	return childLine(String(generation), 'all', '', state, since, connections, phases);
+}
+
+function eachLine(generation: string, child: ChildStatus, now: number): string {
+	const { index, pid, phase, since, connections } = child;
+	return childLine(
+		generation,
+		String(index),
+		String(pid ?? '–'),
+		phase,
+		duration(now - since),
+		connections === null ? '–' : String(connections),
+		noteOf(child, now),
+	);
 }
 
 function childLine(
 	gen: string,
-	state: string,
+	worker: string,
 	pid: string,
 	phase: string,
 	since: string,
 	conns: string,
 	note: string,
-	wide: number,
 ) {
 	const fixed = [
 		column(gen, 5),
-		column(state, 9),
-		' ',
+		column(worker, 7),
 		column(pid, 8),
 		column(phase, 10),
-		column(since, 7, 'right'),
+		column(since, 12, 'right'),
 		column(conns, 7, 'right'),
 		'  ',
 	].join('');
-	return `${fixed}${cut(note, Math.max(1, wide - fixed.length))}`.trimEnd();
+	return `${fixed}${note}`.trimEnd();
 }
 
 function noteOf(
 	{ phase, deadline, status, stopping, accepting, seen, unseen, survivors, hung }: ChildStatus,
 	now: number,
 ): string {
+	const left = deadline === null ? '' : duration(Math.max(0, deadline - now));
 	const wait =
 		deadline === null || phase === 'serving'
 			? ''
 			: phase === 'booting'
-				? `up within ${duration(deadline - now)}`
+				? `must be ready in ${left}`
 				: phase === 'verifying'
-					? `ready; to be seen to accept within ${duration(deadline - now)}`
-					: `killed in ${duration(deadline - now)}`;
-	const behind = phase === 'orphaned' ? `has left ${survivors.join(', ')} behind` : '';
-	const accepts = accepting ? 'still accepts: does it leave on this signal (-signal)?' : '';
-	const unverified = phase === 'serving' && seen === false ? 'unverified' : '';
-	const notAccepting = unseen === null ? '' : harmless(unseen);
+					? `must accept in ${left}`
+					: `SIGKILL in ${left}`;
 	return [
-		behind,
+		phase === 'orphaned' ? `left ${survivors.join(', ')} behind` : '',
 		hung ? 'hangs (-watchdog): SIGABRT was sent' : '',
 		wait,
-		accepts,
-		unverified,
-		notAccepting,
+		accepting ? 'still accepts: does it leave on this signal (-signal)?' : '',
+		phase === 'serving' && seen === false ? 'unverified' : '',
+		unseen === null ? '' : harmless(unseen),
 		stopping ? 'is stopping' : '',
 		status ? harmless(status) : '',
 	]
@@ -187,38 +288,10 @@ function noteOf(
 		.join('; ');
 }
 
-/**
- * Describes the open connections of a draining generation: they explain why it has not exited. Null if there are none.
- */
-function generationState(state: string, children: ChildStatus[]): string | null {
+/** The connection of a draining generation that is idle for longest: it explains why the generation has not ended. */
+function longestIdle(state: string, children: ChildStatus[]): string | null {
 	if (state !== 'draining') return null;
-	const count = children.reduce((sum, { connections }) => sum + (connections ?? 0), 0);
-	if (count === 0) return null;
-	const [quiet] = children.flatMap(({ peers }) => peers).sort((a, b) => (b.silent ?? 0) - (a.silent ?? 0));
-	const connections = count === 1 ? '1 connection' : `${count} connections`;
-	if (!quiet?.address || quiet.silent === null) return `has ${connections} left`;
-	return `has ${connections} left; the quietest, from ${harmless(quiet.address)}, silent for ${duration(quiet.silent)}`;
-}
-
-const triggerTexts = { start: 'the start', SIGHUP: 'SIGHUP', rotate: 'rotate' };
-
-function lastLines(rotation: Rotation, now: number, wide: number, colour: Paper['colour']): string[] {
-	const { generation, result, trigger, finishedAt, spawnedAt, reason, lastOutput } = rotation;
-	const took = finishedAt !== null && spawnedAt !== null ? ` after ${duration(finishedAt - spawnedAt)}` : '';
-	const when = finishedAt === null ? '' : `, ${duration(now - finishedAt)} ago at ${clockTime(finishedAt)}`;
-	const head = 'last rotation   ';
-	const by = trigger === 'start' && generation > 1 ? 'by itself' : triggerTexts[trigger];
-	if (result === 'promoted')
-		return [
-			cut(
-				`${head}generation ${generation} (${by}) was up${took}${when}${rotation.unverified ? '; not seen to accept' : ''}`,
-				wide,
-			),
-		];
-	if (result === 'stopped') return [cut(`${head}generation ${generation} (${by}): a stop came first${when}`, wide)];
-	return [
-		colour(cut(`${head}generation ${generation} (${by}) failed${took}${when}`, wide), 'red'),
-		cut(`                ${harmless(reason ?? '')}`, wide),
-		...lastOutput.slice(-3).map((line) => cut(`                | ${harmless(line)}`, wide)),
-	];
+	const [idle] = children.flatMap(({ peers }) => peers).sort((a, b) => (b.silent ?? 0) - (a.silent ?? 0));
+	if (!idle?.address || idle.silent === null) return null;
+	return `longest idle: ${harmless(idle.address)}, ${duration(idle.silent)}`;
 }

@@ -2,6 +2,7 @@
 import { findCommand } from '../effects/os/findCommand.ts';
 import { harmless } from '../effects/terminal/format.ts';
 import { commands } from './commandTable.ts';
+import { nearestOf } from './distance.ts';
 
 const names = Object.keys(commands);
 
@@ -31,9 +32,6 @@ const synonyms: Record<string, string> = {
 	top: 'socketmaster status -watch',
 };
 
-/** The greatest edit distance between the word and a suggested command. */
-const mostMistakes = 2;
-
 /** Returns a line that suggests a command. @param words the arguments after the flags, at least one */
 export function whatWasMeant(words: string[], searchPath: string): string {
 	const [word = ''] = words;
@@ -41,11 +39,9 @@ export function whatWasMeant(words: string[], searchPath: string): string {
 	const known = Object.hasOwn(synonyms, word) ? synonyms[word] : undefined;
 	if (known) return `${shown} is no command: try ${known}`;
 	const program = isProgram(word, searchPath) ? `socketmaster -command=${commandOf(words)}` : null;
-	const [nearest] = names
-		.map((command) => ({ command, distance: distanceOf(word, command) }))
-		.sort((one, two) => one.distance - two.distance);
-	if (nearest && nearest.distance <= mostMistakes && nearest.distance < word.length / 2)
-		return `${shown} is no command: is it socketmaster ${nearest.command}?${program ? ` A program is started so: ${program}` : ''}`;
+	const nearest = nearestOf(word, names);
+	if (nearest !== null)
+		return `${shown} is no command: is it socketmaster ${nearest}?${program ? ` A program is started so: ${program}` : ''}`;
 	if (program) return `${shown} is no command of socketmaster; a program is started so: ${program}`;
 	return `${shown} is no command (${names.join(', ')}); a program is started so: socketmaster [flag]... -command=PATH [--] [argument]...`;
 }
@@ -64,24 +60,6 @@ function commandOf([program = '', ...args]: string[]): string {
 	const quoted = (word: string) =>
 		/^[\w@%+=:,./-]+$/.test(word) ? word : `'${harmless(word).replaceAll("'", "'\\''")}'`;
 	return [quoted(program), ...(args.length > 0 ? ['--', ...args.map(quoted)] : [])].join(' ');
-}
-
-/** The edit distance: letters changed, added, removed, or swapped with a neighbour (optimal string alignment). */
-function distanceOf(one: string, two: string): number {
-	const rows = [Array.from({ length: two.length + 1 }, (_, index) => index)];
-	for (let at = 1; at <= one.length; at += 1) {
-		const row = [at];
-		for (let to = 1; to <= two.length; to += 1) {
-			const cost = one[at - 1] === two[to - 1] ? 0 : 1;
-			const cell = (back: number, left: number) => rows[at - back]?.[to - left] ?? Number.POSITIVE_INFINITY;
-			let best = Math.min(cell(1, 0) + 1, (row[to - 1] ?? 0) + 1, cell(1, 1) + cost);
-			const isSwapped = at > 1 && to > 1 && one[at - 1] === two[to - 2] && one[at - 2] === two[to - 1];
-			if (isSwapped) best = Math.min(best, cell(2, 2) + 1);
-			row.push(best);
-		}
-		rows.push(row);
-	}
-	return rows[one.length]?.[two.length] ?? 0;
 }
 
 /** Flags end at the first word that is no flag, as in Go's programs. @param word an argument that looks like a flag */

@@ -27,6 +27,7 @@ import type { World } from '../machines/charts/world.ts';
 import type { Fact, KeptRequest } from '../machines/facts/facts.ts';
 import { withoutUnfinished } from '../machines/state/recoveryState.ts';
 import { finishedBetween } from '../machines/state/rotations.ts';
+import { logFieldsOf } from '../machines/text/logFields.ts';
 import { sentenceOf } from '../machines/text/sentences.ts';
 import { openControlSockets } from './controlSockets.ts';
 import { journalPath, type Supervision, supervisorSection } from './startup.ts';
@@ -118,7 +119,7 @@ function follow(
 	});
 	dispatcher.follow((fact, { state }) => {
 		const sentence = sentenceOf(fact, state, command);
-		if (sentence) log.say(sentence.level, sentence.text);
+		if (sentence) log.say(sentence.level, sentence.text, logFieldsOf(fact, state));
 	});
 	handoverState.save(supervisorSection, () => {
 		const { state, ...rest } = journal.past();

@@ -40,12 +40,11 @@ const moment = computed((): Moment => {
 /** The condition at the moment shown; null before the first fact. */
 const condition = computed(() => conditionAt(moment.value));
 
-/** The name of the service: that of the journal's or the socket's file. */
+/** The name of the service: that of the journal's or the socket's file, or of its directory. */
 const name = computed(() => {
-	const path = source.value?.name ?? 'socketmaster';
-	return source.value?.isImagined
-		? 'what if'
-		: (path.split('/').at(-1) ?? path).replace(/\.(journal|control|sock|socket)$/, '');
+	if (!source.value || source.value.isImagined) return source.value ? 'what if' : 'socketmaster';
+	const parts = source.value.name.split('/').map((part) => part.replace(/\.?(journal|control|sock|socket)$/, ''));
+	return parts.findLast((part) => part !== '') ?? 'socketmaster';
 });
 
 /** Writes the health into the title and the icon of the page. */

@@ -1,7 +1,7 @@
 /** The whole journal in one strip: the rotations' results, the times in which nobody served, and what the timeline shows. */
 import { useRef } from 'preact/hooks';
 import { resultAt } from './lifespans.ts';
-import { endOfHistory, goTo, index, timeline, timeShown, total, view } from './store.ts';
+import { endOfHistory, goTo, index, startOfHistory, timeline, timeShown, total, view } from './store.ts';
 import { pannedBy, type TimeSpan, wholeSpan } from './timeSpan.ts';
 import { useWidth } from './useWidth.ts';
 
@@ -13,7 +13,7 @@ export function Overview({ span }: { span: TimeSpan }) {
 	total.value;
 	const { entries, lives } = timeline();
 	const last = Math.max(timeline().timeAt(entries.length - 1), endOfHistory());
-	const whole = wholeSpan(timeline().timeAt(0), last);
+	const whole = wholeSpan(startOfHistory(), last);
 	const scale = width / (whole.to - whole.from);
 	const x = (time: number) => (time - whole.from) * scale;
 	const travel = (event: PointerEvent, isTravel: boolean) => {

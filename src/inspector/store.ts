@@ -91,6 +91,12 @@ export function endOfHistory(): number {
 	return isFollowing.value ? Math.max(last, clock.value) : clock.value;
 }
 
+/** The first time of the history. A snapshot tells of generations that began before it. In milliseconds since 1970. */
+export function startOfHistory(): number {
+	const { lives } = timeline();
+	return Math.min(timeline().timeAt(0), ...lives.generations.slice(0, 50).map(({ started }) => started.at));
+}
+
 /** Selects an entry. The last entry, or null, follows the newest fact. */
 export function goTo(place: number | null): void {
 	const moment = place === null || place >= total.value - 1 ? null : Math.max(0, place);

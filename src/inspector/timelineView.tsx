@@ -15,6 +15,7 @@ import {
 	isFollowing,
 	isGone,
 	source,
+	startOfHistory,
 	timeline,
 	timeShown,
 	total,
@@ -36,8 +37,7 @@ const gutter = 150;
  */
 export function spanShown(): TimeSpan {
 	const { lives } = timeline();
-	// A snapshot tells of generations that began before it.
-	const first = Math.min(timeline().timeAt(0), ...lives.generations.slice(0, 50).map(({ started }) => started.at));
+	const first = startOfHistory();
 	const end = Math.max(first, endOfHistory());
 	const isWritten = !branch.value && source.value?.isWritten === true;
 	const usual = usualSpan({ generations: lives.generations, first, last: end, isLive: isWritten });
@@ -97,11 +97,7 @@ export function Timeline() {
 					<Tool label="Later" text="›" act={() => pannedBy((span.to - span.from) * 0.4, span)} />
 					<Tool label="Show a longer time" text="−" act={() => zoomedBy(1.6, span, now)} />
 					<Tool label="Show a shorter time" text="+" act={() => zoomedBy(1 / 1.6, span, now)} />
-					<Tool
-						label="Fit all of the history in"
-						text="Fit"
-						act={() => wholeSpan(shown.timeAt(0), Math.max(now, drawn.lastAt))}
-					/>
+					<Tool label="Fit all of the history in" text="Fit" act={() => wholeSpan(startOfHistory(), endOfHistory())} />
 					<Tool label="Reset to the time that the page chooses" text="Reset" act={() => null} />
 				</span>
 			</header>

@@ -9,9 +9,9 @@ import { environment, executable, fixture, isRoot, prefix, root, run, scratch } 
 interface Case {
 	args: string[];
 	status: number;
-	/** The last line of stderr before any usage, without the prefix. */
+	/** The last line of stderr, without the prefix; of a usage error the first one. */
 	says: string | RegExp;
-	/** The line has no prefix and usage follows. */
+	/** The line has no prefix, and names the help in the next one. */
 	isUsage?: boolean;
 	env?: Record<string, string>;
 }
@@ -142,7 +142,8 @@ describe('the command line and the start', () => {
 		if (typeof says === 'string') expect(line).toBe(says);
 		else expect(line).toMatch(says);
 		expect(ended.status).toBe(status);
-		if (isUsage) expect(ended.stderr).toContain('Usage');
+		if (isUsage)
+			expect(raw.slice(1)).toEqual([expect.stringMatching(/^(did you mean -[\w-]+\? )?See socketmaster -h$/), '']);
 		else for (const each of raw.slice(0, -1)) expect(each).toMatch(prefix);
 		expect(ended.stderr).not.toMatch(/^\s+at /m);
 	});
@@ -155,6 +156,19 @@ describe('the command line and the start', () => {
 		}
 		expect(stderr).toContain('(default tcp://:8080)');
 		expect(stderr).toContain('(default 3000)');
+	});
+
+	it('-h fits 80 columns', async () => {
+		const { stderr } = await run(['-h']).ended;
+		expect(stderr.split('\n').filter((line) => line.length > 80)).toEqual([]);
+	});
+
+	it('a flag that is misspelt is named as it may have been meant', async () => {
+		const { status, stderr } = await run(['-workrs=3']).ended;
+		expect({ status, stderr }).toEqual({
+			status: 2,
+			stderr: 'flag provided but not defined: -workrs\ndid you mean -workers? See socketmaster -h\n',
+		});
 	});
 
 	it('-version prints the version of the package', async () => {

@@ -36,7 +36,7 @@ describe('socketmaster simulate', () => {
 	it('prints where its page is, serves it, and ends with Ctrl-C', async () => {
 		const { child, url, text } = serve(['simulate', '-listen=127.0.0.1:0']);
 		const page = await fetch(await url());
-		expect(await page.text()).toContain('<title>socketmaster inspector</title>');
+		expect(await page.text()).toContain('<title>socketmaster</title>');
 		child.kill('SIGINT');
 		expect(await once(child, 'exit')).toEqual([null, 'SIGINT']);
 		expect(text.stderr).toBe('');

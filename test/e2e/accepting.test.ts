@@ -66,7 +66,7 @@ describe('a candidate that says too early that it is up, and is promoted as the 
 		const { status, stderr } = await rotate.done;
 		expect(status).toBe(1);
 		expect(stderr).toMatch(
-			/^Generation 2 serves, as nobody else does, and was not seen to accept: \d+ does not accept on /,
+			/^✘ Generation 2 serves, as nobody else does, and was not seen to accept: \d+ does not accept on /,
 		);
 		expect(await rotation(own, 2)).toMatchObject({ result: 'promoted', unverified: true, code: 'not-accepting' });
 		own.open('go');
@@ -177,7 +177,7 @@ describe('a candidate that is ready', () => {
 		const { status, stderr } = await command(['rotate', `-control=${own.control}`]).done;
 		expect(status).toBe(1);
 		expect(stderr).toMatch(
-			/^Generation 2 failed: \d+ listens on 127\.0\.0\.1:\d+ and does not accept on tcp:\/\/127\.0\.0\.1:0 \(its fd 3\): see docs\/servers\.md \(-start=4000\); generation 1 keeps serving\n/,
+			/^✘ Generation 2 failed after .*: \d+ listens on 127\.0\.0\.1:\d+ and does not accept on tcp:\/\/127\.0\.0\.1:0 \(its fd 3\): see docs\/servers\.md \(-start=4000\)\n {2}Generation 1 keeps serving\.\n/,
 		);
 		expect(await rotation(own, 2)).toMatchObject({ result: 'failed', code: 'not-accepting' });
 		expect(await own.answer()).toBe(first);
@@ -190,11 +190,11 @@ describe('a candidate that is ready', () => {
 		await own.up();
 		own.instruct('boot 60');
 		expect((await command(['rotate', `-control=${own.control}`]).done).stderr).toMatch(
-			/^Generation 2 failed: \d+ does not accept on tcp:/,
+			/^✘ Generation 2 failed after .*: \d+ does not accept on tcp:/,
 		);
 		own.instruct('elsewhere');
 		expect((await command(['rotate', `-control=${own.control}`]).done).stderr).toMatch(
-			/^Generation 3 failed: \d+ listens on 127\.0\.0\.1:\d+ and does not accept on tcp:/,
+			/^✘ Generation 3 failed after .*: \d+ listens on 127\.0\.0\.1:\d+ and does not accept on tcp:/,
 		);
 	});
 
@@ -352,7 +352,7 @@ describe('-ready=accept', () => {
 		const { status, stdout } = await command(['rotate', `-control=${own.control}`]).done;
 		expect(status).toBe(0);
 		expect(stdout).toMatch(
-			/^Generation 2 serves \(\d+\), up after .*, as it accepts; generation 1 was told to leave$/m,
+			/^✔ Generation 2 serves: ready in .* \(accepts\), pid \d+\n {2}Generation 1 is draining\.$/m,
 		);
 		expect(await rotation(own, 2)).toMatchObject({ readyBy: 'accept', unverified: false, code: null });
 		own.instruct('ready print said await FOLDER/go accept');
@@ -788,7 +788,7 @@ describe('what was started', () => {
 		await program.logged(/^Generation 1 is up/);
 		deploy('two');
 		const { stdout } = await command(['rotate', `-control=${control}`]).done;
-		expect(stdout).toContain(`\nIt was started from ${folder}/two, generation 1 from ${folder}/one\n`);
+		expect(stdout).toContain(`\n  It was started from ${folder}/two, generation 1 from ${folder}/one\n`);
 		expect((await ask(control, '/rotations/2')).body).toMatchObject({
 			directory: join(folder, 'two'),
 			program: fixture('acceptor.py'),
@@ -805,7 +805,7 @@ describe('what was started', () => {
 		const { status, stderr } = await command(['rotate', `-control=${control}`]).done;
 		expect(status).toBe(1);
 		expect(stderr).toMatch(
-			/could not be started: the directory .*\/current: no such file or directory; generation 1 keeps serving/,
+			/could not be started: the directory .*\/current: no such file or directory\n {2}Generation 1 keeps serving\./,
 		);
 		expect((await ask(control, '/rotations/2')).body).toMatchObject({ code: 'spawn-failed' });
 	});
@@ -819,7 +819,7 @@ describe('what was started', () => {
 		const other = await command([...args, `-expect=${folder}/one`]).done;
 		expect(other.status).toBe(1);
 		expect(other.stderr).toBe(
-			`Generation 3 serves, and was started as ${fixture('acceptor.py')} in ${folder}/two, not from ${folder}/one (-expect)\n`,
+			`✘ Generation 3 serves, and was started as ${fixture('acceptor.py')} in ${folder}/two, not from ${folder}/one (-expect)\n`,
 		);
 		for (const name of ['/nowhere', '']) {
 			const wrong = await command([...args, `-expect=${name}`]).done;

@@ -64,8 +64,8 @@ describe('socketmaster rotate', () => {
 		await up(self);
 		const { status, stdout, stderr } = await self.rotate().done;
 		expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
-		expect(stdout.replace(/\d{3,}/g, 'N').replace(/after \d+ ms/, 'after N ms')).toBe(
-			'Generation 2 was asked for (supervisor N)\nGeneration 2 serves (N), up after N ms, as it has stayed alive; generation 1 was told to leave\n',
+		expect(stdout.replace(/\d{3,}/g, 'N').replace(/in \d+ ms/, 'in N ms')).toBe(
+			'Generation 2 was asked for (supervisor N)\n✔ Generation 2 serves: ready in N ms (stayed alive), pid N\n  Generation 1 is draining.\n',
 		);
 		expect(self.lines()).toContain('A rotation request: starting generation 2');
 	});
@@ -77,10 +77,11 @@ describe('socketmaster rotate', () => {
 		const { status, stdout, stderr } = await self.rotate().done;
 		expect(status).toBe(1);
 		expect(stdout).toMatch(/^Generation 2 was asked for \(supervisor \d+\)\n$/);
-		expect(stderr.replace(/\d{3,}/g, 'N')).toBe(
+		expect(stderr.replace(/\d{3,}/g, 'N').replace(/after \d+ ms/, 'after N ms')).toBe(
 			[
-				'Generation 2 failed: N exit status 3; generation 1 keeps serving',
-				'Its last output:',
+				'✘ Generation 2 failed after N ms: N exit status 3',
+				'  Generation 1 keeps serving.',
+				'Last output:',
 				'  | loading',
 				'  | no such table: users',
 				'',
@@ -99,7 +100,7 @@ describe('socketmaster rotate', () => {
 		self.next(script);
 		const { status, stderr } = await self.rotate().done;
 		expect(status).toBe(1);
-		expect(stderr).toMatch(/\nIts last output:\n {2}\| early\n {2}\| last line\n$/);
+		expect(stderr).toMatch(/\nLast output:\n {2}\| early\n {2}\| last line\n$/);
 	});
 
 	it('shows what was printed before an upgrade, and after it', async () => {
@@ -111,7 +112,7 @@ describe('socketmaster rotate', () => {
 		await self.program.logged(/\] before$/);
 		expect((await command(['upgrade', `-control=${self.control}`]).done).status).toBe(0);
 		writeFileSync(gate, '');
-		expect((await rotation.done).stderr).toMatch(/\nIts last output:\n {2}\| before\n {2}\| after\n$/);
+		expect((await rotation.done).stderr).toMatch(/\nLast output:\n {2}\| before\n {2}\| after\n$/);
 	});
 
 	it('shows nothing that would move the cursor of who reads it', async () => {
@@ -131,7 +132,7 @@ describe('socketmaster rotate', () => {
 		const { status, stderr } = await self.rotate().done;
 		expect(status).toBe(1);
 		expect(stderr).toMatch(
-			/^Generation 2 failed: \d+ has not said in time that it is up \(-start=5000\); generation 1/,
+			/^✘ Generation 2 failed after .*: \d+ did not report ready within 5\.0 s \(-start=5000\)\n {2}Generation 1/,
 		);
 		expect(stderr).toMatch(/\| waiting for the database$/m);
 	});
@@ -142,7 +143,7 @@ describe('socketmaster rotate', () => {
 		self.next('echo oh; exit 9');
 		const { status, stdout, stderr } = await self.rotate('-json').done;
 		expect(status).toBe(1);
-		expect(stderr).toMatch(/^Generation 2 failed: \d+ exit status 9; generation 1 keeps serving\n$/);
+		expect(stderr).toMatch(/^✘ Generation 2 failed after .*: \d+ exit status 9\n$/);
 		const rotation = JSON.parse(stdout);
 		expect(rotation).toMatchObject({
 			generation: 2,
@@ -258,7 +259,7 @@ describe('socketmaster rotate', () => {
 		for (const [generation, each] of [first, second].entries()) {
 			const { status, stderr } = await each.done;
 			expect(status).toBe(1);
-			expect(stderr).toBe(`Generation ${generation + 2} did not come up: the supervisor was told to stop\n`);
+			expect(stderr).toBe(`✘ Generation ${generation + 2} did not come up: the supervisor was told to stop\n`);
 		}
 		expect((await self.program.ended).status).toBe(0);
 	});
@@ -410,7 +411,7 @@ describe('socketmaster rotate', () => {
 		const broken = deploy('43');
 		expect(broken.status).toBe(1);
 		expect(broken.stderr).toMatch(
-			/^Generation 3 failed: \d+ exit status 1; generation 2 keeps serving\nIt was started from .*\/43\/server, generation 2 from .*\/42\/server\n$/,
+			/^✘ Generation 3 failed after .*: \d+ exit status 1\n {2}Generation 2 keeps serving\.\n {2}It was started from .*\/43\/server, generation 2 from .*\/42\/server\n$/,
 		);
 		expect(deploy('41', careful).status).toBe(0);
 		expect(deploy('43', careful).status).toBe(1);
@@ -680,7 +681,7 @@ describe('a name without a slash', () => {
 		await program.logged(/^Generation 1 is up/);
 		const { status, stdout } = spawnSync(executable, ['status', '-control=app'], { cwd: folder, encoding: 'utf8' });
 		expect(status).toBe(0);
-		expect(stdout).toContain(`pid ${program.pid}`);
+		expect(stdout).toContain(`supervisor ${program.pid}, up`);
 	});
 });
 
@@ -692,8 +693,10 @@ describe('socketmaster status', () => {
 		kill(child, 'SIGKILL');
 		await self.program.logged(/will be started again in/);
 		const { stdout } = await command(['status', `-control=${self.control}`]).done;
-		expect(stdout).toMatch(/^running .*\nno generation serves\n/);
-		expect(stdout).toMatch(/^1 {4}serving {3}-\n {5}place 0 is filled again in \d+/m);
+		expect(stdout).toMatch(
+			/^✘ DOWN {2}generation 1 · 0\/1 serving\n {2}1 restarting \(1st restart of worker 0 in [\w .]+\)\n/,
+		);
+		expect(stdout).toMatch(/^1 {4}0 {6}– {7}waiting .* 1st restart in /m);
 	});
 
 	it('fits 80 columns, and shows listeners, children, what they say, and the last rotation', async () => {
@@ -718,38 +721,45 @@ describe('socketmaster status', () => {
 			const wide = line.match(/[\u3000-\u9fff\uff00-\uffef]/g)?.length ?? 0;
 			expect(line.length + wide, line).toBeLessThanOrEqual(80);
 		}
-		expect(text).toMatch(/^running {3}up /);
-		expect(text).toMatch(/^3 {3}tcp:\/\/127\.0\.0\.1:0 \(127\.0\.0\.1:\d+\) +0 of \d+$/m);
-		expect(text).toMatch(/^1 {4}serving +\d+ +serving +[\d.]+ m?s +0 {2}/m);
-		expect(text).toMatch(/^last rotation {3}generation 1 \(the start\) was up after/m);
+		expect(text).toMatch(/^● OK {2}generation 1 · 2\/2 serving · [\d.]+ m?s\n/);
+		expect(text).toMatch(/^tcp:\/\/127\.0\.0\.1:0 \(127\.0\.0\.1:\d+\) +0 of \d+$/m);
+		expect(text).toMatch(/^1 {4}0 +\d+ +serving +[\d.]+ m?s +0 {2}/m);
+		expect(text).toMatch(/^last rotation {2}✔ #1 ready in .* · [\d:]+ \(.* ago, start\)/m);
 		const { body } = await ask(self.control, '/status');
 		expect(body.generations[0].children.map(({ index }: Row) => index)).toEqual([0, 1]);
 		// Noted, and passed on to nobody.
 		expect(body.state).toBe('running');
 	});
 
-	it('draws with -watch no more than there is room for, and every line in its full width', async () => {
-		const self = supervised('exec sleep 1000', ['-workers=20']);
-		await up(self);
-		const shown = `stty rows 10 cols 80; NO_COLOR=1 ${executable} status -watch -control=${self.control}`;
-		const terminal = spawn('script', ['-qec', shown, '/dev/null'], { stdio: ['pipe', 'pipe', 'ignore'] });
-		onTestFinished(() => void terminal.kill('SIGKILL'));
-		let stdout = '';
-		for await (const chunk of terminal.stdout.setEncoding('utf8')) {
-			stdout += chunk;
-			// Ctrl-C, when it has drawn again.
-			if (stdout.split('\u001b[H').length === 3) terminal.stdin.end('\u0003');
-		}
-		const pages = stdout.replaceAll('\r', '').split('\u001b[H').slice(1);
-		expect(pages.length).toBeGreaterThan(1);
-		for (const page of pages) {
-			expect(page.split('\n')).toHaveLength(10);
-			expect(page).toMatch(/0 of \d+\n/);
-			// Cleared behind its end, a line of full width would lose its last place.
-			expect(page).not.toContain('\u001b[K');
-		}
-		expect(stdout.endsWith('\u001b[?7h\u001b[?25h\u001b[?1049l')).toBe(true);
-	});
+	it.each([
+		['q', 'q'],
+		['Ctrl-C', '\u0003'],
+	])(
+		'draws with -watch no more than there is room for, every line in its full width, and ends with %s',
+		async (_, key) => {
+			const self = supervised('exec sleep 1000', ['-workers=20']);
+			await up(self);
+			const shown = `stty rows 10 cols 80; NO_COLOR=1 ${executable} status -watch -v -control=${self.control}`;
+			const terminal = spawn('script', ['-qec', shown, '/dev/null'], { stdio: ['pipe', 'pipe', 'ignore'] });
+			onTestFinished(() => void terminal.kill('SIGKILL'));
+			let stdout = '';
+			for await (const chunk of terminal.stdout.setEncoding('utf8')) {
+				stdout += chunk;
+				// When it has drawn again.
+				if (stdout.split('\u001b[H').length === 3) terminal.stdin.end(key);
+			}
+			const pages = stdout.replaceAll('\r', '').split('\u001b[H').slice(1);
+			expect(pages.length).toBeGreaterThan(1);
+			for (const page of pages) {
+				expect(page.split('\n')).toHaveLength(10);
+				expect(page).toContain('every second, q quits\n');
+				expect(page).toMatch(/… \d+ more\n/);
+				// Cleared behind its end, a line of full width would lose its last place.
+				expect(page).not.toContain('\u001b[K');
+			}
+			expect(stdout.endsWith('\u001b[?7h\u001b[?25h\u001b[?1049l')).toBe(true);
+		},
+	);
 
 	it('tells who holds 12 connections, and why an old generation is still there', async () => {
 		const self = supervised(
@@ -781,7 +791,8 @@ describe('socketmaster status', () => {
 			sockets.map(({ localPort }) => `127.0.0.1:${localPort}`).sort(),
 		);
 		const table = (await command(['status', `-control=${self.control}`]).done).stdout;
-		expect(table).toMatch(/has 12 connections left; the quietest, from 127\.0\.0\.1:\d+, silent for /);
+		expect(table).toMatch(/^ {2}1 old generation draining \(12 connections\)$/m);
+		expect(table).toMatch(/^ {5}longest idle: 127\.0\.0\.1:\d+, /m);
 		const metrics = (await command(['status', '-metrics', `-control=${self.control}`]).done).stdout;
 		expect(metrics).toContain('socketmaster_connections{generation="1"} 12\n');
 	});

@@ -50,7 +50,7 @@ describe('a candidate that is up', () => {
 		const { status, stderr } = await command(['rotate', `-control=${own.control}`]).done;
 		expect(status).toBe(1);
 		expect(stderr).toMatch(
-			/^Generation 2 failed: \d+ exit status 3 during its bake \(-bake=20000\); generation 1 keeps serving\n(.*\n)*\s+\| dying\n/,
+			/^✘ Generation 2 failed after .*: \d+ exit status 3 during its bake \(-bake=20000\)\n {2}Generation 1 keeps serving\.\n(.*\n)*\s+\| dying\n/,
 		);
 		expect(await rotation(own, 2)).toMatchObject({ result: 'failed', code: 'bake' });
 		expect(await own.answer()).toBe(first);

@@ -117,7 +117,9 @@ describe('a candidate', () => {
 		const { status, stderr } = await own.rotate();
 		expect(status).toBe(1);
 		const reason = `it did not answer -check=/up with 2xx within 2.0 s: ${problem}`;
-		expect(stderr.split('\n')[0]).toBe(`Generation 2 failed: ${reason}; generation 1 keeps serving`);
+		expect(stderr.replace(/after [^:]*/, 'after N')).toMatch(
+			`✘ Generation 2 failed after N: ${reason}\n  Generation 1 keeps serving.\n`,
+		);
 		expect(await own.last()).toMatchObject({ result: 'failed', code: 'check-failed', check: problem, reason });
 		expect(asked(own.program).slice(1)).not.toContain('one');
 		expect(own.program.lines().join('\n')).not.toMatch(/is up .*sending/);

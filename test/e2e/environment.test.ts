@@ -197,7 +197,7 @@ describe('-chdir', () => {
 			const failed = await command(['rotate', `-control=${control}`]).done;
 			expect(failed.status).toBe(1);
 			expect(failed.stderr).toContain(`the directory ${current}: no such file or directory`);
-			expect(failed.stderr).toContain('generation 3 keeps serving');
+			expect(failed.stderr).toContain('Generation 3 keeps serving.');
 		},
 	);
 

@@ -74,7 +74,7 @@ describe('-output=raw', () => {
 		await isUp(own);
 		own.write('echo broken; exit 3');
 		const { stderr } = await command(['rotate', `-control=${own.control}`]).done;
-		expect(stderr).toMatch(/^Generation 2 failed: .*\n.*\n\s+\| broken\n/);
+		expect(stderr).toMatch(/^✘ Generation 2 failed .*\n.*\nLast output:\n\s+\| broken\n/);
 	});
 });
 

@@ -99,7 +99,7 @@ describe('a child that says READY=1', () => {
 			/^READY=1 for \d+ came from (\d+), which is no living process of its own: ignored$/,
 		);
 		await program.logged(
-			new RegExp(`has not said in time that it is up .*; its READY=1 came from ${sender}, which is no living process`),
+			new RegExp(`did not report ready within .*; its READY=1 came from ${sender}, which is no living process`),
 		);
 		expect((await program.ended).status).not.toBe(0);
 	});
@@ -348,8 +348,8 @@ describe('a candidate that misses its deadline', () => {
 		const program = supervise(script, ['-ready=notify', '-kill=200'], 800);
 		await program.logged(/^Generation 1 is up/);
 		program.signal('SIGHUP');
-		const [, pid] = await program.logged(/^(\d+) has not said in time that it is up \(-start=800\); sending SIGHUP$/);
-		await program.logged(/^Generation 2 failed: \d+ has not said in time .*; generation 1 keeps serving$/);
+		const [, pid] = await program.logged(/^(\d+) did not report ready within 800 ms \(-start=800\); sending SIGHUP$/);
+		await program.logged(/^Generation 2 failed: \d+ did not report ready within .*; generation 1 keeps serving$/);
 		await program.logged(/\] told$/);
 		await program.logged(new RegExp(`^${pid} signal: killed$`));
 		await until('nobody else is left', () => childrenOf(program.pid).length === 1);
@@ -357,7 +357,7 @@ describe('a candidate that misses its deadline', () => {
 
 	it('ends the supervisor with 1 where it is the first', async () => {
 		const program = supervise('true', ['-ready=notify'], 300);
-		await program.logged(/^Generation 1 is degraded: \d+ has not said in time that it is up/);
+		await program.logged(/^Generation 1 is degraded: \d+ did not report ready within/);
 		expect((await program.ended).status).toBe(1);
 	});
 

@@ -62,7 +62,7 @@ describe('stop -generation=N', () => {
 		const { status, stderr } = await rotate;
 		expect(status).toBe(1);
 		expect(stderr).toMatch(
-			/^Generation 2 failed: a stop of it was requested during its bake \(-bake=60000\); generation 1 keeps serving\n/,
+			/^✘ Generation 2 failed after .*: a stop of it was requested during its bake \(-bake=60000\)\n {2}Generation 1 keeps serving\.\n/,
 		);
 		expect((await ask(own.control, '/rotations')).body.at(-1)).toMatchObject({ result: 'failed', code: 'stopped' });
 		expect(await own.answer()).toBe(first);

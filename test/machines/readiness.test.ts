@@ -57,8 +57,8 @@ describe('-ready=notify', () => {
 		simulation.decided();
 		simulation.waited(2);
 		expect(simulation.reports()).toEqual([
-			'102 has not said in time that it is up (-start=3000); sending SIGHUP',
-			'Generation 2 failed: 102 has not said in time that it is up (-start=3000); generation 1 keeps serving',
+			'102 did not report ready within 3.0 s (-start=3000); sending SIGHUP',
+			'Generation 2 failed: 102 did not report ready within 3.0 s (-start=3000); generation 1 keeps serving',
 		]);
 		expect(waitsOf(simulation, 'kill').at(-1)).toMatchObject({ child: 2, millis: 10_000 });
 		expect(simulation.decided()).toEqual(['HUP to 2']);
@@ -233,7 +233,7 @@ describe('the proof of adoption', () => {
 	it('says that nobody serves where the only child is told to leave', () => {
 		const simulation = simulate().start({ ready: 'notify' }).spawned(1).waited(1);
 		expect(simulation.reports()).toContain(
-			'Generation 1 is degraded: 101 has not said in time that it is up (-start=3000); no generation serves',
+			'Generation 1 is degraded: 101 did not report ready within 3.0 s (-start=3000); no generation serves',
 		);
 	});
 

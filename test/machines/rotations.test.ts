@@ -90,7 +90,7 @@ describe('a rotation', () => {
 		} satisfies ExternalEvent;
 		expect(rotation(rotating({ ready: 'notify' }).tell(late), 2)).toMatchObject({
 			result: 'failed',
-			reason: '102 has not said in time that it is up (-start=3000)',
+			reason: '102 did not report ready within 3.0 s (-start=3000)',
 			exits: [],
 			lastOutput: ['waiting for the database'],
 		});

@@ -165,7 +165,7 @@ describe('plain gunicorn with the flags that everybody starts with', () => {
 		gunicorn?.spoil(place);
 		const { status, stderr } = await command(['rotate', `-control=${join(folder, 'control')}`]).done;
 		expect(status).toBe(1);
-		expect(stderr).toMatch(/^Generation 2 failed: \d+ exit status 3; generation 1 keeps serving\n/);
+		expect(stderr).toMatch(/^✘ Generation 2 failed after .*: \d+ exit status 3\n {2}Generation 1 keeps serving\.\n/);
 		expect(stderr).toContain('nothing_of_that_name');
 		expect((await load.finish()).failures).toEqual([]);
 	});

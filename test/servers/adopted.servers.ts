@@ -257,7 +257,7 @@ describe.each(frameworks.filter(({ name }) => name === 'Hono' || name === 'Nest'
 			const { status, stderr } = await command(['rotate', `-control=${control}`]).done;
 			expect(status).toBe(1);
 			expect(stderr).toMatch(
-				/^Generation 2 failed: \d+ exit status 3 during its bake \(-bake=3000\); generation 1 keeps serving\n/,
+				/^✘ Generation 2 failed after .*: \d+ exit status 3 during its bake \(-bake=3000\)\n {2}Generation 1 keeps serving\.\n/,
 			);
 			expect(await (await fetch(`http://127.0.0.1:${port}/`)).text()).toMatch(/^version-1 /);
 		},

@@ -48,7 +48,7 @@ it.skipIf(!isThere)('the old version keeps serving, and rotate is told', async (
 	const { status, stderr } = await command(['rotate', `-control=${control}`]).done;
 	expect(status).toBe(1);
 	expect(stderr).toMatch(
-		/^Generation 2 failed: \d+ exit status 3 during its bake \(-bake=4000\); generation 1 keeps serving\n/,
+		/^✘ Generation 2 failed after .*: \d+ exit status 3 during its bake \(-bake=4000\)\n {2}Generation 1 keeps serving\.\n/,
 	);
 	expect(await answer(port)).toBe('one');
 });

@@ -54,23 +54,27 @@ async function rotate({ control, timeout, json, expect }: Given): Promise<number
 		const response = await askUntilAnswered(path, '/rotate', { method: 'POST', signal, answerOf, limit: null });
 		if (response.status !== 202) throw new CommandError(`no rotation: ${errorOf(response.body)}`, exits.failed);
 		generation = generationIn(path, response);
-		if (!json)
+		// On a terminal the progress line says so.
+		if (!json && !out.isTerminal)
 			out.print(`Generation ${generation} was asked for (supervisor ${before.pid})${waitText(before, generation)}`);
 		const stop = json || !out.isTerminal ? () => {} : showProgress(path, generation, out);
 		const answer = await resultOf(path, generation, before.run, signal).finally(stop);
 		const rotation = rotationIn(path, answer);
 		if (json) process.stdout.write(`${JSON.stringify(answer.body)}\n`);
 		else if (rotation.result === 'promoted')
-			out.print([servingText(rotation, out), ...originLines(rotation, await replacedBy(path, rotation))].join('\n'));
+			out.print(
+				[...servingLines(rotation, out), ...originLines(rotation, await replacedBy(path, rotation))].join('\n'),
+			);
 		const isExpected = expected === null || isStartedFrom(rotation, expected);
 		const isNotAccepting = rotation.result === 'promoted' && rotation.code === 'not-accepting';
 		if (rotation.result === 'promoted' && !isNotAccepting && isExpected) return exits.done;
 		const text = isNotAccepting
-			? `Generation ${rotation.generation} serves, as nobody else does, and was not seen to accept: ${harmless(rotation.reason ?? '')}\n`
+			? `✘ Generation ${rotation.generation} serves, as nobody else does, and was not seen to accept: ${harmless(rotation.reason ?? '')}\n`
 			: rotation.result === 'promoted'
-				? `Generation ${rotation.generation} serves, and was started as ${harmless(rotation.program ?? 'an unknown program')} in ${harmless(rotation.directory ?? 'an unknown directory')}, not from ${expected} (-expect)\n`
+				? `✘ Generation ${rotation.generation} serves, and was started as ${harmless(rotation.program ?? 'an unknown program')} in ${harmless(rotation.directory ?? 'an unknown directory')}, not from ${expected} (-expect)\n`
 				: failureText(rotation, await servingNow(path));
-		process.stderr.write(json ? `${text.split('\n')[0]}\n` : text);
+		const error = screen(process.stderr);
+		process.stderr.write(json ? `${text.split('\n')[0]}\n` : text.replace(/^.*/, (line) => error.colour(line, 'red')));
 		return exits.failed;
 	} catch (error) {
 		// The supervisor responded before, and its socket file is missing now: a supervisor removes the file when it exits.
@@ -133,7 +137,7 @@ function originLines({ directory, program, generation }: Rotation, old: Origin |
 	if (!old || old.generation === generation) return [];
 	const [own, other] = directory === old.directory ? [program, old.program] : [directory, old.directory];
 	if (own === null || other === null || own === other) return [];
-	return [`It was started from ${harmless(own)}, generation ${old.generation} from ${harmless(other)}`];
+	return [`  It was started from ${harmless(own)}, generation ${old.generation} from ${harmless(other)}`];
 }
 
 function newestOf({ generations, last }: Status): number {
@@ -206,42 +210,44 @@ function leftText(deadline: number | null): string {
 }
 
 const readyTexts = {
-	notify: 'as it has said',
-	ack: 'as it has acknowledged',
-	accept: 'as it accepts',
-	wait: 'as it has stayed alive',
+	notify: 'READY=1',
+	ack: 'its ack',
+	accept: 'accepts',
+	wait: 'stayed alive',
 };
 
-function servingText(
+/** The verdict, and what becomes of the old generation. */
+function servingLines(
 	{ generation, supersededBy, pids, readyBy, replaced, unverified, ...times }: Rotation,
 	out: ReturnType<typeof screen>,
-) {
+): string[] {
 	const took = times.spawnedAt !== null && times.finishedAt !== null ? times.finishedAt - times.spawnedAt : null;
 	const name =
 		supersededBy === null ? `Generation ${generation}` : `Generation ${supersededBy}, in the place of ${generation},`;
+	const ready = `${took === null ? '' : ` ready in ${duration(took)}`}${readyBy === null ? '' : ` (${readyTexts[readyBy]})`}`;
 	return [
-		`${out.colour(`${name} serves`, 'green')} (${pids.join(', ')})`,
-		took === null ? '' : `, up after ${duration(took)}`,
-		readyBy === null ? '' : `, ${readyTexts[readyBy]}`,
-		replaced.length === 0 ? '' : `; ${generationsText(replaced)} told to leave`,
-		unverified ? '; it has not been seen to accept' : '',
-	].join('');
+		`${out.colour(`✔ ${name} serves`, 'green')}${ready === '' ? '' : `:${ready}`}, ${pids.length > 4 ? `${pids.length} workers` : `pid ${pids.join(', ')}`}`,
+		...(unverified ? ['  It has not been seen to accept.'] : []),
+		...(replaced.length === 0 ? [] : [`  ${generationsText(replaced)} draining.`]),
+	];
 }
 
 function generationsText(numbers: number[]): string {
-	return numbers.length === 1 ? `generation ${numbers[0]} was` : `generations ${numbers.join(', ')} were`;
+	return numbers.length === 1 ? `Generation ${numbers[0]} is` : `Generations ${numbers.join(', ')} are`;
 }
 
-/** The reason, the generation that still serves, and the exits and the last output of the failed generation. */
+/** The verdict and its reason, the generation that still serves, and the exits and the last output of the failed one. */
 function failureText(rotation: Rotation, serving: Awaited<ReturnType<typeof servingNow>>): string {
-	const { generation, result, reason, exits: ends, lastOutput } = rotation;
-	if (result === 'stopped') return `Generation ${generation} did not come up: the supervisor was told to stop\n`;
+	const { generation, result, reason, exits: ends, lastOutput, spawnedAt, finishedAt } = rotation;
+	if (result === 'stopped') return `✘ Generation ${generation} did not come up: the supervisor was told to stop\n`;
+	const after = spawnedAt === null || finishedAt === null ? '' : ` after ${duration(finishedAt - spawnedAt)}`;
 	const lines = [
-		`Generation ${generation} failed: ${harmless(reason ?? '')}; ${serving.text}`,
+		`✘ Generation ${generation} failed${after}: ${harmless(reason ?? 'its reason is not known')}`,
+		`  ${serving.text}.`,
 		...originLines(rotation, serving.origin),
 	];
 	if (ends.length > 1) for (const end of ends.slice(-20)) lines.push(`  ${endText(end)}`);
-	if (lastOutput.length > 0) lines.push('Its last output:', ...lastOutput.map((line) => `  | ${harmless(line)}`));
+	if (lastOutput.length > 0) lines.push('Last output:', ...lastOutput.map((line) => `  | ${harmless(line)}`));
 	return `${lines.join('\n')}\n`;
 }
 
@@ -255,12 +261,12 @@ async function servingNow(path: string): Promise<{ text: string; origin: Origin 
 	try {
 		const { generations } = await askStatus(path, { limit: 1000 }, '/status');
 		const serving = generations.find(({ state, children }) => state === 'serving' && isServing(children));
-		if (!serving) return { text: 'no generation serves', origin: null };
+		if (!serving) return { text: 'No generation serves', origin: null };
 		const text = serving.children.every(({ unseen }) => unseen !== null)
-			? `generation ${serving.generation} lives on, and was not seen to accept either`
-			: `generation ${serving.generation} keeps serving`;
+			? `Generation ${serving.generation} lives on, and was not seen to accept either`
+			: `Generation ${serving.generation} keeps serving`;
 		return { text, origin: serving };
 	} catch {
-		return { text: 'the supervisor does not answer any more', origin: null };
+		return { text: 'The supervisor does not answer any more', origin: null };
 	}
 }

@@ -3,7 +3,8 @@ import { askStatus, statusIn } from '../../effects/control/answers.ts';
 import { ask, NoAnswer } from '../../effects/control/client.ts';
 import type { Status } from '../../effects/control/statusReport.ts';
 import { errorText } from '../../effects/os/errorText.ts';
-import { screen, watchPage } from '../../effects/terminal/screen.ts';
+import { clockTime } from '../../effects/terminal/format.ts';
+import { onKeys, screen, watchPage } from '../../effects/terminal/screen.ts';
 import type { HealthState } from '../../machines/state/health.ts';
 import { CommandError, clientCommand, controlOf, errorOf, exits } from '../clientCommand.ts';
 import { statusTable } from '../statusTable.ts';
@@ -14,6 +15,7 @@ interface Given {
 	watch?: boolean;
 	metrics?: boolean;
 	quiet?: boolean;
+	verbose?: boolean;
 }
 
 /** Interval at which -watch draws the page, in milliseconds. */
@@ -31,18 +33,21 @@ const quietStatuses: Record<HealthState, number> = {
 
 export const runStatus = clientCommand(status);
 
-async function status({ control, json, watch, metrics, quiet }: Given): Promise<number> {
+async function status({ control, json, watch, metrics, quiet, verbose }: Given): Promise<number> {
 	if (Number(json) + Number(watch) + Number(metrics) + Number(quiet) > 1) {
 		throw new CommandError('-json, -watch, -metrics and -quiet exclude each other', exits.usage);
 	}
 	const path = await controlOf(control);
 	if (quiet) return quietStatuses[(await askStatus(path)).health.state];
-	if (watch) return watchStatus(path);
+	const isVerbose = verbose === true;
+	if (watch) return watchStatus(path, isVerbose);
 	const { status, body } = await ask(path, metrics ? '/metrics' : '/status');
 	if (status !== 200) throw new CommandError(errorOf(body), exits.failed);
 	const out = screen();
 	const textOf = (status: Status) =>
-		json ? `${JSON.stringify(body)}\n` : `${statusTable(status, path, Date.now(), out).join('\n')}\n`;
+		json
+			? `${JSON.stringify(body)}\n`
+			: `${statusTable(status, { path, now: Date.now(), isVerbose }, out).join('\n')}\n`;
 	const text = metrics ? metricsIn(path, body) : textOf(statusIn(path, body));
 	try {
 		await out.write(text);
@@ -58,23 +63,28 @@ function metricsIn(path: string, body: unknown): string {
 	throw new NoAnswer(`no supervisor answers at ${path}: what answers there is none`);
 }
 
-async function watchStatus(path: string): Promise<number> {
+async function watchStatus(path: string, isVerbose: boolean): Promise<number> {
 	const out = screen();
-	if (!out.isTerminal) throw new CommandError('-watch takes a terminal', exits.usage);
+	if (!out.isTerminal) throw new CommandError('-watch needs a terminal', exits.usage);
 	// If no supervisor responds at first, the command fails. Later, the page reports that.
 	await askStatus(path);
 	const over = new AbortController();
 	for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(name, () => over.abort());
+	const stopListening = onKeys((key) => {
+		if (key === 'q' || key === '\u0003') over.abort();
+	});
 	let last: Status | null = null;
 	const draw = async () => {
+		const title = out.colour(`socketmaster  ${clockTime(Date.now())}  every second, q quits`, 'faint');
+		const page = (status: Status) => statusTable(status, { path, now: Date.now(), isVerbose }, out);
 		try {
 			last = await askStatus(path, { signal: over.signal, limit: 5000 }, '/status');
-			return statusTable(last, path, Date.now(), out);
+			return [title, ...page(last)];
 		} catch {
-			const page = last ? statusTable(last, path, Date.now(), out) : [];
-			return [out.colour(`Nobody answers at ${path}; what follows is the last that was known`, 'red'), ...page];
+			const words = `Nobody answers at ${path}; what follows is the last that was known`;
+			return [title, out.colour(words, 'red'), ...(last ? page(last) : [])];
 		}
 	};
-	await watchPage(draw, { signal: over.signal, pause: beat });
+	await watchPage(draw, { signal: over.signal, pause: beat }).finally(stopListening);
 	return exits.done;
 }

@@ -14,6 +14,6 @@ export function healthLog(log: Pick<Log, 'say'>, state: () => SupervisorState | 
 		const change = healthChange(before, health);
 		if (change === null) return;
 		const level = change === 'better' ? 'info' : health.state === 'down' ? 'error' : 'warn';
-		log.say(level, `Health: ${healthText(health)}`);
+		log.say(level, `Health: ${healthText(health)}`, { event: 'health.changed', result: health.state });
 	};
 }

@@ -1,11 +1,13 @@
 /** Formats log lines: as text in the format of the original program, or as JSON. */
 import { isUtf8 } from 'node:buffer';
 import { createRequire } from 'node:module';
+import { isVerdict, type LogFields } from '../../machines/text/logFields.ts';
 import type { Sentence } from '../../machines/text/sentences.ts';
 import type { Sink } from './sink.ts';
 
 export interface Log {
-	say: (level: Sentence['level'], text: string) => void;
+	/** @param fields what a JSON line has beside the text */
+	say: (level: Sentence['level'], text: string, fields?: LogFields) => void;
 	/**
 	 * A writer for the output of one child: complete lines without the final newline. Each character is one byte
 	 * (latin1).
@@ -19,6 +21,8 @@ export interface Log {
  */
 export type Prefix = 'stamp' | 'none' | 'level';
 
+const [plain, bold, faint] = [0, 1, 2].map((code) => `\u001b[${code}m`);
+
 const syslogLevels = { info: '<6>', warn: '<4>', error: '<3>' };
 
 /**
@@ -29,15 +33,24 @@ export type OutputForm = 'prefix' | 'raw';
 
 /**
  * Text lines: the prefix (`socketmaster[PID] YYYY/MM/DD HH:MM:SS `), for the output of a child `[PID] `, and the text.
+ * @param hasColours on a terminal: verdicts are bold, and the lines of children faint
  */
-export function textLog(sink: Sink, prefix: Prefix, form: OutputForm = 'prefix'): Log {
+export function textLog(sink: Sink, prefix: Prefix, form: OutputForm = 'prefix', hasColours = false): Log {
 	const stamp = prefix === 'stamp' ? newStamp() : () => (prefix === 'level' ? syslogLevels.info : '');
 	const head = (level: Sentence['level']) => (prefix === 'level' ? syslogLevels[level] : stamp());
 	return {
-		say: (level, text) => sink.write(`${head(level)}${toBytes(onOneLine(text))}\n`),
+		say: (level, text, fields) => {
+			const line = toBytes(onOneLine(text));
+			const isBold = hasColours && fields !== undefined && isVerdict(fields);
+			sink.write(`${head(level)}${isBold ? `${bold}${line}${plain}` : line}\n`);
+		},
 		child: (pid) => {
 			if (form === 'raw') return (lines) => sink.write(`${lines}\n`);
 			const mark = `[${pid}] `;
+			if (hasColours)
+				return (lines) => {
+					for (const line of lines.split('\n')) sink.write(`${faint}${stamp()}${mark}${line}${plain}\n`, 1);
+				};
 			return (lines) => {
 				const prefix = stamp() + mark;
 				const text = lines.replaceAll('\n', `\n${prefix}`);
@@ -57,7 +70,7 @@ export function jsonLog(sink: Pick<Sink, 'write'>, form: OutputForm = 'prefix'):
 	const { pino } = createRequire(import.meta.url)('pino') as typeof import('pino');
 	const logger = pino({ base: { pid: process.pid } }, { write: (line: string) => sink.write(toBytes(line), 1) });
 	return {
-		say: (level, text) => logger[level](text),
+		say: (level, text, fields) => (fields ? logger[level](fields, text) : logger[level](text)),
 		child: (pid, generation) => {
 			const own = logger.child({ child: pid, generation });
 			return (lines) => {

@@ -1,5 +1,6 @@
 /** Prints to a terminal, or plain text to a pipe or a file. */
 import { setTimeout as wait } from 'node:timers/promises';
+import { hasColours } from './colours.ts';
 import { cut } from './textCells.ts';
 
 export type Colour = 'red' | 'green' | 'yellow' | 'bold' | 'faint';
@@ -8,7 +9,7 @@ const codes: Record<Colour, number> = { bold: 1, faint: 2, red: 31, green: 32, y
 
 export function screen(out: NodeJS.WriteStream = process.stdout, env: NodeJS.ProcessEnv = process.env) {
 	const isTerminal = out.isTTY === true && env.TERM !== 'dumb';
-	const hasColours = isTerminal && !env.NO_COLOR;
+	const isColoured = hasColours(out, env);
 	let live = '';
 
 	const width = () => (isTerminal ? out.columns || 80 : 80);
@@ -21,7 +22,7 @@ export function screen(out: NodeJS.WriteStream = process.stdout, env: NodeJS.Pro
 		isTerminal,
 		width,
 		colour: (text: string, ...colours: Colour[]) =>
-			hasColours ? `\u001b[${colours.map((each) => codes[each]).join(';')}m${text}\u001b[0m` : text,
+			isColoured ? `\u001b[${colours.map((each) => codes[each]).join(';')}m${text}\u001b[0m` : text,
 		/** Writes all of a text. EPIPE (the reader has exited) is ignored. @throws {Error} if the write fails */
 		write: (text: string) =>
 			new Promise<void>((resolve, reject) => {
@@ -61,7 +62,7 @@ export async function watchPage(
 	out.on('resize', resized);
 	try {
 		while (!signal.aborted) {
-			const lines = (await draw()).slice(0, Math.max(1, (out.rows || 24) - 1));
+			const lines = fitting(await draw(), Math.max(2, (out.rows || 24) - 1));
 			// One write per page avoids flicker. Each line is cleared before the text: to clear after a line of full width
 			// would erase its last cell.
 			out.write(`\u001b[H${lines.map((line) => `\u001b[2K${line}\r\n`).join('')}\u001b[J`);
@@ -74,4 +75,20 @@ export async function watchPage(
 		out.off('resize', resized);
 		restore();
 	}
+}
+
+/** The first lines; where some do not fit, the last one says how many. */
+function fitting(lines: string[], rows: number): string[] {
+	if (lines.length <= rows) return lines;
+	return [...lines.slice(0, rows - 1), `… ${lines.length - rows + 1} more`];
+}
+
+/** Calls `pressed` with each key. Does nothing if stdin is no terminal. @returns a function that ends it */
+export function onKeys(pressed: (key: string) => void, keys: NodeJS.ReadStream = process.stdin): () => void {
+	if (!keys.isTTY) return () => {};
+	const read = (data: Buffer) => pressed(data.toString('utf8'));
+	keys.setRawMode(true).on('data', read).resume();
+	return () => {
+		keys.off('data', read).setRawMode(false).pause();
+	};
 }

@@ -3,6 +3,7 @@ import type { FailureCode, ReadySource, SignalReason } from '../facts/facts.ts';
 import { killTimeoutFor } from '../rules/killTimeout.ts';
 import { verificationDeadline } from '../rules/verification.ts';
 import { isNoGood } from '../state/supervisorState.ts';
+import { duration } from '../text/duration.ts';
 import type { ChildInput, ListenerCheckInput, TimerInput } from './protocol.ts';
 
 /** The shortest time, in milliseconds, until a stopped (SIGSTOP) child is looked at again. */
@@ -125,5 +126,5 @@ export function killTimer(context: ChildContext): TimerInput {
 
 /** Why a child is rejected that was not ready before its deadline. */
 export function lateness({ process, plan }: Pick<ChildContext, 'process' | 'plan'>): string {
-	return `${process.pid} has not said in time that it is up (-start=${plan.start})`;
+	return `${process.pid} did not report ready within ${duration(plan.start)} (-start=${plan.start})`;
 }

@@ -86,10 +86,16 @@ export function createReplay(inspect?: (event: InspectionEvent) => void) {
 	return { tell, restore, state: () => now };
 }
 
+/** Decisions whose `reason` is a sentence. An earlier program version may have had other words for it. */
+const reasoned = new Set<Decision['type']>(['child.rejected', 'generation.failed', 'generation.degraded']);
+
 /**
- * A decision of the statecharts without its clock, and without a `code` that commit cd933d0 and earlier did not record.
+ * A decision of the statecharts without its clock, with the recorded words of its reason, and without a `code` that commit
+ * cd933d0 and earlier did not record.
  */
-function withoutTime({ clock: _, ...own }: Decision & { clock?: number }, recorded: object): object {
+function withoutTime({ clock: _, ...decision }: Decision & { clock?: number }, recorded: object): object {
+	const isReasoned = reasoned.has(decision.type) && 'reason' in decision && 'reason' in recorded;
+	const own = isReasoned ? { ...decision, reason: recorded.reason } : decision;
 	if (!('code' in own) || 'code' in recorded) return own;
 	const { code: __, ...rest } = own;
 	return rest;

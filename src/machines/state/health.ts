@@ -1,5 +1,6 @@
 /** The health of the service: how many of its children serve. It follows from the slots, not from a state's name. */
 import { duration } from '../text/duration.ts';
+import { ordinal } from '../text/ordinal.ts';
 import { isComing, isLeaving, killPlanOf, type SupervisorState, stateOf } from './supervisorState.ts';
 
 /**
@@ -102,12 +103,6 @@ function missing(state: SupervisorState, isDown: boolean, now: number | null): s
 					`a new generation will be started${now === null ? '' : ` in ${leftUntil(restart.at + restart.millis, now)}`}`,
 				]),
 	];
-}
-
-/** `1st`, `2nd`, `3rd`, `4th`, `11th`. */
-function ordinal(count: number): string {
-	const end = count % 100 > 10 && count % 100 < 14 ? 'th' : (['th', 'st', 'nd', 'rd'][count % 10] ?? 'th');
-	return `${count}${end}`;
 }
 
 /** `OK 3/3 serving`, `DEGRADED 1/3 serving, 2 restarting (4th restart of worker 0)`. */
