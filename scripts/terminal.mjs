@@ -36,14 +36,17 @@ function onTerminal(words) {
 
 const width = 660;
 const lineHeight = 19;
+/** What sets a colour: ESC [ 32 m. */
+const colour = new RegExp(`(${String.fromCharCode(27)}\\[[\\d;]*m)`);
+
 const classes = { 1: 'bold', 2: 'faint', 31: 'red', 32: 'green', 33: 'yellow' };
 
 function drawing(name, lines) {
 	const height = lines.length * lineHeight + 54;
 	const rows = lines.map((line, row) => {
 		let shown = [];
-		const parts = line.split(/(\u001b\[[\d;]*m)/).flatMap((part) => {
-			const codes = /^\u001b\[([\d;]*)m$/.exec(part)?.[1];
+		const parts = line.split(colour).flatMap((part) => {
+			const codes = part.match(colour)?.[0].slice(2, -1);
 			if (codes === undefined)
 				return part === '' ? [] : `<tspan${shown.length ? ` class="${shown.join(' ')}"` : ''}>${escaped(part)}</tspan>`;
 			shown = codes === '0' ? [] : codes.split(';').flatMap((code) => classes[code] ?? []);
