@@ -9,11 +9,13 @@ import type { Page } from 'playwright-core';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { usualPlan } from '../../src/machines/facts/facts.ts';
 import { simulate } from '../../src/testing/simulation.ts';
+import { ask, type Row } from '../support/asking.ts';
 import { hasBrowser, serveInspector, useBrowser } from '../support/browser.ts';
 import { writeHistory } from '../support/history.mjs';
 import { journalText } from '../support/journal.ts';
-import { environment, executable, root, run, scratch } from '../support/program.ts';
+import { environment, executable, kill, root, run, scratch } from '../support/program.ts';
 import { rotating } from '../support/simulation.ts';
+import { site } from '../support/site.ts';
 
 const server = 'test -e "$BROKEN" && exit 7; trap "exit 0" TERM; echo up; while :; do sleep 0.02; done';
 
@@ -187,6 +189,37 @@ describe.runIf(hasBrowser)('the inspector’s page', () => {
 			}
 		},
 	);
+
+	it('says of a supervisor in trouble what status says of it, at 50 moments', async () => {
+		const own = site('accept', { flags: ['-workers=2', '-respawn=50', '-signal=TERM'] });
+		await own.up();
+		const page = await open((await serveInspector(['inspect', `-control=${own.control}`])).url);
+		await isLive(page);
+		const seen = new Set<string>();
+		for (let turn = 0; turn < 50; turn += 1) {
+			const { generations } = (await ask(own.control, '/status?brief')).body;
+			const pids = generations.flatMap((each: Row) => each.children.map(({ pid }: Row) => pid)).filter(Boolean);
+			own.instruct(turn % 10 === 9 ? 'exit 3' : 'accept');
+			if (turn % 3 === 0) own.program.signal('SIGHUP');
+			else for (const pid of pids.slice(0, turn % 4)) kill(pid, 'SIGKILL');
+			for (let tries = 0; ; tries += 1) {
+				const before = (await ask(own.control, '/status?brief')).body;
+				const [word, shown] = await Promise.all([health(page).textContent(), moment(page).textContent()]);
+				const after = (await ask(own.control, '/status?brief')).body;
+				// Nothing happened while the page was read, and it has been told of everything.
+				if (before.seq === after.seq && shown?.endsWith(`of ${after.seq}`)) {
+					expect(word).toContain(
+						`${after.health.state.toUpperCase()} ${after.health.serving}/${after.health.size} serving`,
+					);
+					seen.add(after.health.state);
+					break;
+				}
+				if (tries > 500) throw new Error(`the page shows "${shown}", the supervisor is at ${after.seq}`);
+				await new Promise((resolve) => setTimeout(resolve, 20));
+			}
+		}
+		expect([...seen].sort()).toEqual(expect.arrayContaining(['degraded', 'ok']));
+	});
 
 	it('says in red that nobody serves, in the head, the strip, the title and the overview', async () => {
 		const outage = three(500).exited(1, 70).exited(2, 70).exited(3, 70).wait(500);

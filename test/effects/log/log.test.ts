@@ -2,6 +2,10 @@
 import { describe, expect, it } from 'vitest';
 import { jsonLog, textLog } from '../../../src/effects/log/log.ts';
 import { type Loss, openSink } from '../../../src/effects/log/sink.ts';
+import type { Fact } from '../../../src/machines/facts/facts.ts';
+import { endOf } from '../../../src/machines/simulation/nextEvents.ts';
+import { logFieldsOf } from '../../../src/machines/text/logFields.ts';
+import { childState, stateWith } from '../../support/simulation.ts';
 
 /** A sink whose writer is done when the test says so. */
 function heldSink(stallAt = 10) {
@@ -132,5 +136,46 @@ describe('what comes from outside', () => {
 		const { sink, text } = memorySink();
 		textLog(sink, 'none').say('info', 'Starting /bin/a\n[1] forged\r\u001b[2J\u2028 \tü');
 		expect(Buffer.from(text(), 'latin1').toString()).toBe('Starting /bin/a\\n[1] forged\\x0d\\x1b[2J\\x2028 \tü\n');
+	});
+});
+
+describe('a line about an event', () => {
+	const failed: Fact = {
+		type: 'generation.failed',
+		seq: 9,
+		at: 0,
+		generation: 2,
+		serving: 1,
+		reason: '102 exit status 3',
+	};
+
+	it('as JSON has its type, its generation, its reason and its result', () => {
+		const lines: string[] = [];
+		jsonLog({ write: (line) => lines.push(line) }).say('error', 'Generation 2 failed', logFieldsOf(failed, null));
+		expect(JSON.parse(lines[0] ?? '')).toMatchObject({
+			level: 50,
+			event: 'generation.failed',
+			generation: 2,
+			reason: '102 exit status 3',
+			result: 'failed',
+			msg: 'Generation 2 failed',
+		});
+	});
+
+	it('as JSON has the pid and the generation of the child that it is about', () => {
+		const state = stateWith({ children: [childState({ child: 1, pid: 101, generation: 1 })] });
+		const exited: Fact = { seq: 9, at: 0, ...endOf({ child: 1, pid: 101 }, { code: 3 }) } as Fact;
+		expect(logFieldsOf(exited, state)).toEqual({ event: 'child.exited', generation: 1, child: 101 });
+	});
+
+	it('is bold on a terminal if it is a verdict, and the lines of children are faint', () => {
+		const { sink, text } = memorySink();
+		const log = textLog(sink, 'none', 'prefix', true);
+		log.say('error', 'Generation 2 failed', logFieldsOf(failed, null));
+		log.say('info', 'Listening');
+		log.child(101, 1)('one\ntwo');
+		expect(text().replaceAll('\u001b', 'ESC')).toBe(
+			'ESC[1mGeneration 2 failedESC[0m\nListening\nESC[2m[101] oneESC[0m\nESC[2m[101] twoESC[0m\n',
+		);
 	});
 });
