@@ -30,11 +30,28 @@ export async function benchInspector() {
 		const jumps = await page.evaluate(jumpAbout, 40);
 		report('inspector: a jump, ms, median', [median(jumps)]);
 		report('inspector: a jump, ms, longest of 40', [Math.max(...jumps)]);
+		const busy = await busyTime(page);
+		const before = await busy();
+		await new Promise((resolve) => setTimeout(resolve, idle));
+		report('inspector: CPU of an idle page, %', [((await busy()) - before) / (idle / 100_000)]);
 	} finally {
 		await browser.close();
 		child.kill();
 	}
 }
+
+/** @returns a function that tells for how long the page's main thread has worked, in seconds */
+async function busyTime(page) {
+	const session = await page.context().newCDPSession(page);
+	await session.send('Performance.enable');
+	return async () => {
+		const { metrics } = await session.send('Performance.getMetrics');
+		return metrics.find(({ name }) => name === 'TaskDuration').value;
+	};
+}
+
+/** How long an idle page is watched, in milliseconds. */
+const idle = isQuick ? 1000 : 10_000;
 
 /** In the page: to events and rotations, each until it is drawn. */
 async function jumpAbout(count) {
