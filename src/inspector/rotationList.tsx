@@ -144,15 +144,15 @@ function ofLife(life: GenerationLife): RowText {
 	const isLater = life.started.index > at;
 	// What is after the moment is shown dimmed, as it ended.
 	const result = (isLater ? life.result?.kind : resultAt(life, at)) ?? 'pending';
-	const time = timeBeside(life.requestedAt, now);
+	const time = `${timeBeside(life.requestedAt, now)}${isLater ? '' : `, ${duration(Math.max(0, now - life.requestedAt))} ago`}`;
 	const record = result === 'pending' ? null : recordOf(life);
 	const took = record ? readyTime(record) : null;
 	if (result === 'failed')
 		return {
 			result,
 			isLater,
-			head: `${time}${took === null ? '' : ` after ${duration(took)}`}`,
-			rest: record?.reason ?? 'failed',
+			head: time,
+			rest: `${took === null ? '' : `after ${duration(took)}: `}${record?.reason ?? 'failed'}`,
 		};
 	if (result === 'pending')
 		return { result, isLater, head: time, rest: `starting for ${duration(Math.max(0, now - life.started.at))}` };
@@ -214,7 +214,7 @@ function unservedText({ result }: GenerationLife): string {
 function ofRecord(record: Rotation): RowText {
 	const now = timeShown();
 	const { finishedAt, requestedAt, result, reason } = record;
-	const time = requestedAt ?? finishedAt;
+	const at = requestedAt ?? finishedAt;
 	const took = readyTime(record);
 	const rest =
 		result === 'failed'
@@ -224,5 +224,10 @@ function ofRecord(record: Rotation): RowText {
 				: took === null
 					? 'was promoted'
 					: `ready in ${duration(took)}`;
-	return { result, isLater: false, head: time === null ? '' : timeBeside(time, now), rest };
+	return {
+		result,
+		isLater: false,
+		head: at === null ? '' : `${timeBeside(at, now)}, ${duration(Math.max(0, now - at))} ago`,
+		rest,
+	};
 }

@@ -9,6 +9,7 @@ import { branch, imagineFromNothing, source, step, stopImagining, total, undo } 
 
 /** The time until a step of the reader, in milliseconds. */
 const moment = 250;
+const soon = `in ${duration(moment)}, after all that is due before`;
 
 export function WhatIfBar() {
 	if (!branch.value) return source.value?.isImagined ? <Beginning /> : null;
@@ -35,10 +36,10 @@ export function WhatIfBar() {
 				<button type="button" disabled={!timer} onClick={() => step((on) => on.runNextTimer())}>
 					Next timer{timer ? `: ${timer.what}, in ${duration(timer.at - now())}` : ''}
 				</button>
-				<button type="button" disabled={isOver} onClick={() => tell({ type: 'rotate.requested' }, moment)}>
+				<button type="button" title={soon} disabled={isOver} onClick={() => tell({ type: 'rotate.requested' }, moment)}>
 					Rotate
 				</button>
-				<button type="button" disabled={isOver} onClick={() => tell({ type: 'stop.requested' }, moment)}>
+				<button type="button" title={soon} disabled={isOver} onClick={() => tell({ type: 'stop.requested' }, moment)}>
 					Stop
 				</button>
 				<button
@@ -48,7 +49,7 @@ export function WhatIfBar() {
 				>
 					Upgrade
 				</button>
-				<button type="button" disabled={!crash} onClick={() => crash && tell(crash, moment)}>
+				<button type="button" title={soon} disabled={!crash} onClick={() => crash && tell(crash, moment)}>
 					Crash supervisor
 				</button>
 				{state && !isOver && <ChildMenu state={state} nonChildren={nonChildren} />}

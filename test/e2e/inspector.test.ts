@@ -124,7 +124,7 @@ describe.runIf(hasBrowser)('the inspector’s page', () => {
 		writeFileSync(broken, '');
 		first.signal('SIGHUP');
 		await first.logged(/^Generation 3 failed/);
-		await reads(() => rotation(page, 3).textContent(), /✘ 3 .* after \d+ ms\d+ exit status 7$/);
+		await reads(() => rotation(page, 3).textContent(), /✘ 3 .* agoafter \d+ ms: \d+ exit status 7$/);
 		await reads(() => page.getByTestId('failure').textContent(), /^Last rotation FAILED: #3, .*exit status 7/);
 		await reads(() => health(page).textContent(), 'OK 1/1 serving · gen 2');
 		rmSync(broken);

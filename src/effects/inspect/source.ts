@@ -138,7 +138,7 @@ async function hasFact(path: string, run: string, seq: number): Promise<boolean>
 /** A source without facts, for the simulator: the page generates all events. */
 export const imaginedSource: FactSource = {
 	async *items() {
-		const name = 'an imagined supervisor';
+		const name = 'a simulated supervisor';
 		const none = { isImagined: true, run: null, program: null, pid: null, listeners: [], isWritten: false };
 		yield { type: 'begins', source: { name, ...none } };
 		yield { type: 'live' };
