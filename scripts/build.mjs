@@ -99,6 +99,7 @@ async function buildInspector() {
 		loader: { '.svg': 'text' },
 		define: {
 			SOCKETMASTER_VERSION: JSON.stringify(version),
+			SOCKETMASTER_BUILD: JSON.stringify(mark),
 		},
 		entryPoints: [`${page}/page.tsx`, `${page}/worker.ts`, `${page}/page.css`],
 		outdir: `${dist}/inspector`,

@@ -1,14 +1,13 @@
 /** Draws docs/images/rotate.svg and status.svg: what rotate and status print on a terminal, for a good and a bad version. */
 import { spawn, spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const program = join(root, 'bin/socketmaster');
-const folder = mkdtempSync(join(tmpdir(), 'socketmaster-terminal-'));
+const folder = mkdtempSync('/tmp/');
 const [control, broken] = [join(folder, 'control'), join(folder, 'broken')];
 const env = { ...process.env, NODE_EXTRA_CA_CERTS: undefined, BROKEN: broken, NO_COLOR: undefined };
 const server = `

@@ -216,7 +216,7 @@ function openLog(options: Options): { sink: Sink; log: Log } {
 		const form = options.output === 'raw' ? 'raw' : 'prefix';
 		const log = json
 			? jsonLog(sink, form)
-			: textLog(sink, syslog ? 'none' : isJournal ? 'level' : 'stamp', form, !syslog && hasColours(process.stderr));
+			: textLog(sink, syslog ? 'none' : isJournal ? 'level' : 'stamp', form, !syslog && hasColours(2));
 		sink.onDropped((lines) => log.say('warn', `${lines} log lines were dropped: nobody took them`));
 		return { sink, log };
 	} catch (error) {

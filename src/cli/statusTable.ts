@@ -78,7 +78,10 @@ export function statusTable(
 function headLines(status: Status, now: number, limit: number, colour: Paper['colour']): string[] {
 	const { health, generations, last } = status;
 	const { mark, colour: tone } = marks[health.state];
-	const serving = generations.find(({ state }) => state === 'serving' || state === 'starting');
+	const isUp = ({ children }: Generation) => children.some(({ phase, hung }) => phase === 'serving' && !hung);
+	// A candidate serves alone where no child of the old generation does.
+	const own = generations.filter(({ state }) => state !== 'draining');
+	const serving = own.find((each) => each.state === 'serving' && isUp(each)) ?? own.find(isUp) ?? own[0];
 	const since = last?.result === 'promoted' && last.generation === serving?.generation ? last.finishedAt : null;
 	const up =
 		since ?? (serving && serving.children.length > 0 ? Math.max(...serving.children.map((each) => each.since)) : null);
@@ -88,7 +91,7 @@ function headLines(status: Status, now: number, limit: number, colour: Paper['co
 		...(up !== null && health.serving > 0 ? [duration(Math.max(0, now - up))] : []),
 	];
 	const word = `${mark} ${health.state.toUpperCase()}`;
-	const [, ...reasons] = health.text.split(', ');
+	const { reasons } = health;
 	const lines = [...reasons, ...otherLines(status, now)];
 	return [
 		`${colour(word, tone, 'bold')}${cut(`  ${parts.join(' · ')}`, limit - word.length)}`,
@@ -102,16 +105,26 @@ function headLines(status: Status, now: number, limit: number, colour: Paper['co
 /** What goes on beside the serving generation. */
 function otherLines({ generations, queued, bake, check }: Status, now: number): string[] {
 	const candidate = generations.find(({ state }) => ['starting', 'checking', 'baking'].includes(state));
-	const draining = generations.filter(({ state }) => state === 'draining');
-	const own = candidate && generations.some(({ state }) => state === 'serving') ? candidate : null;
+	const newest = Math.max(
+		0,
+		...generations.filter(({ state }) => state === 'serving').map(({ generation }) => generation),
+	);
+	const leaving = generations.filter(({ state }) => state === 'draining');
+	// One that is newer than the serving generation has failed.
+	const failed = leaving.filter(({ generation }) => newest > 0 && generation > newest);
+	const draining = leaving.filter((each) => !failed.includes(each));
+	// Of a serving generation the health says it.
+	const serving = generations.find(({ state }) => state === 'serving')?.generation;
+	const own = candidate && serving !== undefined ? candidate : null;
 	const problem = check?.problem == null ? '' : `: ${check.problem} so far`;
 	const left = (at: number | null) => (at === null ? '' : `, ${duration(Math.max(0, at - now))} left`);
 	return [
 		...(own?.state === 'starting' ? [`generation ${own.generation} is starting${left(deadlineOf(own))}`] : []),
-		...(check !== null
+		...(check !== null && check.generation !== serving
 			? [`generation ${check.generation} must answer ${check.target} with 2xx${problem}${left(check.deadline)}`]
 			: []),
 		...(bake !== null && own?.state === 'baking' ? [`generation ${own.generation} bakes${left(bake)}`] : []),
+		...failed.map(({ generation }) => `generation ${generation} failed and is leaving`),
 		...(draining.length === 0 ? [] : [drainingText(draining, now)]),
 		...(queued ? ['one more rotation will follow'] : []),
 	];
@@ -251,10 +264,10 @@ function childLine(
 ) {
 	const fixed = [
 		column(gen, 5),
-		column(worker, 7),
+		column(worker, 8),
 		column(pid, 8),
 		column(phase, 10),
-		column(since, 12, 'right'),
+		column(since, 11, 'right'),
 		column(conns, 7, 'right'),
 		'  ',
 	].join('');

@@ -1,7 +1,7 @@
 /** The time axis, and the marks of what the supervisor was told and of how it began. */
 import { duration } from '../machines/text/duration.ts';
 import type { Drawn } from './generationRow.tsx';
-import { timeline } from './store.ts';
+import { branch, timeline } from './store.ts';
 import { type TimeSpan, ticksOf } from './timeSpan.ts';
 import { clockTime, exactTime, shortDate } from './times.ts';
 
@@ -44,15 +44,18 @@ export function Axis({ span, width, x, drag }: AxisProps) {
 }
 
 /** Marks with labels; labels that would collide are merged into a count. */
-export function Marks({ x, width, at, lastAt: _ }: Drawn) {
+export function Marks({ x, width, at }: Pick<Drawn, 'x' | 'width' | 'at'>) {
 	const { marks, beginnings } = timeline().lives;
 	const seen = marks.filter((mark) => x(mark.at) >= -1 && x(mark.at) <= width + 1);
+	const gaps = new Map(beginnings.map(({ index, gap }) => [index, gap]));
 	const labels: { left: number; text: string; isLater: boolean; count: number; full: string }[] = [];
 	for (const mark of seen) {
 		const left = x(mark.at);
 		const before = labels.at(-1);
-		const gap = beginnings.find(({ index, gap }) => index === mark.index && gap > 0)?.gap ?? 0;
-		const text = gap > 0 ? `${mark.label} (gap ≤ ${duration(gap)})` : mark.label;
+		const gap = gaps.get(mark.index) ?? 0;
+		const isBegin = branch.value !== null && mark.index === 0 && branch.value.after !== null;
+		const label = isBegin ? 'what if' : mark.label;
+		const text = gap > 0 ? `${label} (gap ≤ ${duration(gap)})` : label;
 		if (before && left - before.left < before.text.length * 6.5 + 22) {
 			before.count += 1;
 			before.full += `, ${text}`;
@@ -65,7 +68,7 @@ export function Marks({ x, width, at, lastAt: _ }: Drawn) {
 			{labels.map(({ left, text, isLater, count, full }) => (
 				<g key={left} class={isLater ? 'later' : ''}>
 					<path d={`M${left} 4l-3.5 8h7z`} />
-					<text x={left + 6} y={13}>
+					<text x={left > width - 70 ? left - 6 : left + 6} y={13} text-anchor={left > width - 70 ? 'end' : 'start'}>
 						{text}
 						{count > 0 ? ` +${count}` : ''}
 					</text>

@@ -18,23 +18,26 @@ export interface Branch {
 	from: SupervisorState | null;
 	/** All simulated external events. `after` is the time between the previous event and this one, in milliseconds. */
 	told: { external: ExternalEvent; after: number }[];
-	/** For each step of the reader: the number of events that were told before it. */
-	steps: number[];
+	/** The steps of the reader: the number of events that were told before it, and the child that it silences. */
+	steps: { before: number; silenced: number | null }[];
 	/** Sends an external event after a simulated time, whatever is due before it. */
 	tell: (external: ExternalEvent, after: number) => void;
-	/** A step of the reader: an external event after a simulated time, and before it all that is due, in order. */
-	act: (external: ExternalEvent, after: number) => void;
+	/**
+	 * A step of the reader: an external event after a simulated time, and before it all that is due, in order.
+	 * @param choose the event, as it is possible then; null if it is not
+	 */
+	act: (choose: (state: SupervisorState) => ExternalEvent | null, after: number) => void;
 	/** What is due next by itself. */
 	due: () => DueEvent[];
 	/** Lets the next timer elapse, and before it all that is due. */
 	runNextTimer: () => void;
 	/** Lets programs do what they do by themselves within a moment. */
 	settle: () => void;
-	/** The child will not be seen to accept. */
+	/** A step of the reader: the child will not be seen to accept. */
 	silence: (child: number) => void;
-	/** The same simulation after the first events. @param count the number of events */
-	upTo: (count: number) => Branch;
-	/** The simulated time, in milliseconds since 1970. */
+	/** The simulation without its last step; null if there is none. */
+	undone: () => Branch | null;
+	/** The simulated time, in milliseconds since boot. */
 	now: () => number;
 	/** The supervisor's state, as tests compare it. */
 	state: () => string;
@@ -50,7 +53,7 @@ export interface Branch {
 
 /** Simulates a supervisor from its start. @param at the time of the start, in milliseconds since 1970 */
 export function branchFromNothing(plan: Plan, at: number): Branch {
-	const branch = newBranch(null, null, 0, at, []);
+	const branch = newBranch({ after: null, from: null, seq: 0, at, boot: at - uptime, known: [] });
 	branch.tell({ type: 'supervisor.started', pid: 1, plan }, 0);
 	return branch;
 }
@@ -61,13 +64,14 @@ export function branchFrom(timeline: Timeline, index: number): Branch {
 	const first = beginningBefore(timeline, end);
 	const { fact, isLife } = timeline.entries[first] as Entry;
 	const supervisorState = isLife ? null : timeline.stateAt(first);
-	const branch = newBranch(
-		timeline.entries[end]?.fact.seq ?? null,
-		supervisorState,
-		fact.seq - (isLife ? 1 : 0),
-		fact.at,
-		nonChildrenAt(timeline, end),
-	);
+	const branch = newBranch({
+		after: timeline.entries[end]?.fact.seq ?? null,
+		from: supervisorState,
+		seq: fact.seq - (isLife ? 1 : 0),
+		at: fact.at,
+		boot: fact.at - timeline.sinceBoot(first, fact.at),
+		known: nonChildrenAt(timeline, end),
+	});
 	branch.tell(
 		isLife
 			? beginningOf(fact)
@@ -125,22 +129,30 @@ function isTakenOver(fact: Entry['fact'] | ExternalEvent): boolean {
 /** More events than this in a row, without a step of the reader, are a loop: a restart without a wait. */
 const mostInARow = 200;
 
-function newBranch(
-	after: number | null,
-	from: SupervisorState | null,
-	seq: number,
-	at: number,
-	known: number[],
-): Branch {
+/** The simulated time since boot when a supervisor starts from nothing, in milliseconds. */
+const uptime = 1_000_000;
+
+interface Begin extends Pick<Branch, 'after' | 'from'> {
+	/** The number of the last fact before the simulation. */
+	seq: number;
+	/** When the simulation begins, and the time of the boot; in milliseconds since 1970. */
+	at: number;
+	boot: number;
+	/** Children of a killed supervisor. */
+	known: number[];
+}
+
+function newBranch(begin: Begin): Branch {
+	const { after, from, seq, at, boot, known } = begin;
 	const timeline = newTimeline();
 	const replay = newReplayer();
 	const told: Branch['told'] = [];
-	const steps: number[] = [];
+	const steps: Branch['steps'] = [];
 	const nonChildren = new Set(known);
 	const mute = new Set<number>();
-	let time = at;
+	let time = at - boot;
 	// The simulator records an event before the statecharts process it, so the entries are in the order of a journal.
-	const world = simulator({ seq, at, told: (fact) => timeline.append(replay(fact)) });
+	const world = simulator({ seq, at, boot, told: (fact) => timeline.append(replay(fact)) });
 	const { supervisor, supervisorState } = world;
 	const upgrade = () => upgradeStateOf(supervisor());
 
@@ -176,25 +188,34 @@ function newBranch(
 		told,
 		steps,
 		tell,
-		act(external, millis) {
-			steps.push(told.length);
+		act(choose, millis) {
+			steps.push({ before: told.length, silenced: null });
 			const end = time + millis;
 			runDue(end);
-			if (supervisor().getSnapshot().status === 'active') tell(external, end - time);
+			const state = supervisorState();
+			const external = state && supervisor().getSnapshot().status === 'active' ? choose(state) : null;
+			if (external) tell(external, end - time);
 			runDue(time + soonest);
 		},
 		due,
 		runNextTimer() {
-			steps.push(told.length);
+			steps.push({ before: told.length, silenced: null });
 			runDue(Number.POSITIVE_INFINITY, ({ isTimer }) => isTimer);
 			runDue(time + soonest);
 		},
 		settle: () => runDue(time + soonest),
-		silence: (child) => void mute.add(child),
-		upTo(count) {
-			const before = newBranch(after, from, seq, at, known);
-			for (const { external, after: millis } of told.slice(0, count)) before.tell(external, millis);
-			before.steps.push(...steps.filter((step) => step < count));
+		silence(child) {
+			steps.push({ before: told.length, silenced: child });
+			mute.add(child);
+		},
+		undone() {
+			const last = steps.at(-1);
+			if (!last) return null;
+			const kept = steps.slice(0, -1);
+			const before = newBranch(begin);
+			for (const { external, after: millis } of told.slice(0, last.before)) before.tell(external, millis);
+			for (const { silenced } of kept) if (silenced !== null) before.silence(silenced);
+			before.steps.splice(0, before.steps.length, ...kept);
 			return before;
 		},
 		now: () => time,

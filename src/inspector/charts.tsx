@@ -24,6 +24,8 @@ const shownActor = signal<string | null>(null);
 /** The scale of the chart, as a factor of its own size; null fits its width, as long as its text stays legible. */
 const zoom = signal<number | null>(null);
 
+const hint = 'Thick edge: active. Pink: just taken. Blue: possible next. Point at a state or a box to see what it is.';
+
 /** The smallest scale that the page chooses: the smallest text of a chart, 12 px, is not smaller than 11 px. */
 const smallest = 0.92;
 
@@ -147,14 +149,14 @@ function Picture({ kind, state, taken, scale }: PictureProps) {
 		const svg = room.current?.firstElementChild as SVGSVGElement | null;
 		if (!svg || !room.current) return;
 		const { width } = svg.viewBox.baseVal;
-		const whole = Math.min(1, Math.max(smallest, (room.current.clientWidth - 4) / width));
+		const whole = Math.min(1.3, Math.max(smallest, (room.current.clientWidth - 4) / width));
 		svg.style.width = `${width * (scale ?? whole)}px`;
 		bringIntoSight(room.current, svg);
 	}, [kind, state, taken.join(' '), scale]);
 
 	const show = (event: Event) => {
 		const item = (event.target as Element).closest<SVGElement>('[data-words]');
-		if (tip.current) tip.current.textContent = item?.getAttribute('aria-label') ?? '';
+		if (tip.current) tip.current.textContent = item?.getAttribute('aria-label') ?? hint;
 	};
 
 	const walk = (event: KeyboardEvent) => {
@@ -170,7 +172,9 @@ function Picture({ kind, state, taken, scale }: PictureProps) {
 
 	return (
 		<>
-			<p class="tip" ref={tip} aria-hidden="true" />
+			<p class="tip" ref={tip} aria-hidden="true">
+				{hint}
+			</p>
 			<div class="room" ref={room} onMouseOver={show} onFocusIn={show} onKeyDown={walk} data-chart={kind} />
 		</>
 	);

@@ -1,11 +1,11 @@
 /** The condition of the service at a moment: what serves, what failed last, who drains, when the last deploy was. */
 import type { Report } from '../machines/facts/feed.ts';
-import { killTimeoutFor } from '../machines/rules/killTimeout.ts';
+import { nextKill, readinessOf } from '../machines/state/deadlines.ts';
 import { type HealthState, healthOf } from '../machines/state/health.ts';
 import type { Rotation } from '../machines/state/rotations.ts';
-import { isNoGood, killPlanOf, type SupervisorState } from '../machines/state/supervisorState.ts';
+import { isNoGood, type SupervisorState } from '../machines/state/supervisorState.ts';
 import { duration } from '../machines/text/duration.ts';
-import { type GenerationLife, kindOf, phaseAt, resultAt } from './lifespans.ts';
+import { type GenerationLife, phaseAt, resultAt } from './lifespans.ts';
 import type { Timeline } from './timeline.ts';
 import { clockTime, timeBeside } from './times.ts';
 
@@ -30,8 +30,10 @@ export interface Moment {
 	now: number;
 	/** The newest entry is shown, and the supervisor that wrote it does not live. Null: it lives, or is imagined. */
 	goneSupervisor: { pid: number | null } | null;
-	/** What a supervisor that runs says of itself; null if it was not asked. */
+	/** What a supervisor that runs says of its children now; null at another moment, or if it was not asked. */
 	report: Report | null;
+	/** The rotations that a running supervisor has told of, oldest first. */
+	kept: Rotation[];
 }
 
 const tones: Record<HealthState, Tone> = {
@@ -46,9 +48,14 @@ const tones: Record<HealthState, Tone> = {
 export function conditionAt({ timeline, index, now, goneSupervisor }: Moment): Condition | null {
 	const state = timeline.stateAt(index);
 	if (!state) return null;
-	const health = healthOf(state, now);
+	const health = healthOf(state, timeline.sinceBoot(index, now));
 	if (health.state === 'stopped')
-		return { word: 'STOPPED', tone: 'off', counts: null, reasons: [howItStopped(state, timeline.timeAt(index))] };
+		return {
+			word: 'STOPPED',
+			tone: state.stopSignal === null ? 'bad' : 'off',
+			counts: null,
+			reasons: [howItStopped(state, timeline.timeAt(index))],
+		};
 	if (goneSupervisor !== null) {
 		const pids = state.children.flatMap(({ pid }) => pid ?? []);
 		const who = goneSupervisor.pid === null ? 'the supervisor' : `supervisor ${goneSupervisor.pid}`;
@@ -63,7 +70,7 @@ export function conditionAt({ timeline, index, now, goneSupervisor }: Moment): C
 function howItStopped({ stopSignal, status }: SupervisorState, at: number): string {
 	const exit = `status ${stopSignal === null ? status : 0}`;
 	return stopSignal === null
-		? `at ${clockTime(at)}: the last child exited, ${exit}`
+		? `at ${clockTime(at)}: the last child exited, ${exit}; nobody had asked for a stop`
 		: `at ${clockTime(at)} by SIG${stopSignal}, ${exit}`;
 }
 
@@ -77,11 +84,15 @@ export function sentencesAt(moment: Moment): {
 	if (!state) return { sentences: [], failure: null };
 	const isOver = goneSupervisor !== null || healthOf(state).state === 'stopped';
 	const last = lastRotation(moment);
+	// A generation that failed its check at first, and passed it later, serves.
+	const isMended = last !== null && last.record.generation === state.serving && state.isComplete;
 	const failure =
-		last && last.record.result === 'failed' ? { ...last, text: failureText(last.record, moment.now) } : null;
+		last && last.record.result === 'failed' && !isMended
+			? { ...last, text: failureText(last.record, moment.now) }
+			: null;
 	return {
 		sentences: isOver
-			? []
+			? downBefore(moment)
 			: [
 					servingText(moment, state),
 					...candidateText(moment, state),
@@ -92,18 +103,32 @@ export function sentencesAt(moment: Moment): {
 	};
 }
 
+/** How long nobody had served before the supervisor stopped or was gone. */
+function downBefore({ timeline, index }: Moment): string[] {
+	const { service } = timeline.lives;
+	const order = service.findLastIndex((each) => each.index <= index && each.state === 'down');
+	const after = service.slice(order + 1).filter((each) => each.index <= index);
+	const down = service[order];
+	if (!down || after.some(({ state }) => state !== 'stopping' && state !== 'stopped')) return [];
+	return [`Nobody had served for ${duration((after[0]?.at ?? timeline.timeAt(index)) - down.at)} before.`];
+}
+
 /** The last rotation that has a result at the moment. */
 export function lastRotation({
 	timeline,
 	index,
-	report,
-}: Pick<Moment, 'timeline' | 'index' | 'report'>): { life: GenerationLife | null; record: Rotation } | null {
+	now,
+	kept,
+}: Pick<Moment, 'timeline' | 'index' | 'now' | 'kept'>): { life: GenerationLife | null; record: Rotation } | null {
 	const life = timeline.lives.generations.findLast(
 		(each) => each.record !== null && !['pending', null].includes(resultAt(each, index)),
 	);
-	if (life?.record) return { life, record: life.record };
-	const record = report?.rotations.findLast(({ result }) => result !== 'pending');
-	return record ? { life: null, record } : null;
+	const known = kept.findLast(
+		({ result, finishedAt }) => result !== 'pending' && finishedAt !== null && finishedAt <= now,
+	);
+	// The facts may begin after the last rotation.
+	if (known && (known.finishedAt ?? 0) > (life?.record?.finishedAt ?? 0)) return { life: null, record: known };
+	return life?.record ? { life, record: life.record } : null;
 }
 
 export function failureText({ generation, finishedAt, reason }: Rotation, now: number): string {
@@ -111,17 +136,38 @@ export function failureText({ generation, finishedAt, reason }: Rotation, now: n
 	return `Last rotation FAILED: #${generation}${when}: ${reason ?? 'its reason is not known'}`;
 }
 
-/** `Generation 11 serves since 20:13:30 (ready in 0.9 s)`. */
-function servingText({ timeline, index, now, report }: Moment, { serving, children }: SupervisorState): string {
-	const own = children.filter((child) => child.generation === serving && child.phase === 'serving');
-	if (serving === 0 || own.length === 0) return 'Nobody serves.';
-	const life = timeline.lives.generationAt(serving, index);
-	const record = life?.record ?? report?.rotations.find(({ generation }) => generation === serving) ?? null;
+/** Since when the serving generation serves, in milliseconds since 1970; null if nobody serves. */
+export function servingSince({ timeline, index, now, kept }: Moment): number | null {
+	const state = timeline.stateAt(index);
+	const own =
+		state?.children.filter(({ generation, phase }) => generation === state.serving && phase === 'serving') ?? [];
+	if (!state || state.serving === 0 || own.length === 0) return null;
+	return (
+		promotionOf(state.serving, { timeline, index, now, kept })?.finishedAt ??
+		Math.max(...own.map((child) => child.since))
+	);
+}
+
+/** What is reported of a generation that was promoted; null if it was not, or if that is not known. */
+function promotionOf(
+	generation: number,
+	{ timeline, index, kept }: Pick<Moment, 'timeline' | 'index' | 'now' | 'kept'>,
+): Rotation | null {
+	const life = timeline.lives.generationAt(generation, index);
+	const record = life?.record ?? kept.find((each) => each.generation === generation) ?? null;
+	return record?.result === 'promoted' ? record : null;
+}
+
+/** `Generation 11 serves since 20:13:30, 4 min (the last rotation, ready in 0.9 s)`. */
+function servingText(moment: Moment, { serving }: SupervisorState): string {
+	const since = servingSince(moment);
+	if (since === null) return 'Nobody serves.';
+	const record = promotionOf(serving, moment);
 	const took = record && readyTime(record);
-	const since = record?.finishedAt ?? Math.max(...own.map((child) => child.since));
-	const isLast = record && lastRotation({ timeline, index, report })?.record.generation === serving;
+	const isLast = record !== null && lastRotation(moment)?.record.generation === serving;
 	const notes = [...(isLast ? ['the last rotation'] : []), ...(took === null ? [] : [`ready in ${duration(took)}`])];
-	return `Generation ${serving} serves since ${timeBeside(since, now)}, ${duration(now - since)}${notes.length === 0 ? '' : ` (${notes.join(', ')})`}.`;
+	const text = notes.length === 0 ? '' : ` (${notes.join(', ')})`;
+	return `Generation ${serving} serves since ${timeBeside(since, moment.now)}, ${duration(Math.max(0, moment.now - since))}${text}.`;
 }
 
 /** From the first process of the generation to its result, in milliseconds, as the command line says it. */
@@ -129,31 +175,41 @@ export function readyTime({ spawnedAt, finishedAt }: Rotation): number | null {
 	return spawnedAt === null || finishedAt === null ? null : finishedAt - spawnedAt;
 }
 
-function candidateText({ now }: Moment, state: SupervisorState): string[] {
-	const { candidate, checks, bake, plan, children, queued, serving } = state;
+function candidateText(moment: Moment, state: SupervisorState): string[] {
+	const { candidate, checks, bake, plan, queued, serving } = state;
 	const next = queued === null ? [] : ['One more rotation will follow.'];
-	if (candidate === null) return next;
+	if (candidate === null || state.stopSignal !== null) return next;
 	if (checks.candidate !== null) {
-		const left = duration(checks.candidate.at + checks.candidate.millis - now);
 		const problem = checks.candidate.problem === null ? '' : `: ${checks.candidate.problem} so far`;
-		return [`Generation ${candidate} must pass -check=${plan.check} within ${left}${problem}.`, ...next];
+		return [
+			`Generation ${candidate} must pass -check=${plan.check} within ${leftOf(moment, checks.candidate)}${problem}.`,
+			...next,
+		];
 	}
-	if (bake !== null)
-		return [`Generation ${candidate} bakes for ${duration(bake.at + bake.millis - now)} more.`, ...next];
-	const coming = children.filter(
-		(child) => child.generation === candidate && child.pid !== null && kindOf(child.phase) === 'coming',
-	);
-	const end = Math.max(...coming.map(({ since }) => since + plan.start));
-	const left =
-		coming.length === 0 || serving === 0
+	if (bake !== null) return [`Generation ${candidate} bakes for ${leftOf(moment, bake)} more.`, ...next];
+	const end = readinessOf(state);
+	const left = end === null ? '' : duration(end - moment.timeline.sinceBoot(moment.index, moment.now));
+	const text =
+		end === null || serving === 0
 			? ''
 			: plan.ready === 'wait'
-				? `: ready in ${duration(end - now)} if it stays alive`
-				: `: must be ready within ${duration(end - now)}`;
-	return [`Generation ${candidate} is starting${left}.`, ...next];
+				? `: ready in ${left} if it stays alive`
+				: `: must be ready within ${left}`;
+	return [`Generation ${candidate} is starting${text}.`, ...next];
 }
 
-function drainingText({ now, report }: Moment, { children, serving, candidate, plan }: SupervisorState): string[] {
+/** The time that is left of a wait. */
+function leftOf(
+	{ timeline, index, now }: Moment,
+	{ at, clock, millis }: { at: number; clock: number | null; millis: number },
+): string {
+	return duration(clock === null ? at + millis - now : clock + millis - timeline.sinceBoot(index, now));
+}
+
+function drainingText(
+	{ timeline, index, now, report }: Moment,
+	{ children, serving, candidate, plan }: SupervisorState,
+): string[] {
 	const leaving = children.filter(({ generation }) => generation !== serving && generation !== candidate);
 	// A generation that failed leaves too, and is not an old one.
 	const failed = leaving.filter(isNoGood);
@@ -171,14 +227,11 @@ function drainingText({ now, report }: Moment, { children, serving, candidate, p
 		const own = others.filter((child) => child.generation === generation);
 		const counts = own.map(({ pid }) => known.get(pid) ?? null);
 		const count = counts.includes(null) ? null : (counts as number[]).reduce((sum, each) => sum + each, 0);
-		const kills = own.flatMap((child) => {
-			const limit = killTimeoutFor(killPlanOf(plan, child), isNoGood(child));
-			return limit === null || child.phase !== 'draining' ? [] : child.since + limit;
-		});
+		const kill = nextKill(own, { plan });
 		return [
 			listOf(own.map(({ pid, child }) => String(pid ?? `child ${child}`))),
 			...(count === null ? [] : [count === 1 ? '1 connection' : `${count} connections`]),
-			...(kills.length === 0 ? [] : [`SIGKILL in ${duration(Math.min(...kills) - now)}`]),
+			...(kill === null ? [] : [`SIGKILL in ${duration(kill - timeline.sinceBoot(index, now))}`]),
 		].join(', ');
 	});
 	const more = generations.length > 3 ? `; ${generations.length - 3} more` : '';

@@ -3,13 +3,14 @@ import { signal } from '@preact/signals';
 import { describeEvent } from '../diagram/descriptions.ts';
 import type { Rotation } from '../machines/state/rotations.ts';
 import { duration } from '../machines/text/duration.ts';
-import { report } from './attached.ts';
+import { ordinal } from '../machines/text/ordinal.ts';
+import { keptRotations, report } from './attached.ts';
 import { Chart } from './charts.tsx';
 import { childText, readyTime } from './condition.ts';
 import { actorOf, type Entry } from './entry.ts';
 import { endOfGeneration, type GenerationLife, nameAt, phaseAt, resultAt, servedUntil } from './lifespans.ts';
 import { nameOf, stateText } from './statecharts.ts';
-import { chosen, goTo, index, isFollowing, isGone, timeline, timeShown, view } from './store.ts';
+import { branch, chosen, goTo, index, isFollowing, isGone, settled, timeline, timeShown, view } from './store.ts';
 import { clockTime, date, exactTime, timeBeside } from './times.ts';
 
 const tabs = ['Story', 'Statechart', 'JSON'] as const;
@@ -55,7 +56,7 @@ export function Detail() {
 export function generationShown(): number | null {
 	if (chosen.value.generation !== null) return chosen.value.generation;
 	const fact = isFollowing.value ? null : timeline().entries[index.value]?.fact;
-	const state = timeline().stateAt(index.value);
+	const state = timeline().stateAt(settled.value);
 	if (fact && 'generation' in fact) return fact.generation;
 	if (fact && 'child' in fact) {
 		const life = timeline().lives.childAt(fact.child, index.value);
@@ -73,7 +74,7 @@ function Story() {
 			: (timeline().lives.generationAt(generation, index.value) ??
 				timeline().lives.generations.findLast((each) => each.generation === generation) ??
 				null);
-	const record = life?.record ?? report.value?.rotations.find((each) => each.generation === generation) ?? null;
+	const record = life?.record ?? keptRotations.value.find((each) => each.generation === generation) ?? null;
 	if (!entry) return <p class="quiet">No event yet.</p>;
 	return (
 		<>
@@ -91,7 +92,7 @@ interface GenerationProps {
 }
 
 function Generation({ generation, life, record: final }: GenerationProps) {
-	const at = index.value;
+	const at = settled.value;
 	const now = timeShown();
 	const result = life ? resultAt(life, at) : (final?.result ?? null);
 	const record = result === 'pending' || result === null ? null : final;
@@ -158,21 +159,22 @@ function titleOf(
 ): string {
 	const name = `Generation ${generation}`;
 	const took = record && readyTime(record);
+	const servesAllTheSame = timeline().stateAt(settled.value)?.serving === generation ? '; it serves all the same' : '';
 	if (result === 'failed')
-		return `#${generation} failed${took === null ? '' : ` after ${duration(took)}`}: ${record?.reason ?? 'its reason is not known'}`;
+		return `#${generation} failed${took === null ? '' : ` after ${duration(took)}`}: ${record?.reason ?? 'its reason is not known'}${servesAllTheSame}`;
 	if (result === 'stopped') return `${name}: a stop came before it was ready`;
 	if (result === 'pending') return `${name} is starting`;
 	if (result === null) return `${name} will be started later`;
 	const ready = took === null ? '' : `, ready in ${duration(took)}`;
 	if (!life) return `${name} was promoted${ready}`;
-	const isReplaced = life.replacedAt !== null && life.replacedAt.index <= index.value;
+	const isReplaced = life.replacedAt !== null && life.replacedAt.index <= settled.value;
 	const end = endOfGeneration(life);
-	const isOver = end !== null && end.index <= index.value;
+	const isOver = end !== null && end.index <= settled.value;
 	if (isGone.value && !isOver)
-		return `${name}: its state is not known since ${clockTime(timeline().timeAt(index.value))}`;
-	const state = timeline().stateAt(index.value);
+		return `${name}: its state is not known since ${clockTime(timeline().timeAt(settled.value))}`;
+	const state = timeline().stateAt(settled.value);
 	const isRestarting = state?.serving === generation && state.respawns.some((each) => each.generation === generation);
-	if (isRestarting && servedUntil(life, index.value) !== null)
+	if (isRestarting && servedUntil(life, settled.value) !== null)
 		return `${name} is down: its workers crash and are started again`;
 	if (isOver) return `${name} has ended${ready}`;
 	if (isReplaced || result === 'left') return `${name} is draining`;
@@ -196,9 +198,13 @@ function Output({ lines }: { lines: string[] }) {
 }
 
 function Children({ life }: { life: GenerationLife }) {
-	const at = index.value;
+	const at = settled.value;
 	const now = timeShown();
 	const known = new Map(report.value?.children.map((child) => [child.pid, child]));
+	const waiting =
+		timeline()
+			.stateAt(at)
+			?.respawns.filter(({ generation, isDue }) => generation === life.generation && !isDue) ?? [];
 	const here = life.children.filter((child) => phaseAt(child, at) !== null);
 	const shown = here.slice(-40);
 	return (
@@ -210,8 +216,8 @@ function Children({ life }: { life: GenerationLife }) {
 					<th scope="col">PID</th>
 					<th scope="col">State</th>
 					<th scope="col">For</th>
-					<th scope="col">Conns</th>
-					<th scope="col">STATUS=</th>
+					{report.value && <th scope="col">Conns</th>}
+					{report.value && <th scope="col">STATUS=</th>}
 				</tr>
 			</thead>
 			<tbody>
@@ -220,6 +226,13 @@ function Children({ life }: { life: GenerationLife }) {
 						<td colSpan={6} class="quiet">{`… ${here.length - shown.length} earlier`}</td>
 					</tr>
 				)}
+				{waiting.map(({ index: worker, attempt, at: begun, millis }) => (
+					<tr key={`worker ${worker}`}>
+						<td>{worker}</td>
+						<td>–</td>
+						<td colSpan={4}>{`${ordinal(attempt)} restart in ${duration(Math.max(0, begun + millis - now))}`}</td>
+					</tr>
+				))}
 				{shown.map((child) => {
 					const since =
 						child.end && child.end.index <= at ? child.end : child.segments.findLast(({ index }) => index <= at);
@@ -233,8 +246,8 @@ function Children({ life }: { life: GenerationLife }) {
 								{isGone.value && phaseAt(child, at) !== 'gone' ? 'unknown' : text}
 							</td>
 							<td>{since ? duration(Math.max(0, now - since.at)) : ''}</td>
-							<td>{own?.connections ?? '–'}</td>
-							<td>{own?.status ?? ''}</td>
+							{report.value && <td>{own?.connections ?? '–'}</td>}
+							{report.value && <td>{own?.status ?? ''}</td>}
 						</tr>
 					);
 				})}
@@ -298,6 +311,8 @@ function Moves({ step, place }: { step: Entry; place: number | null }) {
 
 /** Describes a fact that has no log line. */
 export function plainText(fact: Entry['fact']): string {
+	if (fact.type === 'supervisor.recovered' && branch.value?.timeline.entries[0]?.fact === fact)
+		return 'the simulation begins';
 	if (fact.type === 'child.spawned') return `started with pid ${fact.pid}`;
 	if (fact.type === 'child.verified' && fact.isSeen) return 'accepts on every listener';
 	if (fact.type === 'child.ready') return 'is up';

@@ -1,10 +1,10 @@
 /** The list of events, each with the decisions that it led to folded into it. Only the visible rows are rendered. */
-import { computed, signal } from '@preact/signals';
+import { computed, effect, signal } from '@preact/signals';
 import { useVirtualizer } from '@tanstack/react-virtual';
 import { useEffect, useRef } from 'preact/hooks';
 import { plainText } from './detail.tsx';
 import { actorOf, type Entry } from './entry.ts';
-import { branch, dropped, goTo, index, filterText as text, timeline, total } from './store.ts';
+import { branch, dropped, goTo, index, onDrop, filterText as text, timeline, total } from './store.ts';
 import { clockTime, date } from './times.ts';
 
 const rowHeight = 26;
@@ -15,6 +15,11 @@ const actor = signal('');
 
 /** The events whose decisions are shown, by the number of their fact. */
 const unfolded = signal<ReadonlySet<number>>(new Set());
+
+effect(() => {
+	onDrop.value;
+	unfolded.value = new Set();
+});
 
 const isFiltered = computed(() => text.value !== '' || kind.value !== '' || type.value !== '' || actor.value !== '');
 

@@ -1,4 +1,4 @@
-/** Exports a simulation as a journal, and as a unit test in the project's style. */
+/** What can be exported: a journal, the rotations' receipts and a picture; of a simulation also a unit test. */
 import { type ExternalEvent, type Plan, usualPlan } from '../machines/facts/facts.ts';
 import { journalFormat } from '../machines/facts/feed.ts';
 import { simulatedPid } from '../machines/simulation/nextEvents.ts';
@@ -67,8 +67,11 @@ function drawn(svg: SVGSVGElement): string {
 	const copy = svg.cloneNode(true) as SVGSVGElement;
 	const own = [...svg.querySelectorAll('*')];
 	[...copy.querySelectorAll('*')].forEach((each, order) => {
+		// The page's own policy allows no style attribute.
 		const { fill, stroke, strokeWidth } = getComputedStyle(own[order] as Element);
-		each.setAttribute('style', `fill:${fill};stroke:${stroke};stroke-width:${strokeWidth}`);
+		each.setAttribute('fill', fill);
+		each.setAttribute('stroke', stroke);
+		each.setAttribute('stroke-width', strokeWidth);
 	});
 	return new XMLSerializer().serializeToString(copy);
 }

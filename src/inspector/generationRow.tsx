@@ -1,6 +1,7 @@
 /** A row of the timeline: how many children of a generation boot, serve and leave; opened, a row for each child. */
+import { keptRotations } from './attached.ts';
 import { childText } from './condition.ts';
-import { type ChildLife, type GenerationLife, kindOf, nameAt, phaseAt, resultAt, stepsOf } from './lifespans.ts';
+import { type ChildLife, type GenerationLife, kindOf, nameAt, resultAt, stepsOf } from './lifespans.ts';
 import { chosen, goTo } from './store.ts';
 
 export interface Drawn {
@@ -20,6 +21,9 @@ export interface Drawn {
 const height = 22;
 const childHeight = 16;
 
+/** An opened generation shows at most the last children in the time shown. */
+const mostChildren = 130;
+
 interface RowProps extends Drawn {
 	life: GenerationLife;
 	isOpen: boolean;
@@ -30,9 +34,14 @@ interface RowProps extends Drawn {
 export const marks = { pending: '…', promoted: '✔', failed: '✘', stopped: '■', left: '–', unknown: '?' };
 
 export function GenerationRow({ life, isOpen, isChosen, toggle, ...drawn }: RowProps) {
-	const { at } = drawn;
+	const { at, x, width } = drawn;
+	const isSeen = ({ segments, end }: ChildLife) => x(segments[0]?.at ?? 0) <= width && (end === null || x(end.at) >= 0);
 	const isLater = life.started.index > at;
-	const result = resultAt(life, at) ?? 'pending';
+	const known = resultAt(life, at) ?? 'pending';
+	// A snapshot does not tell the result of a generation that drains; the running supervisor does.
+	const kept =
+		known === 'left' ? keptRotations.value.find(({ generation }) => generation === life.generation) : undefined;
+	const result = kept?.result ?? known;
 	return (
 		<>
 			<div class={`row-of${isLater ? ' later' : ''}${isChosen ? ' chosen' : ''}`}>
@@ -60,14 +69,17 @@ export function GenerationRow({ life, isOpen, isChosen, toggle, ...drawn }: RowP
 				<Area life={life} {...drawn} />
 			</div>
 			{isOpen &&
-				life.children.map((child) => (
-					<div class={`row-of child${isLater ? ' later' : ''}`} key={`${child.child}`}>
-						<span class="row-name quiet">
-							{child.slot}: {nameAt(child, at)}
-						</span>
-						<Bar life={child} {...drawn} />
-					</div>
-				))}
+				life.children
+					.filter(isSeen)
+					.slice(-mostChildren)
+					.map((child) => (
+						<div class={`row-of child${isLater ? ' later' : ''}`} key={`${child.child}`}>
+							<span class="row-name quiet">
+								{child.slot}: {nameAt(child, at)}
+							</span>
+							<Bar life={child} {...drawn} />
+						</div>
+					))}
 		</>
 	);
 }
@@ -77,7 +89,10 @@ function Area({ life, x, width, at, now, lastAt, isGone }: Drawn & { life: Gener
 	// What is after the moment is drawn too; the timeline dims it.
 	const steps = stepsOf(life, Number.POSITIVE_INFINITY);
 	const end = isGone ? lastAt : Math.max(now, lastAt);
-	const size = Math.max(1, life.size, ...steps.map(({ coming, serving, leaving }) => coming + serving + leaving));
+	const size = steps.reduce(
+		(most, { coming, serving, leaving }) => Math.max(most, coming + serving + leaving),
+		Math.max(1, life.size),
+	);
 	const result = resultAt(life, at);
 	const place = life.result ? x(life.result.at) : null;
 	const begin = steps[0]?.at ?? life.started.at;
@@ -90,7 +105,7 @@ function Area({ life, x, width, at, now, lastAt, isGone }: Drawn & { life: Gener
 			{place !== null &&
 				life.result &&
 				['promoted', 'failed', 'stopped'].includes(life.result.kind) &&
-				place > -10 &&
+				place >= -1 &&
 				place < width + 10 && (
 					<text class={`verdict ${life.result.kind}`} x={Math.min(width - 12, place + 3)} y={15}>
 						{marks[life.result.kind]}
@@ -115,6 +130,7 @@ function areaOf(
 		const part = partOf(step);
 		if (part === 0) return;
 		const [left, right] = [clamp(x(step.at)), clamp(x(steps[order + 1]?.at ?? end))];
+		if (right < 0 || left > width) return;
 		const top = height - 1 - (height - 4) * Math.min(1, part);
 		parts.push(
 			`M${left.toFixed(1)} ${height - 1}V${top.toFixed(1)}H${Math.max(left + 1, right).toFixed(1)}V${height - 1}z`,
@@ -164,7 +180,7 @@ function Bar({ life, x, width, at, now, lastAt, isGone }: Drawn & { life: ChildL
 				</path>
 			))}
 			{life.end && <path class="end" d={`M${x(life.end.at)} 0v${childHeight}`} />}
-			<title>{`${text}${phaseAt(life, at) === 'gone' ? '' : ''}`}</title>
+			<title>{text}</title>
 		</svg>
 	);
 }

@@ -1,8 +1,16 @@
 /** The head of the page: the service's condition in words and colour, the way through time, and the menus. */
 import { computed, effect, signal } from '@preact/signals';
 import { duration } from '../machines/text/duration.ts';
-import { report } from './attached.ts';
-import { type Condition, conditionAt, lastRotation, type Moment, readyTime, sentencesAt } from './condition.ts';
+import { keptRotations, report } from './attached.ts';
+import {
+	type Condition,
+	conditionAt,
+	lastRotation,
+	type Moment,
+	readyTime,
+	sentencesAt,
+	servingSince,
+} from './condition.ts';
 import { ExportMenu } from './exportMenu.tsx';
 import { resultAt } from './lifespans.ts';
 import { linkNow, select } from './selection.ts';
@@ -16,6 +24,8 @@ import {
 	isFollowing,
 	isGone,
 	isLive,
+	present,
+	settled,
 	source,
 	timeline,
 	timeShown,
@@ -30,10 +40,11 @@ const moment = computed((): Moment => {
 	const goneSupervisor = isGone.value ? { pid: source.value?.pid ?? null } : null;
 	return {
 		timeline: timeline(),
-		index: index.value,
-		now: timeShown(),
+		index: settled.value,
+		now: present(),
 		goneSupervisor,
-		report: isLive.value ? report.value : null,
+		report: report.value,
+		kept: keptRotations.value,
 	};
 });
 
@@ -112,20 +123,23 @@ export function Head() {
 function Health({ condition }: { condition: Condition | null }) {
 	if (!condition) return <p class="health off">{connection.value === 'loading' ? 'loading …' : 'no event yet'}</p>;
 	const { word, tone, counts } = condition;
-	const { serving } = timeline().stateAt(index.value) ?? { serving: 0 };
-	const segment = timeline().lives.service.findLast(({ index: place }) => place <= index.value);
-	// A snapshot does not say since when it has been so.
-	const isKnown = segment && timeline().entries[segment.index]?.kind !== 'checkpoint';
-	const since = isKnown ? segment : null;
-	const isUp = counts !== null && serving > 0;
+	const generation = servingNow(moment.value) ?? 0;
+	const since = tone === 'good' ? servingSince(moment.value) : healthSince();
+	const isUp = counts !== null && generation > 0;
 	return (
 		<p class={`health ${branch.value ? 'what-if-tone' : tone}`} data-testid="health">
 			<span aria-hidden="true">{{ good: '●', warn: '▲', bad: '✘', off: '■' }[tone]}</span> <strong>{word}</strong>
 			{counts && ` ${counts}`}
-			{isUp && ` · gen ${serving}`}
-			{since && counts && ` · ${duration(Math.max(0, timeShown() - since.at))}`}
+			{isUp && ` · gen ${generation}`}
+			{since !== null && counts && ` · ${tone === 'good' ? '' : 'for '}${duration(Math.max(0, timeShown() - since))}`}
 		</p>
 	);
+}
+
+/** Since when the health is as it is; null where a snapshot does not say it. */
+function healthSince(): number | null {
+	const segment = timeline().lives.service.findLast(({ index: place }) => place <= settled.value);
+	return segment && timeline().entries[segment.index]?.kind !== 'checkpoint' ? segment.at : null;
 }
 
 /** Where in time the page is. */
@@ -165,10 +179,7 @@ export function HealthStrip() {
 			<p data-testid="sentences">
 				{reasons.length > 0 && <strong>{sentenceOf(reasons.join('; '))} </strong>}
 				{sentences.join(' ')}
-				{!failure &&
-					last &&
-					(sentences.length === 0 || last.record.generation !== servingNow(now)) &&
-					` ${lastText(now, last)}`}
+				{!failure && last && !sentences.some((text) => text.includes('the last rotation')) && ` ${lastText(now, last)}`}
 			</p>
 			{failure && (
 				<p class="bad" data-testid="failure">
@@ -194,7 +205,7 @@ const spoken = computed(() => {
 	const { word, counts } = condition.value ?? { word: '', counts: '' };
 	const last = lastRotation(moment.value);
 	const verdict =
-		last && (last.life === null || resultAt(last.life, index.value) !== 'pending')
+		last && (last.life === null || resultAt(last.life, settled.value) !== 'pending')
 			? `Generation ${last.record.generation} ${last.record.result}.`
 			: '';
 	return `${word} ${counts ?? ''}. ${verdict}`;

@@ -54,7 +54,7 @@ export class Lives {
 		this.#apply(fact, now);
 		if ('child' in fact) this.#follow(fact, supervisorState, now);
 		for (const move of moves) this.#move(move, now);
-		this.#settle(fact);
+		this.#settle(fact, now);
 		const state = supervisorState === null ? 'starting' : healthOf(supervisorState).state;
 		if (this.service.at(-1)?.state !== state) this.service.push({ ...now, state });
 		[this.#before, this.#lastAt] = [supervisorState, at];
@@ -71,12 +71,14 @@ export class Lives {
 	}
 
 	/** Keeps what is reported of each rotation that has its result now. */
-	#settle(fact: Entry['fact']): void {
+	#settle(fact: Entry['fact'], now: Instant): void {
 		const before = this.#rotations;
 		this.#rotations = fact.type === 'checkpoint' ? noRotations : evolveRotations(before, fact, this.#before);
 		for (const record of finishedBetween(before, this.#rotations)) {
 			const life = this.#ownGenerations.get(record.generation);
-			if (life) life.record = record;
+			if (!life) continue;
+			life.record = record;
+			if (record.result !== 'pending') decide(life, record.result, now);
 		}
 	}
 

@@ -1,5 +1,6 @@
 /** The whole journal in one strip: the rotations' results, the times in which nobody served, and what the timeline shows. */
 import { useRef } from 'preact/hooks';
+import { keptRotations } from './attached.ts';
 import { resultAt } from './lifespans.ts';
 import { endOfHistory, goTo, index, startOfHistory, timeline, timeShown, total, view } from './store.ts';
 import { pannedBy, type TimeSpan, wholeSpan } from './timeSpan.ts';
@@ -36,20 +37,7 @@ export function Overview({ span }: { span: TimeSpan }) {
 				}}
 				onPointerMove={(event) => event.buttons === 1 && travel(event, false)}
 			>
-				{lives.service.map(({ at, state }, order) => {
-					if (state !== 'down' && state !== 'unknown') return null;
-					const end = lives.service[order + 1]?.at ?? last;
-					return (
-						<rect
-							key={order}
-							class={`service ${state}`}
-							x={x(at)}
-							y={0}
-							width={Math.max(1.5, x(end) - x(at))}
-							height={height}
-						/>
-					);
-				})}
+				<Trouble x={x} width={width} last={last} />
 				<Results x={x} width={width} />
 				<rect class="brush" x={from} y={0.75} width={Math.max(4, to - from)} height={height - 1.5} rx="3" />
 				<line class="cursor" x1={x(timeShown())} x2={x(timeShown())} y1={0} y2={height} />
@@ -67,6 +55,11 @@ function Results({ x, width }: { x: (time: number) => number; width: number }) {
 		const kind = result === 'promoted' || result === 'failed' ? result : 'other';
 		if (places.get(place) !== 'failed') places.set(place, kind);
 	}
+	// Rotations from before the facts, as the running supervisor tells of them.
+	for (const { result, finishedAt } of keptRotations.value) {
+		const place = Math.round(x(finishedAt ?? 0) / 3) * 3;
+		if (place >= 0 && !places.has(place)) places.set(place, result === 'failed' ? 'failed' : 'promoted');
+	}
 	const at = x(timeline().timeAt(index.value));
 	return (
 		<>
@@ -79,6 +72,29 @@ function Results({ x, width }: { x: (time: number) => number; width: number }) {
 					/>
 				),
 			)}
+		</>
+	);
+}
+
+/** The times in which nobody served or no supervisor lived. Those that share a place are one. */
+function Trouble({ x, width, last }: { x: (time: number) => number; width: number; last: number }) {
+	const { service } = timeline().lives;
+	const places: { state: string; left: number; right: number }[] = [];
+	service.forEach(({ at, state }, order) => {
+		if (state !== 'down' && state !== 'unknown') return;
+		const [left, right] = [
+			Math.floor(x(at)),
+			Math.max(Math.floor(x(at)) + 2, Math.ceil(x(service[order + 1]?.at ?? last))),
+		];
+		const before = places.at(-1);
+		if (before?.state === state && left <= before.right) before.right = Math.max(before.right, right);
+		else places.push({ state, left, right: Math.min(width, right) });
+	});
+	return (
+		<>
+			{places.map(({ state, left, right }) => (
+				<rect key={left} class={`service ${state}`} x={left} y={0} width={right - left} height={height} />
+			))}
 		</>
 	);
 }

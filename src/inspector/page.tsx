@@ -30,6 +30,9 @@ import { Timeline } from './timelineView.tsx';
 import { WhatIfBar } from './whatIfBar.tsx';
 import type { Told } from './worker.ts';
 
+/** The build of the page: an older worker of the same address must not serve it. */
+declare const SOCKETMASTER_BUILD: string;
+
 function Page() {
 	return (
 		<div class={branch.value ? 'page imagined' : 'page'}>
@@ -121,7 +124,7 @@ function goToRotation(direction: 1 | -1) {
 }
 
 function listen() {
-	const url = new URL('./worker.js', import.meta.url);
+	const url = new URL(`./worker.js?${SOCKETMASTER_BUILD}`, import.meta.url);
 	const shared = 'SharedWorker' in window ? new SharedWorker(url, { type: 'module' }) : null;
 	const worker = shared ?? new Worker(url, { type: 'module' });
 	const port = shared?.port ?? (worker as Worker);
@@ -135,7 +138,7 @@ function listen() {
 					if (data.source.isImagined && source.value?.isImagined) break;
 					problem.value = null;
 					progress.value = 0;
-					begin(data.source);
+					begin(data.source, data.dropped);
 					if (data.source.isImagined) imagineFromNothing(usualPlan);
 					break;
 				case 'goesOn':
@@ -151,6 +154,9 @@ function listen() {
 						connection.value = 'live';
 						show();
 					}
+					break;
+				case 'waits':
+					problem.value = `${data.why}. The page goes on when a supervisor answers.`;
 					break;
 				case 'lost':
 					connection.value = 'lost';

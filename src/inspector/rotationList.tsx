@@ -3,12 +3,12 @@ import { useVirtualizer } from '@tanstack/react-virtual';
 import { useRef } from 'preact/hooks';
 import type { Rotation } from '../machines/state/rotations.ts';
 import { duration } from '../machines/text/duration.ts';
-import { report } from './attached.ts';
+import { keptRotations } from './attached.ts';
 import { readyTime } from './condition.ts';
 import { marks } from './generationRow.tsx';
 import { type Beginning, endOfGeneration, type GenerationLife, resultAt, servedUntil } from './lifespans.ts';
 import { select } from './selection.ts';
-import { chosen, index, isGone, timeline, timeShown, total } from './store.ts';
+import { chosen, isGone, present, settled, timeline, timeShown, total } from './store.ts';
 import { timeBeside } from './times.ts';
 
 const rowHeight = 46;
@@ -30,10 +30,16 @@ function itemsShown(): Item[] {
 	}
 	for (; next > 0; next -= 1) items.push({ type: 'beginning', beginning: beginnings[next] as Beginning });
 	const known = new Set(generations.map(({ generation }) => generation));
-	const older = (report.value?.rotations ?? []).filter(
-		({ generation, result }) => result !== 'pending' && !known.has(generation),
-	);
-	return [...items, ...older.reverse().map((record) => ({ type: 'record', record }) as const)];
+	for (const record of keptRotations.value) {
+		if (record.result === 'pending' || known.has(record.generation)) continue;
+		const place = items.findIndex((item) => item.type !== 'beginning' && generationOf(item) < record.generation);
+		items.splice(place < 0 ? items.length : place, 0, { type: 'record', record });
+	}
+	return items;
+}
+
+function generationOf(item: Exclude<Item, { type: 'beginning' }>): number {
+	return item.type === 'life' ? item.life.generation : item.record.generation;
 }
 
 export function Rotations() {
@@ -87,12 +93,13 @@ function isSelected(item: Item): boolean {
 	return (
 		chosen.value.generation === generation &&
 		(item.type === 'record' ||
-			timeline().lives.generationAt(generation, Math.max(index.value, item.life.started.index)) === item.life)
+			timeline().lives.generationAt(generation, Math.max(settled.value, item.life.started.index)) === item.life)
 	);
 }
 
 function choose(item: Item) {
-	if (item.type === 'life') select(item.life.generation, item.life.result?.index ?? item.life.started.index);
+	if (item.type === 'life')
+		select(item.life.generation, timeline().endOfStep(item.life.result?.index ?? item.life.started.index));
 	if (item.type === 'record') select(item.record.generation, null);
 }
 
@@ -139,12 +146,14 @@ interface RowText {
 }
 
 function ofLife(life: GenerationLife): RowText {
-	const at = index.value;
+	const at = settled.value;
 	const now = timeShown();
 	const isLater = life.started.index > at;
 	// What is after the moment is shown dimmed, as it ended.
 	const result = (isLater ? life.result?.kind : resultAt(life, at)) ?? 'pending';
-	const time = `${timeBeside(life.requestedAt, now)}${isLater ? '' : `, ${duration(Math.max(0, now - life.requestedAt))} ago`}`;
+	const when =
+		result === 'pending' ? life.requestedAt : (recordOf(life)?.finishedAt ?? life.result?.at ?? life.requestedAt);
+	const time = `${timeBeside(when, now)}${isLater ? '' : `, ${duration(Math.max(0, present() - when))} ago`}`;
 	const record = result === 'pending' ? null : recordOf(life);
 	const took = record ? readyTime(record) : null;
 	if (result === 'failed')
@@ -152,7 +161,7 @@ function ofLife(life: GenerationLife): RowText {
 			result,
 			isLater,
 			head: time,
-			rest: `${took === null ? '' : `after ${duration(took)}: `}${record?.reason ?? 'failed'}`,
+			rest: `${took === null ? '' : `after ${duration(took)}: `}${record?.reason ?? 'failed'}${timeline().stateAt(at)?.serving === life.generation ? '; it serves all the same' : ''}`,
 		};
 	if (result === 'pending')
 		return { result, isLater, head: time, rest: `starting for ${duration(Math.max(0, now - life.started.at))}` };
@@ -171,7 +180,7 @@ function ofLife(life: GenerationLife): RowText {
 /** What is reported of its rotation: also by the running supervisor, of a generation that began before what the page knows. */
 function recordOf(life: GenerationLife): Rotation | null {
 	if (life.record || life.asked !== null) return life.record;
-	return report.value?.rotations.find(({ generation }) => generation === life.generation) ?? null;
+	return keptRotations.value.find(({ generation }) => generation === life.generation) ?? null;
 }
 
 /** `live 4 min`, `was live 21 s, drained 2 s`, `draining`. */
@@ -196,8 +205,10 @@ function liveText(life: GenerationLife, at: number, now: number): string {
 
 /** Whether it is the generation that should serve at the moment, and its workers are started again. */
 function isServing({ generation }: GenerationLife): boolean {
-	const state = timeline().stateAt(index.value);
-	return state?.serving === generation && state.children.length + state.respawns.length > 0;
+	const state = timeline().stateAt(settled.value);
+	return (
+		state?.serving === generation && state.stopSignal === null && state.children.length + state.respawns.length > 0
+	);
 }
 
 /** The time in which nobody served before this generation did; empty if there was none. */
@@ -214,11 +225,11 @@ function unservedText({ result }: GenerationLife): string {
 function ofRecord(record: Rotation): RowText {
 	const now = timeShown();
 	const { finishedAt, requestedAt, result, reason } = record;
-	const at = requestedAt ?? finishedAt;
+	const at = finishedAt ?? requestedAt;
 	const took = readyTime(record);
 	const rest =
 		result === 'failed'
-			? (reason ?? 'failed')
+			? `${took === null ? '' : `after ${duration(took)}: `}${reason ?? 'failed'}`
 			: result === 'stopped'
 				? 'a stop came first'
 				: took === null
@@ -227,7 +238,7 @@ function ofRecord(record: Rotation): RowText {
 	return {
 		result,
 		isLater: false,
-		head: at === null ? '' : `${timeBeside(at, now)}, ${duration(Math.max(0, now - at))} ago`,
+		head: at === null ? '' : `${timeBeside(at, now)}, ${duration(Math.max(0, present() - at))} ago`,
 		rest,
 	};
 }

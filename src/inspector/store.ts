@@ -14,6 +14,9 @@ export const connection = signal<Connection>('loading');
 export const progress = signal(0);
 /** A sentence if no more facts will follow; else null. */
 export const problem = signal<string | null>(null);
+/** Rises when entries are dropped or a timeline begins: indexes of entries mean others then. */
+export const onDrop = signal(0);
+
 /** Facts that were dropped, as the page keeps `most`. */
 export const dropped = signal(0);
 
@@ -52,6 +55,12 @@ export const index = computed(() => {
 	return moment === null ? total.value - 1 : Math.min(moment, total.value - 1);
 });
 
+/**
+ * The index of the last entry of the selected step: what is shown of the service is after all decisions of an event. -1 if there
+ * are no entries.
+ */
+export const settled = computed(() => timeline().endOfStep(index.value));
+
 /** Whether the selection follows the newest fact. */
 export const isFollowing = computed(() => (branch.value ? branchMoment.value : realMoment.value) === null);
 
@@ -78,6 +87,11 @@ export const isGone = computed(
 export function timeShown(): number {
 	const at = timeline().timeAt(index.value);
 	return isLive.value ? Math.max(at, clock.value) : at;
+}
+
+/** The time that `ago` counts to: of a supervisor that is gone, the reader's own. */
+export function present(): number {
+	return isGone.value ? Math.max(clock.value, timeShown()) : timeShown();
 }
 
 /**
@@ -110,16 +124,18 @@ export function go(steps: number): void {
 }
 
 /** Begins a new real timeline. */
-export function begin(next: Source): void {
+export function begin(next: Source, missing: number): void {
 	batch(() => {
 		real = newTimeline();
 		source.value = next;
 		length.value = 0;
-		dropped.value = 0;
+		dropped.value = missing;
+		connection.value = 'loading';
 		realMoment.value = null;
 		branch.value = null;
 		chosen.value = { generation: null, child: null };
 		view.value = null;
+		onDrop.value += 1;
 	});
 }
 
@@ -151,8 +167,10 @@ export function show(): void {
 }
 
 function drop(count: number) {
+	const isAgain = dropped.value > 0 ? 1 : 0;
 	real = real.without(count);
-	dropped.value += count;
+	dropped.value += count - isAgain;
+	onDrop.value += 1;
 	if (realMoment.value !== null) realMoment.value = Math.max(0, realMoment.value - count + 1);
 }
 
@@ -181,8 +199,8 @@ export function step(act: (branch: Branch) => void): void {
 
 /** Takes the last step of the simulation back. */
 export function undo(): void {
-	const count = branch.value?.steps.at(-1);
-	if (branch.value && count !== undefined) showBranch(branch.value.upTo(count));
+	const before = branch.value?.undone();
+	if (before) showBranch(before);
 }
 
 /** Ends the simulation, and shows the real timeline again. */
@@ -190,6 +208,7 @@ export function stopImagining(): void {
 	batch(() => {
 		branch.value = null;
 		view.value = null;
+		onDrop.value += 1;
 	});
 }
 
@@ -200,5 +219,6 @@ function showBranch(next: Branch) {
 		branchMoment.value = null;
 		chosen.value = { generation: null, child: null };
 		view.value = null;
+		onDrop.value += 1;
 	});
 }

@@ -36,10 +36,11 @@ export function wholeSpan(first: number, last: number): TimeSpan {
 	return { from: first - length * 0.02, to: first + length * 1.02 };
 }
 
-/** The span, longer or shorter by a factor; a time stays in its place. */
-export function zoomedBy(factor: number, { from, to }: TimeSpan, at: number): TimeSpan {
+/** The span, longer or shorter by a factor; a time stays in its place. @param most the longest span, in milliseconds */
+export function zoomedBy(factor: number, { from, to }: TimeSpan, at: number, most: number): TimeSpan {
 	const [before, after] = [(at - from) * factor, (to - at) * factor];
-	return before + after < shortest ? { from, to } : { from: at - before, to: at + after };
+	const length = before + after;
+	return length < shortest || (factor > 1 && length > most) ? { from, to } : { from: at - before, to: at + after };
 }
 
 /** The span, moved by a time. */

@@ -40,6 +40,8 @@ export class Timeline {
 	});
 	/** The time of each entry in milliseconds since 1970. Never decreases, although the wall clock may be set back. */
 	readonly #times: number[] = [];
+	/** The time of the boot after each entry, in milliseconds since 1970, as far as it is known. */
+	readonly #boots: number[] = [];
 
 	append(entry: Entry): void {
 		const index = this.entries.length;
@@ -50,6 +52,7 @@ export class Timeline {
 		this.#standings.advance();
 		this.#states.advance();
 		this.#times.push(Math.max(this.#times.at(-1) ?? entry.fact.at, entry.fact.at));
+		this.#boots.push(bootOf(entry.fact) ?? this.#boots.at(-1) ?? 0);
 		this.lives.add(entry, index, this.timeAt(index), this.#states.newest);
 	}
 
@@ -118,9 +121,22 @@ export class Timeline {
 		return this.#times[index] ?? 0;
 	}
 
+	/** A time in milliseconds since boot, as it is at an entry. @param at in milliseconds since 1970 */
+	sinceBoot(index: number, at: number): number {
+		return at - (this.#boots[index] ?? 0);
+	}
+
 	placeOf(seq: number): number | null {
 		return this.#slots.get(seq) ?? null;
 	}
+}
+
+/** The time of the boot as a fact tells it, in milliseconds since 1970; null if the fact does not. */
+function bootOf(fact: Entry['fact']): number | null {
+	if ('clock' in fact && fact.clock !== undefined) return fact.at - fact.clock;
+	if (!('state' in fact)) return null;
+	const child = fact.state.children.find(({ clock, phase }) => clock !== null && phase === 'serving');
+	return child ? child.since - (child.clock ?? 0) : null;
 }
 
 function step(standings: Map<string, Standing>, { kind, moves, isLife }: Entry): Map<string, Standing> {

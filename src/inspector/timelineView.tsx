@@ -1,5 +1,5 @@
 /** The timeline: a row for each generation, newest on top, and the moment in it. */
-import { signal } from '@preact/signals';
+import { effect, signal } from '@preact/signals';
 import { useEffect, useRef } from 'preact/hooks';
 import { duration } from '../machines/text/duration.ts';
 import { Axis, Marks } from './axis.tsx';
@@ -14,6 +14,8 @@ import {
 	index,
 	isFollowing,
 	isGone,
+	onDrop,
+	settled,
 	source,
 	startOfHistory,
 	timeline,
@@ -27,6 +29,11 @@ import { useWidth } from './useWidth.ts';
 
 /** The generations whose children are shown, by the index of their first entry. */
 const opened = signal<ReadonlySet<number>>(new Set());
+
+effect(() => {
+	onDrop.value;
+	opened.value = new Set();
+});
 
 /** The width of the names of the rows, in pixels. */
 const gutter = 150;
@@ -43,6 +50,14 @@ export function spanShown(): TimeSpan {
 	const usual = usualSpan({ generations: lives.generations, first, last: end, isLive: isWritten });
 	return isFollowing.value ? (view.value ?? usual) : containing(timeShown(), view.value ?? usual);
 }
+
+/** The longest span that can be shown, in milliseconds. */
+function longest(): number {
+	return Math.max(60_000, 4 * (endOfHistory() - startOfHistory()));
+}
+
+/** More rows than these are not drawn; the overview shows all rotations. */
+const mostRows = 150;
 
 export function Timeline() {
 	const room = useRef<HTMLDivElement>(null);
@@ -67,22 +82,30 @@ export function Timeline() {
 			view.value =
 				Math.abs(event.deltaX) > Math.abs(event.deltaY)
 					? pannedBy((event.deltaX / 600) * length, span)
-					: zoomedBy(1.0015 ** event.deltaY, span, timeAt(event.clientX));
+					: zoomedBy(1.0015 ** event.deltaY, span, timeAt(event.clientX), longest());
 		};
 		room.current?.addEventListener('wheel', wheel, { passive: false });
 		return () => room.current?.removeEventListener('wheel', wheel);
 	}, []);
 
-	const rows = shown.lives.generations.filter((life) => isInSpan(life, span)).reverse();
+	const all = shown.lives.generations.filter((life) => isInSpan(life, span)).reverse();
+	const rows = all.slice(0, mostRows);
 	const drawn: Drawn = {
 		x,
 		width,
-		at: index.value,
+		at: settled.value,
 		now,
 		lastAt: shown.timeAt(shown.entries.length - 1),
 		isGone: isGone.value,
 	};
 	const entry = shown.entries[index.value];
+	if (!entry)
+		return (
+			<section class="timeline" aria-labelledby="timeline-title" ref={room}>
+				<h2 id="timeline-title">Timeline</h2>
+				<p class="quiet none">No event yet.</p>
+			</section>
+		);
 	const travel = (event: PointerEvent) => goTo(Math.max(0, shown.indexAt(timeAt(event.clientX))));
 
 	return (
@@ -95,8 +118,8 @@ export function Timeline() {
 				<span class="tools">
 					<Tool label="Earlier" text="‹" act={() => pannedBy((span.from - span.to) * 0.4, span)} />
 					<Tool label="Later" text="›" act={() => pannedBy((span.to - span.from) * 0.4, span)} />
-					<Tool label="Show a longer time" text="−" act={() => zoomedBy(1.6, span, now)} />
-					<Tool label="Show a shorter time" text="+" act={() => zoomedBy(1 / 1.6, span, now)} />
+					<Tool label="Show a longer time" text="−" act={() => zoomedBy(1.6, span, now, longest())} />
+					<Tool label="Show a shorter time" text="+" act={() => zoomedBy(1 / 1.6, span, now, longest())} />
 					<Tool label="Fit all of the history in" text="Fit" act={() => wholeSpan(startOfHistory(), endOfHistory())} />
 					<Tool label="Reset to the time that the page chooses" text="Reset" act={() => null} />
 				</span>
@@ -133,6 +156,9 @@ export function Timeline() {
 							{...drawn}
 						/>
 					))}
+					{all.length > rows.length && (
+						<p class="quiet none">{all.length - rows.length} older generations in this time: zoom in to see them.</p>
+					)}
 					{rows.length === 0 && <p class="quiet none">Nothing in this time.</p>}
 					<div
 						class="strip"

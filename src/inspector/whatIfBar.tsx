@@ -1,8 +1,8 @@
 /** The bar of a simulation: what the reader can let happen next. All that is due before it happens first. */
 import { signal } from '@preact/signals';
 import { useState } from 'preact/hooks';
-import { type Plan, usualPlan } from '../machines/facts/facts.ts';
-import { endOf, nextEvents } from '../machines/simulation/nextEvents.ts';
+import { type ExternalEvent, type Plan, usualPlan } from '../machines/facts/facts.ts';
+import { endOf, type NextEvent, nextEvents } from '../machines/simulation/nextEvents.ts';
 import type { ChildState, SupervisorState } from '../machines/state/supervisorState.ts';
 import { duration } from '../machines/text/duration.ts';
 import { branch, imagineFromNothing, source, step, stopImagining, total, undo } from './store.ts';
@@ -19,10 +19,17 @@ export function WhatIfBar() {
 	const isOver = branch.value.state() === 'stopped';
 	const events = isOver ? [] : due();
 	const timer = events.find(({ isTimer }) => isTimer) ?? events[0];
-	const offered = state && !isOver ? nextEvents(state, upgrade(), nonChildren) : [];
-	const crash = offered.find(({ what }) => what === 'it is killed, and started again')?.external;
-	const tell = (...[external]: Parameters<NonNullable<typeof branch.value>['act']>) =>
-		step((on) => on.act(external, moment));
+	const offered = state && !isOver ? nextEvents(state, upgrade(), nonChildren).filter(isOffered) : [];
+	const isNamed = (each: NextEvent, name: string) => nameOf(each) === name;
+	/** The event as it is possible when it happens. */
+	const act = (name: string) =>
+		step((on) =>
+			on.act(
+				(then) => nextEvents(then, on.upgrade(), on.nonChildren).find((each) => isNamed(each, name))?.external ?? null,
+				moment,
+			),
+		);
+	const tell = (external: ExternalEvent) => step((on) => on.act(() => external, moment));
 	return (
 		<section class="what-if" aria-labelledby="what-if-title">
 			<h2 id="what-if-title">What if</h2>
@@ -36,31 +43,64 @@ export function WhatIfBar() {
 				<button type="button" disabled={!timer} onClick={() => step((on) => on.runNextTimer())}>
 					Next timer{timer ? `: ${timer.what}, in ${duration(timer.at - now())}` : ''}
 				</button>
-				<button type="button" title={soon} disabled={isOver} onClick={() => tell({ type: 'rotate.requested' }, moment)}>
+				<button type="button" title={soon} disabled={isOver} onClick={() => tell({ type: 'rotate.requested' })}>
 					Rotate
 				</button>
-				<button type="button" title={soon} disabled={isOver} onClick={() => tell({ type: 'stop.requested' }, moment)}>
+				<button type="button" title={soon} disabled={isOver} onClick={() => tell({ type: 'stop.requested' })}>
 					Stop
 				</button>
 				<button
 					type="button"
 					disabled={isOver || upgrade() !== 'idle'}
-					onClick={() => tell({ type: 'upgrade.requested' }, moment)}
+					onClick={() => tell({ type: 'upgrade.requested' })}
 				>
 					Upgrade
 				</button>
-				<button type="button" title={soon} disabled={!crash} onClick={() => crash && tell(crash, moment)}>
+				<button type="button" title={soon} disabled={isOver} onClick={() => act(crash)}>
 					Crash supervisor
 				</button>
+				{offered.length > 0 && (
+					<select
+						aria-label="More that can happen"
+						value=""
+						onChange={({ currentTarget }) => {
+							const { value } = currentTarget;
+							currentTarget.value = '';
+							if (value !== '') act(value);
+						}}
+					>
+						<option value="">More …</option>
+						{offered.map((each) => (
+							<option key={nameOf(each)}>{nameOf(each)}</option>
+						))}
+					</select>
+				)}
 				{state && !isOver && <ChildMenu state={state} nonChildren={nonChildren} />}
 			</span>
 			<output class="quiet" data-testid="what-if-state">
-				{isOver ? 'It is over: nothing can follow.' : describe()}
+				{isOver ? 'It is over: nothing can follow.' : cut(describe())}
 			</output>
 			<button type="button" class="main exit" onClick={stopImagining}>
 				{source.value?.isImagined ? 'Begin again' : 'Exit what-if'}
 			</button>
 		</section>
+	);
+}
+
+const crash = 'the supervisor: it is killed, and started again';
+
+/** An event as a reader knows it: also of another state. */
+function nameOf({ to, what }: NextEvent): string {
+	return `${to.replace(/ \(\d+\)$/, '')}: ${what}`;
+}
+
+/** Whether the event has no button of its own, and does not come by itself. */
+function isOffered({ external }: NextEvent): boolean {
+	return (
+		/^(signal\.(INT|QUIT)|child\.(spawnFailed|delayed|stopped|unverified)|check\.failed|upgrade\.(refused|failed)|generation\.stopRequested)$/.test(
+			external.type,
+		) ||
+		(external.type === 'child.exited' && external.survivors.length > 0)
 	);
 }
 
@@ -73,8 +113,16 @@ function ChildMenu({ state, nonChildren }: { state: SupervisorState; nonChildren
 	const child = children.find((each) => each.child === chosenChild.value) ?? children.at(-1);
 	if (!child) return null;
 	const isNonChild = nonChildren.has(child.child);
+	/** The child ends, if it has not ended by then. */
 	const ends = (how: Parameters<typeof endOf>[1]) =>
-		step((on) => on.act(endOf(child, isNonChild ? 'unknown' : how), moment));
+		step((on) =>
+			on.act((then) => {
+				const own = then.children.find((each) => each.child === child.child);
+				return own && own.phase !== 'orphaned' && own.survivors.length === 0
+					? endOf(own, isNonChild ? 'unknown' : how)
+					: null;
+			}, moment),
+		);
 	return (
 		<span class="child-menu">
 			<label>
@@ -94,7 +142,19 @@ function ChildMenu({ state, nonChildren }: { state: SupervisorState; nonChildren
 			</label>
 			{child.phase === 'booting' && (
 				<>
-					<button type="button" onClick={() => step((on) => on.act(readyOf(child, state.plan), moment))}>
+					<button
+						type="button"
+						onClick={() =>
+							step((on) =>
+								on.act((then) => {
+									const isBooting = then.children.some(
+										(each) => each.child === child.child && each.phase === 'booting',
+									);
+									return isBooting ? readyOf(child, then.plan) : null;
+								}, moment),
+							)
+						}
+					>
 						is ready
 					</button>
 					<button type="button" onClick={() => step((on) => on.silence(child.child))}>
@@ -196,4 +256,9 @@ function Beginning() {
 			</button>
 		</form>
 	);
+}
+
+/** A long text, cut: many children would push the page down. */
+function cut(text: string): string {
+	return text.length > 100 ? `${text.slice(0, 99)}…` : text;
 }

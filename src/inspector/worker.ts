@@ -4,58 +4,40 @@
  */
 import type { Line, Source } from '../machines/facts/feed.ts';
 import type { Entry } from './entry.ts';
+import { newPages } from './pages.ts';
 import { newReplayer } from './replayer.ts';
 
 /** A message from the worker to the page. */
 export type Told =
-	/** A timeline begins. It replaces an earlier one. */
-	| { type: 'begins'; source: Source }
+	/** A timeline begins. It replaces an earlier one. `dropped` facts are missing at its begin. */
+	| { type: 'begins'; source: Source; dropped: number }
 	/** The same timeline continues with another program or supervisor, or its supervisor has exited. */
 	| { type: 'goesOn'; source: Source }
 	/** `progress` rises from 0 to 1 while the existing facts are read. */
 	| { type: 'entries'; entries: Entry[]; progress: number }
 	/** All existing facts have been read. */
 	| { type: 'live' }
+	/** No supervisor answers yet. `why` is a sentence. */
+	| { type: 'waits'; why: string }
 	/** The connection is lost. The worker reconnects. */
 	| { type: 'lost' }
 	/** No message follows. `why` is a sentence. */
 	| { type: 'ended'; why: string };
 
-/** The pages. A worker of one page only has no ports, and is told to by itself. */
-const pages = new Set<Pick<MessagePort, 'postMessage'>>();
-
-/** What a page that comes later is told first. */
-const known: { source: Source | null; entries: Entry[]; last: Told | null } = { source: null, entries: [], last: null };
-
-/** The most entries that are kept for pages that come later. */
-const most = 200_000;
-
-function post(message: Told) {
-	if (message.type === 'begins') [known.source, known.entries] = [message.source, []];
-	if (message.type === 'goesOn') known.source = message.source;
-	if (message.type === 'entries') known.entries.push(...message.entries);
-	else known.last = message;
-	if (known.entries.length > 1.25 * most) known.entries = known.entries.slice(-most);
-	for (const page of pages) page.postMessage(message);
-}
-
-/** Tells a page all that is known so far. */
-function welcome(page: Pick<MessagePort, 'postMessage'>) {
-	pages.add(page);
-	if (known.source === null) return;
-	page.postMessage({ type: 'begins', source: known.source } satisfies Told);
-	page.postMessage({ type: 'entries', entries: known.entries, progress: 1 } satisfies Told);
-	if (known.last && known.last.type !== 'begins') page.postMessage(known.last);
-}
+const pages = newPages();
 
 if ('onconnect' in self) {
 	self.onconnect = (event: unknown) => {
 		const [port] = (event as MessageEvent).ports;
 		if (!port) return;
-		port.onmessage = () => pages.delete(port);
-		welcome(port);
+		port.onmessage = () => pages.leave(port);
+		// A page that is loaded again after an error wants another attempt.
+		if (pages.hasEnded()) beginAnew();
+		pages.welcome(port);
 	};
-} else welcome(self as unknown as Pick<MessagePort, 'postMessage'>);
+} else pages.welcome(self as unknown as Pick<MessagePort, 'postMessage'>);
+
+const post = (message: Told) => pages.tell(message);
 
 let replay = newReplayer();
 let lastSeq = 0;
@@ -71,7 +53,7 @@ const pause = 2000;
 on('begins', (source: Source) => {
 	lastSeq = 0;
 	replay = newReplayer();
-	post({ type: 'begins', source });
+	post({ type: 'begins', source, dropped: 0 });
 });
 
 on('goesOn', (source: Source) => post({ type: 'goesOn', source }));
@@ -102,12 +84,22 @@ on('lines', ({ lines, progress }: { lines: Line[]; progress: number }) => {
 
 on('live', () => post({ type: 'live' }));
 
+on('waits', (why: string) => post({ type: 'waits', why }));
+
 on('ended', (why: string) => {
 	stream.close();
 	post({ type: 'ended', why });
 });
 
 listen();
+
+/** Reads everything again. */
+function beginAnew() {
+	stream.close();
+	[lastId, lastSeq] = ['', 0];
+	stream = new EventSource('facts');
+	listen();
+}
 
 function listen() {
 	for (const [type, act] of acts) stream.addEventListener(type, act);

@@ -31,6 +31,7 @@ describe('status -quiet', () => {
 			state: 'ok',
 			serving: 2,
 			size: 2,
+			reasons: [],
 			text: 'OK 2/2 serving',
 		});
 		own.program.signal('SIGTERM');

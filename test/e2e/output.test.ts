@@ -1,6 +1,6 @@
 /** -output: what becomes of the lines that children print. */
 import { once } from 'node:events';
-import { chmodSync, writeFileSync } from 'node:fs';
+import { chmodSync, constants, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { command } from '../support/asking.ts';
@@ -79,6 +79,13 @@ describe('-output=raw', () => {
 });
 
 describe('-output=inherit', () => {
+	it('leaves the stderr that others write to blocking', async () => {
+		const own = printing(`grep flags: /proc/self/fdinfo/2 >&2\n${sleeping}`, ['-output=inherit']);
+		await isUp(own);
+		const [, flags = ''] = /flags:\s+(\d+)/.exec(text(own.program)) ?? [];
+		expect(Number.parseInt(flags, 8) & constants.O_NONBLOCK).toBe(0);
+	});
+
 	it("gives the children the supervisor's own stdout and stderr", async () => {
 		const own = printing(`echo to stdout; echo to stderr >&2; readlink /proc/self/fd/1 /proc/$PPID/fd/1\n${sleeping}`, [
 			'-output=inherit',

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { readJournal } from '../../src/effects/journal/lines.ts';
 import { branchFrom, branchFromNothing } from '../../src/inspector/branch.ts';
 import { journalOf, testOf } from '../../src/inspector/exports.ts';
-import { nextEvents } from '../../src/machines/simulation/nextEvents.ts';
+import { endOf, nextEvents } from '../../src/machines/simulation/nextEvents.ts';
 import { createReplay } from '../../src/machines/simulation/replay.ts';
 import type { SupervisorState } from '../../src/machines/state/supervisorState.ts';
 import { plan, running } from '../support/simulation.ts';
@@ -98,7 +98,7 @@ describe('a step of the reader', () => {
 					);
 					const { external } = events[press % events.length] ?? {};
 					if (press % 3 === 0 || !external) branch.runNextTimer();
-					else branch.act(external, 250);
+					else branch.act(() => external, 250);
 					for (const { at } of branch.due()) expect(at).toBeGreaterThanOrEqual(branch.now());
 				}
 				const times = branch.timeline.entries.map(({ fact }) => fact.at);
@@ -112,10 +112,51 @@ describe('a step of the reader', () => {
 	it('elapses a -start of 3 s after 3 s, though the step before it came later', () => {
 		const branch = branchFromNothing({ ...plan, kill: 0 }, 1_700_000_000_000);
 		branch.settle();
-		branch.act({ type: 'rotate.requested' }, 10_000);
+		branch.act(() => ({ type: 'rotate.requested' }), 10_000);
 		const up = branch.timeline.entries.find(({ fact }) => fact.type === 'timer.elapsed');
 		expect((up?.fact.at ?? 0) - 1_700_000_000_000).toBe(3005);
 		expect(branch.describe()).toBe('rotating 1:serving 2:booting');
+	});
+
+	it('that is not possible any more when its time comes does not happen', () => {
+		const branch = branchFromNothing({ ...plan, kill: 100 }, 1_700_000_000_000);
+		branch.settle();
+		branch.runNextTimer();
+		branch.act(() => ({ type: 'rotate.requested' }), 10);
+		branch.runNextTimer();
+		// The old child drains, and is killed 100 ms later: it can't exit after that.
+		branch.act((then) => {
+			const own = then.children.find(({ child }) => child === 1);
+			return own ? endOf(own, { code: 0 }) : null;
+		}, 5000);
+		const exits = branch.timeline.entries.filter(({ fact }) => fact.type === 'child.exited' && fact.child === 1);
+		expect(exits).toHaveLength(1);
+		expect(branch.timeline.entries.flatMap(({ difference }) => difference ?? [])).toEqual([]);
+	});
+
+	it('that silences a child is one too: the child is not seen to accept, also after a later step is taken back', () => {
+		const branch = branchFromNothing({ ...plan, ready: 'accept', verify: 'accept' }, 1_700_000_000_000);
+		branch.settle();
+		branch.runNextTimer();
+		branch.act(() => ({ type: 'rotate.requested' }), 10);
+		branch.silence(2);
+		branch.runNextTimer();
+		expect(branch.describe()).toMatch(/^(running|draining) 1:serving/);
+		expect(
+			branch
+				.undone()
+				?.due()
+				.map(({ what }) => what),
+		).toEqual(['-start of 102']);
+	});
+
+	it('kills a child whose stop has a kill timeout of its own after that, whatever it has drained before', () => {
+		const live = running().signal('HUP').spawned(2).wait(3000).up(2).wait(60_000);
+		const timeline = storyOf(live.history);
+		const branch = branchFrom(timeline, timeline.entries.length - 1);
+		branch.act(() => ({ type: 'generation.stopRequested', generation: 1, kill: 5000 }), 0);
+		const [kill] = branch.due().filter(({ what }) => what === 'SIGKILL of 101');
+		expect((kill?.at ?? 0) - branch.now()).toBe(5000);
 	});
 
 	it('is taken back', () => {
@@ -123,7 +164,8 @@ describe('a step of the reader', () => {
 		branch.settle();
 		const before = branch.describe();
 		branch.runNextTimer();
-		expect(branch.upTo(branch.steps[0] ?? 0).describe()).toBe(before);
+		expect(branch.undone()?.describe()).toBe(before);
+		expect(branch.undone()?.undone()).toBeNull();
 	});
 });
 

@@ -9,7 +9,7 @@ const momentOf = (simulation: Simulation, { isGone = false, later = 1000 } = {})
 	const timeline = storyOf(simulation.history);
 	const index = timeline.entries.length - 1;
 	const now = timeline.timeAt(index) + (isGone ? 0 : later);
-	return { timeline, index, now, goneSupervisor: isGone ? { pid: 4021 } : null, report: null };
+	return { timeline, index, now, goneSupervisor: isGone ? { pid: 4021 } : null, report: null, kept: [] };
 };
 
 const three = (respawn = -1) => {
@@ -46,7 +46,9 @@ describe('the condition of', () => {
 		const stopped = momentOf(running().signal('TERM').exited(1), { isGone: true });
 		expect(conditionAt(stopped)?.reasons[0]).toMatch(/^at [\d:]+ by SIGTERM, status 0$/);
 		const ended = momentOf(running().exited(1, 3), { isGone: true });
-		expect(conditionAt(ended)?.reasons[0]).toMatch(/^at [\d:]+: the last child exited, status 3$/);
+		expect(conditionAt(ended)?.reasons[0]).toMatch(
+			/^at [\d:]+: the last child exited, status 3; nobody had asked for a stop$/,
+		);
 	});
 });
 

@@ -28,14 +28,18 @@ describe('zooming and panning', () => {
 	it('keep the time under the pointer in its place', () => {
 		fc.assert(
 			fc.property(fc.double({ min: 0.3, max: 4, noNaN: true }), fc.integer({ min: 1000, max: 2000 }), (factor, at) => {
-				const { from, to } = zoomedBy(factor, span, at);
+				const { from, to } = zoomedBy(factor, span, at, 10_000);
 				expect((at - from) / (to - from)).toBeCloseTo((at - 1000) / 1000, 5);
 			}),
 		);
 	});
 
 	it('end where there is nothing more to be seen', () => {
-		expect(zoomedBy(0.001, span, 1500)).toEqual(span);
+		expect(zoomedBy(0.001, span, 1500, 10_000)).toEqual(span);
+	});
+
+	it('end where the whole history is a quarter of what is shown', () => {
+		expect(zoomedBy(11, span, 1500, 10_000)).toEqual(span);
 	});
 
 	it('never rescale for a selected moment, and move only if it would be outside', () => {

@@ -161,6 +161,8 @@ it('gets worse and better, and starts and stops are neither', () => {
 	expect(healthChange(health('down'), health('ok'))).toBe('better');
 	expect(healthChange(health('ok'), health('ok'))).toBeNull();
 	expect(healthChange(health('starting'), health('ok'))).toBeNull();
+	expect(healthChange(health('starting'), health('down'))).toBe('worse');
+	expect(healthChange(health('starting'), health('degraded'))).toBe('worse');
 	expect(healthChange(health('ok'), health('stopping'))).toBeNull();
 	expect(healthChange(null, health('down'))).toBeNull();
 });

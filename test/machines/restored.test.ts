@@ -232,6 +232,18 @@ describe('a supervisor that is restored at rest', () => {
 		);
 	});
 
+	it('sends a child without a process the signal of the stop that came last', () => {
+		const live = simulate().start({ size: 2 }).spawned(1).spawned(2).wait(3000).up(1).up(2).signal('HUP');
+		live.tell({ type: 'child.spawnFailed', child: 3, reason: 'no such file' });
+		live.tell({ type: 'generation.stopRequested', generation: 2 }).signal('INT');
+		const next = simulate().recover(live.supervisorState() as SupervisorState);
+		for (const life of [live, next]) {
+			life.decided();
+			life.spawned(4);
+			expect(life.decided()).toContain('INT to 4');
+		}
+	});
+
 	it('sends surviving processes the signal that their leader was sent', () => {
 		const live = running({ kill: 1000 }).signal('TERM');
 		const next = simulate().recover(live.supervisorState() as SupervisorState);

@@ -401,3 +401,17 @@ it.each([
 ])('a supervisor that is %s is put into one sentence', (_, simulation, words) => {
 	expect(headlineOf(projectionsOf(simulation))).toBe(words);
 });
+
+it('a rotation whose generation was kept as degraded fails when its health check fails, once it is complete', () => {
+	const simulation = simulate().start({ size: 2, respawn: 0, check: '/up' }).spawned(1).spawned(2);
+	simulation.wait(3000).up(1).up(2).exited(1, 1);
+	simulation.tell({ type: 'respawn.due', generation: 1, index: 0 }).spawned(3).wait(3000).up(3);
+	const last = () => projectionsOf(simulation).rotations.kept.at(-1);
+	expect(last()).toMatchObject({ generation: 1, result: 'pending' });
+	simulation.tell({ type: 'check.tried', generation: 1, problem: '503' });
+	expect(last()).toMatchObject({
+		result: 'failed',
+		code: 'check-failed',
+		reason: 'it did not answer -check=/up with 2xx: 503',
+	});
+});

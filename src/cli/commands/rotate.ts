@@ -90,7 +90,7 @@ async function rotate({ control, timeout, json, expect }: Given): Promise<number
 				exits.nobody,
 			);
 		const what = generation === null ? 'no answer' : `generation ${generation} has no result`;
-		const rest = generation === null ? '' : '; it is still running';
+		const rest = generation === null ? '' : '; the rotation goes on';
 		throw new CommandError(`${what} after ${after}${rest}`, exits.late);
 	}
 }

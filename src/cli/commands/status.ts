@@ -5,6 +5,7 @@ import type { Status } from '../../effects/control/statusReport.ts';
 import { errorText } from '../../effects/os/errorText.ts';
 import { clockTime } from '../../effects/terminal/format.ts';
 import { onKeys, screen, watchPage } from '../../effects/terminal/screen.ts';
+import { cut } from '../../effects/terminal/textCells.ts';
 import type { HealthState } from '../../machines/state/health.ts';
 import { CommandError, clientCommand, controlOf, errorOf, exits } from '../clientCommand.ts';
 import { statusTable } from '../statusTable.ts';
@@ -75,7 +76,10 @@ async function watchStatus(path: string, isVerbose: boolean): Promise<number> {
 	});
 	let last: Status | null = null;
 	const draw = async () => {
-		const title = out.colour(`socketmaster  ${clockTime(Date.now())}  every second, q quits`, 'faint');
+		const title = out.colour(
+			cut(`q quits  ${clockTime(Date.now())}  socketmaster status, every second`, out.width() - 1),
+			'faint',
+		);
 		const page = (status: Status) => statusTable(status, { path, now: Date.now(), isVerbose }, out);
 		try {
 			last = await askStatus(path, { signal: over.signal, limit: 5000 }, '/status');

@@ -48,7 +48,11 @@ async function upgrade({ control, timeout }: Given): Promise<number> {
 		// If the request caused an internal error, the supervisor has replaced itself, and drops the request.
 		const now = await takenOver(path, before, answer ? takeoverTimeoutMs : lostTimeoutMs, signal);
 		const versions = now.version === before.version ? now.version : `${before.version}, now ${now.version}`;
-		out.print(`Supervisor ${now.pid} was replaced (version ${versions})`);
+		out.print(
+			now.pid === before.pid
+				? `Supervisor ${now.pid} was replaced (version ${versions})`
+				: `Supervisor ${before.pid} ended meanwhile; supervisor ${now.pid} has taken over (version ${versions})`,
+		);
 		return exits.done;
 	} catch (error) {
 		if (!signal?.aborted) throw error;

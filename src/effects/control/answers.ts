@@ -59,12 +59,22 @@ const statusSchema = (): GenericSchema<unknown, Status> =>
 				backlog: nullable(number()),
 			}),
 		),
-		health: optional(object({ state: picklist(healthStates), serving: number(), size: number(), text: string() }), {
-			state: 'starting',
-			serving: 0,
-			size: 0,
-			text: '',
-		}),
+		health: optional(
+			object({
+				state: picklist(healthStates),
+				serving: number(),
+				size: number(),
+				reasons: optional(array(string()), []),
+				text: string(),
+			}),
+			{
+				state: 'starting',
+				serving: 0,
+				size: 0,
+				reasons: [],
+				text: '',
+			},
+		),
 		generations: array(
 			object({
 				generation: number(),

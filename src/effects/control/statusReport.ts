@@ -1,7 +1,6 @@
 /** The status of a supervisor, as the control socket reports it. */
 
-import { killTimeoutFor } from '../../machines/rules/killTimeout.ts';
-import { bootDeadline, verificationDeadline } from '../../machines/rules/verification.ts';
+import { deadlineOf } from '../../machines/state/deadlines.ts';
 import { type Health, healthOf, healthText } from '../../machines/state/health.ts';
 import type { Projections } from '../../machines/state/projections.ts';
 import type { Rotation } from '../../machines/state/rotations.ts';
@@ -10,8 +9,6 @@ import {
 	candidateStepOf,
 	isBaking,
 	isChecked,
-	isNoGood,
-	killPlanOf,
 	type Phase,
 	type SupervisorState,
 	stateOf,
@@ -73,7 +70,7 @@ export interface Status {
 	seq: number;
 	state: string;
 	/** How many children serve of how many, in one word and in a sentence: `OK 3/3 serving`. */
-	health: Pick<Health, 'state' | 'serving' | 'size'> & { text: string };
+	health: Health & { text: string };
 	queued: boolean;
 	listeners: { uri: string; address: string; fd: number; queue: number | null; backlog: number | null }[];
 	generations: {
@@ -227,21 +224,10 @@ function stateIn(state: SupervisorState, generation: number) {
 	return isComplete || isUp ? 'serving' : 'starting';
 }
 
-/** The deadline of a child's phase, in milliseconds since boot; null if the phase has no deadline. */
-function deadlineOf(child: ChildState, { plan }: SupervisorState): number | null {
-	const { phase, clock, deadline, isSeen } = child;
-	if (clock === null) return null;
-	if (phase === 'verifying') return verificationDeadline({ plan, deadline, born: clock, isHidden: isSeen === false });
-	if (phase === 'booting') return bootDeadline(plan, deadline, clock);
-	if (phase !== 'draining' && phase !== 'orphaned') return null;
-	const killTimeoutMs = killTimeoutFor(killPlanOf(plan, child), isNoGood(child));
-	return killTimeoutMs === null ? null : clock + killTimeoutMs;
-}
-
 function healthIn(state: SupervisorState | null): Status['health'] {
-	if (!state) return { state: 'starting', serving: 0, size: 0, text: 'STARTING' };
-	const health = healthOf(state, Date.now());
-	return { state: health.state, serving: health.serving, size: health.size, text: healthText(health) };
+	if (!state) return { state: 'starting', serving: 0, size: 0, reasons: [], text: 'STARTING' };
+	const health = healthOf(state, bootClock());
+	return { ...health, text: healthText(health) };
 }
 
 function checkIn(state: SupervisorState | null): Status['check'] {

@@ -49,6 +49,7 @@ async function* itemsOf(path: string, signal: AbortSignal): AsyncGenerator<Item>
 			if (!(error instanceof NoAnswer) && !isConnectionLost(error)) {
 				return yield { type: 'ended', why: `${path}: ${errorText(error)}` };
 			}
+			if (!known && !isLost) yield { type: 'waits', why: errorText(error) };
 			if (known && !isLost) yield { type: 'goesOn', source: { ...known, isWritten: false } };
 			isLost = true;
 			await wait(pause, null, { signal }).catch(() => {});

@@ -56,6 +56,8 @@ export class PageEvents {
 			}
 			case 'goesOn':
 				return eventText('goesOn', item.source);
+			case 'waits':
+				return eventText('waits', item.why);
 			case 'ended':
 				return eventText('ended', item.why);
 		}

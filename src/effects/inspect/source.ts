@@ -19,6 +19,8 @@ export type Item =
 	| { type: 'lines'; lines: Line[]; progress: number }
 	/** All items present have been sent. */
 	| { type: 'live' }
+	/** Nothing is known yet: no supervisor answers. `why` is a sentence. */
+	| { type: 'waits'; why: string }
 	/** Nothing follows. `why` is a sentence. */
 	| { type: 'ended'; why: string };
 

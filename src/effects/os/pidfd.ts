@@ -15,11 +15,8 @@ const numbers = { pidfdSendSignal: 424, pidfdOpen: 434, pidfdGetfd: 438 };
  * @throws {SyscallError}
  */
 export function findProcess(pid: number, startTime: number): number | 'gone' | 'hidden' {
-	let pidfd = -1;
-	const isOpen = isThere(() => {
-		pidfd = call('syscall', numbers.pidfdOpen, pid, 0, 0, null);
-	});
-	if (!isOpen) return 'gone';
+	const pidfd = pidfdOf(pid);
+	if (pidfd === null) return 'gone';
 	// /proc is read after the open: it shows the process of the pidfd, or that process has exited.
 	const found = lookAt(pid);
 	if (typeof found === 'object' && found.isAlive && found.startTime === startTime) return pidfd;
@@ -27,6 +24,16 @@ export function findProcess(pid: number, startTime: number): number | 'gone' | '
 	const isHidden = (found === 'hidden' || found === 'unknown') && !isReadable(pidfd);
 	closeSync(pidfd);
 	return isHidden ? 'hidden' : 'gone';
+}
+
+/** @returns null if no process has the pid: the number may be that of a thread (EINVAL, since Linux 6.9 ENOENT). @throws {SyscallError} */
+function pidfdOf(pid: number): number | null {
+	try {
+		return call('syscall', numbers.pidfdOpen, pid, 0, 0, null);
+	} catch (error) {
+		if (error instanceof SyscallError && ['ESRCH', 'ENOENT', 'EINVAL'].includes(error.code)) return null;
+		throw error;
+	}
 }
 
 /** Like `findProcess`; null if the process is gone or hidden. @throws {SyscallError} */

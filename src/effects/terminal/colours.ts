@@ -1,4 +1,9 @@
-/** Whether colours may be used there: on a terminal, unless NO_COLOR is set (no-color.org). */
-export function hasColours(out: NodeJS.WriteStream, env: NodeJS.ProcessEnv = process.env): boolean {
-	return out.isTTY === true && env.TERM !== 'dumb' && !env.NO_COLOR;
+import { isatty } from 'node:tty';
+
+/**
+ * Whether colours may be used on a file descriptor: on a terminal, unless NO_COLOR is set (no-color.org). It opens no stream:
+ * Node would set O_NONBLOCK on what other processes write to as well.
+ */
+export function hasColours(fd: number, env: NodeJS.ProcessEnv = process.env): boolean {
+	return isatty(fd) && env.TERM !== 'dumb' && !env.NO_COLOR;
 }

@@ -9,7 +9,7 @@ const codes: Record<Colour, number> = { bold: 1, faint: 2, red: 31, green: 32, y
 
 export function screen(out: NodeJS.WriteStream = process.stdout, env: NodeJS.ProcessEnv = process.env) {
 	const isTerminal = out.isTTY === true && env.TERM !== 'dumb';
-	const isColoured = hasColours(out, env);
+	const isColoured = isTerminal && hasColours((out as { fd?: number }).fd ?? 1, env);
 	let live = '';
 
 	const width = () => (isTerminal ? out.columns || 80 : 80);
@@ -86,7 +86,9 @@ function fitting(lines: string[], rows: number): string[] {
 /** Calls `pressed` with each key. Does nothing if stdin is no terminal. @returns a function that ends it */
 export function onKeys(pressed: (key: string) => void, keys: NodeJS.ReadStream = process.stdin): () => void {
 	if (!keys.isTTY) return () => {};
-	const read = (data: Buffer) => pressed(data.toString('utf8'));
+	const read = (data: Buffer) => {
+		for (const key of data.toString('utf8')) pressed(key);
+	};
 	keys.setRawMode(true).on('data', read).resume();
 	return () => {
 		keys.off('data', read).setRawMode(false).pause();

@@ -11,6 +11,8 @@ export interface SimulatorOptions {
 	seq: number;
 	/** The time at which the simulation begins, in milliseconds since 1970. */
 	at: number;
+	/** The time of the boot, in milliseconds since 1970: clocks of facts count from it. */
+	boot?: number;
 	/** Receives each fact, and the fold of all facts before it. */
 	told: (fact: Fact, before: SupervisorState | null) => void;
 	/** Receives the commands of the statecharts. */
@@ -18,7 +20,7 @@ export interface SimulatorOptions {
 }
 
 /** A simulated supervisor before its first event. */
-export function simulator({ seq, at, told, command = () => {} }: SimulatorOptions) {
+export function simulator({ seq, at, boot = 0, told, command = () => {} }: SimulatorOptions) {
 	let state: SupervisorState | null = null;
 	/** The number of the last external event. */
 	let cause = 0;
@@ -27,7 +29,7 @@ export function simulator({ seq, at, told, command = () => {} }: SimulatorOption
 	/** Adds number and time to an event or decision, as the dispatcher does. */
 	function admit<T extends ExternalEvent | Decision>(what: T): Fact {
 		seq += 1;
-		const fact = stamped(what, { seq, at, clock: () => at, cause });
+		const fact = stamped(what, { seq, at, clock: () => at - boot, cause });
 		const before = state;
 		state = evolve(state, fact);
 		told(fact, before);

@@ -76,7 +76,7 @@ function changed(
 			};
 		case 'stop.begun':
 			return {
-				...dismissedByStop(withKillTimeout(state, fact)),
+				...dismissedByStop(withStopSignal(withKillTimeout(state, fact), fact.signal)),
 				unanswered: null,
 				queued: null,
 				bake: null,
@@ -88,13 +88,11 @@ function changed(
 			};
 		case 'generation.stopBegun': {
 			const { generation, signal, kill, clock = null } = fact;
-			const children = state.children.map((child) => {
-				if (child.generation !== generation) return child;
-				// A child without a process receives the signal as soon as it has one.
-				const stopped = child.pid === null ? { ...child, stopSignal: { signal, reason: 'stop' as const } } : child;
-				return kill === undefined ? stopped : withKill(stopped, state, kill, clock);
-			});
-			return { ...state, children };
+			const isOwn = (child: ChildState) => child.generation === generation;
+			const stopped = withStopSignal(state, signal, isOwn);
+			if (kill === undefined) return stopped;
+			const children = stopped.children.map((child) => (isOwn(child) ? withKill(child, state, kill, clock) : child));
+			return { ...stopped, children };
 		}
 		case 'bake.started': {
 			const { generation, millis, at, clock = null } = fact;
@@ -395,6 +393,14 @@ function withKillTimeout(state: SupervisorState, fact: Extract<Fact, { type: 'st
 	// Each child keeps it: a supervisor that is started again has a plan of its own.
 	const children = state.children.map((child) => ({ ...withKill(child, state, kill, clock), kill }));
 	return { ...state, plan: { ...state.plan, kill }, children };
+}
+
+/** A child without a process receives the signal of a stop as soon as it has one. */
+function withStopSignal(state: SupervisorState, signal: string, isStopped = (_: ChildState) => true): SupervisorState {
+	const children = state.children.map((child) =>
+		child.pid === null && isStopped(child) ? { ...child, stopSignal: { signal, reason: 'stop' as const } } : child,
+	);
+	return { ...state, children };
 }
 
 /** Sets the kill timeout of a child. If it changes that of a stopping child, the new timeout begins now. */

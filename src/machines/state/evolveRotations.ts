@@ -55,7 +55,11 @@ export function evolveRotations(rotations: Rotations, fact: Fact, before: Superv
 		case 'group.gone':
 			return withoutSurvivors(rotations, fact, before);
 		case 'check.tried':
-			return change(rotations, fact.generation, () => ({ check: fact.problem }));
+			return withRecheckFailed(
+				change(rotations, fact.generation, () => ({ check: fact.problem })),
+				fact,
+				before,
+			);
 		case 'check.passed':
 			return change(rotations, fact.generation, () => ({ check: String(fact.status) }));
 		case 'check.failed': {
@@ -204,6 +208,20 @@ function withCheckFailed(rotations: Rotations, fact: FactOf<'generation.degraded
 	return settle(rotations, fact, [fact.generation], () => ({
 		result: 'failed',
 		reason: fact.reason,
+		code: 'check-failed',
+	}));
+}
+
+/** A generation that was kept as degraded for another reason has become complete, and fails its health check. */
+function withRecheckFailed(
+	rotations: Rotations,
+	fact: FactOf<'check.tried'>,
+	before: SupervisorState | null,
+): Rotations {
+	if (!before || before.serving !== fact.generation || before.candidate === fact.generation) return rotations;
+	return settle(rotations, fact, [fact.generation], () => ({
+		result: 'failed',
+		reason: `it did not answer -check=${before.plan.check} with 2xx: ${fact.problem}`,
 		code: 'check-failed',
 	}));
 }

@@ -1,7 +1,8 @@
 /** The health of the service: how many of its children serve. It follows from the slots, not from a state's name. */
 import { duration } from '../text/duration.ts';
 import { ordinal } from '../text/ordinal.ts';
-import { isComing, isLeaving, killPlanOf, type SupervisorState, stateOf } from './supervisorState.ts';
+import { nextKill, readinessOf } from './deadlines.ts';
+import { isComing, isLeaving, type SupervisorState, stateOf } from './supervisorState.ts';
 
 /**
  * `ok`: all children serve. `degraded`: some serve, or all of them and a check fails. `down`: no child serves.
@@ -20,7 +21,7 @@ export interface Health {
 	reasons: string[];
 }
 
-/** @param now with it the reasons name times that are left; in milliseconds since 1970 */
+/** @param now with it the reasons name times that are left; in milliseconds since boot */
 export function healthOf(state: SupervisorState, now: number | null = null): Health {
 	const { serving, candidate, children, stopSignal, plan } = state;
 	const up = (generation: number | null) =>
@@ -44,23 +45,24 @@ function leftUntil(end: number, now: number): string {
 }
 
 /** What the first generation waits for. */
-function starting({ candidate, children, checks, plan }: SupervisorState, now: number): string[] {
+function starting(state: SupervisorState, now: number): string[] {
+	const { checks, plan } = state;
 	const { candidate: check } = checks;
-	if (check !== null) return [`must pass -check=${plan.check} within ${leftUntil(check.at + check.millis, now)}`];
-	const coming = children.filter((child) => child.generation === candidate && isComing(child) && child.pid !== null);
-	if (coming.length === 0) return [];
-	const end = Math.max(...coming.map(({ since }) => since + plan.start));
+	if (check !== null)
+		return check.clock === null
+			? []
+			: [`must pass -check=${plan.check} within ${leftUntil(check.clock + check.millis, now)}`];
+	const end = readinessOf(state);
+	if (end === null) return [];
 	if (plan.ready === 'wait') return [`ready in ${leftUntil(end, now)} if it stays alive`];
 	return [`first generation has ${leftUntil(end, now)} left to become ready`];
 }
 
-function stopping({ children, plan }: SupervisorState, now: number | null): string[] {
+function stopping(state: SupervisorState, now: number | null): string[] {
+	const { children } = state;
 	const left = children.length === 1 ? '1 child left' : `${children.length} children left`;
-	const kills = children.flatMap((child) => {
-		const { kill } = killPlanOf(plan, child);
-		return child.phase === 'draining' && kill > 0 ? child.since + kill : [];
-	});
-	return now === null || kills.length === 0 ? [left] : [left, `SIGKILL in ${leftUntil(Math.min(...kills), now)}`];
+	const kill = nextKill(children, state);
+	return now === null || kill === null ? [left] : [left, `SIGKILL in ${leftUntil(kill, now)}`];
 }
 
 /** What serves and does not do so well. */
@@ -85,12 +87,13 @@ function missing(state: SupervisorState, isDown: boolean, now: number | null): s
 	const respawns = state.respawns.filter(({ generation }) => generation === serving);
 	const coming = state.children.filter((child) => child.generation === serving && isComing(child));
 	const exits = [...respawns, ...coming].reduce((sum, { attempt }) => sum + attempt, 0);
-	const [next] = respawns.filter(({ isDue }) => !isDue).sort((a, b) => a.at + a.millis - (b.at + b.millis));
+	const endOf = ({ clock, millis }: { clock: number | null; millis: number }) => (clock ?? 0) + millis;
+	const [next] = respawns.filter(({ isDue }) => !isDue).sort((a, b) => endOf(a) - endOf(b));
 	const isLoop = isDown && exits > respawns.length + coming.length;
-	const when = next && now !== null ? ` in ${leftUntil(next.at + next.millis, now)}` : '';
+	const when = next && next.clock !== null && now !== null ? ` in ${leftUntil(endOf(next), now)}` : '';
 	const which =
 		next && (next.attempt > 1 || when !== '')
-			? ` (${ordinal(next.attempt)} restart of worker ${next.index}${when})`
+			? ` (${ordinal(next.attempt)} restart of worker ${next.index}${when}${next.attempt > 1 ? `, last exit status ${status}` : ''})`
 			: '';
 	return [
 		...(isLoop ? [`crash loop: ${exits} exits (status ${status})${when && `, next restart${when}`}`] : []),
@@ -100,7 +103,7 @@ function missing(state: SupervisorState, isDown: boolean, now: number | null): s
 		...(restart === null
 			? []
 			: [
-					`a new generation will be started${now === null ? '' : ` in ${leftUntil(restart.at + restart.millis, now)}`}`,
+					`a new generation will be started${now === null || restart.clock === null ? '' : ` in ${leftUntil(endOf(restart), now)}`}`,
 				]),
 	];
 }
@@ -112,9 +115,12 @@ export function healthText({ state, serving, size, reasons }: Health): string {
 
 const ranks: Partial<Record<HealthState, number>> = { ok: 0, degraded: 1, down: 2 };
 
+/** A service that starts can get worse, and does not get better by being up. */
+const ranksBefore: typeof ranks = { ...ranks, starting: 0 };
+
 /** Whether the health got worse or better between two facts; null if neither, or if it is not known. */
 export function healthChange(before: Health | null, now: Health): 'worse' | 'better' | null {
-	const [old, next] = [before === null ? undefined : ranks[before.state], ranks[now.state]];
+	const [old, next] = [before === null ? undefined : ranksBefore[before.state], ranks[now.state]];
 	if (old === undefined || next === undefined || old === next) return null;
 	return next > old ? 'worse' : 'better';
 }

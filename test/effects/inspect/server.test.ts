@@ -454,3 +454,44 @@ describe('the inspector’s server', () => {
 		expect((await ask(port, '/')).status).toBe(200);
 	});
 });
+
+describe('the report of a running supervisor', () => {
+	const report = { children: [{ pid: 101, connections: 3, status: null }], rotations: [] };
+
+	async function serveReport(answer: () => Promise<typeof report>) {
+		const page = scratch();
+		writeFileSync(join(page, 'index.html'), '<!doctype html>the page');
+		const { port } = await serveInspector({
+			source: { ...imaginedSource, report: answer },
+			page,
+			host: '127.0.0.1',
+			port: 0,
+		});
+		return port;
+	}
+
+	it('is one answer for all pages that ask at the same time', async () => {
+		let count = 0;
+		const port = await serveReport(async () => {
+			count += 1;
+			return report;
+		});
+		const answers = await Promise.all([1, 2, 3].map(() => ask(port, '/report')));
+		expect(answers.map(({ text }) => JSON.parse(text))).toEqual([report, report, report]);
+		expect(count).toBe(1);
+	});
+
+	it('is not told under a foreign name, as nothing else is', async () => {
+		const port = await serveReport(async () => report);
+		const { status, text } = await ask(port, '/report', { Host: 'evil.example:80' });
+		expect({ isRefused: status >= 400, text }).toEqual({ isRefused: true, text: expect.not.stringContaining('101') });
+	});
+
+	it('is 503 with a sentence while no supervisor answers, and 204 where there is none to ask', async () => {
+		const port = await serveReport(async () => {
+			throw new Error('no supervisor answers');
+		});
+		expect(await ask(port, '/report')).toMatchObject({ status: 503, text: 'no supervisor answers\n' });
+		expect((await ask(await serve(), '/report')).status).toBe(204);
+	});
+});
