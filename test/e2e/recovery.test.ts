@@ -508,6 +508,28 @@ time.sleep(600)
 		expect(await answers(self.port)).toBe(false);
 	});
 
+	it('of a supervisor that runs: another start says so, and nothing of taking over', async () => {
+		const port = await freePort();
+		const flags = [
+			'-journal=',
+			`-listen=tcp://127.0.0.1:${port}`,
+			'-start=100',
+			'-verify=hold',
+			'-command=sleep',
+			'--',
+			'1000',
+		];
+		const first = run(flags);
+		await first.logged(/^Generation 1 is up/);
+		const second = run(flags);
+		await second.logged(
+			new RegExp(`is held by .*; ${first.pid} is a supervisor that runs: socketmaster status shows it`),
+		);
+		expect((await second.ended).status).toBe(1);
+		first.signal('SIGTERM');
+		await first.ended;
+	});
+
 	it('of a supervisor without a journal: the next start says how its child is taken over', async () => {
 		const port = await freePort();
 		const flags = [`-listen=tcp://127.0.0.1:${port}`, '-start=100', '-verify=hold', '-command=sleep', '--', '1000'];

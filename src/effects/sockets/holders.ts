@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { environmentOf } from '../os/environments.ts';
 import { listOf } from '../os/errorText.ts';
-import { allPids, fdsAmong } from '../os/proc.ts';
+import { allPids, fdsAmong, lookUp } from '../os/proc.ts';
 import { harmless } from '../terminal/format.ts';
 import { listeningTcp, listeningUnix } from './diag.ts';
 import { ListenError } from './listener.ts';
@@ -32,6 +32,10 @@ export async function holdersText({ cause }: Error, hasJournal: boolean): Promis
 	const text = `${listOf([...new Set(addresses.values())])} ${addresses.size === 1 ? 'is' : 'are'} held by ${listOf(names)}`;
 	const left = hasJournal ? [] : await childrenAmong(holders);
 	if (left.length === 0) return text;
+	const parents = left.flatMap((pid) => lookUp(pid)?.parent ?? []);
+	const living = holders.find((pid) => parents.includes(pid));
+	if (living !== undefined)
+		return `${text}; ${living} is a supervisor that runs: socketmaster status shows it, socketmaster stop ends it`;
 	const what = left.length === 1 ? 'a child' : 'children';
 	return `${text}; ${listOf(left.map(String))} ${left.length === 1 ? 'is' : 'are'} ${what} of an earlier supervisor: start with -journal=PATH to take over what serves`;
 }
