@@ -162,7 +162,7 @@ describe('socketmaster rotate', () => {
 		self.next(`while [ ! -e ${gate} ]; do sleep 0.01; done; ${say} READY=1; exec sleep 1000`);
 		const { status, stderr } = await self.rotate('-timeout=300').done;
 		expect(status).toBe(4);
-		expect(stderr).toMatch(/^generation 2 has no result after \d+ ms; it is still running\n$/);
+		expect(stderr).toMatch(/^generation 2 has no result after \d+ ms; the rotation goes on\n$/);
 		writeFileSync(gate, '');
 		await up(self, 2);
 	});
@@ -696,7 +696,7 @@ describe('socketmaster status', () => {
 		expect(stdout).toMatch(
 			/^✘ DOWN {2}generation 1 · 0\/1 serving\n {2}1 restarting \(1st restart of worker 0 in [\w .]+\)\n/,
 		);
-		expect(stdout).toMatch(/^1 {4}0 {6}– {7}waiting .* 1st restart in /m);
+		expect(stdout).toMatch(/^1 {4}0 +– +waiting +1st restart in /m);
 	});
 
 	it('fits 80 columns, and shows listeners, children, what they say, and the last rotation', async () => {
