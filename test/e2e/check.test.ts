@@ -147,7 +147,7 @@ describe('a candidate', () => {
 			generations: [{ state: 'serving' }, { state: 'checking' }],
 		});
 		const { stdout } = await command(['status', `-control=${own.control}`]).done;
-		expect(stdout).toMatch(/^generation 2 is checked: \/up must answer 2xx: 503 so far, \d+ s left$/m);
+		expect(stdout).toMatch(/^ {2}generation 2 must answer \/up with 2xx: 503 so far, \d+ s left$/m);
 		own.tell('two', '200');
 		expect((await rotate).status).toBe(0);
 	});
@@ -173,7 +173,7 @@ describe('a candidate', () => {
 		const { status, stderr } = await rotate;
 		expect(status).toBe(1);
 		expect(stderr).toMatch(
-			/^Generation 2 failed: it did not answer -check=\/up with 2xx: 500 during its bake \(-bake=20000\); generation 1 keeps serving\n/,
+			/^✘ Generation 2 failed after .*: it did not answer -check=\/up with 2xx: 500 during its bake \(-bake=20000\)\n {2}Generation 1 keeps serving\.\n/,
 		);
 		expect(await own.last()).toMatchObject({ code: 'check-failed', check: '500' });
 		await own.program.logged(/^\d+ exit status 0$/, 2);
@@ -202,7 +202,7 @@ describe('the first generation', () => {
 		const answer = await fetch(`http://${address}/`);
 		expect(await answer.text()).toMatch(/^one /);
 		const { stdout } = await command(['status', `-control=${own.control}`]).done;
-		expect(stdout).toMatch(/^generation 1 is checked: \/up must answer 2xx: 503 so far$/m);
+		expect(stdout).toMatch(/^ {2}-check=\/up: 503$/m);
 		own.tell('one', '200');
 		await isUp(own.program, 1);
 		expect(await own.status()).toMatchObject({ state: 'running', check: null });
@@ -286,7 +286,7 @@ describe('during a health check', () => {
 		const { status, stderr } = await rotating;
 		expect(status).toBe(1);
 		expect(stderr).toMatch(
-			/^Generation 2 failed: it did not answer -check=\/up with 2xx within 2\.0 s: 503; generation 2/,
+			/^✘ Generation 2 failed after .*: it did not answer -check=\/up with 2xx within 2\.0 s: 503\n {2}Generation 2/,
 		);
 		expect(await own.last()).toMatchObject({ result: 'failed', code: 'check-failed' });
 		// It is checked on, and becomes complete.

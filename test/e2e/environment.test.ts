@@ -300,7 +300,7 @@ describe('a package that is removed while the supervisor runs', () => {
 			kill(Number(pid), 'SIGKILL');
 			await program.logged(/will be started again/);
 			await until('it is there again', () =>
-				/^2 +serving +\d+ +serving/m.test(execFileSync(executable, ['status', of], { encoding: 'utf8' })),
+				/^2 +0 +\d+ +serving/m.test(execFileSync(executable, ['status', of], { encoding: 'utf8' })),
 			);
 			const passed = execFileSync(
 				'python3',

@@ -147,7 +147,7 @@ describe('a start script without exec', () => {
 		const { survivors } = (await ask(own.control, '/rotations/2')).body;
 		expect(survivors[0]).toMatchObject({ generation: 1, fds: [3] });
 		const { stdout } = await command(['status', `-control=${own.control}`]).done;
-		expect(stdout).toMatch(/^1 +draining +\d+ +orphaned .* has left [\d, ]+ behind/m);
+		expect(stdout).toMatch(/^1 +0 +\d+ +orphaned .* left [\d, ]+ behind/m);
 		expect(before.generations).toHaveLength(1);
 		for (const pid of String(first).split(', ')) kill(Number(pid), 'SIGKILL');
 		await follow(own.control, (state) => state === 'running');
