@@ -139,13 +139,23 @@ export function failureText({ generation, finishedAt, reason }: Rotation, now: n
 /** Since when the serving generation serves, in milliseconds since 1970; null if nobody serves. */
 export function servingSince({ timeline, index, now, kept }: Moment): number | null {
 	const state = timeline.stateAt(index);
-	const own =
-		state?.children.filter(({ generation, phase }) => generation === state.serving && phase === 'serving') ?? [];
-	if (!state || state.serving === 0 || own.length === 0) return null;
+	const generation = state && whoServesNow(state);
+	if (!state || generation == null) return null;
+	const own = state.children.filter((child) => child.generation === generation && isUp(child));
 	return (
-		promotionOf(state.serving, { timeline, index, now, kept })?.finishedAt ??
-		Math.max(...own.map((child) => child.since))
+		promotionOf(generation, { timeline, index, now, kept })?.finishedAt ?? Math.max(...own.map((child) => child.since))
 	);
+}
+
+/** The serving generation or, where no child of it serves, the candidate; null if nobody serves, as in the health. */
+export function whoServesNow({ serving, candidate, children }: SupervisorState): number | null {
+	const has = (generation: number | null) => children.some((child) => child.generation === generation && isUp(child));
+	if (serving !== 0 && has(serving)) return serving;
+	return serving !== 0 && candidate !== null && has(candidate) ? candidate : null;
+}
+
+function isUp({ phase, hungClock }: { phase: string; hungClock: number | null }): boolean {
+	return phase === 'serving' && hungClock === null;
 }
 
 /** What is reported of a generation that was promoted; null if it was not, or if that is not known. */
@@ -159,9 +169,9 @@ function promotionOf(
 }
 
 /** `Generation 11 serves since 20:13:30, 4 min (the last rotation, ready in 0.9 s)`. */
-function servingText(moment: Moment, { serving }: SupervisorState): string {
-	const since = servingSince(moment);
-	if (since === null) return 'Nobody serves.';
+function servingText(moment: Moment, state: SupervisorState): string {
+	const [since, serving] = [servingSince(moment), whoServesNow(state)];
+	if (since === null || serving === null) return 'Nobody serves.';
 	const record = promotionOf(serving, moment);
 	const took = record && readyTime(record);
 	const isLast = record !== null && lastRotation(moment)?.record.generation === serving;
@@ -187,13 +197,16 @@ function candidateText(moment: Moment, state: SupervisorState): string[] {
 		];
 	}
 	if (bake !== null) return [`Generation ${candidate} bakes for ${leftOf(moment, bake)} more.`, ...next];
+	const isVerifying = state.children.some(({ generation, phase }) => generation === candidate && phase === 'verifying');
 	const end = readinessOf(state);
 	const left = end === null ? '' : duration(end - moment.timeline.sinceBoot(moment.index, moment.now));
 	const text =
 		end === null || serving === 0
 			? ''
 			: plan.ready === 'wait'
-				? `: ready in ${left} if it stays alive`
+				? isVerifying
+					? `: must be seen to accept within ${left}`
+					: `: ready in ${left} if it stays alive`
 				: `: must be ready within ${left}`;
 	return [`Generation ${candidate} is starting${text}.`, ...next];
 }

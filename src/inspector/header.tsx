@@ -10,6 +10,7 @@ import {
 	readyTime,
 	sentencesAt,
 	servingSince,
+	whoServesNow,
 } from './condition.ts';
 import { ExportMenu } from './exportMenu.tsx';
 import { resultAt } from './lifespans.ts';
@@ -197,7 +198,8 @@ export function HealthStrip() {
 }
 
 function servingNow({ timeline, index }: Moment): number | null {
-	return timeline.stateAt(index)?.serving ?? null;
+	const state = timeline.stateAt(index);
+	return state && (whoServesNow(state) ?? state.serving);
 }
 
 /** What is spoken: health and verdicts, and not each fact. */

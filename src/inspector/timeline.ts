@@ -135,8 +135,13 @@ export class Timeline {
 function bootOf(fact: Entry['fact']): number | null {
 	if ('clock' in fact && fact.clock !== undefined) return fact.at - fact.clock;
 	if (!('state' in fact)) return null;
-	const child = fact.state.children.find(({ clock, phase }) => clock !== null && phase === 'serving');
-	return child ? child.since - (child.clock ?? 0) : null;
+	const { respawns, restart, bake, checks, children } = fact.state;
+	const wait = [...respawns, restart, bake, checks.candidate, checks.serving].find(
+		(each) => each != null && each.clock !== null,
+	);
+	if (wait?.clock != null) return wait.at - wait.clock;
+	const child = children.find(({ clock, phase }) => clock !== null && (phase === 'serving' || phase === 'booting'));
+	return child?.clock == null ? null : child.since - child.clock;
 }
 
 function step(standings: Map<string, Standing>, { kind, moves, isLife }: Entry): Map<string, Standing> {

@@ -1,8 +1,9 @@
 /** What the page says of the service, for histories of each kind. */
 import { describe, expect, it } from 'vitest';
 import { conditionAt, sentencesAt } from '../../src/inspector/condition.ts';
+import type { SupervisorState } from '../../src/machines/state/supervisorState.ts';
 import { type Simulation, simulate } from '../../src/testing/simulation.ts';
-import { draining, rotating, running } from '../support/simulation.ts';
+import { checking, draining, rotating, running } from '../support/simulation.ts';
 import { storyOf } from './history.ts';
 
 const momentOf = (simulation: Simulation, { isGone = false, later = 1000 } = {}) => {
@@ -85,6 +86,34 @@ describe('the sentences', () => {
 		expect(failure?.text.replace(/[\d:]{8}/g, 'TIME')).toBe(
 			'Last rotation FAILED: #2, TIME, 1.0 s ago: 102 exit status 3',
 		);
+	});
+
+	it('say of a candidate that serves alone that it serves, as the health does', () => {
+		const alone = checking().exited(1, 1);
+		expect(conditionAt(momentOf(alone))?.counts).toBe('1/1 serving');
+		expect(text(alone)).toContain('Generation 2 serves since');
+		expect(text(alone)).not.toContain('Nobody serves');
+	});
+
+	it('say of a child that hangs that nobody serves', () => {
+		const hung = running().tell({
+			type: 'child.hung',
+			child: 1,
+			pid: 101,
+			millis: 500,
+			isTriggered: false,
+			attempt: 1,
+		});
+		expect(text(hung)).toBe('Nobody serves. 101 hangs.');
+	});
+
+	it('count from a snapshot of a crash loop as the supervisor does', () => {
+		const state = three(500).exited(1, 70).exited(2, 70).exited(3, 70).supervisorState() as SupervisorState;
+		const timeline = storyOf([{ type: 'checkpoint', seq: 50, at: 2_000_000, state, gap: false }]);
+		const [first] = [...state.respawns].sort((a, b) => a.millis - b.millis);
+		const now = (first?.at ?? 0) + 100;
+		const left = conditionAt({ timeline, index: 0, now, goneSupervisor: null, report: null, kept: [] })?.reasons[0];
+		expect(left).toContain(`in ${Math.round((first?.millis ?? 0) - 100)} ms`);
 	});
 
 	it('never say that somebody serves where nobody does', () => {

@@ -32,8 +32,9 @@ export async function holdersText({ cause }: Error, hasJournal: boolean): Promis
 	const text = `${listOf([...new Set(addresses.values())])} ${addresses.size === 1 ? 'is' : 'are'} held by ${listOf(names)}`;
 	const left = hasJournal ? [] : await childrenAmong(holders);
 	if (left.length === 0) return text;
+	// A child that has forked is the parent of one that is left, and no supervisor.
 	const parents = left.flatMap((pid) => lookUp(pid)?.parent ?? []);
-	const living = holders.find((pid) => parents.includes(pid));
+	const living = holders.find((pid) => parents.includes(pid) && !left.includes(pid));
 	if (living !== undefined)
 		return `${text}; ${living} is a supervisor that runs: socketmaster status shows it, socketmaster stop ends it`;
 	const what = left.length === 1 ? 'a child' : 'children';

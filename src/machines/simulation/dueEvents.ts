@@ -89,7 +89,7 @@ function eventsOf(child: ChildState, state: SupervisorState, { now, nonChildren,
 				return isMute
 					? timer(`-start of ${name}`, unverified(child))
 					: [
-							event((child.clock ?? now) + boot, `${name} accepts`, {
+							event((child.clock ?? now) + Math.min(boot, plan.start / 2), `${name} accepts`, {
 								type: 'child.verified',
 								child: number,
 								isSeen: true,
