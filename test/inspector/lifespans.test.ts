@@ -58,15 +58,19 @@ describe('lives', () => {
 				for (const fact of facts) projections = evolveProjections(projections, fact);
 				const settled = projections.rotations.kept.filter(({ result }) => result !== 'pending');
 				const { generations } = storyOf(facts).lives;
+				// A supervisor that starts anew numbers its generations from 1 again.
+				const begin = facts.findLastIndex(({ type }) => type === 'supervisor.started');
 				for (const rotation of settled) {
-					const life = generations.findLast(({ generation }) => generation === rotation.generation);
+					const life = generations.findLast(
+						({ generation, started }) => generation === rotation.generation && started.index > begin,
+					);
 					// A queued rotation that a stop came before has no generation.
 					if (!life && rotation.spawnedAt === null) continue;
 					expect(life?.record?.finishedAt).toBe(rotation.finishedAt);
 					expect(life?.record?.reason).toBe(rotation.reason);
 				}
 			}),
-			{ numRuns: 100 },
+			{ numRuns: 100, examples: [[[0, 0, 364, 0, 839, 770, 147]]] },
 		);
 	});
 
