@@ -222,7 +222,13 @@ function lastText({ now }: Moment, { record }: NonNullable<ReturnType<typeof las
 	const { generation, result, finishedAt } = record;
 	const took = readyTime(record);
 	const verdict =
-		result === 'stopped' ? 'a stop came first' : took === null ? 'was promoted' : `was ready in ${duration(took)}`;
+		result === 'stopped'
+			? 'a stop came first'
+			: result === 'failed'
+				? `failed at first (${record.reason ?? 'its reason is not known'}), and serves now`
+				: took === null
+					? 'was promoted'
+					: `was ready in ${duration(took)}`;
 	const when =
 		finishedAt === null ? '' : `, ${timeBeside(finishedAt, now)}, ${duration(Math.max(0, now - finishedAt))} ago`;
 	return `Last rotation: #${generation} ${verdict}${when}.`;

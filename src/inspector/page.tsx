@@ -18,6 +18,7 @@ import {
 	goTo,
 	imagineFromNothing,
 	index,
+	isGone,
 	isLive,
 	problem,
 	progress,
@@ -177,8 +178,12 @@ function listen() {
 /** Interval at which the page is redrawn while time passes, in milliseconds. */
 const tick = 1000;
 
+/** The same of a supervisor that is gone: only "ago" changes. */
+const goneTick = 60_000;
+
 setInterval(() => {
-	if (!document.hidden && isLive.value) clock.value = Date.now();
+	const isDue = isLive.value || (isGone.value && Date.now() - clock.value >= goneTick);
+	if (!document.hidden && isDue) clock.value = Date.now();
 }, tick);
 document.addEventListener('keydown', onKey);
 render(<Page />, document.getElementById('page') as HTMLElement);
