@@ -21,6 +21,34 @@ const rxjs = createRequire(import.meta.url)
 	.resolve('rxjs')
 	.replace('dist/cjs', 'dist/esm');
 
+/** Modules of Node that load much: each is loaded when a value of it is first used, and where none is, never. */
+const heavy = [
+	'http',
+	'https',
+	'net',
+	'tls',
+	'tty',
+	'fs/promises',
+	'timers/promises',
+	'child_process',
+	'crypto',
+	'dns',
+];
+const require = createRequire(import.meta.url);
+const lazyModules = {
+	name: 'lazy modules of Node',
+	setup({ onResolve, onLoad }) {
+		const filter = new RegExp(`^node:(${heavy.join('|')})$`);
+		onResolve({ filter }, ({ path, namespace }) =>
+			namespace === 'lazy' ? { path, external: true } : { path, namespace: 'lazy' },
+		);
+		onLoad({ filter: /./, namespace: 'lazy' }, ({ path }) => {
+			const names = Object.keys(require(path)).map((name) => `get ${name}() { return require('${path}').${name}; }`);
+			return { contents: `module.exports = { ${names.join(', ')} };` };
+		});
+	},
+};
+
 rmSync(dist, { recursive: true, force: true });
 const common = {
 	bundle: true,
@@ -39,8 +67,9 @@ const common = {
 	},
 	legalComments: 'none',
 };
+const program = { ...common, plugins: [lazyModules] };
 const { outputFiles } = await build({
-	...common,
+	...program,
 	entryPoints: [`${root}src/cli/main.ts`],
 	banner: { js: '(function (require, __filename, earlySignals) {' },
 	footer: { js: '})' },
@@ -53,7 +82,9 @@ const mark = createHash('sha256').update(contents).digest('hex').slice(0, 16);
 mkdirSync(dist, { recursive: true });
 await build({ ...common, entryPoints: [`${root}src/cli/asUserMain.ts`], outfile: `${dist}/as-user.cjs` });
 await build({ ...common, entryPoints: [`${root}src/effects/terminal/leave.ts`], outfile: `${dist}/leave.cjs` });
-await build({ ...common, entryPoints: [`${root}src/cli/clientMain.ts`], outfile: `${dist}/ask.cjs` });
+await build({ ...program, entryPoints: [`${root}src/cli/clientMain.ts`], outfile: `${dist}/ask.cjs` });
+await build({ ...program, entryPoints: [`${root}src/cli/usageMain.ts`], outfile: `${dist}/usage.cjs` });
+await build({ ...common, entryPoints: ['string-width'], outfile: `${dist}/cells.cjs` });
 await build({ ...common, entryPoints: [`${root}src/child/adopt.ts`], outfile: `${dist}/adopt.cjs` });
 if (!hasFaults) {
 	await buildModules();

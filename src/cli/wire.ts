@@ -9,6 +9,7 @@ import { type Dispatcher, newDispatcher } from '../effects/dispatcher.ts';
 import { drainReminder } from '../effects/log/drainReminder.ts';
 import { healthLog } from '../effects/log/healthLog.ts';
 import { adoptOrphans } from '../effects/os/kill.ts';
+import { memoryKeeper } from '../effects/os/memory.ts';
 import { processStart } from '../effects/os/proc.ts';
 import { logicalDirectory } from '../effects/os/spawn.ts';
 import { timerActor } from '../effects/os/timer.ts';
@@ -91,7 +92,7 @@ export function wire(supervision: Supervision) {
 	const backlogs = backlogKeeper(listeners.all);
 	const orphans = orphanKeeper({ pids: startup.orphans, handoverState, log, drain: options.plan.drain });
 	follow(supervision, dispatcher, wired, fault.wasMet);
-	const keepers = [manager, controlSockets.control, reminder, backlogs, orphans, wired.watchdogs];
+	const keepers = [manager, controlSockets.control, reminder, backlogs, orphans, wired.watchdogs, memoryKeeper()];
 	for (const { note } of keepers.filter((each) => each !== null)) dispatcher.follow(note);
 	dispatcher.follow((fact) => {
 		if (fact.type === 'child.abandoned') children.abandon(fact.child);

@@ -71,7 +71,7 @@ function howItStopped({ stopSignal, status }: SupervisorState, at: number): stri
 	const exit = `status ${stopSignal === null ? status : 0}`;
 	return stopSignal === null
 		? `at ${clockTime(at)}: the last child exited, ${exit}; nobody had asked for a stop`
-		: `at ${clockTime(at)} by SIG${stopSignal}, ${exit}`;
+		: `at ${clockTime(at)}, as requested (the children got SIG${stopSignal}), ${exit}`;
 }
 
 /** The sentences of the health strip. `failure` is the last rotation's, if it failed. */

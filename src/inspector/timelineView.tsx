@@ -124,7 +124,10 @@ export function Timeline() {
 					<Tool label="Reset to the time that the page chooses" text="Reset" act={() => null} />
 				</span>
 			</header>
-			<Overview span={span} />
+			<div class="whole" style={{ width: `${gutter + width}px`, gridTemplateColumns: `${gutter}px ${width}px` }}>
+				<span class="quiet">whole history</span>
+				<Overview span={span} />
+			</div>
 			<div style={{ paddingLeft: `${gutter}px` }}>
 				<Axis span={span} width={width} x={x} drag={(pixels) => (view.value = pannedBy(-pixels / scale, span))} />
 			</div>

@@ -310,7 +310,7 @@ describe('socketmaster rotate', () => {
 		await self.program.logged(/starting generation 2/);
 		const upgrade = await command(['upgrade', `-control=${self.control}`]).done;
 		expect({ status: upgrade.status, stderr: upgrade.stderr }).toEqual({ status: 0, stderr: '' });
-		expect(upgrade.stdout).toMatch(/^Supervisor \d+ was replaced \(version \S+\)\n$/);
+		expect(upgrade.stdout).toMatch(/^Supervisor \d+ runs the installed program now \(version \S+\)\n$/);
 		writeFileSync(gate, '');
 		const { status, stdout } = await rotation.done;
 		expect(status).toBe(0);

@@ -153,7 +153,10 @@ describe.runIf(hasBrowser)('the inspector’s page', () => {
 		second.signal('SIGTERM');
 		await second.ended;
 		await reads(() => health(page).textContent(), 'STOPPED');
-		await reads(() => page.getByTestId('sentences').textContent(), /^At [\d:]+ by SIGTERM, status 0/);
+		await reads(
+			() => page.getByTestId('sentences').textContent(),
+			/^At [\d:]+, as requested \(the children got SIGTERM\), status 0/,
+		);
 	});
 
 	it.each([true, false])(

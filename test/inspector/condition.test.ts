@@ -45,7 +45,9 @@ describe('the condition of', () => {
 
 	it('a stopped supervisor says when, by what and with which status', () => {
 		const stopped = momentOf(running().signal('TERM').exited(1), { isGone: true });
-		expect(conditionAt(stopped)?.reasons[0]).toMatch(/^at [\d:]+ by SIGTERM, status 0$/);
+		expect(conditionAt(stopped)?.reasons[0]).toMatch(
+			/^at [\d:]+, as requested \(the children got SIGTERM\), status 0$/,
+		);
 		const ended = momentOf(running().exited(1, 3), { isGone: true });
 		expect(conditionAt(ended)?.reasons[0]).toMatch(
 			/^at [\d:]+: the last child exited, status 3; nobody had asked for a stop$/,

@@ -40,7 +40,7 @@ describe('the health of', () => {
 						.exited(child, 1);
 				return simulation;
 			},
-			'DOWN 0/3 serving, crash loop: 6 exits (status 1)',
+			'DOWN 0/3 serving, crash loop: 6 exits (last status 1)',
 		],
 		['a serving generation beside a candidate', () => rotating(), 'OK 1/1 serving'],
 		['one that is replaced while the old one drains', () => draining(), 'OK 1/1 serving'],
@@ -115,7 +115,7 @@ describe('with the time, the health says', () => {
 				const simulation = three(500).exited(1, 70).exited(2, 70).exited(3, 70);
 				return simulation.wait(500).tell(due(0)).spawned(4).exited(4, 70);
 			},
-			'DOWN 0/3 serving, crash loop: 4 exits (status 70), next restart in 0 ms',
+			'DOWN 0/3 serving, crash loop: 4 exits (last status 70), next restart in 0 ms',
 		],
 		[
 			'how long the first generation has',

@@ -50,7 +50,7 @@ async function upgrade({ control, timeout }: Given): Promise<number> {
 		const versions = now.version === before.version ? now.version : `${before.version}, now ${now.version}`;
 		out.print(
 			now.pid === before.pid
-				? `Supervisor ${now.pid} was replaced (version ${versions})`
+				? `Supervisor ${now.pid} runs the installed program now (version ${versions})`
 				: `Supervisor ${before.pid} ended meanwhile; supervisor ${now.pid} has taken over (version ${versions})`,
 		);
 		return exits.done;

@@ -1,6 +1,5 @@
 /** Spawns a child with its output pipe, listeners and variables, as the supervisor's user or as another user. */
 import { constants, fchownSync, fstatSync, openSync } from 'node:fs';
-import { isatty } from 'node:tty';
 import type { ProcessInput } from '../../machines/charts/protocol.ts';
 import type { ExternalEvent } from '../../machines/facts/facts.ts';
 import { failpoint } from '../crashHandler.ts';
@@ -14,6 +13,7 @@ import { startProcess } from '../os/starter.ts';
 import type { User } from '../os/user.ts';
 import { oneAtATime } from '../os/yielding.ts';
 import type { Listener } from '../sockets/listener.ts';
+import { isTerminal } from '../terminal/isTerminal.ts';
 import { childSpec, type SharedSpec } from './childSpec.ts';
 import type { NotifySockets } from './notifySockets.ts';
 import type { Output, Outputs } from './output.ts';
@@ -107,7 +107,7 @@ export class Births {
 		this.#options = options;
 		// A process that has a terminal can insert input into it (TIOCSTI, ioctl_tty(2)). A child of another user leads
 		// its own session and does not get the supervisor's terminal.
-		this.#stdin = options.user && isatty(0) ? openSync('/dev/null', constants.O_RDONLY) : 0;
+		this.#stdin = options.user && isTerminal(0) ? openSync('/dev/null', constants.O_RDONLY) : 0;
 	}
 
 	readonly spawn = (input: ProcessInput): void => {

@@ -33,8 +33,9 @@ function loadKoffi(): Koffi {
 	return require('koffi').default;
 }
 
-const koffi = loadKoffi();
-const library = koffi.load(null);
+// Pure: a bundle that calls nothing of libc does not load koffi.
+const koffi = /* @__PURE__ */ loadKoffi();
+const library = /* @__PURE__ */ koffi.load(null);
 
 const signatures = {
 	socket: 'int socket(int domain, int type, int protocol)',

@@ -1,7 +1,7 @@
 /** Ends a command without waiting for stuck reads, and without changing its terminal. */
-import { isatty } from 'node:tty';
 import { look } from '../os/boundedReads.ts';
 import { loadBeside } from '../os/installDir.ts';
+import { isTerminal } from './isTerminal.ts';
 
 function loadLeave(): typeof import('./leave.ts') | null {
 	try {
@@ -22,7 +22,7 @@ export function leaveWhatHangs(status: number): void {
  * process in the background must not do so, and Node aborts if the terminal no longer exists.
  */
 export function leaveTerminalAlone(): void {
-	if (![0, 1, 2].some(isatty)) return;
+	if (![0, 1, 2].some(isTerminal)) return;
 	process.on('exit', (status) => loadLeave()?.leave(status));
 	for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
 		process.on(name, () => {

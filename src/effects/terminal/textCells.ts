@@ -1,12 +1,22 @@
 /** Truncates and pads text by its width in terminal cells, in any script. */
-import stringWidth from 'string-width';
+import { loadBeside } from '../os/installDir.ts';
+
+/** Characters that take one cell each: those of English and of the marks that the commands print. */
+const narrow = /^[ -~\u00a1-\u00ac\u00ae-\u024f–…·●■▲✔✘]*$/;
+
+/** The width of text in cells. Tables of all scripts take long to load: they are, when a text needs them. */
+function cells(text: string): number {
+	if (narrow.test(text)) return text.length;
+	const { default: stringWidth } = loadBeside('cells.cjs') as typeof import('string-width');
+	return stringWidth(text);
+}
 
 /** Truncates text to a width in cells. An ellipsis replaces the rest. */
 export function cut(text: string, width: number): string {
-	if (stringWidth(text) <= width) return text;
+	if (cells(text) <= width) return text;
 	let kept = '';
 	for (const { segment } of new Intl.Segmenter().segment(text)) {
-		if (stringWidth(kept + segment) > width - 1) break;
+		if (cells(kept + segment) > width - 1) break;
 		kept += segment;
 	}
 	return `${kept}…`;
@@ -15,6 +25,6 @@ export function cut(text: string, width: number): string {
 /** Pads or truncates text to a width in cells. */
 export function column(text: string, width: number, side: 'left' | 'right' = 'left'): string {
 	const fitting = cut(text, width);
-	const padding = ' '.repeat(Math.max(0, width - stringWidth(fitting)));
+	const padding = ' '.repeat(Math.max(0, width - cells(fitting)));
 	return side === 'left' ? fitting + padding : padding + fitting;
 }

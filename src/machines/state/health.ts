@@ -96,7 +96,7 @@ function missing(state: SupervisorState, isDown: boolean, now: number | null): s
 			? ` (${ordinal(next.attempt)} restart of worker ${next.index}${when}${next.attempt > 1 ? `, last exit status ${status}` : ''})`
 			: '';
 	return [
-		...(isLoop ? [`crash loop: ${exits} exits (status ${status})${when && `, next restart${when}`}`] : []),
+		...(isLoop ? [`crash loop: ${exits} exits (last status ${status})${when && `, next restart${when}`}`] : []),
 		...(!isLoop && respawns.length + coming.length > 0
 			? [`${respawns.length + coming.length} restarting${which}`]
 			: []),

@@ -1,0 +1,47 @@
+/** Keeps the memory of a supervisor small: it works for seconds and rests for weeks. */
+import { createRequire } from 'node:module';
+
+/** After this time without a fact the supervisor rests, in milliseconds. */
+const calmMs = 2000;
+
+/** Facts, about two rotations, whose garbage is worth a collection of 10 ms. */
+const worthwhile = 20;
+
+const require = createRequire(import.meta.url);
+
+/**
+ * Follows the facts, and gives memory back when a start, a rotation or a burst of them is over. Left alone, V8 lets its
+ * young generation grow with the garbage of a rotation, and collects the old one when it has become hundreds of MB.
+ */
+export function memoryKeeper(): { note: () => void } {
+	let facts = worthwhile;
+	let collect: (() => void) | null = null;
+	const rest = () => {
+		if (facts < worthwhile) return;
+		facts = 0;
+		collect ??= keepYoungSmall();
+		collect();
+	};
+	const calm = setTimeout(rest, calmMs).unref();
+	return {
+		note: () => {
+			facts += 1;
+			calm.refresh();
+		},
+	};
+}
+
+/**
+ * Lets V8's young generation grow no more. A flag of V8 changes the mark by which V8 knows its code caches, so it is set
+ * only after all code of a start has been loaded.
+ * @returns a function that collects all garbage
+ */
+function keepYoungSmall(): () => void {
+	const { setFlagsFromString } = require('node:v8') as typeof import('node:v8');
+	const { runInNewContext } = require('node:vm') as typeof import('node:vm');
+	setFlagsFromString('--semi-space-growth-factor=1');
+	setFlagsFromString('--expose-gc');
+	const collect: unknown = runInNewContext('gc');
+	setFlagsFromString('--no-expose-gc');
+	return typeof collect === 'function' ? () => collect() : () => {};
+}
