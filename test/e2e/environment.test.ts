@@ -51,6 +51,14 @@ describe('what is meant for the server’s Node', () => {
 		expect(after?.replace(/SOCKETMASTER_\S+/g, '')).toBe(variables?.replace(/SOCKETMASTER_\S+/g, ''));
 		expect(program.stderr()).not.toMatch(/Warning|nonexistent\/(ca|agent).*(ENOENT|Cannot)/);
 	});
+
+	it('is not touched by the launcher’s own words, whatever its name', async () => {
+		const short = { v: '1', a: '2', b: '3', c: '4', d: '5', e: '6' };
+		const program = run([...flags, ...shell('echo "is $v$a$b$c$d$e"; exec sleep 1000')], {
+			env: { ...environment(), ...short },
+		});
+		await program.logged(/\] is 123456$/);
+	});
 });
 
 /** Prints what a process has from its parent, besides its variables and its fds. */

@@ -237,7 +237,7 @@ describe.runIf(hasBrowser)('the inspector’s page', () => {
 		await isLive(page);
 		await page.keyboard.press('ArrowLeft');
 		await reads(() => health(page).textContent(), /✘ DOWN 0\/3 serving/);
-		await reads(() => page.getByTestId('sentences').textContent(), /^Crash loop: \d exits \(status 70\)/);
+		await reads(() => page.getByTestId('sentences').textContent(), /^Crash loop: \d exits \(last status 70\)/);
 		await reads(() => page.title(), /^✘ .* 0\/3$/);
 		expect(await health(page).getAttribute('class')).toContain('bad');
 		expect(await page.locator('.overview .service.down').count()).toBe(1);

@@ -6,9 +6,16 @@ const narrow = /^[ -~\u00a1-\u00ac\u00ae-\u024f–…·●■▲✔✘]*$/;
 
 /** The width of text in cells. Tables of all scripts take long to load: they are, when a text needs them. */
 function cells(text: string): number {
-	if (narrow.test(text)) return text.length;
-	const { default: stringWidth } = loadBeside('cells.cjs') as typeof import('string-width');
-	return stringWidth(text);
+	return narrow.test(text) ? text.length : widthOf()(text);
+}
+
+function widthOf(): (text: string) => number {
+	try {
+		return (loadBeside('cells.cjs') as typeof import('string-width')).default;
+	} catch {
+		// The file is no longer installed.
+		return (text) => text.length;
+	}
 }
 
 /** Truncates text to a width in cells. An ellipsis replaces the rest. */
