@@ -43,8 +43,9 @@ const lazyModules = {
 			namespace === 'lazy' ? { path, external: true } : { path, namespace: 'lazy' },
 		);
 		onLoad({ filter: /./, namespace: 'lazy' }, ({ path }) => {
-			const names = Object.keys(require(path)).map((name) => `get ${name}() { return require('${path}').${name}; }`);
-			return { contents: `module.exports = { ${names.join(', ')} };` };
+			const getters = Object.keys(require(path)).map((name) => `get ${name}() { return load().${name}; }`);
+			const load = `let loaded; const load = () => (loaded ??= require('${path}'));`;
+			return { contents: `${load} module.exports = { ${getters.join(', ')} };` };
 		});
 	},
 };

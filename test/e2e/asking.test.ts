@@ -384,7 +384,7 @@ describe('socketmaster rotate', () => {
 		);
 	});
 
-	it('drops no request, as the deploy script of the README, and tells whether the new version serves', async () => {
+	it('drops no request, as the deploy script of the guide, and tells whether the new version serves', async () => {
 		const folder = scratch();
 		const runtime = join(folder, 'run');
 		execFileSync('mkdir', ['-p', join(runtime, 'app'), join(folder, '41'), join(folder, '42'), join(folder, '43')]);
@@ -393,7 +393,7 @@ describe('socketmaster rotate', () => {
 		for (const name of ['41', '42']) version(name, `exec ${process.execPath} ${fixture('server.mjs')}`);
 		version('43', 'exit 1');
 		execFileSync('ln', ['-s', '41', join(folder, 'current')]);
-		const scripts = readFileSync(join(root, 'README.md'), 'utf8').match(/#!\/bin\/sh\n(?: {4}.+\n)+/g) ?? [];
+		const scripts = readFileSync(join(root, 'docs/guide.md'), 'utf8').match(/#!\/bin\/sh\n(?: {4}.+\n)+/g) ?? [];
 		const [plain = '', careful = ''] = scripts.map((each) =>
 			each.replace(/^ {4}/gm, '').replaceAll('/srv/app', folder),
 		);
