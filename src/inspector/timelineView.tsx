@@ -124,7 +124,7 @@ export function Timeline() {
 					<Tool label="Reset to the time that the page chooses" text="Reset" act={() => null} />
 				</span>
 			</header>
-			<div class="whole" style={{ width: `${gutter + width}px`, gridTemplateColumns: `${gutter}px ${width}px` }}>
+			<div class="history" style={{ width: `${gutter + width}px`, gridTemplateColumns: `${gutter}px ${width}px` }}>
 				<span class="quiet">whole history</span>
 				<Overview span={span} />
 			</div>

@@ -788,7 +788,7 @@ describe('what was started', () => {
 		await program.logged(/^Generation 1 is up/);
 		deploy('two');
 		const { stdout } = await command(['rotate', `-control=${control}`]).done;
-		expect(stdout).toContain(`\n  It was started from ${folder}/two, generation 1 from ${folder}/one\n`);
+		expect(stdout).toContain(`\n  Generation 2 was started from ${folder}/two, generation 1 from ${folder}/one\n`);
 		expect((await ask(control, '/rotations/2')).body).toMatchObject({
 			directory: join(folder, 'two'),
 			program: fixture('acceptor.py'),

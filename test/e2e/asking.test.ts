@@ -411,7 +411,7 @@ describe('socketmaster rotate', () => {
 		const broken = deploy('43');
 		expect(broken.status).toBe(1);
 		expect(broken.stderr).toMatch(
-			/^✘ Generation 3 failed after .*: \d+ exit status 1\n {2}Generation 2 keeps serving\.\n {2}It was started from .*\/43\/server, generation 2 from .*\/42\/server\n$/,
+			/^✘ Generation 3 failed after .*: \d+ exit status 1\n {2}Generation 2 keeps serving\.\n {2}Generation 3 was started from .*\/43\/server, generation 2 from .*\/42\/server\n$/,
 		);
 		expect(deploy('41', careful).status).toBe(0);
 		expect(deploy('43', careful).status).toBe(1);

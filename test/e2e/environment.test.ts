@@ -177,7 +177,7 @@ describe('-chdir', () => {
 		link('three');
 		const { status, stdout } = await command(['rotate', `-control=${control}`]).done;
 		expect(status).toBe(0);
-		expect(stdout).toContain(`It was started from ${folder}/three, generation 2 from ${folder}/two\n`);
+		expect(stdout).toContain(` was started from ${folder}/three, generation 2 from ${folder}/two\n`);
 	});
 
 	it.each(isRoot ? [[], ['-user=nobody']] : [[]])(
@@ -199,7 +199,7 @@ describe('-chdir', () => {
 			link('three');
 			const { status, stdout } = await command(['rotate', `-control=${control}`]).done;
 			expect(status).toBe(0);
-			expect(stdout).toContain(`It was started from ${folder}/three, generation 2 from ${folder}/two`);
+			expect(stdout).toContain(` was started from ${folder}/three, generation 2 from ${folder}/two`);
 			await program.logged(new RegExp(`\\] three in ${folder}/three$`));
 			link('nowhere');
 			const failed = await command(['rotate', `-control=${control}`]).done;

@@ -241,6 +241,14 @@ describe.runIf(hasBrowser)('the inspector’s page', () => {
 		await reads(() => page.title(), /^✘ .* 0\/3$/);
 		expect(await health(page).getAttribute('class')).toContain('bad');
 		expect(await page.locator('.overview .service.down').count()).toBe(1);
+		// One time has one place in the whole history and in the lanes below it.
+		const [strip, axis] = [
+			await page.locator('.overview svg').boundingBox(),
+			await page.locator('.axis').boundingBox(),
+		];
+		expect(Math.abs((strip?.x ?? 0) - (axis?.x ?? 0))).toBeLessThanOrEqual(2);
+		expect(strip?.y).toBeLessThan(axis?.y ?? 0);
+		expect((strip?.y ?? 0) + (strip?.height ?? 0)).toBeLessThanOrEqual((axis?.y ?? 0) + 2);
 		expect(await page.locator('.children').textContent()).toContain('crashed (exit 70)');
 		expect(await rotation(page, 1).textContent()).not.toContain('serves');
 	});

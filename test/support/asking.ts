@@ -2,7 +2,7 @@
 import { spawn } from 'node:child_process';
 import { request } from 'node:http';
 import { onTestFinished } from 'vitest';
-import { environment, executable } from './program.ts';
+import { environment, executable, isRoot } from './program.ts';
 
 export interface Done {
 	status: number | null;
@@ -12,7 +12,11 @@ export interface Done {
 
 /** Runs `socketmaster COMMAND ...` to its end. */
 export function command(args: string[], env: Record<string, string> = {}) {
-	const child = spawn(executable, args, { stdio: ['ignore', 'pipe', 'pipe'], env: environment(env) });
+	// One that names no supervisor looks for it under /run: it must not find those of this machine.
+	const isLooking = isRoot && !args.some((arg) => arg.startsWith('-control='));
+	const alone = ['--mount', 'sh', '-c', 'mount -t tmpfs tmpfs /run && exec "$0" "$@"', executable];
+	const [program, words] = isLooking ? ['unshare', [...alone, ...args]] : [executable, args];
+	const child = spawn(program, words, { stdio: ['ignore', 'pipe', 'pipe'], env: environment(env) });
 	onTestFinished(() => void child.kill('SIGKILL'));
 	const text = { stdout: '', stderr: '' };
 	const watchers = new Set<() => void>();

@@ -137,7 +137,9 @@ function originLines({ directory, program, generation }: Rotation, old: Origin |
 	if (!old || old.generation === generation) return [];
 	const [own, other] = directory === old.directory ? [program, old.program] : [directory, old.directory];
 	if (own === null || other === null || own === other) return [];
-	return [`  It was started from ${harmless(own)}, generation ${old.generation} from ${harmless(other)}`];
+	return [
+		`  Generation ${generation} was started from ${harmless(own)}, generation ${old.generation} from ${harmless(other)}`,
+	];
 }
 
 function newestOf({ generations, last }: Status): number {
