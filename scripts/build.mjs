@@ -17,9 +17,8 @@ const [flag, elsewhere] = process.argv.slice(2);
 const hasFaults = flag === '--faults';
 const dist = hasFaults ? elsewhere : `${root}dist`;
 const { version } = JSON.parse(readFileSync(`${root}package.json`, 'utf8'));
-const rxjs = createRequire(import.meta.url)
-	.resolve('rxjs')
-	.replace('dist/cjs', 'dist/esm');
+const require = createRequire(import.meta.url);
+const rxjs = require.resolve('rxjs').replace('dist/cjs', 'dist/esm');
 
 /** Modules of Node that load much: each is loaded when a value of it is first used, and where none is, never. */
 const heavy = [
@@ -32,9 +31,9 @@ const heavy = [
 	'timers/promises',
 	'child_process',
 	'crypto',
-	'dns',
+	'v8',
+	'vm',
 ];
-const require = createRequire(import.meta.url);
 const lazyModules = {
 	name: 'lazy modules of Node',
 	setup({ onResolve, onLoad }) {

@@ -1,7 +1,6 @@
 /** The output of children: read from their pipes and written to the log line by line. */
 import { fchownSync, constants as fs, openSync, readSync } from 'node:fs';
-import { createRequire } from 'node:module';
-import type { OnReadOpts, Socket, SocketConstructorOpts } from 'node:net';
+import { type OnReadOpts, Socket, type SocketConstructorOpts } from 'node:net';
 import { array, number, object, string } from 'valibot';
 import type { Log } from '../log/log.ts';
 import type { Sink } from '../log/sink.ts';
@@ -112,7 +111,7 @@ export class Outputs {
 				},
 			},
 		};
-		const socket = newSocket(options);
+		const socket = new Socket(options);
 		const describe = () => ({ fd, child, pid, generation, unfinished: lines.unfinished() });
 		/** A destroyed socket has read to the end of the file. Its fd may belong to another file by now. */
 		const finish = (isWritten: boolean) => {
@@ -195,12 +194,6 @@ export class Outputs {
 
 export function outputsOf(options: OutputsOptions): Outputs {
 	return new Outputs(options);
-}
-
-/** node:net is loaded when the first child already runs: this makes the start faster. */
-function newSocket(options: SocketConstructorOpts): Socket {
-	const { Socket } = createRequire(import.meta.url)('node:net') as typeof import('node:net');
-	return new Socket(options);
 }
 
 /** Returns 0 at the end of the file, and also if the pipe is empty: libuv has made the fd non-blocking. */

@@ -1,10 +1,8 @@
 /**
- * The HTTP server of the control socket. Node's modules are loaded with the first client. No state of a closed
- * connection is kept.
+ * The HTTP server of the control socket. No state of a closed connection is kept.
  */
-import type { IncomingMessage, Server } from 'node:http';
-import { createRequire } from 'node:module';
-import type { Socket } from 'node:net';
+import { createServer, type IncomingMessage, type Server } from 'node:http';
+import { Socket } from 'node:net';
 import type { Fact } from '../../machines/facts/facts.ts';
 import { openFileLimit } from '../os/proc.ts';
 import { clientTimeoutMs, refuse } from './reply.ts';
@@ -35,13 +33,12 @@ interface Client {
 }
 
 export function controlServer(options: ControlServerOptions): ControlServer {
-	const { Socket, http } = loadNode();
 	const { pause, resume } = options;
 	const clients = new Map<Socket, Client>();
 	const most = Math.min(mostClients, Math.max(16, Math.floor(openFileLimit() / 4)));
 	const requests = requestsOf(options);
 
-	const server: Server = http.createServer({ maxHeaderSize: 8192, requireHostHeader: false }, (request, response) => {
+	const server: Server = createServer({ maxHeaderSize: 8192, requireHostHeader: false }, (request, response) => {
 		const client = clients.get(request.socket);
 		// Node does not emit `close` for a response queued behind another one. Each connection has one request at a
 		// time.
@@ -121,11 +118,4 @@ function read(request: IncomingMessage, done: (text: string | null) => void) {
 	request.on('end', () => {
 		if (length <= longestBody) done(Buffer.concat(chunks).toString('utf8'));
 	});
-}
-
-/** Loads Node's modules when the first client connects. */
-function loadNode() {
-	const require = createRequire(import.meta.url);
-	const { Socket } = require('node:net') as typeof import('node:net');
-	return { Socket, http: require('node:http') as typeof import('node:http') };
 }

@@ -3,8 +3,8 @@
  * user's uid. So the supervisor spawns Node with a small program (src/cli/asUserMain.ts). The small program changes
  * its own credentials and executes the child's program.
  */
+import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { append, newMemfd } from '../upgrade/memfd.ts';
 import { orderFormat } from './becomeUser.ts';
@@ -50,7 +50,6 @@ export function keepAsUser(): void {
 
 /** Checks that as-user.cjs is installed and has the same order format. @throws {Error} if not */
 export function checkAsUser(): void {
-	const { execFileSync } = createRequire(import.meta.url)('node:child_process') as typeof import('node:child_process');
 	const args = [debuggerFlag, join(dist, 'as-user.cjs')];
 	const format = execFileSync(process.execPath, args, { encoding: 'utf8', stdio: 'pipe', env: {} });
 	if (format !== orderFormat) throw new Error('as-user.cjs is not sound');

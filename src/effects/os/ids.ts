@@ -1,6 +1,6 @@
 /** Identifiers of boots and runs, and secrets. */
+import { randomUUID } from 'node:crypto';
 import { closeSync, openSync, readFileSync, readSync } from 'node:fs';
-import { createRequire } from 'node:module';
 
 /** Changes with every boot. Empty without /proc; the supervisor then recovers nothing. */
 export function bootId(): string {
@@ -16,7 +16,6 @@ export function newRun(): string {
 	try {
 		return readFileSync('/proc/sys/kernel/random/uuid', 'ascii').trim();
 	} catch {
-		const { randomUUID } = createRequire(import.meta.url)('node:crypto') as typeof import('node:crypto');
 		return randomUUID();
 	}
 }

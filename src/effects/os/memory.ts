@@ -1,13 +1,12 @@
 /** Keeps the memory of a supervisor small: it works for seconds and rests for weeks. */
-import { createRequire } from 'node:module';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 
 /** After this time without a fact the supervisor rests, in milliseconds. */
 const calmMs = 2000;
 
 /** Facts, about two rotations, whose garbage is worth a collection of 10 ms. */
 const worthwhile = 20;
-
-const require = createRequire(import.meta.url);
 
 /**
  * Follows the facts, and gives memory back when a start, a rotation or a burst of them is over. Left alone, V8 lets its
@@ -37,8 +36,6 @@ export function memoryKeeper(): { note: () => void } {
  * @returns a function that collects all garbage
  */
 function keepYoungSmall(): () => void {
-	const { setFlagsFromString } = require('node:v8') as typeof import('node:v8');
-	const { runInNewContext } = require('node:vm') as typeof import('node:vm');
 	setFlagsFromString('--semi-space-growth-factor=1');
 	setFlagsFromString('--expose-gc');
 	const collect: unknown = runInNewContext('gc');

@@ -1,5 +1,5 @@
 import { fstatSync } from 'node:fs';
-import { createRequire } from 'node:module';
+import { isatty } from 'node:tty';
 
 /** The device number of /dev/null: what a service has instead of a terminal. */
 const nullDevice = 0x103;
@@ -13,5 +13,5 @@ export function isTerminal(fd: number): boolean {
 		// A closed fd is no terminal.
 		return false;
 	}
-	return (createRequire(import.meta.url)('node:tty') as typeof import('node:tty')).isatty(fd);
+	return isatty(fd);
 }

@@ -4,12 +4,16 @@ import { loadBeside } from '../os/installDir.ts';
 /** Characters that take one cell each: those of English and of the marks that the commands print. */
 const narrow = /^[ -~\u00a1-\u00ac\u00ae-\u024f–…·●■▲✔✘]*$/;
 
+let widthOf: ((text: string) => number) | null = null;
+
 /** The width of text in cells. Tables of all scripts take long to load: they are, when a text needs them. */
 function cells(text: string): number {
-	return narrow.test(text) ? text.length : widthOf()(text);
+	if (narrow.test(text)) return text.length;
+	widthOf ??= loadWidth();
+	return widthOf(text);
 }
 
-function widthOf(): (text: string) => number {
+function loadWidth(): (text: string) => number {
 	try {
 		return (loadBeside('cells.cjs') as typeof import('string-width')).default;
 	} catch {
