@@ -6,7 +6,7 @@ import type { Listener } from '../sockets/listener.ts';
 import { connectionsOf } from './heldConnections.ts';
 import type { Looked } from './statusReport.ts';
 
-/** Limit for the children examined for `accepting` in one status. For further children the value is null. */
+/** Limit for the children examined in one status. Of further children it is not known whether they accept now. */
 const mostLooked = 200;
 
 export interface ChildrenLookOptions {
@@ -38,15 +38,19 @@ export class ChildrenLook {
 			listeners,
 			children.flatMap(({ pid }) => pid ?? []),
 		);
-		return { held, accepting: await accepting(pidsInDoubt(children).slice(0, mostLooked)) };
+		const { leaving, unseen } = pidsInDoubt(children, mostLooked);
+		return { held, accepting: await accepting(leaving), accepted: await accepting(unseen, 'each') };
 	}
 }
 
 /**
- * Draining children should not accept. Serving children count if the last listener check did not see them accept.
+ * The first `most` children of which it is in doubt whether they accept: those that drain should not, and those that serve
+ * should, although the last listener check did not see it.
  */
-export function pidsInDoubt(children: ChildState[]): number[] {
-	return children.flatMap(({ pid, phase, unseen }) =>
-		pid !== null && (phase === 'draining' || (phase === 'serving' && unseen !== null)) ? pid : [],
-	);
+export function pidsInDoubt(children: ChildState[], most: number): { leaving: number[]; unseen: number[] } {
+	const pids = (wanted: (child: ChildState) => boolean) =>
+		children.flatMap((child) => (child.pid !== null && wanted(child) ? child.pid : []));
+	const leaving = pids(({ phase }) => phase === 'draining').slice(0, most);
+	const unseen = pids(({ phase, unseen }) => phase === 'serving' && unseen !== null);
+	return { leaving, unseen: unseen.slice(0, most - leaving.length) };
 }

@@ -118,8 +118,10 @@ const mostPeers = 1000;
 export interface Looked {
 	/** By pid; null if connections cannot be counted. */
 	held: Held | null;
-	/** By pid: whether a child accepts new connections; null if that cannot be determined. */
+	/** By pid: whether a child that was told to leave accepts on any listener; null if that cannot be determined. */
 	accepting: ReadonlyMap<number, boolean | null>;
+	/** By pid: whether a serving child that was not seen to accept does so on each listener now; null likewise. */
+	accepted: ReadonlyMap<number, boolean | null>;
 }
 
 /** @param looked null for a brief status */
@@ -203,7 +205,7 @@ function generationsOf(
 					accepting: looked?.accepting.get(pid ?? 0) ?? null,
 					seen: child.isSeen,
 					survivors: child.survivors,
-					unseen: looked?.accepting.get(pid ?? 0) === true ? null : child.unseen,
+					unseen: looked?.accepted.get(pid ?? 0) === true ? null : child.unseen,
 					connections: held === null ? null : (own?.length ?? null),
 					peers,
 				};

@@ -34,6 +34,22 @@ while True:
 	for (let each = 0; each < 10; each += 1) expect(await look()).toBe(true);
 });
 
+it('one that accepts on one of two listeners accepts on any, and not on each', async () => {
+	const holders = [createServer(), createServer()];
+	for (const holder of holders) {
+		await new Promise<void>((resolve) => holder.listen(0, '127.0.0.1', resolve));
+		onTestFinished(() => void holder.close());
+	}
+	const fds = holders.map((holder) => (holder as unknown as { _handle: { fd: number } })._handle.fd);
+	const accepts = 'import select\nprint("began")\nselect.select([3], [], [])';
+	const child = spawn('python3', ['-uc', accepts], { stdio: ['ignore', 'pipe', 'inherit', ...fds] });
+	onTestFinished(() => void child.kill('SIGKILL'));
+	await once(child.stdout as Readable, 'data');
+	const [pid, look] = [child.pid ?? 0, stillAccepting(fds.map((fd) => takeListener('tcp://127.0.0.1:0', fd)))];
+	expect((await look([pid])).get(pid)).toBe(true);
+	expect((await look([pid], 'each')).get(pid)).toBe(false);
+});
+
 it('one that holds its listener, and waits for nothing, does not accept', async () => {
 	const { look } = await server('import time\nprint("began")\ntime.sleep(1000)');
 	expect(await look()).toBe(false);

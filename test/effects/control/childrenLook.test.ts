@@ -12,7 +12,8 @@ it('a child is in doubt if it drains, or if it serves and was not seen to accept
 		childState({ pid: 4, phase: 'booting', unseen: 'it listens elsewhere' }),
 		childState({ pid: null, phase: 'draining' }),
 	];
-	expect(pidsInDoubt(children)).toEqual([2, 3]);
+	expect(pidsInDoubt(children, 10)).toEqual({ leaving: [3], unseen: [2] });
+	expect(pidsInDoubt(children, 1)).toEqual({ leaving: [3], unseen: [] });
 });
 
 it('requests at the same time share one examination of at most 200 children, and a later one begins another', async () => {
@@ -20,8 +21,8 @@ it('requests at the same time share one examination of at most 200 children, and
 	const children = Array.from({ length: 201 }, (_, index) => childState({ pid: index + 1, phase: 'draining' }));
 	const look = new ChildrenLook({
 		listeners: [],
-		accepting: async (pids) => {
-			asked.push(pids);
+		accepting: async (pids, on) => {
+			if (on === undefined) asked.push(pids);
 			return new Map([[1, true]]);
 		},
 		past: () => ({ ...noProjections, state: stateWith({ children }) }),
