@@ -21,16 +21,22 @@ export async function timeRotations(program, rotations, { flags = [], pause = 10
 	const supervisor = supervise(program, `echo -n u >${fifo.path}; ${accepts}`, { flags });
 	await fifo.reached(1);
 	await wait(300);
-	const times = [];
-	for (let count = 2; count <= rotations + 1; count += 1) {
-		const began = performance.now();
-		supervisor.child.kill('SIGHUP');
-		times.push((await fifo.reached(count)) - began);
-		await wait(pause);
-	}
+	const times = await timeHups(supervisor, fifo, rotations, pause);
 	supervisor.stop();
 	await supervisor.ended;
 	fifo.close();
+	return times;
+}
+
+/** SIGHUP to the main() of what a program that has started one child then starts, in milliseconds, so many times. */
+export async function timeHups({ child }, fifo, turns, pause) {
+	const times = [];
+	for (let count = 2; count <= turns + 1; count += 1) {
+		const began = performance.now();
+		child.kill('SIGHUP');
+		times.push((await fifo.reached(count)) - began);
+		await wait(pause);
+	}
 	return times;
 }
 
@@ -46,9 +52,8 @@ export async function benchRotation() {
 	);
 }
 
-/** exec to the child's main(), beside a Node that does nothing. */
-export async function benchStart() {
-	const turns = isQuick ? 3 : 30;
+/** exec to the child's main() of each program, and to the end of a Node that does nothing, in turn, in milliseconds. */
+export async function timeStarts(turns) {
 	const results = programs.map(() => []);
 	const bare = [];
 	const fifo = openFifo();
@@ -66,6 +71,11 @@ export async function benchStart() {
 		}
 	}
 	fifo.close();
+	return { results, bare };
+}
+
+export async function benchStart() {
+	const { results, bare } = await timeStarts(isQuick ? 3 : 30);
 	report('start: exec to main(), ms, median', results.map(median));
 	report(
 		'start: node -e 0, ms, median',

@@ -4,16 +4,28 @@
  * Usage: npm run bench -- ratios; after a change that is meant: npm run bench -- ratios --write
  */
 import { spawnSync } from 'node:child_process';
-import { closeSync, existsSync, openSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { closeSync, existsSync, openSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { writeHistory } from '../test/support/history.mjs';
 import { openFifo } from './fifo.mjs';
-import { timeRotations } from './process.mjs';
-import { folder, isQuick, median, programs, quantile, reapedCpu, root, start, supervise, wait } from './support.mjs';
+import { timeHups, timeRotations, timeStarts } from './process.mjs';
+import {
+	env,
+	folder,
+	isQuick,
+	median,
+	privateMemory,
+	programs,
+	quantile,
+	reapedCpu,
+	root,
+	start,
+	supervise,
+	wait,
+} from './support.mjs';
 
 const [ours] = programs;
 const file = join(root, 'bench/written.json');
-const { NODE_EXTRA_CA_CERTS: _, ...env } = process.env;
 
 /** How much worse than written down fails, and how often a machine that is busy is asked again. */
 const [margin, attempts] = [1.3, 4];
@@ -33,19 +45,8 @@ function timesInTurn(turns, commands) {
 const bareNode = [process.execPath, '-e', '0'];
 
 async function startRatio() {
-	const fifo = openFifo();
-	const [own, bare] = [[], []];
-	for (let turn = 1; turn <= (isQuick ? 10 : 40); turn += 1) {
-		let began = performance.now();
-		await start(...[bareNode[0], bareNode.slice(1)]).ended;
-		bare.push(performance.now() - began);
-		began = performance.now();
-		const supervisor = supervise(ours, `echo -n u >${fifo.path}`);
-		own.push((await fifo.reached(turn)) - began);
-		await supervisor.ended;
-	}
-	fifo.close();
-	return quantile(own, 0.2) / quantile(bare, 0.2);
+	const { results, bare } = await timeStarts(isQuick ? 10 : 40);
+	return quantile(results[0], 0.2) / quantile(bare, 0.2);
 }
 
 async function commandRatios() {
@@ -78,13 +79,7 @@ async function rotationRatio() {
 	const node = start(process.execPath, ['-e', smallest, `echo -n u >${fifo.path}`]);
 	await fifo.reached(1);
 	await wait(300);
-	const bare = [];
-	for (let count = 2; count <= rotations + 1; count += 1) {
-		const began = performance.now();
-		node.child.kill('SIGHUP');
-		bare.push((await fifo.reached(count)) - began);
-		await wait(50);
-	}
+	const bare = await timeHups(node, fifo, rotations, 50);
 	node.stop();
 	await node.ended;
 	fifo.close();
@@ -115,10 +110,6 @@ function logRatio() {
 }
 
 const quiet = ['-listen=tcp://127.0.0.1:0', '-start=0'];
-
-function privateMemory(pid) {
-	return Number(readFileSync(`/proc/${pid}/status`, 'utf8').match(/RssAnon:\s+(\d+)/)[1]);
-}
 
 /** Private memory, beside that of a Node that does nothing. */
 async function memoryRatios() {
@@ -167,7 +158,6 @@ for (let turn = 0; turn < 50; turn += 1) for (const line of lines) JSON.parse(li
 		[process.execPath, '-e', parse, journal],
 		bareNode,
 	]);
-	if (statSync(journal).size === 0) throw new Error('no history was written');
 	return (own - none) / ((bare - none) / 50);
 }
 

@@ -16,15 +16,24 @@ export const programs = [
 ];
 
 /** A Node that reads extra certificates at each start would be measured instead of ours. */
-const { NODE_EXTRA_CA_CERTS: _, ...env } = process.env;
+export const { NODE_EXTRA_CA_CERTS: _, ...env } = process.env;
 
 export const folder = mkdtempSync(join(tmpdir(), 'socketmaster-bench-'));
 process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
 
+/** What was started ends with the benchmark, also where that is told to end. */
+const running = new Set();
+process.on('exit', () => {
+	for (const child of running) child.kill('SIGTERM');
+});
+for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(name, () => process.exit(1));
+
 /** Starts a program; with `log`, an open fd, its log goes there. */
 export function start(command, args, { log = 'ignore', ...more } = {}) {
 	const child = spawn(command, args, { stdio: ['ignore', 'ignore', log], env: { ...env, ...more } });
-	return { child, pid: child.pid, ended: once(child, 'exit'), stop: () => child.kill('SIGTERM') };
+	running.add(child);
+	const ended = once(child, 'exit').finally(() => running.delete(child));
+	return { child, pid: child.pid, ended, stop: () => child.kill('SIGTERM') };
 }
 
 /** Starts the supervisor on a free port with a shell script as its child. */
@@ -49,7 +58,16 @@ export function quantile(numbers, share) {
 
 /** Resident memory in KiB. */
 export function residentMemory(pid) {
-	return Number(readFileSync(`/proc/${pid}/status`, 'utf8').match(/VmRSS:\s+(\d+)/)[1]);
+	return memory(pid, 'VmRSS');
+}
+
+/** What no other process shares of it, in KiB. */
+export function privateMemory(pid) {
+	return memory(pid, 'RssAnon');
+}
+
+function memory(pid, name) {
+	return Number(readFileSync(`/proc/${pid}/status`, 'utf8').match(new RegExp(`${name}:\\s+(\\d+)`))[1]);
 }
 
 export function threads(pid) {

@@ -2,15 +2,24 @@
  * What several supervisors cost beside each other: exec to the child's main(), memory with one child, and CPU while idle.
  * Server::Starter is Debian's, pm2 is npm's, in a folder of its own; PEER names the original.
  */
-import { execFileSync, spawn, spawnSync } from 'node:child_process';
-import { once } from 'node:events';
+import { spawn, spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { openFifo } from '../fifo.mjs';
-import { contextSwitches, folder, isQuick, median, root, wait } from '../support.mjs';
+import {
+	contextSwitches,
+	env,
+	folder,
+	isQuick,
+	median,
+	privateMemory,
+	residentMemory,
+	root,
+	start,
+	wait,
+} from '../support.mjs';
+import { installPm2 } from './pm2.mjs';
 
-const { NODE_EXTRA_CA_CERTS: _, ...env } = process.env;
 /** A folder of its own: who writes beside a socket wakes its supervisor. */
 const place = join(folder, 'own');
 mkdirSync(place);
@@ -39,38 +48,24 @@ function direct(command, flags, program) {
 }
 
 function child(command, args) {
-	const running = spawn(command, args, { env, stdio: 'ignore' });
-	const ended = once(running, 'exit');
+	const running = start(command, args);
 	return {
 		pid: () => running.pid,
-		stop: async () => {
-			running.kill('SIGTERM');
-			await ended;
+		stop: () => {
+			running.stop();
+			return running.ended;
 		},
 	};
 }
 
 function startPm2(program) {
-	const place = join(tmpdir(), 'socketmaster-bench-pm2');
-	const pm2 = join(place, 'node_modules/.bin/pm2');
+	const pm2 = installPm2();
 	const own = { ...env, PM2_HOME: join(folder, 'pm2') };
-	if (program === null) {
-		if (existsSync(pm2)) return null;
-		mkdirSync(place, { recursive: true });
-		writeFileSync(join(place, 'package.json'), '{}');
-		execFileSync('npm', ['install', '--silent', '--no-audit', '--no-fund', 'pm2'], { cwd: place, stdio: 'ignore' });
-		return null;
-	}
 	spawn(pm2, ['start', program, '--interpreter=none'], { env: own, stdio: 'ignore' });
 	return {
 		pid: () => Number(readFileSync(join(own.PM2_HOME, 'pm2.pid'), 'utf8')),
 		stop: async () => void spawnSync(pm2, ['kill'], { env: own, stdio: 'ignore' }),
 	};
-}
-
-function memory(pid) {
-	const status = readFileSync(`/proc/${pid}/status`, 'utf8');
-	return ['VmRSS', 'RssAnon'].map((name) => Number(status.match(new RegExp(`${name}:\\s+(\\d+)`))[1]) / 1024);
 }
 
 /** Nanoseconds that all threads of a process have run. */
@@ -86,7 +81,7 @@ export async function benchCost() {
 	const fifo = openFifo();
 	const program = join(folder, 'rests');
 	writeFileSync(program, `#!/bin/sh\nprintf u >${fifo.path}\nexec sleep 100000\n`, { mode: 0o755 });
-	startPm2(null);
+	installPm2();
 	let mains = 0;
 	console.log(
 		'                                  start ms   RSS MB  private MB  CPU ms in an hour  switches in an hour',
@@ -105,7 +100,7 @@ export async function benchCost() {
 		const running = begin(program);
 		await fifo.reached(mains);
 		await wait(rest);
-		const [resident, own] = memory(running.pid());
+		const [resident, own] = [residentMemory, privateMemory].map((of) => of(running.pid()) / 1024);
 		const [ran, switched] = [runTime(running.pid()), contextSwitches(running.pid())];
 		await wait(span);
 		const hour = 3_600_000 / span;

@@ -4,11 +4,11 @@
  */
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { folder, isQuick, root, wait } from '../support.mjs';
+import { installPm2 } from './pm2.mjs';
 
 const own = fileURLToPath(new URL('.', import.meta.url));
 const server = join(own, 'server.mjs');
@@ -137,13 +137,7 @@ const pm2 = {
 	name: 'pm2 (wait_ready)',
 	isThere: true,
 	start() {
-		const place = join(tmpdir(), 'socketmaster-bench-pm2');
-		const program = join(place, 'node_modules/.bin/pm2');
-		if (!existsSync(program)) {
-			mkdirSync(place, { recursive: true });
-			writeFileSync(join(place, 'package.json'), '{}');
-			execFileSync('npm', ['install', '--silent', '--no-audit', '--no-fund', 'pm2'], { cwd: place, stdio: 'ignore' });
-		}
+		const program = installPm2();
 		const own = { ...env, PM2_HOME: join(folder, 'pm2') };
 		const options = { env: own };
 		const config = join(folder, 'ecosystem.config.cjs');
