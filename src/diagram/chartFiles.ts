@@ -39,7 +39,7 @@ export const overviewWays = [
 	['stopping', 'stopped', 'last exited'],
 ] as const;
 
-/** A small chart for the README, of the supervisor's own states. */
+/** A small chart for the guide, of the supervisor's own states. */
 function overviewOf({ states: all }: Chart): Chart {
 	const root = all.find(({ id }) => id === '');
 	const states = [...met.map((key) => `alive.${key}`), 'stopped'].flatMap(
